@@ -1,0 +1,77 @@
+# make demo | test | check | deploy. Needs git, make and Python 3.11 or newer; everything else goes into .venv.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+CONFIG ?= costwatch.yaml
+CDK := node_modules/.bin/cdk
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/.ready-dev $(CDK) ## install everything the other targets need
+
+.PHONY: demo
+demo: .venv/.ready ## see the switch work (AUTO=1: without waiting, and check the end state)
+	@$(BIN)/python -m demo $(if $(AUTO),--auto)
+
+.PHONY: test
+test: .venv/.ready-dev $(CDK) ## every test, the real cdk deploy against the embedded AWS included
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: .venv/.ready-dev ## lint, format, types, import rules, the template
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	CDK_OUTDIR=cdk.out $(BIN)/python app.py
+	$(BIN)/cfn-lint cdk.out/*.template.json
+
+.PHONY: format
+format: .venv/.ready-dev ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: synth
+synth: .venv/.ready-dev ## write the CloudFormation template to cdk.out
+	@CDK_OUTDIR=cdk.out $(BIN)/python app.py
+
+.PHONY: deploy
+deploy: .venv/.ready-dev $(CDK) ## deploy with the pinned CDK (CONFIG=path/to/costwatch.yaml)
+	$(CDK) deploy -c config=$(CONFIG) $(ARGS)
+
+.PHONY: clean
+clean: ## remove what was built and installed here
+	rm -rf .venv node_modules build cdk.out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- what the targets above need ------------------------------------------------------------------------
+
+.venv/.python:
+	@[ -n "$(PYTHON)" ] || { echo "Costwatch needs Python 3.11 or newer: install python3.11 with its venv module, or name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Costwatch needs Python 3.11 or newer, $(PYTHON) is older: install python3.11, or name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.ready: .venv/.python requirements.txt constraints.txt pyproject.toml
+	@echo "Setting up .venv (once) ..."
+	@$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+.venv/.ready-dev: .venv/.ready requirements-dev.txt
+	@echo "Setting up tools for checks, tests and deploys (once) ..."
+	@$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+$(CDK): package.json package-lock.json | .venv/.ready-dev
+	@npm ci --silent --no-fund --no-audit
+	@touch $@

@@ -1,0 +1,49 @@
+"""The CDK app: composes the stack, nothing else.
+
+Context: `-c config=PATH` (default costwatch.yaml), `-c target=localhost` for an emulator on this machine,
+`-c @aws-cdk/core:permissionsBoundary=...` for a boundary on every role. Exit code 2: the configuration is wrong.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent / "lambdas")]
+
+from costwatch.errors import CostwatchError, InputError  # noqa: E402, needs the path above
+from infra.runtime import use_node  # noqa: E402
+
+
+def main() -> int:
+    """Synthesize. What is wrong in the configuration is told in its own lines, without a traceback."""
+    try:
+        use_node()
+        # Only now: importing the CDK library starts Node.
+        import aws_cdk as cdk  # noqa: PLC0415
+
+        from costwatch.config import loader  # noqa: PLC0415
+        from infra.asset import build_asset  # noqa: PLC0415
+        from infra.compose import compose  # noqa: PLC0415
+        from infra.inputs import Inputs  # noqa: PLC0415
+
+        app = cdk.App()
+        loaded = loader.load(Path(app.node.try_get_context("config") or "costwatch.yaml"))
+        for warning in loaded.warnings:
+            sys.stderr.write(f"warning: {warning}\n")
+        inputs = Inputs.of(
+            loaded.policy_document,
+            slack_token_parameter=loaded.config.slack.token_parameter,
+            alert_emails=tuple(loaded.config.email.to),
+            environ=os.environ,
+        )
+        asset = build_asset(inputs.policy_document)
+        compose(app, inputs=inputs, asset=asset, target=app.node.try_get_context("target") or "aws")
+        app.synth()
+    except CostwatchError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2 if isinstance(error, InputError) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

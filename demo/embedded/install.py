@@ -1,0 +1,53 @@
+"""Puts the AWS-like behaviour onto moto's classes, and takes it off again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from demo.embedded import dispatch, ec2_like_aws, sagemaker_like_aws, sns_like_aws, world
+from demo.embedded.patching import Patch
+from demo.embedded.world import World
+
+_applied: list[tuple[Any, str, Any]] = []
+
+
+def _patches() -> list[Patch]:
+    return [
+        *dispatch.patches(),
+        *ec2_like_aws.patches(),
+        *sagemaker_like_aws.patches(),
+        *sns_like_aws.patches(),
+    ]
+
+
+def _apply() -> None:
+    for patch in _patches():
+        _applied.append((patch.owner, patch.name, patch.owner.__dict__.get(patch.name, _ABSENT)))
+        setattr(patch.owner, patch.name, patch.value)
+
+
+def _undo() -> None:
+    while _applied:
+        owner, name, before = _applied.pop()
+        if before is _ABSENT:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, before)
+
+
+_ABSENT = object()
+
+
+@contextmanager
+def install(new_world: World | None = None) -> Iterator[World]:
+    """moto behaves as AWS does, in this process, until the block ends. Blocks nest: the innermost world rules."""
+    installed = new_world or World()
+    if world.push(installed):
+        _apply()
+    try:
+        yield installed
+    finally:
+        if world.pop(installed):
+            _undo()

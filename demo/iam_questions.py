@@ -1,0 +1,165 @@
+"""Which permissions an API call needs: action, resource and condition keys, as AWS's authorization reference has them.
+
+A call this module does not know becomes a question marked `unmapped`, which no judge may pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Context = Mapping[str, str]
+Describe = Callable[[str, str, str, str], Context | None]
+"""(kind, account, region, id) -> condition keys of that resource as it is now, or None when it does not exist."""
+
+INSTANCE, SPOT_REQUEST, TRAINING_JOB = "instance", "spot-instances-request", "training-job"
+NEEDS_NO_PERMISSION = frozenset({("sts", "GetCallerIdentity")})
+
+_ON_ONE_TABLE = frozenset({"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "DescribeTable"})
+_IN_A_TRANSACTION = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+    "Get": "GetItem",
+}
+_WITHOUT_RESOURCE_LEVEL = frozenset(
+    {
+        ("ec2", "DescribeInstances"),
+        ("ec2", "DescribeInstanceTypes"),
+        ("ec2", "DescribeRegions"),
+        ("ec2", "DescribeSpotInstanceRequests"),
+        ("ec2", "DescribeSpotPriceHistory"),
+        ("sagemaker", "ListTrainingJobs"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May `action` be done to `resource` (an ARN, or `*`) with these condition keys?"""
+
+    action: str
+    resource: str
+    context: tuple[tuple[str, str], ...]
+    exists: bool = True
+    """False: nothing by that id was there, so nothing could be done to it and no condition can be judged."""
+    unmapped: bool = False
+
+
+def questions(
+    service: str, operation: str, params: Mapping[str, Any], *, account: str, region: str, describe: Describe
+) -> list[Question]:
+    """The permissions one call needs. `service` and `operation` are botocore's names, `params` what the caller gave."""
+    return list(_asked(service, operation, params, _Where(account, region, describe)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    account: str
+    region: str
+    describe: Describe
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+    def named(self, service: str, prefix: str, name: str) -> str:
+        """The ARN of something given by its name or by its ARN."""
+        return name if name.startswith("arn:") else self.arn(service, prefix + name)
+
+    def ask(self, action: str, resource: str, **context: str) -> Question:
+        return self.ask_with(action, resource, context)
+
+    def ask_with(self, action: str, resource: str, context: Context, *, exists: bool = True) -> Question:
+        keys = {"aws:RequestedRegion": self.region, **context}
+        return Question(action, resource, tuple(sorted(keys.items())), exists=exists)
+
+    def about(self, action: str, kind: str, name: str) -> Question:
+        service = action.partition(":")[0]
+        found = self.describe(kind, self.account, self.region, name)
+        arn = self.arn(service, f"{kind}/{name}")
+        return self.ask_with(action, arn, found or {}, exists=found is not None)
+
+
+def _asked(service: str, operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    if (service, operation) in NEEDS_NO_PERMISSION:
+        return
+    if (service, operation) in _WITHOUT_RESOURCE_LEVEL:
+        yield where.ask(f"{service}:{operation}", "*")
+        return
+    known = _BY_SERVICE.get(service)
+    found = list(known(operation, params, where)) if known else []
+    yield from found or [Question(f"{service}:{operation}", "*", (), unmapped=True)]
+
+
+def _ec2(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    match operation:
+        case "DescribeInstanceAttribute":
+            yield where.about("ec2:DescribeInstanceAttribute", INSTANCE, params["InstanceId"])
+        case "TerminateInstances":
+            for instance_id in params["InstanceIds"]:
+                yield where.about("ec2:TerminateInstances", INSTANCE, instance_id)
+        case "CancelSpotInstanceRequests":
+            for request_id in params["SpotInstanceRequestIds"]:
+                yield where.about("ec2:CancelSpotInstanceRequests", SPOT_REQUEST, request_id)
+
+
+def _sagemaker(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    if operation in ("DescribeTrainingJob", "StopTrainingJob"):
+        yield where.about(f"sagemaker:{operation}", TRAINING_JOB, params["TrainingJobName"])
+    elif operation == "ListTags" and f":{TRAINING_JOB}/" in params["ResourceArn"]:
+        yield where.about("sagemaker:ListTags", TRAINING_JOB, params["ResourceArn"].rpartition("/")[2])
+
+
+def _sns(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    if operation in ("Publish", "ListSubscriptionsByTopic") and "TopicArn" in params:
+        yield where.ask(f"sns:{operation}", params["TopicArn"])
+
+
+def _sqs(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    if operation == "SendMessage":
+        yield where.ask("sqs:SendMessage", where.arn("sqs", params["QueueUrl"].rpartition("/")[2]))
+
+
+def _events(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    for entry in params["Entries"] if operation == "PutEvents" else ():
+        keys = {"events:source": entry["Source"], "events:detail-type": entry["DetailType"]}
+        bus = where.named("events", "event-bus/", entry.get("EventBusName", "default"))
+        yield where.ask_with("events:PutEvents", bus, keys)
+
+
+def _ssm(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    if operation == "GetParameter":
+        yield where.ask("ssm:GetParameter", where.named("ssm", "parameter/", params["Name"].lstrip("/")))
+
+
+def _lambda(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    if operation == "Invoke":
+        yield where.ask("lambda:InvokeFunction", where.named("lambda", "function:", params["FunctionName"]))
+
+
+def _dynamodb(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    if operation in _ON_ONE_TABLE:
+        table = where.named("dynamodb", "table/", params["TableName"])
+        index = params.get("IndexName")
+        yield where.ask(f"dynamodb:{operation}", f"{table}/index/{index}" if index else table)
+    elif operation in ("TransactWriteItems", "TransactGetItems"):
+        # Judged by the actions inside; the enclosing operation is a condition key.
+        keys = {"dynamodb:EnclosingOperation": operation}
+        for item in params["TransactItems"]:
+            for word, body in item.items():
+                table = where.named("dynamodb", "table/", body["TableName"])
+                yield where.ask_with(f"dynamodb:{_IN_A_TRANSACTION[word]}", table, keys)
+
+
+_BY_SERVICE: dict[str, Callable[[str, Mapping[str, Any], _Where], Iterator[Question]]] = {
+    "dynamodb": _dynamodb,
+    "ec2": _ec2,
+    "events": _events,
+    "lambda": _lambda,
+    "sagemaker": _sagemaker,
+    "sns": _sns,
+    "sqs": _sqs,
+    "ssm": _ssm,
+}

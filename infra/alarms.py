@@ -1,0 +1,93 @@
+"""Alarms: the watchdog's own silence, and everything that needs a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from costwatch import names
+
+MISSED_SWEEPS: Final = 3
+_TROUBLE: Final = {
+    names.METRIC_SWEEP_FAILURES: "A sweep could not handle a region, a service or a run. The others went on.",
+    names.METRIC_NOTICES_UNDELIVERED: "A notice found no taker, neither Slack nor a subscriber: its run is held.",
+    names.METRIC_RUNS_CAME_BACK: "A stopped run came back: `costwatch explain RUN` quotes what relaunched it.",
+}
+# Both functions look whether a stopped run came back; only the sweep sweeps and sends.
+_REPORTED_BY: Final = {
+    names.METRIC_SWEEP_FAILURES: (names.SERVICE_DEADMAN,),
+    names.METRIC_NOTICES_UNDELIVERED: (names.SERVICE_DEADMAN,),
+    names.METRIC_RUNS_CAME_BACK: (names.SERVICE_DEADMAN, names.SERVICE_HINTS),
+}
+
+
+class Alarms(Construct):
+    """Every alarm tells the alerts topic; the missed-sweep alarm also when it recovers."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        topic: sns.ITopic,
+        sweep_every: timedelta,
+        queues: Mapping[str, sqs.IQueue],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._action = actions.SnsAction(topic)
+        missed = cloudwatch.Alarm(
+            self,
+            "MissedSweep",
+            alarm_description=f"No sweep completed for {MISSED_SWEEPS} intervals: nobody is watching the runs.",
+            metric=_metric(names.METRIC_SWEEP_COMPLETED, names.SERVICE_DEADMAN, int(sweep_every.total_seconds())),
+            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            threshold=1,
+            evaluation_periods=MISSED_SWEEPS,
+            datapoints_to_alarm=MISSED_SWEEPS,
+            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+        )
+        missed.add_alarm_action(self._action)
+        missed.add_ok_action(self._action)
+        for metric, services in _REPORTED_BY.items():
+            for service in services:
+                part = service.removeprefix(f"{names.PROJECT}-").title()
+                self._above_zero(f"{metric}{part}", _metric(metric, service, 300), _TROUBLE[metric])
+        for name, queue in queues.items():
+            self._above_zero(
+                f"{name.title()}DeadLetters",
+                queue.metric_approximate_number_of_messages_visible(
+                    period=Duration.minutes(5), statistic=cloudwatch.Stats.MAXIMUM
+                ),
+                f"Something waits in the dead-letter queue of {name}: read it, then purge it.",
+            )
+
+    def _above_zero(self, construct_id: str, metric: cloudwatch.IMetric, description: str) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            construct_id,
+            alarm_description=description,
+            metric=metric,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            threshold=0,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(self._action)
+
+
+def _metric(name: str, service: str, period_seconds: int) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace=names.METRIC_NAMESPACE,
+        metric_name=name,
+        dimensions_map={names.METRIC_DIMENSION_SERVICE: service},
+        period=Duration.seconds(period_seconds),
+        statistic=cloudwatch.Stats.SUM,
+    )

@@ -1,0 +1,90 @@
+"""What every function may do in any mode, as plain IAM statements: read the world, keep the ledger, say it.
+
+No action carries a wildcard, so this list is the whole list;
+`tests/infra/allowed_in_observe.py` holds it a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from costwatch import names
+
+Statement = dict[str, Any]
+
+_LEDGER_TABLE_ACTIONS: Final = (
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """ARNs the statements name; each may be a CloudFormation token."""
+
+    partition: str
+    account: str
+    home_region: str
+    regions: Sequence[str]
+    ledger_table: str
+    alerts_topic: str
+    refused_queue: str
+    log_group: str
+    """As CloudFormation gives it, ending in `:*`: the group's streams."""
+    slack_token_parameter: str
+    """Name of the parameter; empty where Slack is not configured."""
+
+
+def statements(targets: Targets) -> list[Statement]:
+    """The statements of one function's role."""
+    arn = f"arn:{targets.partition}"
+    in_regions = {"StringEquals": {"aws:RequestedRegion": list(targets.regions)}}
+    granted = [
+        _allow(
+            "ReadInstances",
+            ["ec2:DescribeInstances", "ec2:DescribeSpotInstanceRequests"],
+            "*",  # EC2 lists have no resource level
+            in_regions,
+        ),
+        _allow(
+            "ReadProtection",
+            ["ec2:DescribeInstanceAttribute"],
+            f"{arn}:ec2:*:{targets.account}:instance/*",
+            in_regions,
+        ),
+        _allow("ListTrainingJobs", ["sagemaker:ListTrainingJobs"], "*", in_regions),
+        _allow(
+            "ReadTrainingJobs",
+            ["sagemaker:DescribeTrainingJob", "sagemaker:ListTags"],
+            f"{arn}:sagemaker:*:{targets.account}:training-job/*",
+            in_regions,
+        ),
+        # TransactWriteItems is judged by the actions inside it.
+        _allow("Ledger", list(_LEDGER_TABLE_ACTIONS), targets.ledger_table),
+        _allow("LedgerByDay", ["dynamodb:Query"], f"{targets.ledger_table}/index/{names.INDEX_BY_DAY}"),
+        _allow("Alerts", ["sns:ListSubscriptionsByTopic", "sns:Publish"], targets.alerts_topic),
+        _allow("RefusedEvents", ["sqs:SendMessage"], targets.refused_queue),
+        _allow(
+            "Events",
+            ["events:PutEvents"],
+            f"{arn}:events:{targets.home_region}:{targets.account}:event-bus/default",
+            {"StringEquals": {"events:source": [names.SOURCE_COSTWATCH]}},
+        ),
+        _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], targets.log_group),
+    ]
+    if targets.slack_token_parameter:
+        name = targets.slack_token_parameter.lstrip("/")
+        parameter = f"{arn}:ssm:{targets.home_region}:{targets.account}:parameter/{name}"
+        granted.append(_allow("SlackToken", ["ssm:GetParameter"], parameter))
+    return granted
+
+
+def _allow(sid: str, actions: list[str], resource: str, condition: dict[str, Any] | None = None) -> Statement:
+    statement: Statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": [resource]}
+    return statement | ({"Condition": condition} if condition else {})

@@ -1,0 +1,101 @@
+"""The stack: composes the constructs; each capability is in its own file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import Aws, Stack
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from costwatch import __version__, names, topology
+from infra import read_permissions, stop_permissions
+from infra.alarms import Alarms
+from infra.alerts import Alerts
+from infra.dead_letters import DeadLetterQueue
+from infra.functions import WatchdogFunction
+from infra.inputs import Inputs
+from infra.ledger import Ledger
+from infra.schedule import Rules
+
+
+class CostwatchStack(Stack):
+    """Everything Costwatch deploys, in its home region. `asset` is the staged directory of the functions' code."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, inputs: Inputs, asset: Path, **stack: Any) -> None:
+        super().__init__(scope, construct_id, description="Costwatch: a cost watchdog for ML training", **stack)
+        # CDK makes every function wait for its role in so many words; the linter finds the words superfluous.
+        self.template_options.metadata = {"cfn-lint": {"config": {"ignore_checks": ["W3005"]}}}
+        self._inputs = inputs
+        self._ledger = Ledger(self, "Ledger")
+        self._alerts = Alerts(self, "Alerts", emails=inputs.alert_emails)
+        self._refused = DeadLetterQueue(self, "RefusedEvents")
+        code = lambda_.Code.from_asset(str(asset))
+        functions = {spec.name: self._function(spec, code) for spec in topology.FUNCTIONS}
+        sweep_every = timedelta(seconds=inputs.policy["sweep_every_seconds"])
+        Rules(self, "Rules", rules=topology.rules(sweep_every), functions=functions)
+        Alarms(
+            self,
+            "Alarms",
+            topic=self._alerts.topic,
+            sweep_every=sweep_every,
+            queues={name: each.dead_letters for name, each in functions.items()} | {"refused": self._refused},
+        )
+        self._record(functions[topology.DEADMAN.name])
+
+    def _function(self, spec: topology.Function, code: lambda_.Code) -> WatchdogFunction:
+        inputs = self._inputs
+        settings = spec.settings(
+            ledger_table=self._ledger.table.table_name,
+            alerts_topic_arn=self._alerts.topic.topic_arn,
+            refused_queue_url=self._refused.queue_url,
+            slack_token_parameter=inputs.slack_token_parameter,
+        )
+        created = WatchdogFunction(self, spec.name.title(), function=spec, code=code, environment=settings.to_env())
+        created.may(
+            read_permissions.statements(
+                read_permissions.Targets(
+                    partition=Aws.PARTITION,
+                    account=self.account,
+                    home_region=self.region,
+                    regions=inputs.policy["regions"],
+                    ledger_table=self._ledger.table.table_arn,
+                    alerts_topic=self._alerts.topic.topic_arn,
+                    refused_queue=self._refused.queue_arn,
+                    log_group=created.log_group.log_group_arn,
+                    slack_token_parameter=inputs.slack_token_parameter,
+                )
+            ),
+            why_wildcards="EC2 and SageMaker lists have no resource level, and which instances and jobs there will "
+            "be is not known at deploy; these statements only read, in the configured regions.",
+        )
+        if spec.stops_runs:
+            created.may_stop(
+                stop_permissions.stop_policies(inputs.policy, account=self.account, partition=Aws.PARTITION)
+            )
+        return created
+
+    def _record(self, deadman: WatchdogFunction) -> None:
+        """What the command line reads to find this deployment, and to refuse a policy that is not the deployed one."""
+        document = self._inputs.policy_document
+        ssm.StringParameter(
+            self,
+            "Deployment",
+            parameter_name=names.DEPLOYMENT_PARAMETER,
+            description="Where Costwatch is deployed; read by its command line",
+            string_value=self.to_json_string(
+                {
+                    "table": self._ledger.table.table_name,
+                    "function": deadman.function.function_name,
+                    "refused_queue_url": self._refused.queue_url,
+                    "alerts_topic_arn": self._alerts.topic.topic_arn,
+                    "policy_digest": document["digest"],
+                    "config_commit": document["config_commit"],
+                    "version": __version__,
+                    "regions": list(self._inputs.policy["regions"]),
+                }
+            ),
+        )

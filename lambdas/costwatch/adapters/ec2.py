@@ -1,0 +1,222 @@
+"""EC2 in one region: read instances and spot requests, cancel requests, terminate. Decides nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from costwatch import names
+from costwatch.adapters.aws_errors import translated
+from costwatch.core.model import Clock, Member, Parent, Run, RunKind, SpotRequest
+from costwatch.core.policy import PurchaseOption, Service
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.client import EC2Client
+
+_ALIVE = ("pending", "running")
+_PAGE = 1000
+_FILTER_VALUES = 200  # EC2's limit for one filter
+
+# Who else may relaunch what is stopped: (tag key, wildcard suffix allowed, kind, label).
+_CLUSTER_TAGS: tuple[tuple[str, str], ...] = (
+    ("eks:cluster-name", "EKS cluster"),
+    ("aws:eks:cluster-name", "EKS cluster"),
+    ("aws:batch:compute-environment", "Batch compute environment"),
+    ("AWSBatchServiceTag", "Batch compute environment"),
+    ("aws:elasticmapreduce:job-flow-id", "EMR cluster"),
+    ("parallelcluster:cluster-name", "ParallelCluster"),
+    ("sagemaker:cluster-name", "HyperPod cluster"),
+)
+_WILDCARDS = re.compile(r"[\\*?]")
+_KUBERNETES_PREFIX = "kubernetes.io/cluster/"
+
+
+class Ec2:
+    """One account and region. Raises TransientAwsError or PermanentAwsError."""
+
+    def __init__(self, client: EC2Client, *, region: str) -> None:
+        self._client = client
+        self.region = region
+
+    def instances(self) -> list[Member]:
+        """All pending and running instances; protection and spot requests are not read."""
+        return self._describe(Filters=[{"Name": "instance-state-name", "Values": list(_ALIVE)}])
+
+    def instances_by_id(self, ids: Iterable[str]) -> dict[str, Member]:
+        """The named instances in any state; one that EC2 no longer knows is absent."""
+        found: dict[str, Member] = {}
+        for chunk in _chunks(ids):
+            # A filter, unlike InstanceIds, does not fail the whole call for one id that is gone.
+            members = self._describe(Filters=[{"Name": "instance-id", "Values": chunk}])
+            found.update({member.id: member for member in members})
+        return found
+
+    def instances_by_tag(self, key: str, value: str) -> list[Member]:
+        """Pending and running instances whose tag has exactly this value."""
+        found = self._describe(
+            Filters=[
+                {"Name": "instance-state-name", "Values": list(_ALIVE)},
+                {"Name": f"tag:{key}", "Values": [_WILDCARDS.sub(r"\\\g<0>", value)]},
+            ]
+        )
+        # EC2 reads * and ? in a filter as wildcards: a run called `*` must never mean every run.
+        return [member for member in found if (member.tags or {}).get(key) == value]
+
+    def afresh(self, run: Run, run_tag: str) -> Run:
+        """The run as it is now: members (by run tag or id), termination protection, spot requests."""
+        members: Iterable[Member]
+        if run.id.kind is RunKind.TAGGED:
+            members = self.instances_by_tag(run_tag, run.id.name)
+        else:
+            members = self.instances_by_id(m.id for m in run.members).values()
+        alive = [m for m in members if m.alive]
+        requests = self.spot_requests(m.spot_request_id for m in alive if m.spot_request_id)
+        afresh = tuple(
+            replace(
+                member,
+                termination_protection=self._termination_protection(member.id),
+                spot_request=requests.get(member.spot_request_id or ""),
+            )
+            for member in sorted(alive, key=lambda m: m.id)
+        )
+        parent = next((m.parent for m in afresh if m.parent is not None), None)
+        return Run(id=run.id, members=afresh, parent=parent, fresh=True)
+
+    def spot_requests(self, ids: Iterable[str]) -> dict[str, SpotRequest]:
+        """Spot requests by id; one that EC2 no longer knows is absent."""
+        found: dict[str, SpotRequest] = {}
+        paginator = self._client.get_paginator("describe_spot_instance_requests")
+        for chunk in _chunks(ids):
+            with translated("ec2:DescribeSpotInstanceRequests"):
+                for page in paginator.paginate(Filters=[{"Name": "spot-instance-request-id", "Values": chunk}]):
+                    for raw in page["SpotInstanceRequests"]:
+                        request = _spot_request(raw)
+                        found[request.id] = request
+        return found
+
+    def cancel_spot_requests(self, ids: Sequence[str]) -> None:
+        """Ask for the requests to be cancelled. Terminates nothing by itself; repeating it is harmless."""
+        with translated("ec2:CancelSpotInstanceRequests"):
+            self._client.cancel_spot_instance_requests(SpotInstanceRequestIds=list(ids))
+
+    def terminate(self, ids: Sequence[str]) -> None:
+        """Terminate instances of one zone. One bad id fails the call: describe what really happened."""
+        with translated("ec2:TerminateInstances"):
+            self._client.terminate_instances(InstanceIds=list(ids))
+
+    def _termination_protection(self, instance_id: str) -> bool:
+        with translated("ec2:DescribeInstanceAttribute"):
+            answer = self._client.describe_instance_attribute(InstanceId=instance_id, Attribute="disableApiTermination")
+        return bool(answer["DisableApiTermination"]["Value"])
+
+    def _describe(self, **arguments: Any) -> list[Member]:
+        found: list[Member] = []
+        with translated("ec2:DescribeInstances"):
+            pages = self._client.get_paginator("describe_instances").paginate(
+                **arguments, PaginationConfig={"PageSize": _PAGE}
+            )
+            for page in pages:
+                found.extend(_member(raw) for reservation in page["Reservations"] for raw in reservation["Instances"])
+        return found
+
+
+def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+    wanted = sorted(set(ids))
+    for i in range(0, len(wanted), _FILTER_VALUES):
+        yield wanted[i : i + _FILTER_VALUES]
+
+
+def _member(raw: Mapping[str, Any]) -> Member:
+    tags = {tag["Key"]: tag["Value"] for tag in raw.get("Tags", [])}
+    state = raw["State"]["Name"]
+    ended_at, end_reason = _ended(state, raw.get("StateTransitionReason", ""))
+    return Member(
+        id=raw["InstanceId"],
+        service=Service.EC2,
+        state=state,
+        capacity=((raw["InstanceType"], 1),),
+        zone=raw.get("Placement", {}).get("AvailabilityZone", ""),
+        tags=tags,
+        clock=_clock(raw),
+        purchase=_purchase(raw.get("InstanceLifecycle")),
+        spot_request_id=raw.get("SpotInstanceRequestId"),
+        parent=_parent(raw, tags),
+        ended_at=ended_at,
+        end_reason=end_reason,
+    )
+
+
+def _clock(raw: Mapping[str, Any]) -> Clock:
+    """LaunchTime is the last start; the primary interface's attach time is the first launch."""
+    launch = raw.get("LaunchTime")
+    primary = next(
+        (
+            interface["Attachment"].get("AttachTime")
+            for interface in raw.get("NetworkInterfaces", [])
+            if interface.get("Attachment", {}).get("DeviceIndex") == 0
+        ),
+        None,
+    )
+    running = raw["State"]["Name"] == "running"
+    return Clock(
+        running_since=launch.astimezone(UTC) if launch is not None and running else None,
+        running_evidence="LaunchTime",
+        exists_since=primary.astimezone(UTC) if primary is not None else None,
+        exists_evidence="attach time of the primary network interface",
+    )
+
+
+def _purchase(lifecycle: str | None) -> PurchaseOption:
+    match lifecycle:
+        case "spot":
+            return PurchaseOption.SPOT
+        case "capacity-block":
+            return PurchaseOption.CAPACITY_BLOCK
+        case _:
+            return PurchaseOption.ON_DEMAND
+
+
+def _parent(raw: Mapping[str, Any], tags: Mapping[str, str]) -> Parent | None:
+    if name := tags.get(names.TAG_ASG):
+        return Parent(RunKind.ASG, name, f"Auto Scaling group {name}")
+    if fleet := tags.get(names.TAG_EC2_FLEET) or tags.get(names.TAG_SPOT_FLEET):
+        return Parent(RunKind.FLEET, fleet, f"fleet {fleet}")
+    for key, label in _CLUSTER_TAGS:
+        if name := tags.get(key):
+            return Parent(RunKind.CLUSTER, name, f"{label} {name}")
+    for key in tags:
+        if key.startswith(_KUBERNETES_PREFIX):
+            name = key.removeprefix(_KUBERNETES_PREFIX)
+            return Parent(RunKind.CLUSTER, name, f"Kubernetes cluster {name}")
+    operator = raw.get("Operator", {})
+    if operator.get("Managed"):
+        name = operator.get("Principal", "unknown")
+        return Parent(RunKind.CLUSTER, name, f"managed operator {name}")
+    return None
+
+
+def _ended(state: str, reason: str) -> tuple[datetime | None, str]:
+    """`User initiated (2026-11-22 09:10:00 GMT)`: the only trace of when an instance ended."""
+    if state in _ALIVE:
+        return None, ""
+    _, _, tail = reason.partition("(")
+    stamp = tail.partition(" GMT)")[0]
+    try:
+        return datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC), reason
+    except ValueError:
+        return None, reason
+
+
+def _spot_request(raw: Mapping[str, Any]) -> SpotRequest:
+    status = raw.get("Status", {})
+    return SpotRequest(
+        id=raw["SpotInstanceRequestId"],
+        type=raw.get("Type", ""),
+        state=raw.get("State", ""),
+        status=": ".join(part for part in (status.get("Code", ""), status.get("Message", "")) if part),
+        instance_id=raw.get("InstanceId"),
+        tags={tag["Key"]: tag["Value"] for tag in raw.get("Tags", [])},
+    )

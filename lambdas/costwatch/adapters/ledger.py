@@ -1,0 +1,371 @@
+"""The ledger: the only state. One table; every write of a step is one conditional transaction.
+
+    pk                                   sk                          what
+    open#<origin>#<account>#<region>     <run id>                    the open record of a run
+    run#<origin>#<run id>                <at>#<version>#<n>          its timeline (also in index by-day)
+    stop#<mode>#<run>#<start>#<deadline> claim                       who may stop it, under a lease
+    outbox#<origin>                      <message id>                what is still to be said
+    cap#<origin>#<mode>                  sweep#.. share#.. day#..    counters of the blast caps
+    told#<origin>                        <key>                       what is said only once
+    control                              pause                       the pause, its end included
+    control                              timeline#<at>#<version>     who paused and resumed, when and why
+
+`origin` is `deployed`, or `laptop:<who>` for observe sweeps from a command line, which block nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from zlib import crc32
+
+from costwatch import names
+from costwatch.adapters.ledger_codec import (
+    entry_from_item,
+    entry_to_item,
+    message_from_item,
+    message_to_item,
+    pause_from_item,
+    pause_to_item,
+    record_from_item,
+    record_to_item,
+    stop_to_item,
+)
+from costwatch.adapters.table import (
+    Absent,
+    AbsentOrAtMost,
+    AbsentOrBelow,
+    Check,
+    Condition,
+    ConditionFailed,
+    Count,
+    Delete,
+    Equals,
+    Exists,
+    Key,
+    Put,
+    Table,
+    Write,
+)
+from costwatch.core import times
+from costwatch.core.caps import CapLimit
+from costwatch.core.ladder import Step
+from costwatch.core.messages import Message
+from costwatch.core.model import RunId
+from costwatch.core.record import Entry, Pause, RunRecord
+
+DEPLOYED = "deployed"
+KEEP_TIMELINE = timedelta(days=400)
+KEEP_COUNTERS = timedelta(days=3)
+OUTBOX_LEASE = timedelta(minutes=6)
+"""Longer than the function's timeout: what a crashed sweep was sending is sent again after it."""
+
+EVERY_RUN = "every run"
+"""Stands for a run's id on entries about no single run: a pause and its end."""
+
+_PAUSE = Key("control", "pause")
+
+
+class ClaimOutcome(StrEnum):
+    CLAIMED = "claimed"
+    LOST = "lost"
+    """Somebody else changed the run, or paused, first."""
+    CAPPED = "capped"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    outcome: ClaimOutcome
+    cap: str = ""
+    """For people: which cap is reached, for example `blast_cap.runs (5 a sweep)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Stands on every row: which policy decided, and from which commit of the configuration."""
+
+    policy_digest: str
+    config_commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineRow:
+    run_id: str
+    origin: str
+    entry: Entry
+    stamp: Stamp
+
+
+class Ledger:
+    """Reads are strongly consistent, but for `since`. All times are aware UTC."""
+
+    def __init__(self, table: Table, *, stamp: Stamp, origin: str = DEPLOYED) -> None:
+        self._table = table
+        self._stamp = stamp
+        self.origin = origin
+
+    # --- records -----------------------------------------------------------------------------------
+
+    def open_records(self, account: str, region: str) -> dict[RunId, RunRecord]:
+        """All open records of one account and region."""
+        items = self._table.query(f"open#{self.origin}#{account}#{region}")
+        records = (record_from_item(item) for item in items)
+        return {record.run_id: record for record in records}
+
+    def record(self, run_id: RunId) -> RunRecord | None:
+        item = self._table.get(self._record_key(run_id))
+        return record_from_item(item) if item else None
+
+    def save(self, step: Step) -> bool:
+        """Write a step; False: somebody else was first and nothing was written."""
+        try:
+            self._table.transact(self._writes(step))
+        except ConditionFailed:
+            return False
+        return True
+
+    def claim(
+        self, step: Step, *, pause: Pause | None, caps: Sequence[CapLimit], released: bool, now: datetime
+    ) -> Claim:
+        """Take a stop: record version, pause as it was read, lease and caps in one transaction.
+
+        `released`: a person lifted the caps for it; it still counts.
+        """
+        record = step.after
+        if record is None or record.stop is None:
+            raise ValueError("a claim needs a record with a stop attempt")
+        writes = self._writes(step)
+        writes.append(Check(_PAUSE, Equals("version", pause.version) if pause else Absent()))
+        first_cap = len(writes)
+        also = {names.TABLE_TTL_ATTRIBUTE: _expiry(now, KEEP_COUNTERS)}
+        for cap in caps:
+            condition = None if released else AbsentOrBelow("stops", cap.limit)
+            key = Key(f"cap#{self.origin}#{record.mode.value}", cap.counter)
+            writes.append(Count(key, "stops", condition, also))
+        try:
+            self._table.transact(writes)
+        except ConditionFailed as failed:
+            reached = [caps[index - first_cap].label for index in failed.indexes if index >= first_cap]
+            if reached and len(reached) == len(failed.indexes):
+                return Claim(ClaimOutcome.CAPPED, reached[0])
+            return Claim(ClaimOutcome.LOST)
+        return Claim(ClaimOutcome.CLAIMED)
+
+    # --- timeline ----------------------------------------------------------------------------------
+
+    def timeline(self, run_id: RunId) -> list[TimelineRow]:
+        """All entries of a run over all its episodes, oldest first."""
+        return [_row(item) for item in self._table.query(f"run#{self.origin}#{run_id}")]
+
+    def since(self, moment: datetime, now: datetime) -> list[TimelineRow]:
+        """All entries of all runs and origins at or after `moment`, oldest first (eventually consistent)."""
+        found: list[TimelineRow] = []
+        day = moment.astimezone(UTC).date()
+        while day <= now.astimezone(UTC).date():
+            found.extend(_row(item) for item in self._table.query_day(day.isoformat(), since=times.to_text(moment)))
+            day += timedelta(days=1)
+        return found
+
+    def note(self, run_id: RunId, entry: Entry) -> None:
+        """An entry about something that has no record, such as an unwatched accelerator or a pause."""
+        self._table.transact([self._entry_put(run_id, entry, 0, 0)])
+
+    # --- outbox ------------------------------------------------------------------------------------
+
+    def outbox(self, now: datetime) -> list[Message]:
+        """What is still to be said and nobody is saying right now, oldest first."""
+        items = [item for item in self._table.query(self._outbox_pk()) if times.from_text(item["lease_until"]) <= now]
+        items.sort(key=lambda item: (item["created_at"], item["sk"]))
+        return [message_from_item(item["sk"], item) for item in items]
+
+    def lease_message(self, message: Message, now: datetime) -> bool:
+        """Whether it is ours to send now; False: another sweep sends it or has sent it."""
+        key = Key(self._outbox_pk(), message.id)
+        item = self._table.get(key)
+        if item is None or times.from_text(item["lease_until"]) > now:
+            return False
+        leased = {**item, "lease_until": times.to_text(now + OUTBOX_LEASE), "attempts": item["attempts"] + 1}
+        try:
+            self._table.transact([Put(leased, Equals("lease_until", item["lease_until"]))])
+        except ConditionFailed:
+            return False
+        return True
+
+    def keep_message(self, message: Message, error: str, now: datetime) -> None:
+        """Nothing took it: keep it for the next sweep, with the reason."""
+        key = Key(self._outbox_pk(), message.id)
+        item = self._table.get(key)
+        if item is not None:
+            kept = {**item, "lease_until": times.to_text(now), "last_error": error[:500]}
+            with suppress(ConditionFailed):  # another sweep delivered it meanwhile
+                self._table.transact([Put(kept, Exists())])
+
+    def delivered(self, message: Message, step: Step | None, entry: Entry, now: datetime) -> bool:
+        """Take it out of the outbox and record its delivery; `step` lets a notice count from now.
+
+        False: the record changed meanwhile; read it again and try again.
+        """
+        run_id = RunId.parse(message.facts["run"]) if "run" in message.facts else None
+        writes: list[Write] = [Delete(Key(self._outbox_pk(), message.id))]
+        writes.extend(self._writes(step) if step is not None else [])
+        if run_id is not None:
+            # The version keeps two deliveries in one instant apart; the message id does so too.
+            writes.append(self._entry_put(run_id, entry, 999_999, crc32(message.id.encode()) % 1000))
+        try:
+            self._table.transact(writes)
+        except ConditionFailed:
+            return False
+        return True
+
+    def say_once(self, keys: Sequence[str], message: Message | None, now: datetime) -> bool:
+        """Put `message` into the outbox and remember `keys` as long as the timeline, both or neither; at most 99 keys.
+
+        False: one of the keys was told before, and nothing was written.
+        """
+        expiry = {names.TABLE_TTL_ATTRIBUTE: _expiry(now, KEEP_TIMELINE)}
+        writes: list[Write] = [Put({"pk": f"told#{self.origin}", "sk": key, **expiry}, Absent()) for key in keys]
+        writes.extend([self._outbox_put(message, now)] if message is not None else [])
+        try:
+            self._table.transact(writes)
+        except ConditionFailed:
+            return False
+        return True
+
+    def first_time(self, key: str, now: datetime) -> bool:
+        """Whether `key` is new; it is remembered as long as the timeline."""
+        return self.say_once([key], None, now)
+
+    def was_told(self, key: str) -> bool:
+        """Whether `key` is remembered."""
+        return self._table.get(Key(f"told#{self.origin}", key)) is not None
+
+    # --- pause -------------------------------------------------------------------------------------
+
+    def pause(self) -> Pause | None:
+        """The last pause, ended or not."""
+        item = self._table.get(_PAUSE)
+        return pause_from_item(item) if item else None
+
+    def set_pause(self, pause: Pause, before: Pause | None, entry: Entry | None = None) -> bool:
+        """Begin, change or end a pause, with its entry; False: somebody else changed it first."""
+        condition: Condition = Equals("version", before.version) if before else Absent()
+        writes = [Put({"pk": _PAUSE.pk, "sk": _PAUSE.sk, **pause_to_item(pause), **self._stamped()}, condition)]
+        if entry is not None:
+            writes.append(self._control_put(entry, pause.version))
+        try:
+            self._table.transact(writes)
+        except ConditionFailed:
+            return False
+        return True
+
+    # --- writes ------------------------------------------------------------------------------------
+
+    def _writes(self, step: Step) -> list[Write]:
+        subject = step.after or step.before
+        if subject is None:
+            raise ValueError("a step needs a record before or after it")
+        run_id = subject.run_id
+        key = self._record_key(run_id)
+        unchanged: Condition = Equals("version", step.before.version) if step.before else Absent()
+        writes: list[Write] = []
+        if step.after is None:
+            writes.append(Delete(key, unchanged))
+        else:
+            after = replace(step.after, version=step.version, origin=self.origin)
+            item = {"pk": key.pk, "sk": key.sk, **record_to_item(after), **self._stamped()}
+            writes.append(Put(item, unchanged))
+            writes.extend(self._claim_row(step))
+        writes.extend(self._entry_put(run_id, entry, step.version, n) for n, entry in enumerate(step.entries))
+        writes.extend(self._outbox_put(message, step.entries[0].at) for message in step.messages)
+        return writes
+
+    def _claim_row(self, step: Step) -> list[Write]:
+        before, after = step.before, step.after
+        stop = after.stop if after else None
+        if stop is None or (before is not None and before.stop == stop):
+            return []
+        item = {"pk": stop.key, "sk": "claim", **stop_to_item(stop), **self._stamped()}
+        if self.origin != DEPLOYED:
+            item["pk"] = f"{stop.key}@{self.origin}"
+        # A new lease may only follow one that ran out; changes under our own lease are guarded by the version.
+        taken = (
+            before is None or before.stop is None or before.stop.key != stop.key or before.stop.attempt != stop.attempt
+        )
+        started = step.entries[0].at if step.entries else stop.lease_until
+        return [Put(item, AbsentOrAtMost("lease_until", times.to_text(started)) if taken else None)]
+
+    def _entry_put(self, run_id: RunId, entry: Entry, version: int, n: int) -> Put:
+        at = times.to_text(entry.at)
+        return Put(
+            {
+                "pk": f"run#{self.origin}#{run_id}",
+                "sk": f"{at}#{version:06d}#{n:03d}",
+                "run_id": str(run_id),
+                "account": run_id.account,
+                "region": run_id.region,
+                "origin": self.origin,
+                **entry_to_item(entry),
+                names.INDEX_BY_DAY_PARTITION_KEY: at[:10],
+                names.INDEX_BY_DAY_SORT_KEY: at,
+                names.TABLE_TTL_ATTRIBUTE: _expiry(entry.at, KEEP_TIMELINE),
+                **self._stamped(),
+            }
+        )
+
+    def _control_put(self, entry: Entry, version: int) -> Put:
+        """A pause is about no single run, so its entries stand beside it; the index lists them with all others."""
+        at = times.to_text(entry.at)
+        return Put(
+            {
+                "pk": _PAUSE.pk,
+                "sk": f"timeline#{at}#{version:06d}",
+                "run_id": EVERY_RUN,
+                "origin": self.origin,
+                **entry_to_item(entry),
+                names.INDEX_BY_DAY_PARTITION_KEY: at[:10],
+                names.INDEX_BY_DAY_SORT_KEY: at,
+                names.TABLE_TTL_ATTRIBUTE: _expiry(entry.at, KEEP_TIMELINE),
+                **self._stamped(),
+            }
+        )
+
+    def _outbox_put(self, message: Message, now: datetime) -> Put:
+        at = times.to_text(now)
+        return Put(
+            {
+                "pk": self._outbox_pk(),
+                "sk": message.id,
+                **message_to_item(message),
+                "created_at": at,
+                "lease_until": at,
+                "attempts": 0,
+                **self._stamped(),
+            }
+        )
+
+    def _record_key(self, run_id: RunId) -> Key:
+        return Key(f"open#{self.origin}#{run_id.account}#{run_id.region}", str(run_id))
+
+    def _outbox_pk(self) -> str:
+        return f"outbox#{self.origin}"
+
+    def _stamped(self) -> dict[str, Any]:
+        return {"policy_digest": self._stamp.policy_digest, "config_commit": self._stamp.config_commit}
+
+
+def _row(item: Any) -> TimelineRow:
+    return TimelineRow(
+        run_id=item["run_id"],
+        origin=item["origin"],
+        entry=entry_from_item(item),
+        stamp=Stamp(item["policy_digest"], item["config_commit"]),
+    )
+
+
+def _expiry(now: datetime, keep: timedelta) -> int:
+    """DynamoDB's TTL: epoch seconds."""
+    return int((now + keep).timestamp())

@@ -1,0 +1,248 @@
+"""Ledger rows to table items and back: times as fixed-width UTC text, money as Decimal, durations as seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from costwatch.core import times
+from costwatch.core.messages import Audience, Message, MessageKind
+from costwatch.core.model import RunId
+from costwatch.core.policy import Mode
+from costwatch.core.record import (
+    Entry,
+    Exemption,
+    Extension,
+    Hold,
+    MemberSeen,
+    Notice,
+    Pause,
+    RunRecord,
+    Status,
+    StopAttempt,
+    Transition,
+)
+from costwatch.core.selection import HoldCode
+
+Body = Mapping[str, Any]
+_T = TypeVar("_T")
+
+
+def record_to_item(r: RunRecord) -> dict[str, Any]:
+    """Without keys and stamp. Absent values are left out."""
+    return _compact(
+        {
+            "run_id": str(r.run_id),
+            "origin": r.origin,
+            "version": r.version,
+            "status": r.status.value,
+            "mode": r.mode.value,
+            "selector": r.selector,
+            "start": _text(r.start),
+            "deadline": _text(r.deadline),
+            "first_seen_at": _text(r.first_seen_at),
+            "name": r.name,
+            "owner": r.owner,
+            "team": r.team,
+            "members": [_compact({"id": m.id, "running_since": _text(m.running_since)}) for m in r.members],
+            "capacity": [[kind, count] for kind, count in r.capacity],
+            "clock_evidence": r.clock_evidence,
+            "hourly_rate_usd": r.hourly_rate_usd,
+            "price_note": r.price_note,
+            "notice": r.notice
+            and _compact(
+                {
+                    "id": r.notice.id,
+                    "mode": r.notice.mode.value,
+                    "deadline": _text(r.notice.deadline),
+                    "requested_at": _text(r.notice.requested_at),
+                    "accepted_at": _text(r.notice.accepted_at),
+                    "via": r.notice.via,
+                    "stops_at": _text(r.notice.stops_at),
+                }
+            ),
+            "hold": r.hold
+            and {
+                "id": r.hold.id,
+                "code": r.hold.code.value,
+                "reason": r.hold.reason,
+                "since": _text(r.hold.since),
+                "key": r.hold.key,
+            },
+            "released_key": r.released_key,
+            "capped_key": r.capped_key,
+            "extensions": [
+                {"by": e.by, "at": _text(e.at), "seconds": int(e.duration.total_seconds()), "until": _text(e.until)}
+                for e in r.extensions
+            ],
+            "exemption": r.exemption
+            and {
+                "by": r.exemption.by,
+                "at": _text(r.exemption.at),
+                "until": _text(r.exemption.until),
+                "reason": r.exemption.reason,
+            },
+            "exempt_tags": [[value, _text(first_seen)] for value, first_seen in r.exempt_tags],
+            "malformed_told": list(r.malformed_told),
+            "stop": r.stop and stop_to_item(r.stop),
+            "would_stop_at": _text(r.would_stop_at),
+            "restarts": r.restarts,
+        }
+    )
+
+
+def record_from_item(item: Body) -> RunRecord:
+    """The inverse of `record_to_item`; unknown attributes (keys, stamp) are ignored."""
+    return RunRecord(
+        run_id=RunId.parse(item["run_id"]),
+        origin=item["origin"],
+        version=int(item["version"]),
+        status=Status(item["status"]),
+        mode=Mode(item["mode"]),
+        selector=item["selector"],
+        start=_time(item, "start"),
+        deadline=_time(item, "deadline"),
+        first_seen_at=times.from_text(item["first_seen_at"]),
+        name=item["name"],
+        owner=item["owner"],
+        team=item["team"],
+        members=tuple(MemberSeen(m["id"], _time(m, "running_since")) for m in item["members"]),
+        capacity=tuple((kind, int(count)) for kind, count in item["capacity"]),
+        clock_evidence=item["clock_evidence"],
+        hourly_rate_usd=item.get("hourly_rate_usd"),
+        price_note=item["price_note"],
+        notice=_optional(item, "notice", _notice),
+        hold=_optional(item, "hold", _hold),
+        released_key=item["released_key"],
+        capped_key=item["capped_key"],
+        extensions=tuple(
+            Extension(
+                e["by"], times.from_text(e["at"]), timedelta(seconds=int(e["seconds"])), times.from_text(e["until"])
+            )
+            for e in item["extensions"]
+        ),
+        exemption=_optional(
+            item,
+            "exemption",
+            lambda e: Exemption(e["by"], times.from_text(e["at"]), times.from_text(e["until"]), e["reason"]),
+        ),
+        exempt_tags=tuple((value, times.from_text(first_seen)) for value, first_seen in item["exempt_tags"]),
+        malformed_told=tuple(item["malformed_told"]),
+        stop=_optional(item, "stop", _stop),
+        would_stop_at=_time(item, "would_stop_at"),
+        restarts=int(item["restarts"]),
+    )
+
+
+def stop_to_item(stop: StopAttempt) -> dict[str, Any]:
+    """A claim as the record and the claim row both keep it."""
+    return _compact(
+        {
+            "key": stop.key,
+            "owner": stop.owner,
+            "attempt": stop.attempt,
+            "lease_until": _text(stop.lease_until),
+            "members": list(stop.members),
+            "spot_requests": list(stop.spot_requests),
+            "requested_at": _text(stop.requested_at),
+            "gone_since": _text(stop.gone_since),
+        }
+    )
+
+
+def entry_to_item(entry: Entry) -> dict[str, Any]:
+    return {
+        "at": times.to_text(entry.at),
+        "transition": entry.transition.value,
+        "reason": entry.reason,
+        "rule": entry.rule,
+        "actor": entry.actor,
+        "mode": entry.mode,
+        "evidence": dict(entry.evidence),
+    }
+
+
+def entry_from_item(item: Body) -> Entry:
+    return Entry(
+        at=times.from_text(item["at"]),
+        transition=Transition(item["transition"]),
+        reason=item["reason"],
+        rule=item["rule"],
+        actor=item["actor"],
+        mode=item["mode"],
+        evidence=tuple(sorted(item["evidence"].items())),
+    )
+
+
+def message_to_item(message: Message) -> dict[str, Any]:
+    return {"kind": message.kind.value, "audience": message.audience.value, "facts": dict(message.facts)}
+
+
+def message_from_item(message_id: str, item: Body) -> Message:
+    return Message(message_id, MessageKind(item["kind"]), Audience(item["audience"]), item["facts"])
+
+
+def pause_to_item(pause: Pause) -> dict[str, Any]:
+    return {
+        "version": pause.version,
+        "until": times.to_text(pause.until),
+        "by": pause.by,
+        "reason": pause.reason,
+        "since": times.to_text(pause.since),
+    }
+
+
+def pause_from_item(item: Body) -> Pause:
+    return Pause(
+        version=int(item["version"]),
+        until=times.from_text(item["until"]),
+        by=item["by"],
+        reason=item["reason"],
+        since=times.from_text(item["since"]),
+    )
+
+
+def _notice(body: Body) -> Notice:
+    return Notice(
+        id=body["id"],
+        mode=Mode(body["mode"]),
+        deadline=times.from_text(body["deadline"]),
+        requested_at=times.from_text(body["requested_at"]),
+        accepted_at=_time(body, "accepted_at"),
+        via=body.get("via", ""),
+        stops_at=_time(body, "stops_at"),
+    )
+
+
+def _hold(body: Body) -> Hold:
+    return Hold(body["id"], HoldCode(body["code"]), body["reason"], times.from_text(body["since"]), body["key"])
+
+
+def _stop(body: Body) -> StopAttempt:
+    return StopAttempt(
+        key=body["key"],
+        owner=body["owner"],
+        attempt=int(body["attempt"]),
+        lease_until=times.from_text(body["lease_until"]),
+        members=tuple(body["members"]),
+        spot_requests=tuple(body["spot_requests"]),
+        requested_at=_time(body, "requested_at"),
+        gone_since=_time(body, "gone_since"),
+    )
+
+
+def _optional(item: Body, name: str, read: Callable[[Body], _T]) -> _T | None:
+    return read(item[name]) if item.get(name) else None
+
+
+def _time(body: Body, name: str) -> datetime | None:
+    return times.from_text(body[name]) if body.get(name) else None
+
+
+def _text(moment: datetime | None) -> str | None:
+    return times.to_text(moment) if moment is not None else None
+
+
+def _compact(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if value is not None}

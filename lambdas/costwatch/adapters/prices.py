@@ -1,0 +1,75 @@
+"""The seed price table: `data/prices.json` inside the package, whose head describes the format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from costwatch.core.money import Rate
+from costwatch.core.policy import Service
+from costwatch.errors import ConfigError
+
+FORMAT_VERSION = 1
+SEED_FILE = Path(__file__).parent.parent / "data" / "prices.json"
+
+_Key = tuple[Service, str, str]
+
+
+class SeedPrices:
+    """List prices read from a file at the first look-up. USD per instance and hour, on-demand, Linux.
+
+    Implements `costwatch.core.money.PriceTable`. A look-up raises ConfigError when the file is not what its format
+    says: a price table that cannot be trusted is not read in part.
+    """
+
+    def __init__(self, path: Path = SEED_FILE) -> None:
+        self._path = path
+
+    def ec2_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
+        """The rate of an EC2 instance type in a region, or None where no price is known."""
+        return self._rates.get((Service.EC2, region, instance_type))
+
+    def training_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
+        """The rate of a SageMaker training instance type (`ml.` included), or None where no price is known."""
+        return self._rates.get((Service.TRAINING, region, instance_type))
+
+    @cached_property
+    def _rates(self) -> Mapping[_Key, Rate]:
+        try:
+            document = json.loads(self._path.read_text(encoding="utf-8"))
+            return _read(document)
+        except (OSError, AttributeError, KeyError, TypeError, ValueError, InvalidOperation) as error:
+            raise ConfigError(f"price table {self._path.name} cannot be used: {error!r}") from error
+
+
+def _read(document: Mapping[str, Any]) -> dict[_Key, Rate]:
+    head = (document["format"], document["currency"], document["unit"])
+    if head != (FORMAT_VERSION, "USD", "instance-hour"):
+        raise ValueError(
+            f"format, currency and unit are {head}, this version reads {FORMAT_VERSION}, USD, instance-hour"
+        )
+    rates: dict[_Key, Rate] = {}
+    for block in document["blocks"]:
+        source, as_of = document["sources"][block["source"]], date.fromisoformat(block["as_of"])
+        for instance_type, text in block["rates"].items():
+            key = (Service(block["service"]), block["region"], instance_type)
+            if key in rates:
+                # Two prices for one thing mean one is wrong, and nothing here could tell which.
+                raise ValueError(f"{instance_type} in {block['region']} has two prices")
+            rates[key] = Rate(_positive(text, instance_type), as_of, source)
+    return rates
+
+
+def _positive(text: object, instance_type: str) -> Decimal:
+    """A price as text. A JSON number has lost digits before it gets here, and a price of 0 is a missing one."""
+    if not isinstance(text, str):
+        raise TypeError(f"the price of {instance_type} is not text: {text!r}")
+    rate = Decimal(text)
+    if not (rate.is_finite() and rate > 0):
+        raise ValueError(f"the price of {instance_type} is {text!r}, which is no price")
+    return rate

@@ -1,0 +1,131 @@
+"""costwatch.yaml compiled into policy.json, the document that functions decide by."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from costwatch.config.model import Config, DeadMan, Selector
+from costwatch.core.policy import FORMAT_VERSION, Mode, Service, digest_of
+
+UNCOMMITTED = "uncommitted"
+_GIT_TIMEOUT_SECONDS = 10
+
+
+def compile_policy(config: Config, *, config_commit: str) -> dict[str, Any]:
+    """The policy document, JSON-ready: `core.policy.Policy.from_document` reads it.
+
+    Durations become whole seconds, the share a decimal text, and each selector carries its mode and limits with the
+    defaults filled in; `dead_man.mode: off` switches every selector off. `digest` covers what is decided by: neither
+    comments, the order of keys, the way a duration is written, nor the commit.
+    """
+    dead_man = config.dead_man
+    body: dict[str, Any] = {
+        "account": config.account,
+        "regions": list(config.regions),
+        "timezone": config.timezone,
+        "tags": config.tags.model_dump(),
+        "slack": {
+            "platform_channel": config.slack.platform_channel,
+            "team_channels": dict(config.slack.team_channels),
+            "warn_owner_by": config.slack.warn_owner_by.value,
+        },
+        "mode": dead_man.mode.value,
+        "sweep_every_seconds": _seconds(dead_man.sweep_every),
+        "blast_cap": {
+            "runs": dead_man.blast_cap.runs,
+            "share": _decimal_text(dead_man.blast_cap.share),
+            "per_day": dead_man.blast_cap.per_day,
+        },
+        "protect": [{"tags": _lists(rule.tag or {}), "asg": rule.asg} for rule in dead_man.protect],
+        "limits": _limits(dead_man, dead_man),
+        "extend": {
+            "steps_seconds": [_seconds(step) for step in dead_man.extend.buttons],
+            "owner_total_seconds": _seconds(dead_man.extend.owner_total),
+        },
+        "selectors": [_selector(selector, dead_man) for selector in dead_man.selectors],
+    }
+    return {"format": FORMAT_VERSION, "digest": digest_of(body), "config_commit": config_commit, "policy": body}
+
+
+def config_commit(path: Path) -> str:
+    """The git commit that last changed the file at `path`, for the ledger.
+
+    `<commit>`: the file is exactly as committed. `<commit>-dirty`: it was edited since. `uncommitted`: git does not
+    know the file, or there is no git. Never raises: a missing commit must not stand in the way of a check or deploy.
+    """
+    file = path.resolve()
+    commit = _git(file.parent, "log", "-1", "--format=%H", "--", file.name)
+    if not commit:
+        return UNCOMMITTED
+    changed = _git(file.parent, "status", "--porcelain", "--untracked-files=all", "--", file.name)
+    if changed is None or changed.startswith("??"):
+        return UNCOMMITTED
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git printed, stripped; None when it failed, hung or is not there."""
+    # A hook runs with GIT_DIR and GIT_INDEX_FILE set, which would answer for another repository.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    env |= {"GIT_LITERAL_PATHSPECS": "1", "GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        answer = subprocess.run(  # noqa: S603 - fixed arguments and no shell; the path follows `--`
+            ["git", *arguments],  # noqa: S607 - the user's own git, wherever it is
+            cwd=folder,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_TIMEOUT_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _selector(selector: Selector, dead_man: DeadMan) -> dict[str, Any]:
+    if selector.ec2:
+        service, tags, types = Service.EC2, selector.ec2.tag, selector.ec2.types
+    elif selector.sagemaker:
+        service, tags, types = Service.TRAINING, selector.sagemaker.tag, selector.sagemaker.types
+    else:
+        raise ValueError(f"selector {selector.name!r} has neither ec2 nor sagemaker; was the configuration parsed?")
+    purchase = selector.ec2.purchase if selector.ec2 else None
+    mode = Mode.OFF if dead_man.mode is Mode.OFF else selector.mode or dead_man.mode
+    return {
+        "name": selector.name,
+        "mode": mode.value,
+        "service": service.value,
+        "tags": _lists(tags),
+        "types": list(types),
+        "purchase": purchase.value if purchase else None,
+        "limits": _limits(selector, dead_man),
+    }
+
+
+def _limits(own: Selector | DeadMan, defaults: DeadMan) -> dict[str, int]:
+    return {
+        "max_runtime_seconds": _seconds(own.max_runtime or defaults.max_runtime),
+        "warn_before_seconds": _seconds(own.warn_before or defaults.warn_before),
+        "min_notice_seconds": _seconds(own.min_notice or defaults.min_notice),
+        "hard_cap_seconds": _seconds(own.hard_cap or defaults.hard_cap),
+    }
+
+
+def _lists(tags: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    return {key: list(values) for key, values in tags.items()}
+
+
+def _seconds(duration: timedelta) -> int:
+    return int(duration.total_seconds())
+
+
+def _decimal_text(value: Decimal) -> str:
+    """`0.2` for 20% and for 20.0%: one share, one text, one digest."""
+    return format(value.normalize(), "f")

@@ -1,0 +1,300 @@
+"""The values costwatch.yaml may hold: each function takes what YAML gave and returns the typed value.
+
+They raise ValueError with a sentence that says what was expected. Nothing is coerced: `12` where text is
+expected is refused, since YAML had already changed what was typed (`007` is 7 by then).
+"""
+
+# ruff: noqa: TRY004 - pydantic collects ValueError; a TypeError would end the validation at the first problem
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from functools import cache
+from typing import Annotated, Any, TypeVar
+from zoneinfo import available_timezones
+
+from pydantic import BeforeValidator, PlainValidator
+
+from costwatch.core import durations
+from costwatch.core.policy import Mode, PurchaseOption
+
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[1-9]")
+_CHANNEL = re.compile(r"#[^\s#,]{1,80}|[CDG][A-Z0-9]{7,20}")
+_ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@.]+")
+_PARAMETER = re.compile(r"(/[A-Za-z0-9_.-]+)+")
+_SHARE = re.compile(r"\d{1,3}(\.\d{1,2})?%")
+_SELECTOR_NAME = re.compile(r"[a-z0-9-]{1,40}")
+_TYPES = re.compile(r"[a-z0-9*?-]+(\.[a-z0-9*?-]+){0,2}")
+_LARGEST_COUNT = 100_000
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+class OwnerBy(StrEnum):
+    """How a run's owner is told: a direct message, or the channel of the team."""
+
+    DM = "dm"
+    TEAM_CHANNEL = "team_channel"
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: short, and a boolean as YAML spells it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'max_runtime'?`, or nothing when no known word is near."""
+    near = difflib.get_close_matches(word.lower().replace("-", "_"), list(known), n=1, cutoff=0.7)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def text(value: object, expected: str = "text") -> str:
+    """Text as it was typed. A bare boolean or number is asked to be quoted."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        raise ValueError(f"a bare {shown(value)} is a YAML boolean, expected {expected}: put it in quotes")
+    if isinstance(value, int | float):
+        raise ValueError(f"a bare number is not {expected}: put it in quotes, as it was meant to be read")
+    raise ValueError(f"{kind_of(value)} is not {expected}")
+
+
+def kind_of(value: object) -> str:
+    """What YAML made of a value, for people: `a list`, `a mapping`, `the number 12`, `'12h'`."""
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"the number {value}"
+    return shown(value)
+
+
+def duration(value: object) -> timedelta:
+    """`12h`, `90m`, `PT12H`. A bare number has no unit and is refused."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return durations.parse(str(value))
+    if not isinstance(value, str):
+        raise ValueError(f"{kind_of(value)} is not {durations.EXPECTED}")
+    return durations.parse(value)
+
+
+def max_runtime(value: object) -> timedelta:
+    """A duration; `declared` (the job's own limit) is known, but not in this version."""
+    if value == "declared":
+        raise ValueError(f"'declared' is not in this version; expected {durations.EXPECTED}")
+    return duration(value)
+
+
+def share(value: object) -> Decimal:
+    """`20%` as Decimal 0.2. From 1% to 100%."""
+    if not isinstance(value, str) or not _SHARE.fullmatch(value):
+        raise ValueError(f"{kind_of(value)} is not a share such as 20%")
+    percent = Decimal(value[:-1])
+    if not 1 <= percent <= 100:
+        raise ValueError(f"{shown(value)} is outside 1% to 100%")
+    return percent / 100
+
+
+def count(value: object) -> int:
+    """A whole number from 1 to 100,000."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST_COUNT:
+        raise ValueError(f"{shown(value)} is not a whole number from 1 to {_LARGEST_COUNT}")
+    return value
+
+
+def version(value: object) -> int:
+    """The version of the file's layout: 1."""
+    if isinstance(value, bool) or value != 1 or not isinstance(value, int):
+        raise ValueError(f"{shown(value)} is not a version this Costwatch reads; expected 1")
+    return value
+
+
+def account(value: object) -> str:
+    """Twelve digits, as text: YAML drops the leading zeros of a bare number."""
+    expected = 'a quoted account id of 12 digits, such as "111122223333"'
+    written = text(value, expected)
+    if not re.fullmatch(r"[0-9]{12}", written):
+        raise ValueError(f"{shown(value)} is not {expected}")
+    return written
+
+
+def region(value: object) -> str:
+    """A region name such as `us-east-1`."""
+    expected = "an AWS region such as us-east-1"
+    written = text(value, expected)
+    if _REGION.fullmatch(written):
+        return written
+    if _REGION.fullmatch(written[:-1]):
+        raise ValueError(f"{shown(value)} is a zone, expected {expected}; did you mean {written[:-1]!r}?")
+    raise ValueError(f"{shown(value)} is not {expected}")
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    return frozenset(available_timezones()) | {"UTC"}
+
+
+def timezone(value: object) -> str:
+    """An IANA zone name, spelt exactly."""
+    expected = "an IANA time zone such as Europe/Berlin or UTC"
+    written = text(value, expected)
+    if written not in _timezones():
+        near = difflib.get_close_matches(written, _timezones(), n=1, cutoff=0.7)
+        raise ValueError(f"{shown(value)} is not {expected}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    return written
+
+
+def tag_key(value: object) -> str:
+    """A tag key as AWS allows it: 1 to 128 printable characters."""
+    written = text(value, "a tag key")
+    if not 1 <= len(written) <= 128 or not written.isprintable() or written != written.strip():
+        raise ValueError(f"{shown(value)} is not a tag key of 1 to 128 printable characters")
+    return written
+
+
+def tag_value(value: object) -> str:
+    """A tag value as AWS allows it: at most 256 printable characters, compared exactly."""
+    written = text(value, "a tag value")
+    if len(written) > 256 or not written.isprintable():
+        raise ValueError(f"{shown(value)} is not a tag value of at most 256 printable characters")
+    return written
+
+
+def channel(value: object) -> str:
+    """A Slack channel: `#name` or an id. Empty: no channel."""
+    expected = 'a Slack channel such as "#ml-platform" or C0123456789'
+    written = text(value, expected)
+    if written and not _CHANNEL.fullmatch(written):
+        hint = " (a channel name starts with #, and YAML needs quotes around it)" if written.isidentifier() else ""
+        raise ValueError(f"{shown(value)} is not {expected}{hint}")
+    return written
+
+
+def address(value: object) -> str:
+    """An e-mail address, as far as its shape tells."""
+    expected = "an e-mail address such as ml-platform@example.com"
+    written = text(value, expected)
+    if len(written) > 254 or not _ADDRESS.fullmatch(written):
+        raise ValueError(f"{shown(value)} is not {expected}")
+    return written
+
+
+def parameter_name(value: object) -> str:
+    """Name of an SSM parameter. What was written is never quoted back: it may be the token itself."""
+    written = value if isinstance(value, str) else ""
+    if len(written) > 512 or not _PARAMETER.fullmatch(written) or re.match(r"/(aws|ssm)(/|$)", written, re.IGNORECASE):
+        raise ValueError(
+            "is not the name of an SSM parameter such as /costwatch/slack-token (the name, never the token itself)"
+        )
+    return written
+
+
+def selector_name(value: object) -> str:
+    """1 to 40 characters of a-z, 0-9 and `-`: it stands in ledger keys and in IAM statement ids."""
+    written = text(value, "a selector name")
+    if not _SELECTOR_NAME.fullmatch(written):
+        raise ValueError(f"{shown(value)} is not a selector name of 1 to 40 characters out of a-z, 0-9 and -")
+    return written
+
+
+def ec2_type(value: object) -> str:
+    """An EC2 instance type, wildcards `*` and `?` allowed."""
+    expected = "an EC2 instance type such as p4d.24xlarge or p4d.*"
+    written = text(value, expected)
+    if written.startswith("ml.") or not _TYPES.fullmatch(written):
+        hint = " (ml. types belong to SageMaker)" if written.startswith("ml.") else ""
+        raise ValueError(f"{shown(value)} is not {expected}{hint}")
+    return written
+
+
+def training_type(value: object) -> str:
+    """A SageMaker instance type, wildcards `*` and `?` allowed."""
+    expected = "a SageMaker instance type such as ml.p4d.24xlarge or ml.p4d.*"
+    written = text(value, expected)
+    if not _TYPES.fullmatch(written) or not written.startswith(("ml.", "*")):
+        hint = " (it starts with ml.)" if _TYPES.fullmatch(written) else ""
+        raise ValueError(f"{shown(value)} is not {expected}{hint}")
+    return written
+
+
+def asg_pattern(value: object) -> str:
+    """A wildcard over names of Auto Scaling groups."""
+    expected = 'a wildcard over Auto Scaling group names, such as "inference-*"'
+    written = text(value, expected)
+    if not 1 <= len(written) <= 255 or not written.isprintable():
+        raise ValueError(f"{shown(value)} is not {expected}")
+    return written
+
+
+def training_job(value: object) -> str:
+    """The kind of SageMaker job: `training` in this version."""
+    if value in ("tuning", "processing", "automl"):
+        raise ValueError(f"{shown(value)} is not in this version; expected training")
+    if value != "training":
+        raise ValueError(f"{shown(value)} is not a kind of SageMaker job; expected training")
+    return "training"
+
+
+def word(value: object, words: type[Word]) -> Word:
+    """One of an enumeration's words."""
+    known = [member.value for member in words]
+    if isinstance(value, str) and value in known:
+        return words(value)
+    hint = did_you_mean(value, known) if isinstance(value, str) else ""
+    raise ValueError(f"{shown(value)} is not one of {', '.join(known)}{hint}")
+
+
+def mode(value: object) -> Mode:
+    """off, observe, warn or enforce."""
+    return word(value, Mode)
+
+
+def purchase(value: object) -> PurchaseOption:
+    """on_demand, spot or capacity_block."""
+    return word(value, PurchaseOption)
+
+
+def one_or_many(value: Any) -> Any:
+    """`v` and `[v, ..]` mean the same: any of these."""
+    if not isinstance(value, list):
+        return (value,)
+    if not value:
+        raise ValueError("an empty list matches nothing; expected at least one tag value")
+    return tuple(value)
+
+
+def listed(value: Any) -> Any:
+    """A list, never a single value in its place: what is repeated or missing should be visible."""
+    if not isinstance(value, list):
+        raise ValueError(f"{kind_of(value)} is not a list; write it in [brackets]")
+    return tuple(value)
+
+
+Address = Annotated[str, PlainValidator(address)]
+Channel = Annotated[str, PlainValidator(channel)]
+Count = Annotated[int, PlainValidator(count)]
+Duration = Annotated[timedelta, PlainValidator(duration)]
+Ec2Type = Annotated[str, PlainValidator(ec2_type)]
+MaxRuntime = Annotated[timedelta, PlainValidator(max_runtime)]
+ModeWord = Annotated[Mode, PlainValidator(mode)]
+OwnerWord = Annotated[OwnerBy, PlainValidator(lambda value: word(value, OwnerBy))]
+ParameterName = Annotated[str, PlainValidator(parameter_name)]
+Region = Annotated[str, PlainValidator(region)]
+SelectorName = Annotated[str, PlainValidator(selector_name)]
+Share = Annotated[Decimal, PlainValidator(share)]
+TagKey = Annotated[str, PlainValidator(tag_key)]
+TagValues = Annotated[tuple[Annotated[str, PlainValidator(tag_value)], ...], BeforeValidator(one_or_many)]
+Timezone = Annotated[str, PlainValidator(timezone)]
+TrainingJob = Annotated[str, PlainValidator(training_job)]
+TrainingType = Annotated[str, PlainValidator(training_type)]
+Version = Annotated[int, PlainValidator(version)]
+Tags = dict[TagKey, TagValues]

@@ -1,0 +1,208 @@
+"""The dead-man's switch: is this run past its time, and may it be stopped? Pure; `now` is an argument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from costwatch.core import durations, overrides, times
+from costwatch.core.model import Run
+from costwatch.core.overrides import EXEMPT_FOR_A_REASON, MalformedTag, Overrides
+from costwatch.core.policy import Mode, Policy, Selector
+from costwatch.core.record import Notice, Pause, RunRecord, Status, claim_key, start_of
+from costwatch.core.selection import Blocker, HoldCode, select
+
+
+class Verdict(StrEnum):
+    """What to do about a run in this sweep."""
+
+    IGNORE = "ignore"
+    """No selector picks it, or its mode is off."""
+    KEEP = "keep"
+    WARN = "warn"
+    WAIT = "wait"
+    """Warned; its time or its notice is not over."""
+    HOLD = "hold"
+    STOP = "stop"
+    """Due. Only in enforce the world changes; in observe and warn the ledger says "would stop"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When the run's time is up (UTC), by which rule, and the cap nothing can pass."""
+
+    at: datetime
+    rule: str
+    hard_cap_at: datetime
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict with its reason. `reason` is the sentence that log, ledger, card and test quote."""
+
+    verdict: Verdict
+    reason: str
+    mode: Mode = Mode.OFF
+    selector: Selector | None = None
+    deadline: Deadline | None = None
+    start: datetime | None = None
+    hold: HoldCode | None = None
+    malformed: tuple[MalformedTag, ...] = ()
+    voids_notice: bool = False
+    key: str = ""
+
+    @property
+    def deadline_at(self) -> datetime | None:
+        return self.deadline.at if self.deadline else None
+
+
+def judge(run: Run, record: RunRecord | None, policy: Policy, pause: Pause | None, now: datetime) -> Decision:
+    """Decide about one run as of `now` (UTC).
+
+    `record` is the same episode's row or None. Overdue is strictly *after* the deadline; the notice is over
+    `min_notice` after it was accepted for delivery and not before the time its card named.
+    """
+    selection = select(run, policy)
+    selector = selection.selector
+    if selector is None:
+        return Decision(Verdict.IGNORE, "no selector picks it")
+    mode = Mode.OFF if policy.mode is Mode.OFF else selector.mode
+    if mode is Mode.OFF:
+        return Decision(Verdict.IGNORE, f"selector {selector.name} is off", selector=selector)
+
+    found = overrides.read(run, policy.tags)
+    start = start_of(run, record)
+    deadline = deadline_of(start, selector, found, record) if start is not None else None
+    key = claim_key(run.id, mode, start, deadline.at if deadline else None)
+
+    def decide(verdict: Verdict, reason: str, *, hold: HoldCode | None = None, voids: bool = False) -> Decision:
+        return Decision(verdict, reason, mode, selector, deadline, start, hold, found.malformed, voids, key)
+
+    exempt = exemption_reason(found, record, now)
+    if exempt:
+        return decide(Verdict.KEEP, exempt, voids=True)
+    if any(member.phase == "Uploading" for member in run.members):
+        return decide(Verdict.KEEP, "it is uploading its model and is left to finish")
+    unproven = _unproven_age(run)
+    if deadline is None:
+        if unproven is not None:
+            return decide(Verdict.HOLD, unproven.reason, hold=unproven.code)
+        return decide(Verdict.KEEP, "it has not started yet")
+
+    overdue = now > deadline.at
+    blockers = [*selection.blockers, *([unproven] if unproven else [])]
+    if pause is not None and pause.active(now):
+        reason = f"paused by {pause.by} until {times.to_key(pause.until)}: {pause.reason or 'no reason given'}"
+        blockers.append(Blocker(HoldCode.PAUSED, reason))
+    if blockers:
+        first = blockers[0]
+        voids = any(blocker.code.voids_notice for blocker in blockers)
+        if overdue:
+            return decide(Verdict.HOLD, _held(first, deadline), hold=first.code, voids=voids)
+        return decide(Verdict.KEEP, f"its time is not up; it would be held: {first.reason}", voids=voids)
+    if now < deadline.at - selector.limits.warn_before:
+        return decide(Verdict.KEEP, f"its time is up at {times.to_key(deadline.at)} ({deadline.rule})")
+
+    verdict, reason, hold = _judge_notice(record, selector, mode, deadline, key, pause, now)
+    return decide(verdict, reason, hold=hold)
+
+
+def _judge_notice(
+    record: RunRecord | None,
+    selector: Selector,
+    mode: Mode,
+    deadline: Deadline,
+    key: str,
+    pause: Pause | None,
+    now: datetime,
+) -> tuple[Verdict, str, HoldCode | None]:
+    """Nothing stands in the way and the time is up or nearly: was it warned, and long enough ago?"""
+    notice = valid_notice(record, mode, deadline.at, pause)
+    if record is None or notice is None:
+        return Verdict.WARN, _overdue_or_soon(deadline, now), None
+    if notice.accepted_at is None:
+        if now > max(deadline.at, notice.requested_at + selector.limits.min_notice):
+            undelivered = Blocker(HoldCode.UNDELIVERED, "no notice was accepted for delivery by Slack or SNS")
+            return Verdict.HOLD, _held(undelivered, deadline), undelivered.code
+        return Verdict.WAIT, "its notice is not accepted for delivery yet", None
+    due_after = max(deadline.at, notice.accepted_at + selector.limits.min_notice, notice.stops_at or deadline.at)
+    if now <= due_after:
+        reason = f"warned at {times.to_key(notice.accepted_at)}; due after {times.to_key(due_after)}"
+        return Verdict.WAIT, reason, None
+    if record.status is Status.WOULD_STOP and record.stop is not None and record.stop.key == key:
+        return Verdict.WAIT, f"would have been stopped at {times.to_key(record.would_stop_at or now)}", None
+    if record.capped_key == key != record.released_key:
+        hold = record.hold
+        same = hold is not None and hold.code is HoldCode.CAP and hold.key == key
+        reason = hold.reason if hold is not None and same else "more was due than a cap allowed; it waits for a release"
+        return Verdict.HOLD, reason, HoldCode.CAP
+    warned = f"warned {durations.show(now - notice.accepted_at)} ago by {notice.via}"
+    return Verdict.STOP, f"{_overdue_or_soon(deadline, now)}; {warned}", None
+
+
+def deadline_of(start: datetime, selector: Selector, found: Overrides, record: RunRecord | None) -> Deadline:
+    """Deadline tag, else start + max-runtime tag, else start + the selector's; then extensions; then the hard cap."""
+    hard_cap_at = start + selector.limits.hard_cap
+    if found.only_hard_cap:
+        at, rule = (
+            hard_cap_at,
+            f"hard cap {durations.short(selector.limits.hard_cap)}, a malformed tag sets no other limit",
+        )
+    elif found.deadline is not None:
+        at, rule = found.deadline, "deadline tag"
+    elif found.max_runtime is not None:
+        at, rule = start + found.max_runtime, f"max-runtime tag {durations.short(found.max_runtime)}"
+    else:
+        limit = selector.limits.max_runtime
+        at, rule = start + limit, f"max_runtime {durations.short(limit)} of selector {selector.name}"
+    extended_until = record.extended_until if record else None
+    if extended_until is not None and extended_until > at:
+        at, rule = extended_until, f"{rule}, extended"
+    if at > hard_cap_at:
+        at, rule = hard_cap_at, f"hard cap {durations.short(selector.limits.hard_cap)}"
+    return Deadline(at=at, rule=rule, hard_cap_at=hard_cap_at, evidence=f"started {times.to_key(start)}")
+
+
+def exemption_reason(found: Overrides, record: RunRecord | None, now: datetime) -> str:
+    """The sentence that says why the run is exempt at `now`; empty when it is not. Every exemption ends."""
+    if record is not None and record.exemption is not None and now < record.exemption.until:
+        exemption = record.exemption
+        return (
+            f"exempt until {times.to_key(exemption.until)} by {exemption.by}: {exemption.reason or 'no reason given'}"
+        )
+    first_seen = dict(record.exempt_tags) if record else {}
+    for tag in found.exempt:
+        until = tag.until or first_seen.get(tag.value, now) + EXEMPT_FOR_A_REASON
+        if now < until:
+            return f"exempt by tag until {times.to_key(until)}: {tag.value[:120] or 'no reason given'}"
+    return ""
+
+
+def valid_notice(record: RunRecord | None, mode: Mode, deadline_at: datetime, pause: Pause | None) -> Notice | None:
+    """The notice that counts: given in the current mode, under the current limit, after the last pause ended."""
+    notice = record.notice if record else None
+    if notice is None or notice.mode is not mode or notice.deadline != deadline_at:
+        return None
+    if pause is not None and notice.requested_at < pause.until:
+        return None
+    return notice
+
+
+def _unproven_age(run: Run) -> Blocker | None:
+    for member in run.members:
+        if member.state == "running" and member.clock.running_since is None:
+            return Blocker(HoldCode.UNPROVABLE, f"nothing shows since when {member.id} runs")
+    return None
+
+
+def _overdue_or_soon(deadline: Deadline, now: datetime) -> str:
+    if now > deadline.at:
+        return f"over its limit by {durations.show(now - deadline.at)} ({deadline.rule}, {deadline.evidence})"
+    return f"its time is up in {durations.show(deadline.at - now)} ({deadline.rule}, {deadline.evidence})"
+
+
+def _held(blocker: Blocker, deadline: Deadline) -> str:
+    """Never says how long: a hold is told again only when its sentence changes."""
+    return f"past {times.to_key(deadline.at)} ({deadline.rule}), held: {blocker.reason}"

@@ -1,0 +1,432 @@
+"""The ladder as data: from a record and a decision to the next record, its timeline entries and messages.
+
+running -> warned -> due -> stopping -> final; or held, failed, came back. Nothing here writes or sends:
+a step is saved by one conditional write, so of two sweeps only one takes it, and it is told once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from costwatch.core import durations, overrides, times
+from costwatch.core.deadman import Decision, Verdict
+from costwatch.core.messages import Audience, Message, MessageKind, about, heard
+from costwatch.core.model import Run
+from costwatch.core.money import Burn, show_usd, spent_usd
+from costwatch.core.policy import Mode, Policy
+from costwatch.core.record import (
+    Entry,
+    Hold,
+    MemberSeen,
+    Notice,
+    RunRecord,
+    Status,
+    StopAttempt,
+    Transition,
+    hold_id,
+)
+from costwatch.core.selection import HoldCode
+
+_MALFORMED_PER_STEP = 20
+"""The next sweep goes on: a transaction takes at most 100 writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From `before` (None: a new record) to `after` (None: the record ends), with what to record and say."""
+
+    before: RunRecord | None
+    after: RunRecord | None
+    entries: tuple[Entry, ...]
+    messages: tuple[Message, ...] = ()
+
+    @property
+    def version(self) -> int:
+        """The version the row has after this step."""
+        return (self.before.version if self.before else 0) + 1
+
+
+def observe(
+    run: Run,
+    record: RunRecord | None,
+    decision: Decision,
+    *,
+    policy: Policy,
+    origin: str,
+    burn: Burn,
+    now: datetime,
+    restarts: int = 0,
+) -> Step | None:
+    """Apply every verdict but STOP (see `claim`). None: nothing worth a write changed."""
+    before = record
+    after, entries = _seen(run, record, decision, policy=policy, origin=origin, burn=burn, now=now)
+    if record is None and restarts:
+        after = replace(after, restarts=restarts)
+    messages: list[Message] = []
+    version = (before.version if before else 0) + 1
+
+    after = _malformed(after, decision, now, version, entries, messages)
+    match decision.verdict:
+        case Verdict.WARN:
+            after, warned, message = _warned(after, decision, now, version)
+            entries.append(warned)
+            messages.extend([message] if message else [])
+        case Verdict.HOLD:
+            held, entry, message = _held(after, decision, now, version)
+            if held != after.hold or after.status is not Status.HELD:
+                after = replace(after, status=Status.HELD, hold=held)
+                entries.extend([entry] if entry else [])
+                messages.extend([message] if message else [])
+        case Verdict.WAIT:
+            if after.status not in (Status.WARNED, Status.WOULD_STOP):
+                after = replace(after, status=Status.WARNED, hold=None)
+                entries.append(_entry(now, Transition.STANDS_DOWN, decision.reason, decision))
+        case Verdict.KEEP:
+            if after.status is not Status.RUNNING:
+                after = replace(after, status=Status.RUNNING, hold=None, notice=None, would_stop_at=None)
+                entries.append(_entry(now, Transition.STANDS_DOWN, decision.reason, decision))
+        case _:
+            pass
+    if decision.voids_notice and after.notice is not None:
+        after = replace(after, notice=None)
+    if after == before and not entries:
+        return None
+    return Step(before, after, tuple(entries), tuple(messages))
+
+
+def claim(run: Run, record: RunRecord, decision: Decision, *, owner: str, lease: timedelta, now: datetime) -> Step:
+    """Take the stop of a due run: in enforce it becomes `stopping` under a lease, else `would stop`."""
+    attempt = record.stop.attempt + 1 if record.stop is not None and record.stop.key == decision.key else 1
+    spot_requests = tuple(sorted(m.spot_request_id for m in run.members if m.spot_request_id))
+    stop = StopAttempt(
+        key=decision.key,
+        owner=owner,
+        attempt=attempt,
+        lease_until=now + lease,
+        members=tuple(m.id for m in run.members),
+        spot_requests=spot_requests,
+    )
+    entries = [_entry(now, Transition.DUE, decision.reason, decision)] if attempt == 1 else []
+    if decision.mode is Mode.ENFORCE:
+        # The reason of a failed attempt stays, so that the next failure for the same reason is not told again.
+        hold = record.hold if record.status is Status.FAILED else None
+        after = replace(record, status=Status.STOPPING, hold=hold, stop=stop, deadline=decision.deadline_at)
+        reason = f"stopping {', '.join(stop.members)}" + (f", attempt {attempt}" if attempt > 1 else "")
+        entries.append(_entry(now, Transition.STOPPING, reason, decision, spot_requests=", ".join(spot_requests)))
+        return Step(record, after, tuple(entries))
+    after = replace(
+        record, status=Status.WOULD_STOP, hold=None, stop=stop, would_stop_at=now, deadline=decision.deadline_at
+    )
+    reason = f"would have been stopped: {decision.reason}"
+    entries.append(_entry(now, Transition.WOULD_STOP, reason, decision, spent_usd=_usd(record, now)))
+    messages: tuple[Message, ...] = ()
+    if heard(decision.mode):
+        version = record.version + 1
+        messages = (about(after, MessageKind.WOULD_STOP, Audience.OWNER, version=version, reason=decision.reason),)
+    return Step(record, after, tuple(entries), messages)
+
+
+def capped(record: RunRecord, decision: Decision, cap: str, now: datetime) -> Step | None:
+    """A cap was reached: hold until somebody releases it. None when it is held for that already."""
+    reason = f"more is due than {cap} allows; it waits for a release"
+    held = replace(decision, verdict=Verdict.HOLD, hold=HoldCode.CAP, reason=reason)
+    version = record.version + 1
+    hold, entry, message = _held(record, held, now, version)
+    if hold == record.hold:
+        return None
+    after = replace(record, status=Status.HELD, hold=hold, capped_key=decision.key)
+    return Step(record, after, (entry,) if entry else (), (message,) if message else ())
+
+
+def stood_down(record: RunRecord, decision: Decision, now: datetime) -> Step:
+    """The last look before the act changed the decision: give the claim back."""
+    status = Status.WARNED if record.notice is not None else Status.RUNNING
+    released = replace(record.stop, lease_until=now) if record.stop else None
+    after = replace(record, status=status, stop=released, hold=None, deadline=decision.deadline_at)
+    reason = f"looked once more before the act: {decision.reason}"
+    return Step(record, after, (_entry(now, Transition.STANDS_DOWN, reason, decision),))
+
+
+def stop_requested(record: RunRecord, now: datetime, *, seen: str) -> Step:
+    """The world shows every member stopping or gone. `seen` says what was seen."""
+    assert record.stop is not None  # noqa: S101 - only a claimed record gets here
+    after = replace(record, hold=None, stop=replace(record.stop, requested_at=now))
+    entry = Entry(now, Transition.STOP_REQUESTED, seen, mode=record.mode.value, evidence=_spent(record, now))
+    message = about(
+        after, MessageKind.STOPPED, Audience.OWNER, version=record.version + 1, seen=seen, stopped_at=times.to_text(now)
+    )
+    return Step(record, after, (entry,), (message,))
+
+
+def failed(record: RunRecord, reason: str, now: datetime) -> Step | None:
+    """The stop did not succeed: tried again by the next sweep, told again only when the reason changes."""
+    hold = Hold(
+        hold_id(record.stop.key if record.stop else "", HoldCode.UNPROVABLE),
+        HoldCode.UNPROVABLE,
+        reason,
+        record.hold.since if record.hold else now,
+        record.stop.key if record.stop else "",
+    )
+    told = record.hold is not None and record.hold.reason == reason
+    released = replace(record.stop, lease_until=now) if record.stop else None
+    after = replace(record, status=Status.FAILED, hold=hold, stop=released)
+    if told and record.status is Status.FAILED:
+        return None
+    entries = () if told else (Entry(now, Transition.FAILED, reason, mode=record.mode.value),)
+    messages = (
+        ()
+        if told
+        else (about(after, MessageKind.FAILED, Audience.PLATFORM, version=record.version + 1, reason=reason),)
+    )
+    return Step(record, after, entries, messages)
+
+
+def gone_once(record: RunRecord, now: datetime) -> Step:
+    """First verification that nothing is left; a later sweep looks again before it is final."""
+    assert record.stop is not None  # noqa: S101 - only a stopped record gets here
+    return Step(record, replace(record, stop=replace(record.stop, gone_since=now)), ())
+
+
+def verified_gone(record: RunRecord, now: datetime) -> Step:
+    """Final: a second look, in a later sweep, found nothing that came back."""
+    rate = record.hourly_rate_usd
+    burn = f"{show_usd(rate)}/h" if rate is not None else "rate unknown (no price)"
+    reason = f"verified gone, nothing came back; burn stopped: {burn}"
+    entry = Entry(now, Transition.VERIFIED_GONE, reason, mode=record.mode.value, evidence=_spent(record, now))
+    message = about(record, MessageKind.VERIFIED, Audience.PLATFORM, version=record.version + 1, reason=reason)
+    return Step(record, None, (entry,), (message,))
+
+
+def came_back(record: RunRecord, relaunched: str, now: datetime) -> Step:
+    """Something relaunched what was stopped: say so loudly; what came back is a new run with its own clock."""
+    entries = (
+        Entry(now, Transition.CAME_BACK, relaunched, mode=record.mode.value),
+        Entry(now, Transition.SUPERSEDED, "what came back is watched as a new run", mode=record.mode.value),
+    )
+    message = about(record, MessageKind.CAME_BACK, Audience.PLATFORM, version=record.version + 1, reason=relaunched)
+    return Step(record, None, entries, (message,))
+
+
+def superseded(record: RunRecord, reason: str, now: datetime) -> Step:
+    """A new start: this episode is over."""
+    return Step(record, None, (Entry(now, Transition.SUPERSEDED, reason, mode=record.mode.value),))
+
+
+def ended(record: RunRecord, *, ended_at: datetime, finished: bool, how: str, now: datetime) -> Step:
+    """It ended without us. A would-have is closed with what really happened.
+
+    `finished`: it is known to have completed its work (a SageMaker job), not merely to be gone.
+    """
+    reason = f"ended by itself: {how}"
+    if record.would_stop_at is not None:
+        later = max(ended_at - record.would_stop_at, timedelta(0))
+        at_stop = record.spent_usd(record.would_stop_at)
+        rate = record.hourly_rate_usd
+        if finished:
+            work = f"{show_usd(at_stop)} of work" if at_stop is not None else "work of unknown cost"
+            reason = f"finished by itself {durations.show(later)} later: would have destroyed {work}"
+        else:
+            reason = f"ran {durations.show(later)} more: {show_usd(spent_usd(rate, later))} ({how})"
+    entry = Entry(now, Transition.ENDED_BY_ITSELF, reason, mode=record.mode.value, evidence=_spent(record, ended_at))
+    return Step(record, None, (entry,))
+
+
+def notice_accepted(record: RunRecord, message: Message, *, via: str, stops_at: datetime, now: datetime) -> Step | None:
+    """The step that lets a notice count from `now`; None when the record no longer waits for this notice."""
+    notice = record.notice
+    if message.kind is not MessageKind.WARNING or notice is None or notice.id != message.facts.get("notice"):
+        return None
+    accepted = replace(notice, accepted_at=now, via=via, stops_at=stops_at)
+    reason = f"notice accepted for delivery by {via}; not stopped before {times.to_key(stops_at)}"
+    entry = Entry(now, Transition.NOTICE_ACCEPTED, reason, mode=record.mode.value, evidence=(("message", message.id),))
+    return Step(record, replace(record, notice=accepted), (entry,))
+
+
+def _seen(
+    run: Run, record: RunRecord | None, decision: Decision, *, policy: Policy, origin: str, burn: Burn, now: datetime
+) -> tuple[RunRecord, list[Entry]]:
+    """The record with what this sweep sees of the run, before the verdict is applied."""
+    members = tuple(MemberSeen(m.id, m.clock.running_since) for m in run.members)
+    entries: list[Entry] = []
+    selector = decision.selector.name if decision.selector else ""
+    known = dict(record.exempt_tags) if record else {}
+    exempt_tags = tuple((tag.value, known.get(tag.value, now)) for tag in overrides.read(run, policy.tags).exempt)
+    if record is None:
+        evidence = clock_evidence(run)
+        record = RunRecord(
+            run_id=run.id,
+            origin=origin,
+            version=0,
+            status=Status.RUNNING,
+            mode=decision.mode,
+            selector=selector,
+            start=decision.start,
+            deadline=decision.deadline_at,
+            first_seen_at=now,
+            name=run.name,
+            owner=run.tag(policy.tags.owner) or "",
+            team=run.tag(policy.tags.team) or "",
+            members=members,
+            capacity=tuple(sorted(run.capacity.items())),
+            clock_evidence=evidence,
+            hourly_rate_usd=burn.hourly_rate_usd,
+            price_note=burn.note,
+        )
+        entries.append(_entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=evidence))
+    elif record.mode is not decision.mode:
+        reason = f"mode {record.mode.value} -> {decision.mode.value}: it is warned anew before anything is stopped"
+        entries.append(_entry(now, Transition.MODE_CHANGED, reason, decision))
+        record = replace(
+            record,
+            mode=decision.mode,
+            status=Status.RUNNING,
+            notice=None,
+            hold=None,
+            would_stop_at=None,
+            released_key="",
+            malformed_told=(),
+        )
+    if record.member_ids != tuple(m.id for m in members):
+        record = replace(record, hourly_rate_usd=burn.hourly_rate_usd, price_note=burn.note)
+    if all(m.tags is not None for m in run.members):
+        # Tags may arrive after the instance, and owners change: a warning goes to who it is now.
+        owner, team = run.tag(policy.tags.owner) or "", run.tag(policy.tags.team) or ""
+        record = replace(record, name=run.name, owner=owner, team=team)
+    return replace(
+        record,
+        selector=selector,
+        start=decision.start,
+        deadline=decision.deadline_at,
+        members=members,
+        capacity=tuple(sorted(run.capacity.items())),
+        clock_evidence=clock_evidence(run),
+        exempt_tags=exempt_tags,
+    ), entries
+
+
+def _malformed(
+    record: RunRecord, decision: Decision, now: datetime, version: int, entries: list[Entry], messages: list[Message]
+) -> RunRecord:
+    """Every malformed tag is recorded and told once, by its key and value."""
+    hard_cap_at = times.to_text(decision.deadline.hard_cap_at) if decision.deadline else ""
+    fresh = [tag for tag in decision.malformed if tag.told_key not in record.malformed_told]
+    for tag in fresh[:_MALFORMED_PER_STEP]:
+        record = replace(record, malformed_told=(*record.malformed_told, tag.told_key))
+        entries.append(_entry(now, Transition.MALFORMED_TAG, f"tag {tag.key}: {tag.problem}", decision))
+        if heard(decision.mode):
+            message = about(
+                record,
+                MessageKind.MALFORMED_TAG,
+                Audience.OWNER,
+                version=version,
+                detail=str(len(record.malformed_told)),
+                tag=tag.key,
+                problem=tag.problem,
+                hard_cap_at=hard_cap_at,
+            )
+            messages.append(message)
+    return record
+
+
+def _warned(
+    record: RunRecord, decision: Decision, now: datetime, version: int
+) -> tuple[RunRecord, Entry, Message | None]:
+    assert decision.deadline is not None  # noqa: S101 - nothing is warned without a deadline
+    assert decision.selector is not None  # noqa: S101
+    notice = Notice(
+        id=f"notice#{times.to_text(now)}#{version}", mode=decision.mode, deadline=decision.deadline.at, requested_at=now
+    )
+    if not heard(decision.mode):
+        stops_at = stops_at_earliest(decision.deadline.at, decision.selector.limits.min_notice, now)
+        notice = replace(notice, accepted_at=now, via="simulation", stops_at=stops_at)
+        after = replace(record, status=Status.WARNED, notice=notice, hold=None, would_stop_at=None)
+        return after, _entry(now, Transition.WARNED, f"would be warned: {decision.reason}", decision), None
+    after = replace(record, status=Status.WARNED, notice=notice, hold=None, would_stop_at=None)
+    message = about(
+        after,
+        MessageKind.WARNING,
+        Audience.OWNER,
+        version=version,
+        notice=notice.id,
+        rule=decision.deadline.rule,
+        reason=decision.reason,
+        min_notice_seconds=str(int(decision.selector.limits.min_notice.total_seconds())),
+        hard_cap_at=times.to_text(decision.deadline.hard_cap_at),
+    )
+    return after, _entry(now, Transition.WARNED, decision.reason, decision), message
+
+
+def stops_at_earliest(deadline: datetime, min_notice: timedelta, now: datetime) -> datetime:
+    """The time a card names: deadline or end of notice, whichever is later, up to the next full minute."""
+    at = max(deadline, now + min_notice)
+    whole = at.replace(second=0, microsecond=0)
+    return whole if whole == at else whole + timedelta(minutes=1)
+
+
+def _held(
+    record: RunRecord, decision: Decision, now: datetime, version: int
+) -> tuple[Hold, Entry | None, Message | None]:
+    assert decision.hold is not None  # noqa: S101 - a HOLD verdict names its code
+    before = record.hold
+    if before is not None and (before.code, before.reason, before.key) == (
+        decision.hold,
+        decision.reason,
+        decision.key,
+    ):
+        return before, None, None
+    hold = Hold(hold_id(decision.key, decision.hold), decision.hold, decision.reason, now, decision.key)
+    entry = _entry(now, Transition.HELD, decision.reason, decision, hold=hold.id, code=hold.code.value)
+    message = None
+    if heard(decision.mode):
+        after = replace(record, hold=hold)
+        message = about(
+            after,
+            MessageKind.HELD,
+            Audience.PLATFORM,
+            version=version,
+            hold=hold.id,
+            code=hold.code.value,
+            reason=hold.reason,
+        )
+    return hold, entry, message
+
+
+def _entry(now: datetime, transition: Transition, reason: str, decision: Decision, **evidence: str) -> Entry:
+    deadline = decision.deadline
+    facts = {
+        "selector": decision.selector.name if decision.selector else "",
+        "deadline": times.to_key(deadline.at) if deadline else "",
+        "started": times.to_key(decision.start) if decision.start else "",
+        **evidence,
+    }
+    return Entry(
+        now,
+        transition,
+        reason,
+        rule=deadline.rule if deadline else "",
+        mode=decision.mode.value,
+        evidence=tuple((key, value) for key, value in facts.items() if value),
+    )
+
+
+def clock_evidence(run: Run) -> str:
+    """What shows since when the run runs and since when it exists, for the member that started first."""
+    started = [m for m in run.members if m.clock.running_since is not None]
+    first = min(started, key=lambda m: (m.clock.running_since, m.id), default=run.members[0])
+    clock = first.clock
+    if clock.running_since is None:
+        return f"{first.id} has not started"
+    running = f"running since {times.to_key(clock.running_since)} ({clock.running_evidence} of {first.id})"
+    if clock.exists_since is None or clock.exists_since == clock.running_since:
+        return running
+    return f"{running}, exists since {times.to_key(clock.exists_since)} ({clock.exists_evidence})"
+
+
+def _spent(record: RunRecord, at: datetime) -> tuple[tuple[str, str], ...]:
+    return (("spent_usd", _usd(record, at)), ("price", record.price_note))
+
+
+def _usd(record: RunRecord, at: datetime) -> str:
+    spent = record.spent_usd(at)
+    return f"{spent:.2f}" if spent is not None else "unknown"

@@ -1,0 +1,95 @@
+"""What a run's own tags say about its limits. A malformed value never makes a stop come sooner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from costwatch.core import durations, times
+from costwatch.core.model import Run
+from costwatch.core.policy import TagKeys
+
+EXEMPT_FOR_A_REASON = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedTag:
+    """A tag whose value cannot be read. `problem` is a sentence for the owner."""
+
+    key: str
+    value: str
+    problem: str
+    sets_time_limit: bool
+    """Whether the tag would have set the time limit: then only the hard cap is left."""
+
+    @property
+    def told_key(self) -> str:
+        return f"{self.key}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExemptTag:
+    """`until` None: a reason, which lasts 7 days from when it was first seen."""
+
+    value: str
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Over all members the most lenient value counts: the longest runtime, the latest deadline, any exemption."""
+
+    max_runtime: timedelta | None
+    deadline: datetime | None
+    exempt: tuple[ExemptTag, ...]
+    malformed: tuple[MalformedTag, ...]
+
+    @property
+    def only_hard_cap(self) -> bool:
+        """A time limit that cannot be read leaves the hard cap as the only one."""
+        return any(tag.sets_time_limit for tag in self.malformed)
+
+
+def read(run: Run, keys: TagKeys) -> Overrides:
+    """Read the override tags of all members whose tags are readable."""
+    runtimes: list[timedelta] = []
+    deadlines: list[datetime] = []
+    malformed: dict[str, MalformedTag] = {}
+    exempt: dict[str, ExemptTag] = {}
+
+    def note(key: str, value: str, problem: str, *, sets_time_limit: bool = True) -> None:
+        tag = MalformedTag(key, value, problem, sets_time_limit)
+        malformed[tag.told_key] = tag
+
+    for value in _values(run, keys.max_runtime):
+        try:
+            runtimes.append(durations.parse(value))
+        except ValueError as error:
+            note(keys.max_runtime, value, str(error))
+    for value in _values(run, keys.deadline):
+        try:
+            deadlines.append(times.parse_rfc3339(value))
+        except ValueError as error:
+            note(keys.deadline, value, str(error))
+    for value in _values(run, keys.exempt):
+        words = value.split(maxsplit=1)
+        until: datetime | None = None
+        if words and words[0].lower() == "until":
+            try:
+                until = times.parse_rfc3339(words[1] if len(words) > 1 else "")
+            except ValueError as error:
+                note(keys.exempt, value, f"{error}; taken as a reason, it exempts for 7 days", sets_time_limit=False)
+        exempt[value] = ExemptTag(value, until)
+    return Overrides(
+        max_runtime=max(runtimes, default=None),
+        deadline=max(deadlines, default=None),
+        exempt=tuple(exempt.values()),
+        malformed=tuple(malformed.values()),
+    )
+
+
+def _values(run: Run, key: str) -> Iterator[str]:
+    for member in run.members:
+        if member.tags and key in member.tags:
+            yield member.tags[key]

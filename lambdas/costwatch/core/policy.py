@@ -1,0 +1,201 @@
+"""The validated policy a function decides by, read from policy.json.
+
+costwatch.yaml is validated by `costwatch.config` (pydantic, at synth and in the command line) and compiled
+to policy.json; functions only read that file, so this module needs the standard library alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Self
+
+from costwatch.errors import ConfigError
+
+FORMAT_VERSION = 1
+
+
+class Mode(StrEnum):
+    """off: nothing. observe: only the ledger. warn: cards, no stop. enforce: cards and stops."""
+
+    OFF = "off"
+    OBSERVE = "observe"
+    WARN = "warn"
+    ENFORCE = "enforce"
+
+
+class Service(StrEnum):
+    EC2 = "ec2"
+    TRAINING = "training"
+
+
+class PurchaseOption(StrEnum):
+    ON_DEMAND = "on_demand"
+    SPOT = "spot"
+    CAPACITY_BLOCK = "capacity_block"
+    """Prepaid: its marginal cost is $0, so it is stopped only where a selector names this option."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """max_runtime: from the start of the current run. hard_cap: past it nothing moves the deadline."""
+
+    max_runtime: timedelta
+    warn_before: timedelta
+    min_notice: timedelta
+    hard_cap: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A named entry that picks members. All tag keys must match, each with one of its values.
+
+    `types` are wildcards such as `p4d.*`; empty means any. `purchase` None means on-demand and spot, but
+    never prepaid capacity.
+    """
+
+    name: str
+    mode: Mode
+    service: Service
+    tags: Mapping[str, tuple[str, ...]]
+    types: tuple[str, ...]
+    purchase: PurchaseOption | None
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectRule:
+    """Beats every selector. Either tags (all must match) or a wildcard over Auto Scaling group names."""
+
+    tags: Mapping[str, tuple[str, ...]]
+    asg: str | None
+
+    def describe(self) -> str:
+        if self.asg is not None:
+            return f"protect: asg {self.asg}"
+        return "protect: tag " + ", ".join(f"{key}={'|'.join(values)}" for key, values in self.tags.items())
+
+
+@dataclass(frozen=True, slots=True)
+class BlastCap:
+    """Most stops a sweep, a selector (share of its runs, rounded down, at least one) and a UTC day."""
+
+    runs: int
+    share: Decimal
+    per_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagKeys:
+    """Configurable tag keys. `never` is fixed (see names)."""
+
+    owner: str
+    team: str
+    project: str
+    model: str
+    run: str
+    max_runtime: str
+    deadline: str
+    exempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlackRoutes:
+    """Where messages go. `platform_channel` empty: Slack is not configured, SNS takes the notices."""
+
+    platform_channel: str
+    team_channels: Mapping[str, str]
+    warn_owner_by: str
+    """`dm` or `team_channel`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything the dead-man's switch decides by. `digest` is the SHA-256 of the canonical policy."""
+
+    digest: str
+    config_commit: str
+    account: str | None
+    regions: tuple[str, ...]
+    timezone: str
+    tags: TagKeys
+    slack: SlackRoutes
+    mode: Mode
+    sweep_every: timedelta
+    blast_cap: BlastCap
+    protect: tuple[ProtectRule, ...]
+    limits: Limits
+    extend_steps: tuple[timedelta, ...]
+    extend_owner_total: timedelta
+    selectors: tuple[Selector, ...]
+
+    def selector(self, name: str) -> Selector | None:
+        return next((s for s in self.selectors if s.name == name), None)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read what `document_of` wrote. Raises ConfigError when format or digest do not fit."""
+        try:
+            if document["format"] != FORMAT_VERSION:
+                raise ConfigError(f"policy.json has format {document['format']!r}, this version reads {FORMAT_VERSION}")
+            body = document["policy"]
+            if digest_of(body) != document["digest"]:
+                raise ConfigError("policy.json was changed after it was compiled: its digest does not match")
+            return cls(
+                digest=document["digest"],
+                config_commit=document["config_commit"],
+                account=body["account"],
+                regions=tuple(body["regions"]),
+                timezone=body["timezone"],
+                tags=TagKeys(**body["tags"]),
+                slack=SlackRoutes(**body["slack"]),
+                mode=Mode(body["mode"]),
+                sweep_every=timedelta(seconds=body["sweep_every_seconds"]),
+                blast_cap=BlastCap(
+                    runs=body["blast_cap"]["runs"],
+                    share=Decimal(body["blast_cap"]["share"]),
+                    per_day=body["blast_cap"]["per_day"],
+                ),
+                protect=tuple(ProtectRule(tags=_tag_values(p["tags"]), asg=p["asg"]) for p in body["protect"]),
+                limits=_limits(body["limits"]),
+                extend_steps=tuple(timedelta(seconds=s) for s in body["extend"]["steps_seconds"]),
+                extend_owner_total=timedelta(seconds=body["extend"]["owner_total_seconds"]),
+                selectors=tuple(
+                    Selector(
+                        name=s["name"],
+                        mode=Mode(s["mode"]),
+                        service=Service(s["service"]),
+                        tags=_tag_values(s["tags"]),
+                        types=tuple(s["types"]),
+                        purchase=PurchaseOption(s["purchase"]) if s["purchase"] else None,
+                        limits=_limits(s["limits"]),
+                    )
+                    for s in body["selectors"]
+                ),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"policy.json is not what `costwatch check-config` compiles: {error!r}") from error
+
+
+def digest_of(body: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of the canonical JSON of the policy body; the commit is not part of it."""
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _limits(body: Mapping[str, int]) -> Limits:
+    return Limits(
+        max_runtime=timedelta(seconds=body["max_runtime_seconds"]),
+        warn_before=timedelta(seconds=body["warn_before_seconds"]),
+        min_notice=timedelta(seconds=body["min_notice_seconds"]),
+        hard_cap=timedelta(seconds=body["hard_cap_seconds"]),
+    )
+
+
+def _tag_values(body: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {key: tuple(values) for key, values in body.items()}

@@ -1,0 +1,233 @@
+"""The ledger's row about a run: what was decided, told, granted and done so far, as one immutable value."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from costwatch.core import times
+from costwatch.core.model import Run, RunId, RunKind
+from costwatch.core.money import spent_usd
+from costwatch.core.policy import Mode
+from costwatch.core.selection import HoldCode
+
+
+class Status(StrEnum):
+    """The ladder: running -> warned -> (due) -> stopping -> final; or held, failed."""
+
+    RUNNING = "running"
+    WARNED = "warned"
+    WOULD_STOP = "would stop"
+    HELD = "held"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+
+class Transition(StrEnum):
+    """What a ledger entry records. The last five end the record."""
+
+    FIRST_SEEN = "first seen"
+    WARNED = "warned"
+    NOTICE_ACCEPTED = "notice accepted"
+    DUE = "due"
+    STOPPING = "stopping"
+    STOP_REQUESTED = "stop requested"
+    WOULD_STOP = "would stop"
+    HELD = "held"
+    STANDS_DOWN = "stands down"
+    FAILED = "failed"
+    CAME_BACK = "came back"
+    MALFORMED_TAG = "malformed tag"
+    MODE_CHANGED = "mode changed"
+    EXTENDED = "extended"
+    EXEMPTED = "exempted"
+    RELEASED = "released"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    UNWATCHED = "unwatched"
+    DELIVERED = "delivered"
+    VERIFIED_GONE = "verified gone"
+    ENDED_BY_ITSELF = "ended by itself"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A warning. It counts from `accepted_at`, for one mode and one deadline only."""
+
+    id: str
+    mode: Mode
+    deadline: datetime
+    requested_at: datetime
+    accepted_at: datetime | None = None
+    via: str = ""
+    stops_at: datetime | None = None
+    """The time the card named: never stopped before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    id: str
+    code: HoldCode
+    reason: str
+    since: datetime
+    key: str
+    """The claim key that was due; a cap hold is for that key alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    by: str
+    at: datetime
+    duration: timedelta
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """By command; ends at `until` (exclusive)."""
+
+    by: str
+    at: datetime
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopAttempt:
+    """A claim on a stop and what came of it. The claim is a lease: others may take over after `lease_until`."""
+
+    key: str
+    owner: str
+    attempt: int
+    lease_until: datetime
+    members: tuple[str, ...]
+    spot_requests: tuple[str, ...] = ()
+    requested_at: datetime | None = None
+    """When the world last showed every member as stopping or gone; None: claimed, not settled."""
+    gone_since: datetime | None = None
+    """When verification first saw every member gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSeen:
+    id: str
+    running_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One episode of a run: from its start to its end or to a new start. `version` guards every write."""
+
+    run_id: RunId
+    origin: str
+    version: int
+    status: Status
+    mode: Mode
+    selector: str
+    start: datetime | None
+    deadline: datetime | None
+    first_seen_at: datetime
+    name: str
+    owner: str
+    team: str
+    members: tuple[MemberSeen, ...]
+    capacity: tuple[tuple[str, int], ...]
+    clock_evidence: str
+    hourly_rate_usd: Decimal | None
+    price_note: str
+    notice: Notice | None = None
+    hold: Hold | None = None
+    released_key: str = ""
+    capped_key: str = ""
+    """The claim key a cap has held: it waits for a release, whatever else held it in between."""
+    extensions: tuple[Extension, ...] = ()
+    exemption: Exemption | None = None
+    exempt_tags: tuple[tuple[str, datetime], ...] = ()
+    """(tag value, first seen): a reason lasts 7 days from then, over restarts too."""
+    malformed_told: tuple[str, ...] = ()
+    stop: StopAttempt | None = None
+    would_stop_at: datetime | None = None
+    restarts: int = 0
+
+    @property
+    def extended_until(self) -> datetime | None:
+        return max((e.until for e in self.extensions), default=None)
+
+    @property
+    def extended_total(self) -> timedelta:
+        return sum((e.duration for e in self.extensions), timedelta(0))
+
+    @property
+    def member_ids(self) -> tuple[str, ...]:
+        return tuple(m.id for m in self.members)
+
+    def spent_usd(self, now: datetime) -> Decimal | None:
+        """List price from the start of the run to `now`, USD, unrounded; None: unknown, never 0."""
+        return spent_usd(self.hourly_rate_usd, now - self.start) if self.start is not None else None
+
+    @property
+    def capacity_text(self) -> str:
+        return " + ".join(f"{count} x {kind}" for kind, count in self.capacity) or "unknown type"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a run's timeline. `reason` is the sentence that log, card and test quote."""
+
+    at: datetime
+    transition: Transition
+    reason: str
+    rule: str = ""
+    actor: str = "costwatch"
+    mode: str = ""
+    evidence: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """While a pause lasts nothing is warned or stopped. `ended_at`: when the last one ended or will end."""
+
+    version: int
+    until: datetime
+    by: str
+    reason: str
+    since: datetime
+
+    def active(self, now: datetime) -> bool:
+        """The end is exclusive: at `until` the switch works again."""
+        return now < self.until
+
+
+def same_episode(run: Run, record: RunRecord) -> bool:
+    """Whether `run` is still the episode of `record`.
+
+    An instance or a job: the same start. A tagged run or group: at least one member that has been running
+    since before, so members that come and go do not reset the clock. What had not started goes on.
+    """
+    if record.start is None or run.start is None:
+        return True
+    if run.id.kind in (RunKind.INSTANCE, RunKind.TRAINING):
+        return run.start == record.start
+    before = {(m.id, m.running_since) for m in record.members}
+    return any((m.id, m.clock.running_since) in before for m in run.members)
+
+
+def start_of(run: Run, record: RunRecord | None) -> datetime | None:
+    """The start the clock counts from; UTC. A tagged run keeps its earliest start when that member has gone."""
+    starts = [s for s in (run.start, record.start if record else None) if s is not None]
+    return min(starts, default=None)
+
+
+def claim_key(run_id: RunId, mode: Mode, start: datetime | None, deadline: datetime | None) -> str:
+    """`stop#<mode>#<run>#<run start>#<deadline>`: made of facts, so a retry makes the same key."""
+    moments = "#".join(times.to_key(moment) if moment else "-" for moment in (start, deadline))
+    return f"stop#{mode.value}#{run_id}#{moments}"
+
+
+def hold_id(key: str, code: HoldCode) -> str:
+    """Short, stable id people can type: `hold-1a2b3c4d`."""
+    return "hold-" + hashlib.sha256(f"{key}#{code.value}".encode()).hexdigest()[:8]

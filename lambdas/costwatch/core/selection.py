@@ -1,0 +1,148 @@
+"""Which selector picks a run, and what stands in the way of ever stopping it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from costwatch import names
+from costwatch.core.model import Member, Run, RunKind
+from costwatch.core.policy import Policy, ProtectRule, PurchaseOption, Selector
+
+
+class HoldCode(StrEnum):
+    """Why something that was due must not be stopped now."""
+
+    PROTECT_RULE = "protect-rule"
+    NEVER = "never-tag"
+    PARENT = "parent"
+    OUTSIDE = "member-outside-selector"
+    UNPROVABLE = "unprovable"
+    TERMINATION_PROTECTION = "termination-protection"
+    SPOT_REQUEST_UNTAGGED = "spot-request-untagged"
+    PAUSED = "paused"
+    UNDELIVERED = "notice-undelivered"
+    CAP = "cap"
+
+    @property
+    def voids_notice(self) -> bool:
+        """After a hold of this kind people were told, or could conclude, that nothing will happen: warn again."""
+        return self not in (HoldCode.CAP, HoldCode.UNDELIVERED, HoldCode.UNPROVABLE, HoldCode.SPOT_REQUEST_UNTAGGED)
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    code: HoldCode
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """`selector` None: no selector picks any member. Blockers come most binding first."""
+
+    selector: Selector | None
+    blockers: tuple[Blocker, ...]
+
+
+def select(run: Run, policy: Policy) -> Selection:
+    """Match every member against the selectors, first match wins; `protect` beats all."""
+    picked = [_first(member, policy) for member in run.members]
+    chosen = next((s for s in policy.selectors if s in picked), None)
+    if chosen is None:
+        return Selection(None, ())
+    return Selection(chosen, tuple(_blockers(run, chosen, picked, policy)))
+
+
+def picks(selector: Selector, member: Member) -> bool:
+    """Whether `selector` picks `member`. Unreadable tags may hide a match, so they count as one (and block)."""
+    if selector.service is not member.service:
+        return False
+    if selector.types and not (
+        member.capacity and all(_matches_type(selector, kind) for kind, _count in member.capacity)
+    ):
+        return False
+    if selector.purchase is None:
+        if member.purchase is PurchaseOption.CAPACITY_BLOCK:
+            return False
+    elif selector.purchase is not member.purchase:
+        return False
+    return member.tags is None or _has_tags(selector.tags, member.tags)
+
+
+def protected_by(member: Member, policy: Policy) -> ProtectRule | None:
+    """The first protect rule that covers `member`."""
+    for rule in policy.protect:
+        if rule.asg is not None:
+            in_group = member.parent is not None and member.parent.kind is RunKind.ASG
+            if in_group and member.parent is not None and fnmatchcase(member.parent.id, rule.asg):
+                return rule
+        elif member.tags is not None and _has_tags(rule.tags, member.tags):
+            return rule
+    return None
+
+
+def _blockers(run: Run, chosen: Selector, picked: list[Selector | None], policy: Policy) -> list[Blocker]:
+    found: list[Blocker] = []
+
+    def add(code: HoldCode, reason: str) -> None:
+        found.append(Blocker(code, reason))
+
+    for member in run.members:
+        rule = protected_by(member, policy)
+        if rule is not None:
+            add(HoldCode.PROTECT_RULE, f"{member.id} is protected ({rule.describe()})")
+    for member in run.members:
+        if member.tags is not None and names.TAG_NEVER in member.tags:
+            add(HoldCode.NEVER, f"{member.id} carries {names.TAG_NEVER}")
+    parent = run.parent or next((m.parent for m in run.members if m.parent is not None), None)
+    if parent is not None or not run.id.kind.stoppable:
+        label = parent.label if parent is not None else run.id.kind.value
+        add(HoldCode.PARENT, f"it belongs to {label}, which this version reports and does not stop")
+    for member, selector in zip(run.members, picked, strict=True):
+        if member.tags is None:
+            add(HoldCode.UNPROVABLE, f"the tags of {member.id} could not be read")
+        elif selector is None:
+            add(HoldCode.OUTSIDE, f"its member {member.id} is not picked by selector {chosen.name}")
+        elif selector.name != chosen.name:
+            add(HoldCode.OUTSIDE, f"its member {member.id} is picked by selector {selector.name}, not {chosen.name}")
+    found.extend(_blockers_read_afresh(run, chosen))
+    return found
+
+
+def _blockers_read_afresh(run: Run, chosen: Selector) -> list[Blocker]:
+    """Termination protection and spot requests are known only for what was read just now."""
+    found: list[Blocker] = []
+    for member in run.members:
+        if member.termination_protection:
+            found.append(Blocker(HoldCode.TERMINATION_PROTECTION, f"{member.id} has termination protection"))
+        request = member.spot_request
+        if run.fresh and member.spot_request_id and request is None:
+            found.append(
+                Blocker(HoldCode.UNPROVABLE, f"spot request {member.spot_request_id} of {member.id} could not be read")
+            )
+        if request is not None and request.would_relaunch and names.TAG_NEVER in request.tags:
+            found.append(Blocker(HoldCode.NEVER, f"spot request {request.id} carries {names.TAG_NEVER}"))
+        elif request is not None and request.would_relaunch and not _has_tags(chosen.tags, request.tags):
+            tags = " ".join(f"Key={key},Value={values[0]}" for key, values in chosen.tags.items())
+            found.append(
+                Blocker(
+                    HoldCode.SPOT_REQUEST_UNTAGGED,
+                    f"spot request {request.id} would relaunch {member.id} and lacks the tag of selector "
+                    f"{chosen.name}; tag it: aws ec2 create-tags --resources {request.id} --tags {tags}",
+                )
+            )
+    return found
+
+
+def _first(member: Member, policy: Policy) -> Selector | None:
+    return next((selector for selector in policy.selectors if picks(selector, member)), None)
+
+
+def _matches_type(selector: Selector, instance_type: str) -> bool:
+    return any(fnmatchcase(instance_type, pattern) for pattern in selector.types)
+
+
+def _has_tags(wanted: Mapping[str, tuple[str, ...]], tags: Mapping[str, str]) -> bool:
+    return all(tags.get(key) in values for key, values in wanted.items())

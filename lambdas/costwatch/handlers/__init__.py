@@ -1,0 +1,1 @@
+"""One thin module per function: parse, hand over, count."""

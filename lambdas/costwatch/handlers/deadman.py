@@ -1,0 +1,47 @@
+"""The dead-man's switch: one sweep per tick of the schedule, or when a person asks for one."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from costwatch import intake, wiring
+from costwatch.errors import MalformedEvent, RefusedError
+from costwatch.handlers.metrics import count_refused, count_sweep
+from costwatch.procedures.sweep import sweep
+from costwatch.settings import DeadmanSettings
+from costwatch.topology import DEADMAN
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+@cache
+def deployed() -> wiring.Wiring:
+    """Built on the first invocation, from the function's environment."""
+    return wiring.from_environment(DeadmanSettings, DEADMAN.service)
+
+
+def handler(event: object, context: LambdaContext) -> dict[str, Any]:
+    """Lambda's entry point."""
+    return handle(event, context, deployed())
+
+
+def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[str, Any]:
+    """Sweep. A malformed event is refused into the queue; a failing ledger raises, so the missed sweep alarms."""
+    try:
+        message = intake.deadman(event)
+    except MalformedEvent as error:
+        wired.refused.refuse(event, reason=str(error), function=DEADMAN.name)
+        count_refused(DEADMAN.service)
+        return {"refused": str(error)}
+    if isinstance(message, intake.SweepRequested):
+        if message.policy_digest != wired.policy.digest:
+            ours, theirs = wired.policy.digest[:12], message.policy_digest[:12]
+            raise RefusedError(f"the deployed policy is {ours}, yours is {theirs}: deploy first")
+        wired.logger.info("sweep requested", extra={"requested_by": message.requested_by})
+    report = sweep(wired.watchdog(context))
+    for failure in report.failures:
+        wired.logger.error("not handled", extra={"where": failure.where, "reason": failure.reason})
+    count_sweep(report, DEADMAN.service)
+    return report.document()

@@ -1,0 +1,68 @@
+"""Names that more than one ring uses, each typed once: events, metrics, environment, AWS resources.
+
+Tag keys are configurable and therefore live in the policy; their defaults are here.
+"""
+
+from typing import Final
+
+PROJECT: Final = "costwatch"
+STACK: Final = "Costwatch"
+
+# --- tags: defaults of `tags:` in costwatch.yaml --------------------------------------------------
+TAG_MAX_RUNTIME: Final = "costwatch:max-runtime"
+TAG_DEADLINE: Final = "costwatch:deadline"
+TAG_EXEMPT: Final = "costwatch:exempt"
+TAG_RUN: Final = "costwatch:run"
+TAG_NEVER: Final = "costwatch:never"  # IAM denies on it by this name, so it is not configurable
+
+# Tags AWS services put on what they own.
+TAG_ASG: Final = "aws:autoscaling:groupName"
+TAG_EC2_FLEET: Final = "aws:ec2:fleet-id"
+TAG_SPOT_FLEET: Final = "aws:ec2spot:fleet-request-id"
+
+# --- events ---------------------------------------------------------------------------------------
+SOURCE_EC2: Final = "aws.ec2"
+SOURCE_SAGEMAKER: Final = "aws.sagemaker"
+SOURCE_SCHEDULE: Final = "aws.events"
+SOURCE_COSTWATCH: Final = "costwatch"
+SOURCE_CLI: Final = "costwatch.cli"
+
+DETAIL_SCHEDULED: Final = "Scheduled Event"
+DETAIL_EC2_STATE: Final = "EC2 Instance State-change Notification"
+DETAIL_TRAINING_STATE: Final = "SageMaker Training Job State Change"
+DETAIL_SWEEP_REQUESTED: Final = "Sweep Requested"
+DETAIL_RUN_STOPPED: Final = "Run Stopped By Costwatch"
+
+# --- metrics (CloudWatch embedded metric format) ----------------------------------------------------
+METRIC_NAMESPACE: Final = "Costwatch"
+METRIC_DIMENSION_SERVICE: Final = "service"  # powertools' own dimension name
+SERVICE_DEADMAN: Final = "costwatch-deadman"
+SERVICE_HINTS: Final = "costwatch-hints"
+METRIC_SWEEP_COMPLETED: Final = "SweepCompleted"
+METRIC_SWEEP_FAILURES: Final = "SweepFailures"  # regions, services or runs a sweep could not handle
+METRIC_RUNS_WATCHED: Final = "RunsWatched"
+METRIC_RUNS_STOPPED: Final = "RunsStopped"
+METRIC_RUNS_HELD: Final = "RunsHeld"
+METRIC_RUNS_CAME_BACK: Final = "RunsCameBack"
+METRIC_NOTICES_UNDELIVERED: Final = "NoticesUndelivered"
+METRIC_EVENTS_REFUSED: Final = "EventsRefused"
+
+# --- environment of the functions (names and ARNs only; Lambda allows 4 KB in all) ------------------
+ENV_LEDGER_TABLE: Final = "COSTWATCH_LEDGER_TABLE"
+ENV_ALERTS_TOPIC_ARN: Final = "COSTWATCH_ALERTS_TOPIC_ARN"
+ENV_REFUSED_QUEUE_URL: Final = "COSTWATCH_REFUSED_QUEUE_URL"
+ENV_SLACK_TOKEN_PARAMETER: Final = "COSTWATCH_SLACK_TOKEN_PARAMETER"
+ENV_SLACK_API_URL: Final = "COSTWATCH_SLACK_API_URL"  # empty: Slack's own; the demo sets its endpoint
+
+# --- the asset and the deployment --------------------------------------------------------------------
+POLICY_FILE: Final = "policy.json"  # at the root of the asset
+DEPLOYMENT_PARAMETER: Final = "/costwatch/deployment"  # what the command line reads to find the stack
+DEFAULT_SLACK_TOKEN_PARAMETER: Final = "/costwatch/slack-token"
+
+# --- ledger table ------------------------------------------------------------------------------------
+TABLE_PARTITION_KEY: Final = "pk"
+TABLE_SORT_KEY: Final = "sk"
+TABLE_TTL_ATTRIBUTE: Final = "expires_at"
+INDEX_BY_DAY: Final = "by-day"
+INDEX_BY_DAY_PARTITION_KEY: Final = "day"
+INDEX_BY_DAY_SORT_KEY: Final = "at"

@@ -1,0 +1,116 @@
+"""What is said at most once: accelerators nobody watches, and in observe one summary a day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from costwatch.core import durations, times
+from costwatch.core.accelerators import is_accelerator
+from costwatch.core.messages import Audience, Message, MessageKind, heard
+from costwatch.core.money import show_usd
+from costwatch.core.policy import Mode, Policy
+from costwatch.core.record import Entry, RunRecord, Status, Transition
+from costwatch.core.selection import protected_by
+from costwatch.procedures.ports import Watchdog
+from costwatch.procedures.report import Seen, SweepReport
+
+SUMMARY_HOUR = 9
+"""Local hour, in the policy's time zone, from which the day's summary may go out."""
+TAGS_MAY_BE_LATE = timedelta(minutes=10)
+"""Tags may arrive after the instance: one seen untagged at birth is not unwatched yet."""
+_LINES = 20
+_TOLD_AT_ONCE = 90
+"""The next hour goes on: a transaction takes at most 100 writes."""
+
+
+def unwatched(w: Watchdog, report: SweepReport) -> None:
+    """Once an hour list accelerators that no selector picks; tell each only once. They are never touched."""
+    now = w.now()
+    if not report.unwatched or not w.ledger.first_time(f"unwatched#{now:%Y-%m-%dT%H}", now):
+        return
+    fresh: dict[str, Seen] = {}
+    for seen in report.unwatched:
+        exists_since = seen.run.members[0].clock.exists_since or seen.run.start
+        if exists_since is not None and now - exists_since < TAGS_MAY_BE_LATE:
+            continue
+        key = f"unwatched#{seen.run.id}#{times.to_key(seen.run.start or now)}"
+        if len(fresh) < _TOLD_AT_ONCE and not w.ledger.was_told(key):
+            fresh[key] = seen
+    # Noted before it counts as told: after a crash in between it is noted again, never forgotten.
+    for seen in fresh.values():
+        what = f"{capacity_text(seen)}: no selector picks it; {show_usd(seen.burn.hourly_rate_usd)}/h"
+        w.ledger.note(seen.run.id, Entry(now, Transition.UNWATCHED, what, mode=w.policy.mode.value))
+    if not fresh:
+        return
+    message = _unwatched_message(list(fresh.values()), now) if heard(w.policy.mode) else None
+    w.ledger.say_once(list(fresh), message, now)
+
+
+def _unwatched_message(fresh: Sequence[Seen], now: datetime) -> Message:
+    lines = "\n".join(f"{s.run.id}: {capacity_text(s)}, {show_usd(s.burn.hourly_rate_usd)}/h" for s in fresh[:_LINES])
+    more = f"\n... and {len(fresh) - _LINES} more" if len(fresh) > _LINES else ""
+    burn = burn_text([s.burn.hourly_rate_usd for s in fresh])
+    facts = {"count": str(len(fresh)), "burn": burn, "lines": lines + more}
+    return Message(f"unwatched#{times.to_key(now)}", MessageKind.UNWATCHED, Audience.PLATFORM, facts)
+
+
+def is_unwatched(seen: Seen, policy: Policy) -> bool:
+    """Whether a run that no selector picks holds accelerators that no protect rule says are meant so."""
+    return seen.decision.selector is None and any(
+        is_accelerator(kind) and protected_by(member, policy) is None
+        for member in seen.run.members
+        for kind, _count in member.capacity
+    )
+
+
+def summary(w: Watchdog, records: list[RunRecord]) -> None:
+    """In observe: one message a day to the platform channel with what would have happened, when anything would."""
+    if w.slack is None and w.topic is None:
+        return  # a laptop's sweep tells whoever runs it, and nobody else
+    now = w.now()
+    local = now.astimezone(ZoneInfo(w.policy.timezone))
+    if local.hour < SUMMARY_HOUR or not any(s.mode is Mode.OBSERVE for s in w.policy.selectors):
+        return
+    key = f"summary#{local.date()}"
+    observed = [r for r in records if r.mode is Mode.OBSERVE]
+    would = [r for r in observed if r.status in (Status.WOULD_STOP, Status.WARNED, Status.HELD)]
+    closed = [
+        row
+        for row in w.ledger.since(now - timedelta(days=1), now)
+        if row.origin == w.ledger.origin
+        and row.entry.mode == Mode.OBSERVE.value
+        and row.entry.transition in (Transition.ENDED_BY_ITSELF, Transition.UNWATCHED)
+    ]
+    if not would and not closed:
+        return
+    lines = [_line(r, now - (r.start or now)) for r in would]
+    lines.extend(f"{row.run_id}: {row.entry.reason}" for row in closed)
+    stops = [r for r in would if r.status is Status.WOULD_STOP]
+    burn = burn_text([r.hourly_rate_usd for r in stops])
+    head = f"Costwatch observes: {len(stops)} would be stopped now, {burn}"
+    shown = lines[:_LINES] + ([f"... and {len(lines) - _LINES} more: costwatch status"] if len(lines) > _LINES else [])
+    message = Message(key, MessageKind.SUMMARY, Audience.PLATFORM, {"head": head, "lines": "\n".join(shown)})
+    w.ledger.say_once([key], message, now)
+
+
+def burn_text(rates_usd: Sequence[Decimal | None]) -> str:
+    """`$43.92 an hour`, with what has no price said beside it: a missing price is never $0."""
+    known = [rate for rate in rates_usd if rate is not None]
+    unknown = len(rates_usd) - len(known)
+    if unknown and not known:
+        return "rate unknown"
+    text = f"{show_usd(sum(known, Decimal(0)))} an hour"
+    return f"{text}, and {unknown} without a known price" if unknown else text
+
+
+def capacity_text(seen: Seen) -> str:
+    """`2 x p4d.24xlarge`."""
+    return " + ".join(f"{count} x {kind}" for kind, count in sorted(seen.run.capacity.items())) or "unknown type"
+
+
+def _line(record: RunRecord, elapsed: timedelta) -> str:
+    rate = show_usd(record.hourly_rate_usd)
+    return f"{record.name}: {record.status.value}, {durations.show(elapsed)}, {rate}/h ({record.run_id})"

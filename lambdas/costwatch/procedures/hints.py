@@ -1,0 +1,28 @@
+"""Follow an event: look at the run its resource belongs to, now instead of at the next sweep."""
+
+from __future__ import annotations
+
+from costwatch.core.policy import Mode, Service
+from costwatch.core.record import Status
+from costwatch.procedures import outbox
+from costwatch.procedures.ports import Watchdog
+from costwatch.procedures.report import SweepReport
+from costwatch.procedures.verify import reconcile
+
+
+def follow(w: Watchdog, account: str, region: str, service: Service, member_id: str) -> SweepReport:
+    """Verify or close the open records that know `member_id`, or that wait for a relaunch to show.
+
+    Unknown resources are left to the sweep. Raises AwsError, so that Lambda tries again.
+    """
+    report = SweepReport(at=w.now())
+    if w.policy.mode is Mode.OFF or account != w.account:
+        return report
+    for run_id, record in w.ledger.open_records(account, region).items():
+        stopping = record.status is Status.STOPPING and record.stop is not None
+        known = set(record.member_ids) | set(record.stop.members if record.stop else ())
+        if run_id.kind.service is not service or not (member_id in known or stopping):
+            continue
+        reconcile(w, record, report)
+    outbox.flush(w, report)
+    return report

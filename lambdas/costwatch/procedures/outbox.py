@@ -1,0 +1,138 @@
+"""Say what the ledger says is to be said: once, or again after a crash, but never not at all."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from costwatch.core import ladder, times
+from costwatch.core.cards import Card, CardContext, render
+from costwatch.core.ladder import stops_at_earliest
+from costwatch.core.messages import Audience, Message, MessageKind
+from costwatch.core.model import RunId
+from costwatch.core.record import Entry, RunRecord, Transition
+from costwatch.errors import AwsError
+from costwatch.procedures.ports import Watchdog
+from costwatch.procedures.report import Failure, SweepReport
+
+SECONDS_TO_SEND = 25.0
+_RECORD_TRIES = 5
+
+
+def flush(w: Watchdog, report: SweepReport) -> None:
+    """Send everything pending, oldest first. What nothing takes is kept for the next sweep and reported."""
+    slack_is_up = True
+    for message in w.ledger.outbox(w.now()):
+        if w.seconds_left() < SECONDS_TO_SEND:
+            report.failures.append(
+                Failure("outbox", "the function's time is nearly over; the rest is sent later", True)
+            )
+            return
+        with report.isolating(f"message {message.id}"):
+            if w.ledger.lease_message(message, w.now()):
+                slack_is_up = _send(w, message, report, slack_is_up=slack_is_up)
+
+
+def _send(w: Watchdog, message: Message, report: SweepReport, *, slack_is_up: bool) -> bool:
+    """Send one leased message. Returns whether Slack still seems to be up."""
+    record = _record(w, message)
+    if message.kind is MessageKind.WARNING and not _still_needed(message, record):
+        entry = Entry(w.now(), Transition.DELIVERED, "warning not sent: what it warns of has changed meanwhile")
+        w.ledger.delivered(message, None, entry, w.now())
+        return slack_is_up
+    now = w.now()
+    stops_at = None
+    if message.kind is MessageKind.WARNING and record is not None and record.notice is not None:
+        notice_time = timedelta(seconds=int(message.facts["min_notice_seconds"]))
+        stops_at = stops_at_earliest(record.notice.deadline, notice_time, now)
+    errors: list[str] = []
+    via = ""
+    if w.slack is not None and slack_is_up:
+        context = CardContext(now=now, stops_at=stops_at, extend_steps=w.policy.extend_steps)
+        via, slack_is_up = _by_slack(w, message, context, errors)
+    if not via and w.topic is not None:
+        card = render(message, CardContext(now=now, stops_at=stops_at, extend_steps=w.policy.extend_steps))
+        via = _by_topic(w, card, errors)
+    if not via:
+        reason = "; ".join(errors) or "neither Slack nor a confirmed e-mail subscription is configured"
+        w.ledger.keep_message(message, reason, w.now())
+        report.undelivered += 1
+        w.log("message kept", {"message": message.id, "reason": reason})
+        return slack_is_up
+    report.delivered += 1
+    _record_delivery(w, message, via)
+    return slack_is_up
+
+
+def _record_delivery(w: Watchdog, message: Message, via: str) -> None:
+    for _ in range(_RECORD_TRIES):
+        now = w.now()
+        record = _record(w, message)
+        step = None
+        if record is not None and message.kind is MessageKind.WARNING:
+            notice_time = timedelta(seconds=int(message.facts["min_notice_seconds"]))
+            stops_at = stops_at_earliest(times.from_text(message.facts["deadline"]), notice_time, now)
+            step = ladder.notice_accepted(record, message, via=via, stops_at=stops_at, now=now)
+        entry = Entry(now, Transition.DELIVERED, f"{message.kind.value}: accepted by {via}")
+        if w.ledger.delivered(message, step, entry, now):
+            if step is not None:
+                w.log_step(step)
+            return
+    # Not recorded is not said: after the lease the message goes out again.
+    w.log("delivery not recorded", {"message": message.id, "via": via})
+
+
+def _by_slack(w: Watchdog, message: Message, context: CardContext, errors: list[str]) -> tuple[str, bool]:
+    """(by whom it was accepted or empty, whether Slack answered at all)."""
+    slack = w.slack
+    if slack is None:
+        return "", True
+    routes = w.policy.slack
+    try:
+        user = slack.user_id(message.facts.get("owner", "")) if message.audience is Audience.OWNER else None
+    except AwsError as error:
+        errors.append(str(error))
+        return "", not error.retry
+    targets: list[tuple[str, str, str]] = []
+    if message.audience is Audience.OWNER:
+        if user and routes.warn_owner_by == "dm":
+            targets.append((user, f"Slack to {message.facts.get('owner', '')}", ""))
+        channel = routes.team_channels.get(message.facts.get("team", ""))
+        if channel:
+            targets.append((channel, f"Slack in {channel}", user or ""))
+    targets.append((routes.platform_channel, f"Slack in {routes.platform_channel}", user or ""))
+    for channel, via, mention in targets:
+        card = render(message, CardContext(context.now, context.stops_at, context.extend_steps, mention))
+        try:
+            slack.post(channel, card)
+        except AwsError as error:
+            errors.append(str(error))
+            if error.retry:
+                return "", False
+            continue
+        return via, True
+    return "", True
+
+
+def _by_topic(w: Watchdog, card: Card, errors: list[str]) -> str:
+    if w.topic is None:
+        return ""
+    try:
+        if not w.topic.has_listener():
+            errors.append("nobody is subscribed to the alerts topic")
+            return ""
+        w.topic.publish(card.subject, card.plain)
+    except AwsError as error:
+        errors.append(str(error))
+        return ""
+    return "e-mail (SNS)"
+
+
+def _record(w: Watchdog, message: Message) -> RunRecord | None:
+    return w.ledger.record(RunId.parse(message.facts["run"])) if "run" in message.facts else None
+
+
+def _still_needed(message: Message, record: RunRecord | None) -> bool:
+    notice = record.notice if record is not None else None
+    if record is None or notice is None or notice.id != message.facts["notice"]:
+        return False
+    return notice.deadline == record.deadline

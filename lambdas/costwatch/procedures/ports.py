@@ -1,0 +1,107 @@
+"""What the procedures need of the outside world. Adapters implement these on AWS and Slack, tests on recorded fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from costwatch.adapters.ledger import Ledger
+from costwatch.core.cards import Card
+from costwatch.core.ladder import Step
+from costwatch.core.model import Member, Run, SpotRequest
+from costwatch.core.money import PriceTable
+from costwatch.core.policy import Policy
+from costwatch.errors import AwsError
+
+
+class Ec2Port(Protocol):
+    """See adapters.ec2.Ec2."""
+
+    def instances(self) -> list[Member]: ...
+    def instances_by_id(self, ids: Iterable[str]) -> dict[str, Member]: ...
+    def instances_by_tag(self, key: str, value: str) -> list[Member]: ...
+    def afresh(self, run: Run, run_tag: str) -> Run: ...
+    def spot_requests(self, ids: Iterable[str]) -> dict[str, SpotRequest]: ...
+    def cancel_spot_requests(self, ids: Sequence[str]) -> None: ...
+    def terminate(self, ids: Sequence[str]) -> None: ...
+
+
+class SageMakerPort(Protocol):
+    """See adapters.sagemaker.SageMaker."""
+
+    def jobs(self) -> tuple[list[Member], list[AwsError]]: ...
+    def job(self, name: str) -> Member | None: ...
+    def afresh(self, run: Run) -> Run: ...
+    def stop(self, name: str) -> None: ...
+
+
+class SlackPort(Protocol):
+    """See adapters.slack.Slack."""
+
+    def post(self, channel: str, card: Card) -> str: ...
+    def user_id(self, owner: str) -> str | None: ...
+
+
+class TopicPort(Protocol):
+    """See adapters.topic.Topic."""
+
+    def has_listener(self) -> bool: ...
+    def publish(self, subject: str, text: str) -> None: ...
+
+
+class BusPort(Protocol):
+    """See adapters.bus.Bus."""
+
+    def run_stopped(self, detail: Mapping[str, object], *, resources: list[str], at: datetime) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Watchdog:
+    """Everything a sweep works with. `slack` None: not configured. `worker`: who holds leases taken here."""
+
+    policy: Policy
+    account: str
+    ledger: Ledger
+    prices: PriceTable
+    ec2: Callable[[str], Ec2Port]
+    sagemaker: Callable[[str], SageMakerPort]
+    slack: SlackPort | None
+    topic: TopicPort | None
+    bus: BusPort | None
+    clock: Callable[[], datetime]
+    log: Callable[[str, Mapping[str, object]], None]
+    worker: str
+    seconds_left: Callable[[], float]
+    """Until the function is cut off; nothing new is begun when it gets short."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        return self.clock()
+
+    def save(self, step: Step | None) -> bool:
+        """Save a step and log its transitions; False when somebody else was first or there was nothing to save."""
+        if step is None or not self.ledger.save(step):
+            return False
+        self.log_step(step)
+        return True
+
+    def log_step(self, step: Step) -> None:
+        """One structured line per transition, always the same fields."""
+        record = step.after or step.before
+        if record is None:
+            return
+        for entry in step.entries:
+            self.log(
+                "transition",
+                {
+                    "run": str(record.run_id),
+                    "transition": entry.transition.value,
+                    "reason": entry.reason,
+                    "rule": entry.rule,
+                    "mode": entry.mode,
+                    "selector": record.selector,
+                    "policy_digest": self.policy.digest,
+                },
+            )

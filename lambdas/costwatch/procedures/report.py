@@ -1,0 +1,98 @@
+"""What one sweep saw, decided and could not do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from costwatch.core import times
+from costwatch.core.deadman import Decision, Verdict
+from costwatch.core.model import Run
+from costwatch.core.money import Burn
+from costwatch.errors import AwsError
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One run as this sweep judged it."""
+
+    run: Run
+    decision: Decision
+    burn: Burn
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something this sweep could not handle; the others went on."""
+
+    where: str
+    reason: str
+    retry: bool
+
+
+@dataclass(slots=True)
+class SweepReport:
+    """Counters are of this sweep. `would_stop` counts the stops of observe and warn."""
+
+    at: datetime
+    seen: list[Seen] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    stopped: int = 0
+    would_stop: int = 0
+    came_back: int = 0
+    delivered: int = 0
+    undelivered: int = 0
+    unwatched: list[Seen] = field(default_factory=list)
+
+    @contextmanager
+    def isolating(self, where: str) -> Iterator[None]:
+        """Report an outside call's failure and go on: one region or run that fails must not stop the others."""
+        try:
+            yield
+        except AwsError as error:
+            self.failures.append(Failure(where, str(error), error.retry))
+
+    @property
+    def watched(self) -> int:
+        return len(self.seen)
+
+    @property
+    def held(self) -> int:
+        return sum(1 for seen in self.seen if seen.decision.verdict is Verdict.HOLD)
+
+    def document(self) -> dict[str, Any]:
+        """For machines: the handler's answer and `sweep --json`. Money as text in USD per hour."""
+        verdicts = Counter(seen.decision.verdict.value for seen in self.seen)
+        return {
+            "at": times.to_key(self.at),
+            "watched": self.watched,
+            "verdicts": dict(sorted(verdicts.items())),
+            "stopped": self.stopped,
+            "would_stop": self.would_stop,
+            "held": self.held,
+            "came_back": self.came_back,
+            "delivered": self.delivered,
+            "undelivered": self.undelivered,
+            "unwatched": len(self.unwatched),
+            "failures": [{"where": f.where, "reason": f.reason, "retry": f.retry} for f in self.failures],
+            "runs": [_run_document(seen) for seen in self.seen],
+        }
+
+
+def _run_document(seen: Seen) -> dict[str, Any]:
+    decision = seen.decision
+    return {
+        "run": str(seen.run.id),
+        "name": seen.run.name,
+        "verdict": decision.verdict.value,
+        "reason": decision.reason,
+        "mode": decision.mode.value,
+        "selector": decision.selector.name if decision.selector else None,
+        "started": times.to_key(decision.start) if decision.start else None,
+        "deadline": times.to_key(decision.deadline.at) if decision.deadline else None,
+        "hourly_rate_usd": str(seen.burn.hourly_rate_usd) if seen.burn.hourly_rate_usd is not None else None,
+    }

@@ -1,0 +1,141 @@
+"""Stop what is due: claim it, look once more, act, settle from the world, say so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from costwatch.adapters.ledger import ClaimOutcome
+from costwatch.core import caps, ladder
+from costwatch.core.deadman import Decision, Verdict, judge
+from costwatch.core.model import Run
+from costwatch.core.policy import Mode, Service
+from costwatch.core.record import Pause, RunRecord
+from costwatch.errors import AwsError, PermanentAwsError
+from costwatch.procedures.outcome import Outcome
+from costwatch.procedures.ports import Watchdog
+from costwatch.procedures.report import Failure, SweepReport
+from costwatch.procedures.stop_instances import stop_instances
+from costwatch.procedures.stop_job import stop_job
+
+LEASE = timedelta(minutes=6)
+"""Longer than the function's timeout: nobody takes over while the first may still be acting."""
+SECONDS_TO_STOP = 45.0
+"""No stop is begun with less time left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    run: Run
+    record: RunRecord
+    decision: Decision
+
+
+def stop_due(
+    w: Watchdog, due: Sequence[Due], *, runs_of: Mapping[str, int], pause: Pause | None, report: SweepReport
+) -> None:
+    """Stop due runs, the longest overdue first; what a cap does not allow is held for a release."""
+    for item in sorted(due, key=lambda d: (d.decision.deadline_at or w.now(), d.run.id)):
+        with report.isolating(str(item.run.id)):
+            if w.seconds_left() < SECONDS_TO_STOP:
+                raise PermanentAwsError("the function's time is nearly over; the next sweep stops it")
+            _stop(w, item, runs_of=runs_of, pause=pause, report=report)
+
+
+def afresh(w: Watchdog, run: Run) -> Run:
+    """The run as the world shows it right now, with protection and spot requests."""
+    if run.id.kind.service is Service.TRAINING:
+        return w.sagemaker(run.id.region).afresh(run)
+    return w.ec2(run.id.region).afresh(run, w.policy.tags.run)
+
+
+def publish_stopped(w: Watchdog, record: RunRecord, *, seen: str, at: datetime) -> None:
+    """Tell pipelines that this end is final. At least once per stop; `stop_key` tells repeats apart."""
+    if w.bus is None or record.stop is None:
+        return
+    spent = record.spent_usd(at)
+    w.bus.run_stopped(
+        {
+            "run": str(record.run_id),
+            "account": record.run_id.account,
+            "region": record.run_id.region,
+            "kind": record.run_id.kind.value,
+            "name": record.name,
+            "members": list(record.stop.members),
+            "stop_key": record.stop.key,
+            "final": True,
+            "reason": seen,
+            "selector": record.selector,
+            "owner": record.owner,
+            "team": record.team,
+            "spent_usd": f"{spent:.2f}" if spent is not None else None,
+            "hourly_rate_usd": str(record.hourly_rate_usd) if record.hourly_rate_usd is not None else None,
+            "policy_digest": w.policy.digest,
+        },
+        resources=[],
+        at=at,
+    )
+
+
+def _stop(w: Watchdog, due: Due, *, runs_of: Mapping[str, int], pause: Pause | None, report: SweepReport) -> None:
+    now = w.now()
+    record, decision = due.record, due.decision
+    step = ladder.claim(due.run, record, decision, owner=w.worker, lease=LEASE, now=now)
+    # What was claimed before under this key was counted then: a retry or takeover is not a second stop.
+    again = record.stop is not None and record.stop.key == decision.key
+    selector = decision.selector.name if decision.selector else ""
+    counters = caps.limits(w.policy, selector=selector, runs_of_selector=runs_of.get(selector, 1), now=now)
+    claim = w.ledger.claim(
+        step, pause=pause, caps=() if again else counters, released=record.released_key == decision.key, now=now
+    )
+    if claim.outcome is ClaimOutcome.CAPPED:
+        w.save(ladder.capped(record, decision, claim.cap, now))
+        return
+    if claim.outcome is ClaimOutcome.LOST:
+        w.log("claim lost", {"run": str(due.run.id), "key": decision.key})
+        return
+    w.log_step(step)
+    if decision.mode is not Mode.ENFORCE:
+        report.would_stop += 1
+        return
+    _act(w, due, report)
+
+
+def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
+    """We hold the claim. Read the run, its row and the pause once more; act only on the same decision."""
+    run = afresh(w, due.run)
+    record = w.ledger.record(due.run.id)
+    if record is None or record.stop is None or record.stop.owner != w.worker:
+        w.log("claim lost", {"run": str(due.run.id), "key": due.decision.key})
+        return
+    now = w.now()
+    if not run.members:
+        how = "it had ended when it was looked at once more before the act"
+        w.save(ladder.ended(record, ended_at=now, finished=False, how=how, now=now))
+        return
+    decision = judge(run, record, w.policy, w.ledger.pause(), now)
+    if decision.verdict is not Verdict.STOP or decision.key != due.decision.key:
+        w.save(ladder.stood_down(record, decision, now))
+        return
+    outcome = _outcome(w, run)
+    now = w.now()
+    # Members may have joined since the claim; whoever verifies must look for them too.
+    members = tuple(sorted({*record.stop.members, *(m.id for m in run.members)}))
+    record = replace(record, stop=replace(record.stop, members=members))
+    if outcome.problem:
+        w.save(ladder.failed(record, outcome.problem, now))
+        report.failures.append(Failure(str(run.id), outcome.problem, retry=True))
+        return
+    publish_stopped(w, record, seen=outcome.seen, at=now)
+    if w.save(ladder.stop_requested(record, now, seen=outcome.seen)):
+        report.stopped += 1
+
+
+def _outcome(w: Watchdog, run: Run) -> Outcome:
+    try:
+        if run.id.kind.service is Service.TRAINING:
+            return stop_job(w.sagemaker(run.id.region), run.id.name)
+        return stop_instances(w.ec2(run.id.region), run)
+    except AwsError as error:
+        return Outcome(seen=str(error), problem=str(error))

@@ -1,0 +1,134 @@
+"""One sweep of the dead-man's switch over every region: read, judge, warn, stop, verify, tell.
+
+Events are hints, the sweep is the truth: whatever an event starts, the next sweep starts without it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from costwatch.core import grouping, ladder, times
+from costwatch.core.deadman import Decision, Verdict, judge
+from costwatch.core.model import Member, Run, RunId
+from costwatch.core.money import burn_rate
+from costwatch.core.policy import Mode, Service
+from costwatch.core.record import Pause, RunRecord, Status, same_episode
+from costwatch.procedures import digest, outbox
+from costwatch.procedures.ports import Watchdog
+from costwatch.procedures.report import Failure, Seen, SweepReport
+from costwatch.procedures.stop import Due, afresh, stop_due
+from costwatch.procedures.verify import reconcile
+
+
+@dataclass(frozen=True, slots=True)
+class _Region:
+    name: str
+    records: dict[RunId, RunRecord]
+    pause: Pause | None
+
+
+def sweep(w: Watchdog) -> SweepReport:
+    """Look at every run once. A region, service or run that fails is reported; the others go on.
+
+    Raises AwsError only when the ledger itself cannot be read: without it nothing is decided.
+    """
+    report = SweepReport(at=w.now())
+    if w.policy.mode is Mode.OFF:
+        return report
+    outbox.flush(w, report)
+    pause = w.ledger.pause()
+    due: list[Due] = []
+    records: list[RunRecord] = []
+    for name in w.policy.regions:
+        region = _Region(name, w.ledger.open_records(w.account, name), pause)
+        records.extend(region.records.values())
+        for service, read in ((Service.EC2, _instances), (Service.TRAINING, _jobs)):
+            with report.isolating(f"{name} {service.value}"):
+                due.extend(_service(w, region, service, read, report))
+    runs_of = Counter(s.decision.selector.name for s in report.seen if s.decision.selector is not None)
+    stop_due(w, due, runs_of=runs_of, pause=pause, report=report)
+    digest.unwatched(w, report)
+    digest.summary(w, records)
+    outbox.flush(w, report)
+    return report
+
+
+def _instances(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
+    del report
+    return w.ec2(region).instances()
+
+
+def _jobs(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
+    found, errors = w.sagemaker(region).jobs()
+    report.failures.extend(Failure(f"{region} {Service.TRAINING.value}", str(e), e.retry) for e in errors)
+    return found
+
+
+def _service(
+    w: Watchdog,
+    region: _Region,
+    service: Service,
+    read: Callable[[Watchdog, str, SweepReport], list[Member]],
+    report: SweepReport,
+) -> list[Due]:
+    """All runs of one service in one region. AwsError: its listing failed, so nothing is concluded about it."""
+    members = read(w, region.name, report)
+    runs = grouping.runs(members, account=w.account, region=region.name, run_tag=w.policy.tags.run)
+    listed = {run.id for run in runs}
+    for run_id, record in region.records.items():
+        if run_id.kind.service is service and run_id not in listed:
+            with report.isolating(str(run_id)):
+                reconcile(w, record, report)
+    due: list[Due] = []
+    for run in runs:
+        with report.isolating(str(run.id)):
+            found = _run(w, run, region.records.get(run.id), region.pause, report)
+            if found is not None:
+                due.append(found)
+    return due
+
+
+def _run(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, report: SweepReport) -> Due | None:
+    """Judge one run and take every step but the stop itself."""
+    now = w.now()
+    restarts = 0
+    if record is not None and record.status is Status.STOPPING and record.stop is not None:
+        in_flight = record.stop.requested_at is not None or now < record.stop.lease_until
+        if in_flight:
+            reconcile(w, record, report)
+            return None
+    if record is not None and not same_episode(run, record):
+        reason = f"started anew at {times.to_key(run.start)}" if run.start else "it has not started again yet"
+        if not w.save(ladder.superseded(record, f"{reason}; restart {record.restarts + 1}", now)):
+            return None
+        restarts, record = record.restarts + 1, None
+
+    decision = judge(run, record, w.policy, pause, now)
+    if decision.verdict in (Verdict.WARN, Verdict.STOP):
+        # Tags, protection and spot requests are read afresh for whoever is to be warned or stopped.
+        run = afresh(w, run)
+        if not run.members or (record is not None and not same_episode(run, record)):
+            return None  # it ended or restarted just now: the next sweep sees which
+        decision = judge(run, record, w.policy, pause, now)
+    burn = burn_rate(run, w.prices)
+    seen = Seen(run, decision, burn)
+    if decision.verdict is Verdict.IGNORE:
+        _ignored(w, record, decision, seen, report)
+        return None
+    report.seen.append(seen)
+    if decision.verdict is Verdict.STOP and record is not None:
+        return Due(run, record, decision)
+    step = ladder.observe(
+        run, record, decision, policy=w.policy, origin=w.ledger.origin, burn=burn, now=now, restarts=restarts
+    )
+    w.save(step)
+    return None
+
+
+def _ignored(w: Watchdog, record: RunRecord | None, decision: Decision, seen: Seen, report: SweepReport) -> None:
+    if record is not None:
+        w.save(ladder.superseded(record, f"no longer watched: {decision.reason}", w.now()))
+    if digest.is_unwatched(seen, w.policy):
+        report.unwatched.append(seen)

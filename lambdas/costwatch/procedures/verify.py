@@ -1,0 +1,130 @@
+"""After the act, and for runs that vanished: what does the world show, and is the record's story over?
+
+Nothing here warns or stops anybody, so both the sweep and the event hints may do it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from costwatch.core import durations, grouping, ladder, times
+from costwatch.core.ladder import Step
+from costwatch.core.model import Member, RunId, RunKind
+from costwatch.core.policy import Service
+from costwatch.core.record import RunRecord, Status
+from costwatch.procedures.ports import Watchdog
+from costwatch.procedures.report import SweepReport
+from costwatch.procedures.stop import publish_stopped
+
+STILL_RUNNING_AFTER = timedelta(minutes=15)
+"""A stop that was accepted and shows no effect for this long has failed and is tried again."""
+
+
+def reconcile(w: Watchdog, record: RunRecord, report: SweepReport) -> None:
+    """Bring a record in line with the world: verify a stop, close what ended, supersede what changed its run.
+
+    Raises AwsError when the world cannot be read; then nothing is concluded.
+    """
+    members = _members(w, record)
+    if record.status in (Status.STOPPING, Status.FAILED) and record.stop is not None:
+        if record.stop.requested_at is not None and record.status is Status.STOPPING:
+            _verify(w, record, members, report)
+        else:
+            _settle(w, record, members)
+        return
+    alive = [m for m in members.values() if m.alive]
+    now = w.now()
+    if not alive:
+        if all(m.gone for m in members.values()):
+            w.save(_ended(record, list(members.values()), now))
+        return
+    # Alive and still of this run: a listing that lags. Only what was regrouped ends this record.
+    if not any(_run_id(w, m, record) == record.run_id for m in alive):
+        ids = ", ".join(m.id for m in alive)
+        w.save(ladder.superseded(record, f"{ids} runs on and belongs to {_run_id(w, alive[0], record)} now", now))
+
+
+def _run_id(w: Watchdog, member: Member, record: RunRecord) -> RunId:
+    run_id = record.run_id
+    return grouping.run_id_of(member, account=run_id.account, region=run_id.region, run_tag=w.policy.tags.run)
+
+
+def _settle(w: Watchdog, record: RunRecord, members: dict[str, Member]) -> None:
+    """A stop that was claimed, or failed, and never settled: if all is gone or going, it was done."""
+    now = w.now()
+    stop = record.stop
+    if stop is None or any(m.alive for m in members.values()):
+        return
+    if stop.requested_at is None and now < stop.lease_until:
+        return  # whoever holds the lease may be acting right now
+    seen = ", ".join(f"{i} {members[i].state if i in members else 'gone'}" for i in stop.members)
+    publish_stopped(w, record, seen=seen, at=now)
+    w.save(ladder.stop_requested(record, now, seen=seen))
+
+
+def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: SweepReport) -> None:
+    now = w.now()
+    stop = record.stop
+    if stop is None or stop.requested_at is None:
+        return
+    relaunched = _relaunched(w, record)
+    if relaunched:
+        if w.save(ladder.came_back(record, relaunched, now)):
+            report.came_back += 1
+        return
+    alive = [m for m in members.values() if m.alive]
+    if alive:
+        since = now - stop.requested_at
+        if since > STILL_RUNNING_AFTER:
+            ids = ", ".join(m.id for m in alive)
+            limit = durations.show(STILL_RUNNING_AFTER)
+            w.save(ladder.failed(record, f"{ids} still runs more than {limit} after the stop was accepted", now))
+        return
+    if not all(m.gone for m in members.values()):
+        return
+    finished = [m for m in members.values() if m.service is Service.TRAINING and m.state in ("Completed", "Failed")]
+    if finished:
+        w.save(_ended(record, finished, now))
+    elif stop.gone_since is None:
+        w.save(ladder.gone_once(record, now))
+    elif now - stop.gone_since >= w.policy.sweep_every / 2:
+        # Half an interval apart: an event's look just before a sweep's is not a second look.
+        w.save(ladder.verified_gone(record, now))
+
+
+def _relaunched(w: Watchdog, record: RunRecord) -> str:
+    """What brought the run back, as a sentence; empty when nothing did."""
+    stop = record.stop
+    if stop is None or record.run_id.kind.service is Service.TRAINING:
+        return ""
+    ec2 = w.ec2(record.run_id.region)
+    for request in ec2.spot_requests(stop.spot_requests).values():
+        other = request.instance_id is not None and request.instance_id not in stop.members
+        if other or request.would_relaunch:
+            what = f"launched {request.instance_id}" if other else "is open and will launch another instance"
+            return f"spot request {request.id} ({request.type}, {request.state}; {request.status}) {what}"
+    if record.run_id.kind is RunKind.TAGGED:
+        for member in ec2.instances_by_tag(w.policy.tags.run, record.run_id.name):
+            if member.id not in stop.members:
+                launched = member.clock.running_since
+                when = f" at {times.to_key(launched)}" if launched else ""
+                by = f" by {member.parent.label}" if member.parent else ""
+                by = by or (f" by spot request {member.spot_request_id}" if member.spot_request_id else "")
+                return f"{member.id} was launched{when}{by or ' by somebody (CloudTrail knows who)'} with the run's tag"
+    return ""
+
+
+def _members(w: Watchdog, record: RunRecord) -> dict[str, Member]:
+    """The record's members as they are now; the claim's, where there is one. Unknown ones are absent: gone."""
+    ids = record.stop.members if record.stop is not None and record.status is Status.STOPPING else record.member_ids
+    if record.run_id.kind.service is Service.TRAINING:
+        found = (w.sagemaker(record.run_id.region).job(name) for name in ids)
+        return {member.id: member for member in found if member is not None}
+    return w.ec2(record.run_id.region).instances_by_id(ids)
+
+
+def _ended(record: RunRecord, members: list[Member], now: datetime) -> Step:
+    last = max((m.ended_at for m in members if m.ended_at is not None), default=now)
+    finished = bool(members) and all(m.state == "Completed" for m in members)
+    how = "; ".join(sorted({f"{m.id} {m.state}" + (f": {m.end_reason}" if m.end_reason else "") for m in members}))
+    return ladder.ended(record, ended_at=last, finished=finished, how=how or "it is gone", now=now)

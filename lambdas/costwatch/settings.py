@@ -1,0 +1,68 @@
+"""What each function is told by its environment: one frozen dataclass per function.
+
+infra writes `to_env()` into the template, the function reads `from_env()` at its first use. A missing
+or empty required value raises ConfigError naming the variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Self
+
+from costwatch import names
+from costwatch.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class _Environment:
+    """Maps fields to environment variables through `_VARIABLES`; empty optional values stay empty."""
+
+    def to_env(self) -> dict[str, str]:
+        """Environment variables for the template. Empty values are left out."""
+        pairs = ((_VARIABLES[f.name], getattr(self, f.name)) for f in fields(self))
+        return {variable: value for variable, value in pairs if value}
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Parse `env`. Raises ConfigError for a required variable that is absent or empty."""
+        values: dict[str, str] = {}
+        for f in fields(cls):
+            variable = _VARIABLES[f.name]
+            value = env.get(variable, "").strip()
+            if not value and f.name not in _OPTIONAL:
+                raise ConfigError(f"environment variable {variable} is missing or empty; the stack sets it at deploy")
+            values[f.name] = value
+        return cls(**values)
+
+
+_VARIABLES = {
+    "ledger_table": names.ENV_LEDGER_TABLE,
+    "alerts_topic_arn": names.ENV_ALERTS_TOPIC_ARN,
+    "refused_queue_url": names.ENV_REFUSED_QUEUE_URL,
+    "slack_token_parameter": names.ENV_SLACK_TOKEN_PARAMETER,
+    "slack_api_url": names.ENV_SLACK_API_URL,
+}
+_OPTIONAL = frozenset({"slack_token_parameter", "slack_api_url"})
+
+
+@dataclass(frozen=True, slots=True)
+class DeadmanSettings(_Environment):
+    """The sweep: ledger table name, topic for alerts and fallback notices, queue for refused events."""
+
+    ledger_table: str
+    alerts_topic_arn: str
+    refused_queue_url: str
+    slack_token_parameter: str = ""
+    slack_api_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HintsSettings(_Environment):
+    """The event hints: they close what ended by itself and verify stops; they warn and stop nobody."""
+
+    ledger_table: str
+    alerts_topic_arn: str
+    refused_queue_url: str
+    slack_token_parameter: str = ""
+    slack_api_url: str = ""

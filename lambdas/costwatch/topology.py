@@ -1,0 +1,98 @@
+"""The stack's functions, rules and schedules as plain data: infra builds from it, the demo drives from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from costwatch import names
+from costwatch.settings import DeadmanSettings, HintsSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A Lambda function of the stack. `handler` is a dotted path inside the asset."""
+
+    name: str
+    handler: str
+    service: str
+    settings: type[DeadmanSettings] | type[HintsSettings]
+    timeout: timedelta
+    memory_mb: int
+    retry_attempts: int
+    stops_runs: bool
+    """Whether the function's role may ever hold a destructive permission."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An EventBridge rule on the default bus: exactly one of `pattern` and `every` is set."""
+
+    name: str
+    function: str
+    description: str
+    pattern: Mapping[str, Any] | None = None
+    every: timedelta | None = None
+
+
+DEADMAN = Function(
+    name="deadman",
+    handler="costwatch.handlers.deadman.handler",
+    service=names.SERVICE_DEADMAN,
+    settings=DeadmanSettings,
+    timeout=timedelta(minutes=5),
+    memory_mb=1024,
+    retry_attempts=1,
+    stops_runs=True,
+)
+HINTS = Function(
+    name="hints",
+    handler="costwatch.handlers.hints.handler",
+    service=names.SERVICE_HINTS,
+    settings=HintsSettings,
+    timeout=timedelta(minutes=1),
+    memory_mb=512,
+    retry_attempts=2,
+    stops_runs=False,
+)
+FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS)
+
+
+def rules(sweep_every: timedelta) -> tuple[Rule, ...]:
+    """All rules of the stack, for a sweep every `sweep_every` (whole minutes, at least one)."""
+    return (
+        Rule(
+            name="sweep",
+            function=DEADMAN.name,
+            description="The dead-man's switch looks at every watched run.",
+            every=sweep_every,
+        ),
+        Rule(
+            name="ec2-state",
+            function=HINTS.name,
+            description="An instance ended or came up: verify or close its run without waiting for the sweep.",
+            pattern={
+                "source": [names.SOURCE_EC2],
+                "detail-type": [names.DETAIL_EC2_STATE],
+                "detail": {"state": ["running", "stopped", "terminated"]},
+            },
+        ),
+        Rule(
+            name="training-state",
+            function=HINTS.name,
+            description="A training job ended: close its run without waiting for the sweep.",
+            pattern={
+                "source": [names.SOURCE_SAGEMAKER],
+                "detail-type": [names.DETAIL_TRAINING_STATE],
+                "detail": {"TrainingJobStatus": ["Completed", "Failed", "Stopped"]},
+            },
+        ),
+    )
+
+
+def schedule_expression(every: timedelta) -> str:
+    """EventBridge's rate expression: `rate(1 minute)`, `rate(5 minutes)`."""
+    minutes = int(every.total_seconds() // 60)
+    return f"rate({minutes} minute{'' if minutes == 1 else 's'})"

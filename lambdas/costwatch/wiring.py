@@ -1,0 +1,156 @@
+"""Adapters from settings, each built on its first use and kept for the life of the process."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+
+from costwatch import names
+from costwatch.adapters.bus import Bus
+from costwatch.adapters.dynamodb import DynamoTable
+from costwatch.adapters.ec2 import Ec2
+from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
+from costwatch.adapters.prices import SeedPrices
+from costwatch.adapters.refused import RefusedEvents
+from costwatch.adapters.sagemaker import SageMaker
+from costwatch.adapters.slack import Slack, token_from_parameter
+from costwatch.adapters.topic import Topic
+from costwatch.core.policy import Policy
+from costwatch.errors import ConfigError
+from costwatch.procedures.ports import Watchdog
+from costwatch.settings import DeadmanSettings, HintsSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+# Standard mode retries throttling and timeouts with exponential backoff and jitter.
+_CLIENT_CONFIG = Config(
+    retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=20, user_agent_extra=names.PROJECT
+)
+_LAST_MOMENT_SECONDS = 3600.0
+
+
+def utc_now() -> datetime:
+    """The one clock of the deployed functions."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Builds what a function works with. `clock` and `policy_file` are arguments so that a demo can bring its own."""
+
+    settings: DeadmanSettings | HintsSettings
+    policy_file: Path
+    service: str
+    clock: Callable[[], datetime] = utc_now
+
+    @cached_property
+    def policy(self) -> Policy:
+        """Raises ConfigError when the asset carries none, or a changed one."""
+        try:
+            document = json.loads(self.policy_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{names.POLICY_FILE} cannot be read from the asset: {error}") from error
+        return Policy.from_document(document)
+
+    @cached_property
+    def session(self) -> boto3.session.Session:
+        return boto3.session.Session()
+
+    @cached_property
+    def logger(self) -> Logger:
+        return Logger(service=self.service)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        table = DynamoTable(self.client("dynamodb"), self.settings.ledger_table)
+        stamp = Stamp(self.policy.digest, self.policy.config_commit)
+        return Ledger(table, stamp=stamp, origin=DEPLOYED)
+
+    @cached_property
+    def refused(self) -> RefusedEvents:
+        return RefusedEvents(self.client("sqs"), self.settings.refused_queue_url)
+
+    @cached_property
+    def slack(self) -> Slack | None:
+        """None when no platform channel is configured: then SNS takes the notices."""
+        if not self.policy.slack.platform_channel or not self.settings.slack_token_parameter:
+            return None
+        token = token_from_parameter(self.client("ssm"), self.settings.slack_token_parameter)
+        return Slack(token, api_url=self.settings.slack_api_url)
+
+    def client(self, service: Any, region: str | None = None) -> Any:
+        """A boto3 client with timeouts and retries; in the home region unless named."""
+        return self.session.client(service, region_name=region, config=_CLIENT_CONFIG)
+
+    def watchdog(self, context: LambdaContext | None) -> Watchdog:
+        """Everything a sweep works with, for one invocation."""
+        return Watchdog(
+            policy=self.policy,
+            account=_account(context),
+            ledger=self.ledger,
+            prices=self._prices,
+            ec2=self._ec2,
+            sagemaker=self._sagemaker,
+            slack=self.slack,
+            topic=self._topic,
+            bus=self._bus,
+            clock=self.clock,
+            log=self._log,
+            worker=f"{context.aws_request_id if context else 'local'}#{uuid.uuid4().hex[:8]}",
+            seconds_left=_seconds_left(context),
+        )
+
+    @cached_property
+    def _prices(self) -> SeedPrices:
+        return SeedPrices()
+
+    @cached_property
+    def _bus(self) -> Bus:
+        return Bus(self.client("events"))
+
+    @cached_property
+    def _topic(self) -> Topic:
+        return Topic(self.client("sns"), self.settings.alerts_topic_arn)
+
+    @cached_property
+    def _ec2(self) -> Callable[[str], Ec2]:
+        return lru_cache(maxsize=None)(lambda region: Ec2(self.client("ec2", region), region=region))
+
+    @cached_property
+    def _sagemaker(self) -> Callable[[str], SageMaker]:
+        return lru_cache(maxsize=None)(lambda region: SageMaker(self.client("sagemaker", region), region=region))
+
+    def _log(self, message: str, fields: Mapping[str, object]) -> None:
+        self.logger.info(message, extra=dict(fields))
+
+
+def from_environment(settings: type[DeadmanSettings] | type[HintsSettings], service: str) -> Wiring:
+    """The wiring of a deployed function: settings from its environment, the policy from its asset."""
+    asset_root = Path(__file__).parent.parent
+    return Wiring(settings=settings.from_env(os.environ), policy_file=asset_root / names.POLICY_FILE, service=service)
+
+
+def _account(context: LambdaContext | None) -> str:
+    """The account of the function itself: the fifth part of its ARN."""
+    parts = context.invoked_function_arn.split(":") if context else []
+    if len(parts) < 5 or not parts[4]:
+        raise ConfigError("the invocation names no function ARN, so the account is unknown")
+    return parts[4]
+
+
+def _seconds_left(context: LambdaContext | None) -> Callable[[], float]:
+    if context is None:
+        return lambda: _LAST_MOMENT_SECONDS
+    return lambda: context.get_remaining_time_in_millis() / 1000

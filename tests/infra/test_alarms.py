@@ -1,0 +1,61 @@
+"""Alarms watch the metrics the functions print, by the names both share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from costwatch import names
+from tests.support.synth import Synthesized
+
+SERVICES = {
+    names.METRIC_SWEEP_FAILURES: {names.SERVICE_DEADMAN},
+    names.METRIC_NOTICES_UNDELIVERED: {names.SERVICE_DEADMAN},
+    names.METRIC_RUNS_CAME_BACK: {names.SERVICE_DEADMAN, names.SERVICE_HINTS},
+}
+
+
+def alarms_on(metric: str, assembly: Synthesized) -> list[dict[str, Any]]:
+    alarms = [a["Properties"] for a in assembly.of_type("AWS::CloudWatch::Alarm").values()]
+    return [a for a in alarms if a["MetricName"] == metric]
+
+
+def test_three_intervals_without_a_completed_sweep_raise_an_alarm_and_silence_counts_as_missed(
+    assembly: Synthesized,
+) -> None:
+    (alarm,) = alarms_on(names.METRIC_SWEEP_COMPLETED, assembly)
+    assert alarm["TreatMissingData"] == "breaching"
+    assert alarm["Namespace"] == names.METRIC_NAMESPACE
+    assert alarm["Dimensions"] == [{"Name": names.METRIC_DIMENSION_SERVICE, "Value": names.SERVICE_DEADMAN}]
+    assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("Sum", "LessThanThreshold", 1)
+    assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (300, 3, 3)
+
+
+def test_trouble_that_a_function_reports_raises_an_alarm_at_the_first_occurrence(assembly: Synthesized) -> None:
+    for metric, services in SERVICES.items():
+        alarms = alarms_on(metric, assembly)
+        dimensions = [tuple(d.items()) for a in alarms for d in a["Dimensions"]]
+        expected = [(("Name", names.METRIC_DIMENSION_SERVICE), ("Value", service)) for service in services]
+        assert sorted(dimensions) == sorted(expected)
+        for alarm in alarms:
+            assert alarm["Namespace"] == names.METRIC_NAMESPACE
+            assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("Sum", "GreaterThanThreshold")
+            assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (0, 1)
+            assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_every_dead_letter_queue_raises_an_alarm_when_something_waits_in_it(assembly: Synthesized) -> None:
+    watched = set()
+    for alarm in alarms_on("ApproximateNumberOfMessagesVisible", assembly):
+        assert (alarm["Namespace"], alarm["Threshold"]) == ("AWS/SQS", 0)
+        assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("Maximum", "GreaterThanThreshold")
+        (dimension,) = alarm["Dimensions"]
+        watched.add(dimension["Value"]["Fn::GetAtt"][0])
+    assert watched == set(assembly.of_type("AWS::SQS::Queue"))
+
+
+def test_every_alarm_tells_the_alerts_topic(assembly: Synthesized) -> None:
+    (topic,) = assembly.of_type("AWS::SNS::Topic")
+    alarms = assembly.of_type("AWS::CloudWatch::Alarm").values()
+    assert len(alarms) == 8
+    for alarm in alarms:
+        assert alarm["Properties"]["AlarmActions"] == [{"Ref": topic}]

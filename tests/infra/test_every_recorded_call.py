@@ -1,0 +1,48 @@
+"""Every AWS call that any test or the demo made in a role's name was allowed to that role.
+
+tests/conftest.py starts the recorder before the first client is made and moves this module to the end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+import pytest
+
+from tests.infra.allowed_in_observe import ALLOWED_IN_OBSERVE, DESTRUCTIVE
+from tests.support.recorded_calls import DEADMAN, HINTS, OPERATOR, Asked, asked, refused
+
+# Lambda's own runtime writes the logs; nothing in Python calls for it.
+_WRITTEN_BY_LAMBDA = frozenset({"logs:CreateLogStream", "logs:PutLogEvents"})
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Counter[Asked]:
+    return asked()
+
+
+def test_every_recorded_call_was_allowed_to_the_role_that_made_it(
+    recorded: Counter[Asked], capsys: pytest.CaptureFixture[str]
+) -> None:
+    complaints = refused(recorded)
+    with capsys.disabled():
+        print(f"\n{sum(recorded.values()):,} permissions asked for by recorded calls, {len(recorded):,} distinct")  # noqa: T201
+    assert not complaints, "\n".join(complaints)
+
+
+def test_the_recorded_calls_cover_what_the_roles_are_there_for(
+    recorded: Counter[Asked], request: pytest.FixtureRequest
+) -> None:
+    kinds = {item.path.parent.name for item in request.session.items}
+    if not {"unit", "integration", "e2e"} <= kinds:
+        pytest.skip("only a part of the tests was chosen: what the others would have recorded is missing")
+    actions: defaultdict[str, set[str]] = defaultdict(set)
+    for one in recorded:
+        if one.acting is not None and one.question.exists:
+            actions[one.acting.role].add(one.question.action)
+    # A permission that no test ever uses is one the role should not have.
+    assert actions[DEADMAN] == (ALLOWED_IN_OBSERVE | DESTRUCTIVE) - _WRITTEN_BY_LAMBDA
+    assert {"dynamodb:GetItem", "ec2:DescribeInstances"} <= actions[HINTS] <= ALLOWED_IN_OBSERVE
+    assert "lambda:InvokeFunction" in actions[OPERATOR]
+    assert not actions[OPERATOR] & DESTRUCTIVE
+    assert sum(recorded.values()) >= 300

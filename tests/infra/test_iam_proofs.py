@@ -1,0 +1,479 @@
+"""Proofs over the synthesized roles: what each may stop, and that in observe none may stop anything.
+
+The written lists below are the second pair of eyes on what infra generates: a new permission needs a change here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import botocore.session
+import pytest
+
+from costwatch import names, topology
+from infra.stop_permissions import stop_statements
+from tests.infra import documents
+from tests.support.iam import Context, Statement, Verdict, evaluate, statements_of
+from tests.support.synth import BOUNDARY
+from tests.support.template_roles import (
+    LONGEST_INLINE_POLICIES,
+    LONGEST_MANAGED_POLICY,
+    MOST_MANAGED_POLICIES,
+    Resolver,
+    RolePolicies,
+    physical_ids,
+    policies_of,
+    policy_characters,
+    role_ids,
+    role_of_function,
+)
+
+Template = Mapping[str, Any]
+
+ACCOUNT, OTHER_ACCOUNT, HOME = "111122223333", "444455556666", "us-east-1"
+FUNCTIONS = {function.name: function for function in topology.FUNCTIONS}
+DESTRUCTIVE = ("ec2:TerminateInstances", "ec2:CancelSpotInstanceRequests", "sagemaker:StopTrainingJob")
+
+# What a function may do while nothing is in enforce. {role} is its name; every ARN is in this account.
+ALLOWED_IN_OBSERVE: Mapping[str, frozenset[str]] = {
+    "ec2:DescribeInstances": frozenset({"*"}),
+    "ec2:DescribeSpotInstanceRequests": frozenset({"*"}),
+    "ec2:DescribeInstanceAttribute": frozenset({f"arn:aws:ec2:*:{ACCOUNT}:instance/*"}),
+    "sagemaker:ListTrainingJobs": frozenset({"*"}),
+    "sagemaker:DescribeTrainingJob": frozenset({f"arn:aws:sagemaker:*:{ACCOUNT}:training-job/*"}),
+    "sagemaker:ListTags": frozenset({f"arn:aws:sagemaker:*:{ACCOUNT}:training-job/*"}),
+    "dynamodb:GetItem": frozenset({f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger"}),
+    "dynamodb:Query": frozenset(
+        {
+            f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger",
+            f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger/index/by-day",
+        }
+    ),
+    "dynamodb:PutItem": frozenset({f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger"}),
+    "dynamodb:UpdateItem": frozenset({f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger"}),
+    "dynamodb:DeleteItem": frozenset({f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger"}),
+    "dynamodb:ConditionCheckItem": frozenset({f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger"}),
+    "sns:Publish": frozenset({f"arn:aws:sns:{HOME}:{ACCOUNT}:alerts"}),
+    "sns:ListSubscriptionsByTopic": frozenset({f"arn:aws:sns:{HOME}:{ACCOUNT}:alerts"}),
+    "sqs:SendMessage": frozenset(
+        {f"arn:aws:sqs:{HOME}:{ACCOUNT}:refused", f"arn:aws:sqs:{HOME}:{ACCOUNT}:{{role}}-dead-letters"}
+    ),
+    "events:PutEvents": frozenset({f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default"}),
+    "ssm:GetParameter": frozenset({f"arn:aws:ssm:{HOME}:{ACCOUNT}:parameter/costwatch/slack-token"}),
+    "logs:CreateLogStream": frozenset({f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:{{role}}-logs:*"}),
+    "logs:PutLogEvents": frozenset({f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:{{role}}-logs:*"}),
+}
+
+ONLY_WITH_SLACK = frozenset({"ssm:GetParameter"})
+
+# botocore's service -> the prefix of its IAM actions. Everything that holds compute, data, identities or money.
+SERVICES: Mapping[str, str] = {
+    "application-autoscaling": "application-autoscaling",
+    "autoscaling": "autoscaling",
+    "backup": "backup",
+    "batch": "batch",
+    "bedrock": "bedrock",
+    "budgets": "budgets",
+    "ce": "ce",
+    "cloudformation": "cloudformation",
+    "cloudtrail": "cloudtrail",
+    "cloudwatch": "cloudwatch",
+    "dynamodb": "dynamodb",
+    "ebs": "ebs",
+    "ec2": "ec2",
+    "ecr": "ecr",
+    "ecs": "ecs",
+    "efs": "elasticfilesystem",
+    "eks": "eks",
+    "emr": "elasticmapreduce",
+    "events": "events",
+    "fsx": "fsx",
+    "glue": "glue",
+    "iam": "iam",
+    "kms": "kms",
+    "lambda": "lambda",
+    "logs": "logs",
+    "organizations": "organizations",
+    "rds": "rds",
+    "resourcegroupstaggingapi": "tag",
+    "s3": "s3",
+    "s3control": "s3",
+    "sagemaker": "sagemaker",
+    "sagemaker-runtime": "sagemaker",
+    "scheduler": "scheduler",
+    "secretsmanager": "secretsmanager",
+    "sns": "sns",
+    "sqs": "sqs",
+    "ssm": "ssm",
+    "stepfunctions": "states",
+    "sts": "sts",
+}
+# IAM actions that are no operation of their own, or are called otherwise than their operation.
+ACTIONS_WITHOUT_OPERATION = (
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:PartiQLDelete",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+    "iam:PassRole",
+    "lambda:InvokeFunction",
+    "s3:BypassGovernanceRetention",
+    "s3:DeleteObjectVersion",
+    "s3:PutLifecycleConfiguration",
+    "tag:TagResources",
+    "tag:UntagResources",
+)
+
+
+@pytest.fixture(scope="session")
+def action_universe() -> frozenset[str]:
+    session = botocore.session.get_session()
+    operations = {
+        f"{prefix}:{operation}"
+        for service, prefix in SERVICES.items()
+        for operation in session.get_service_model(service).operation_names
+    }
+    return frozenset(operations) | frozenset(ACTIONS_WITHOUT_OPERATION)
+
+
+def physical_names(template: Template) -> dict[str, str]:
+    """Short names for the stack's own resources, so that the lists above can be read."""
+    given: dict[str, str] = {}
+    for logical_id, resource in template["Resources"].items():
+        owner = next((name for name in FUNCTIONS if logical_id.lower().startswith(name)), "")
+        match resource["Type"]:
+            case "AWS::DynamoDB::Table":
+                given[logical_id] = "ledger"
+            case "AWS::SNS::Topic":
+                given[logical_id] = "alerts"
+            case "AWS::SQS::Queue":
+                given[logical_id] = f"{owner}-dead-letters" if owner else "refused"
+            case "AWS::Logs::LogGroup":
+                given[logical_id] = f"{owner}-logs"
+    return given
+
+
+def role(template: Template, function: str, *, boundary: Mapping[str, Any] | None = None) -> RolePolicies:
+    """The role of a function. `boundary` is the document of the boundary that the configuration `boundary` names."""
+    physical = physical_ids(template, account=ACCOUNT, region=HOME, names=physical_names(template))
+    resolver = Resolver(physical, account=ACCOUNT, region=HOME)
+    boundaries = {f"arn:aws:iam::{ACCOUNT}:policy/{BOUNDARY}": boundary or allowing("*")}
+    holder = role_of_function(template, FUNCTIONS[function].handler)
+    return policies_of(template, holder, resolver, boundaries=boundaries)
+
+
+def allowing(*actions: str) -> dict[str, Any]:
+    statement = {"Sid": "Boundary", "Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+# --- nothing in enforce -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("mode", ["observe", "enforce"])
+def test_a_role_holds_the_written_list_and_in_enforce_only_the_stop_permissions_more(
+    mode: str, function: str, templates: Mapping[str, Template]
+) -> None:
+    granted: dict[str, set[str]] = {}
+    for statement in role(templates[mode], function).statements:
+        assert not statement.not_actions, statement
+        assert not statement.not_resources, statement
+        if statement.effect == "Allow":
+            for action in statement.actions:
+                granted.setdefault(action, set()).update(statement.resources)
+    expected = {
+        action: {resource.format(role=function) for resource in resources}
+        for action, resources in ALLOWED_IN_OBSERVE.items()
+        if action not in ONLY_WITH_SLACK or mode == "enforce"  # the sample, which is `observe`, leaves Slack out
+    }
+    stop = set(granted) - set(expected)
+    assert stop == (set(DESTRUCTIVE) if (mode, function) == ("enforce", "deadman") else set())
+    assert {action: resources for action, resources in granted.items() if action not in stop} == expected
+
+
+def test_every_role_of_the_stack_is_one_of_the_functions(templates: Mapping[str, Template]) -> None:
+    for template in templates.values():
+        owned = {role_of_function(template, function.handler) for function in FUNCTIONS.values()}
+        assert set(role_ids(template)) == owned
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_in_observe_no_role_allows_any_other_action_of_any_service(
+    function: str, templates: Mapping[str, Template], action_universe: frozenset[str]
+) -> None:
+    # An upper bound: whatever the resource, whatever the condition, whatever a Deny would take away again.
+    holder = role(templates["observe"], function)
+    allowed = {action for action in action_universe if holder.granting(action)}
+    assert allowed == set(ALLOWED_IN_OBSERVE) - ONLY_WITH_SLACK
+    assert len(action_universe) > 3_500
+
+
+@pytest.mark.parametrize(("mode", "function"), [("observe", "deadman"), ("observe", "hints"), ("enforce", "hints")])
+def test_what_the_stop_role_is_for_is_denied_to_everybody_else(
+    mode: str, function: str, templates: Mapping[str, Template]
+) -> None:
+    holder = role(templates[mode], function)
+    for target in eligible_targets(documents.ENFORCING):
+        assert holder.evaluate(target.action, target.resource, target.context).verdict is Verdict.IMPLICITLY_DENIED
+
+
+def test_actions_are_written_out_and_belong_to_a_service_that_was_enumerated(
+    templates: Mapping[str, Template],
+) -> None:
+    prefixes = set(SERVICES.values())
+    for template, function in itertools.product(templates.values(), FUNCTIONS):
+        for statement in role(template, function).statements:
+            for action in statement.actions:
+                assert "*" not in action and "?" not in action, statement  # noqa: PT018 -- one claim
+                assert action.split(":")[0] in prefixes, statement
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_can_write_its_own_log_and_no_other(function: str, templates: Mapping[str, Template]) -> None:
+    holder = role(templates["observe"], function)
+    other = next(name for name in FUNCTIONS if name != function)
+    group = f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:"
+    for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+        assert holder.evaluate(action, f"{group}{function}-logs:log-stream:2026/11/22/[$LATEST]abc").allowed
+        assert not holder.evaluate(action, f"{group}{other}-logs:log-stream:2026/11/22/[$LATEST]abc").allowed
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_events_are_put_under_costwatchs_own_source_only(function: str, templates: Mapping[str, Template]) -> None:
+    holder = role(templates["observe"], function)
+    bus = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default"
+    assert holder.evaluate("events:PutEvents", bus, {"events:source": names.SOURCE_COSTWATCH}).allowed
+    assert not holder.evaluate("events:PutEvents", bus, {"events:source": names.SOURCE_EC2}).allowed
+    assert not holder.evaluate("events:PutEvents", bus, {}).allowed
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_world_is_read_in_the_configured_regions_only(function: str, templates: Mapping[str, Template]) -> None:
+    holder = role(templates["enforce"], function)
+    for action, resource in (("ec2:DescribeInstances", "*"), ("sagemaker:ListTrainingJobs", "*")):
+        for region in documents.REGIONS:
+            assert holder.evaluate(action, resource, {"aws:RequestedRegion": region}).allowed
+        assert not holder.evaluate(action, resource, {"aws:RequestedRegion": "ap-south-1"}).allowed
+
+
+def test_policies_stay_within_iams_limits(templates: Mapping[str, Template]) -> None:
+    for template, function in itertools.product(templates.values(), FUNCTIONS):
+        held = role(template, function).documents
+        inline = [policy_characters(body) for name, body in held.items() if name.startswith("inline:")]
+        managed = [policy_characters(body) for name, body in held.items() if name.startswith("managed:")]
+        assert sum(inline) <= LONGEST_INLINE_POLICIES
+        assert all(length <= LONGEST_MANAGED_POLICY for length in managed)
+        assert len(managed) <= MOST_MANAGED_POLICIES
+
+
+# --- in enforce ---------------------------------------------------------------------------------------
+
+
+class Target(NamedTuple):
+    """One thing that could be stopped, and the words IAM would see."""
+
+    action: str
+    resource: str
+    context: dict[str, str]
+    label: str
+
+    def but(self, label: str, **context: str | None) -> Target:
+        """The same thing with other condition keys; None takes one away."""
+        merged = {**self.context, **context}
+        kept = {key: value for key, value in merged.items() if value is not None}
+        return self._replace(context=kept, label=f"{self.label}: {label}")
+
+    def at(self, label: str, **parts: str) -> Target:
+        """The same thing elsewhere."""
+        resource = self.resource
+        if account := parts.get("account"):
+            resource = resource.replace(f":{ACCOUNT}:", f":{account}:")
+        if region := parts.get("region"):
+            resource = resource.replace(f":{self.context['aws:RequestedRegion']}:", f":{region}:")
+            return self.but(label, **{"aws:RequestedRegion": region})._replace(resource=resource)
+        return self._replace(resource=resource, label=f"{self.label}: {label}")
+
+
+MARKETS = {
+    None: ("on-demand", "spot"),
+    "on_demand": ("on-demand",),
+    "spot": ("spot",),
+    "capacity_block": ("capacity-block",),
+}
+ALL_MARKETS = ("on-demand", "spot", "capacity-block")
+
+
+def eligible_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterator[Target]:
+    """Everything the selectors pick: each combination of tag values, type, market and region."""
+    for selector in selectors:
+        keys = list(selector["tags"])
+        for values, region in itertools.product(itertools.product(*selector["tags"].values()), documents.REGIONS):
+            tags = {f"aws:ResourceTag/{key}": value for key, value in zip(keys, values, strict=True)}
+            common = {"aws:RequestedRegion": region, **tags}
+            where = f"{region}:{ACCOUNT}"
+            label = f"{selector['name']} {'/'.join(values)} in {region}"
+            if selector["service"] == "training":
+                job = f"arn:aws:sagemaker:{where}:training-job/churn-bert"
+                yield Target("sagemaker:StopTrainingJob", job, common, label)
+                continue
+            types = [wildcard.replace("*", "24xlarge") for wildcard in selector["types"]] or ["g5.xlarge"]
+            for instance_type, market in itertools.product(types, MARKETS[selector["purchase"]]):
+                context = {**common, "ec2:InstanceType": instance_type, "ec2:InstanceMarketType": market}
+                instance = f"arn:aws:ec2:{where}:instance/i-0abc"
+                yield Target("ec2:TerminateInstances", instance, context, f"{label} {instance_type} {market}")
+            if "spot" in MARKETS[selector["purchase"]]:
+                request = f"arn:aws:ec2:{where}:spot-instances-request/sir-1"
+                yield Target("ec2:CancelSpotInstanceRequests", request, common, label)
+
+
+def ineligible_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterator[Target]:
+    """Near misses: each differs from something that is picked in one respect."""
+    for selector in selectors:
+        for target in eligible_targets([selector]):
+            for key in selector["tags"]:
+                tag = f"aws:ResourceTag/{key}"
+                yield target.but(f"without the tag {key}", **{tag: None})
+                yield target.but(f"with another value of {key}", **{tag: "other"})
+                yield target.but(f"with an empty value of {key}", **{tag: ""})
+                yield target.but(f"with the value of {key} in other letters", **{tag: target.context[tag].upper()})
+            yield target.but("with no keys at all", **dict.fromkeys(target.context))
+            yield target.at("in another account", account=OTHER_ACCOUNT)
+            yield target.at("in a region that is not configured", region="ap-south-1")
+            if target.action == "ec2:TerminateInstances":
+                for market in set(ALL_MARKETS) - set(MARKETS[selector["purchase"]]):
+                    yield target.but(f"as {market}", **{"ec2:InstanceMarketType": market})
+                yield target.but("with no market known", **{"ec2:InstanceMarketType": None})
+                if selector["types"]:
+                    yield target.but("of another type", **{"ec2:InstanceType": "m5.large"})
+                    yield target.but("of a type that begins alike", **{"ec2:InstanceType": "p4de.24xlarge"})
+                    yield target.but("with no type known", **{"ec2:InstanceType": None})
+
+
+def explicitly_denied_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Target, str]]:
+    """Picked by a selector and yet forbidden, with the Sid that forbids it."""
+    never = f"aws:ResourceTag/{names.TAG_NEVER}"
+    for target in eligible_targets(selectors):
+        for value in ("", "true", "false"):
+            yield target.but(f"with {names.TAG_NEVER}={value!r}", **{never: value}), "NeverStop"
+        yield target.but("with the never tag in capitals", **{never.upper(): "x"}), "NeverStop"
+        yield target.but("protected", **{"aws:ResourceTag/Environment": "prod"}), "Protected1"
+        if target.action == "ec2:TerminateInstances":
+            for tag in (names.TAG_ASG, names.TAG_EC2_FLEET, names.TAG_SPOT_FLEET):
+                yield target.but(f"with {tag}", **{f"aws:ResourceTag/{tag}": "x"}), "ControlledElsewhere"
+
+
+def judge(statements: tuple[Statement, ...], target: Target) -> tuple[Verdict, str]:
+    context: Context = target.context
+    decision = evaluate(statements, target.action, target.resource, context)
+    return decision.verdict, decision.sid
+
+
+def prove(statements: tuple[Statement, ...], selectors: Iterable[Mapping[str, Any]]) -> dict[Verdict, int]:
+    """Assert all three lists over one role; how many targets fell under each verdict."""
+    chosen = list(selectors)
+    counts = dict.fromkeys(Verdict, 0)
+    for target in eligible_targets(chosen):
+        verdict, sid = judge(statements, target)
+        assert verdict is Verdict.ALLOWED, target
+        assert re.match(r"(Terminate|CancelSpot|StopTraining)\d", sid), (target, sid)
+        counts[verdict] += 1
+    for target in ineligible_targets(chosen):
+        verdict, sid = judge(statements, target)
+        assert verdict is Verdict.IMPLICITLY_DENIED, (target, sid)
+        counts[verdict] += 1
+    for target, expected in explicitly_denied_targets(chosen):
+        verdict, sid = judge(statements, target)
+        assert verdict is Verdict.EXPLICITLY_DENIED, (target, sid)
+        assert sid.startswith(expected), (target, sid)
+        counts[verdict] += 1
+    return counts
+
+
+def test_the_stop_role_may_stop_what_the_selectors_pick_and_nothing_that_differs_in_one_respect(
+    templates: Mapping[str, Template],
+) -> None:
+    counts = prove(role(templates["enforce"], "deadman").statements, documents.ENFORCING)
+    assert {target.action for target in eligible_targets(documents.ENFORCING)} == set(DESTRUCTIVE)
+    assert all(count > 10 for count in counts.values()), counts
+
+
+def test_a_permissions_boundary_limits_the_stop_role(templates: Mapping[str, Template]) -> None:
+    holder = role(templates["boundary"], "deadman", boundary=allowing("sagemaker:*", "ec2:Describe*"))
+    for target in eligible_targets(documents.ENFORCING):
+        decision = holder.evaluate(target.action, target.resource, target.context)
+        assert decision.allowed is (target.action == "sagemaker:StopTrainingJob"), target
+    assert role(templates["boundary"], "hints").boundary is not None
+
+
+@pytest.mark.parametrize("purchase", list(MARKETS))
+@pytest.mark.parametrize("types", [[], ["p4d.*"], ["p4d.*", "p5.*"]])
+def test_every_kind_of_selector_makes_a_permission_that_picks_as_it_does(
+    purchase: str | None, types: list[str]
+) -> None:
+    selector = documents.selector("chosen", purchase=purchase, types=types, tags={"Purpose": ["a", "b"], "Team": ["c"]})
+    counts = prove(generated(documents.policy(selector)), [selector])
+    assert counts[Verdict.ALLOWED] >= 4
+
+
+def test_types_and_markets_that_a_selector_leaves_open_are_open() -> None:
+    selector = documents.selector("open", tags={"Purpose": ["training"]})
+    statements = generated(documents.policy(selector))
+    target = next(iter(eligible_targets([selector])))
+    for instance_type in ("t3.micro", "p5.48xlarge"):
+        assert judge(statements, target.but(instance_type, **{"ec2:InstanceType": instance_type}))[0] is Verdict.ALLOWED
+    prepaid = target.but("prepaid", **{"ec2:InstanceMarketType": "capacity-block"})
+    assert judge(statements, prepaid)[0] is Verdict.IMPLICITLY_DENIED
+
+
+@pytest.mark.parametrize("mode", ["off", "observe", "warn"])
+def test_a_selector_that_does_not_enforce_makes_no_permission_beside_one_that_does(mode: str) -> None:
+    quiet = documents.selector("quiet", mode=mode, tags={"Purpose": ["quiet"]})
+    statements = generated(documents.policy(documents.SPOT, quiet))
+    for target in eligible_targets([{**quiet, "mode": "enforce"}]):
+        assert judge(statements, target)[0] is Verdict.IMPLICITLY_DENIED, target
+    for target in eligible_targets([documents.SPOT]):
+        assert judge(statements, target)[0] is Verdict.ALLOWED, target
+
+
+@pytest.mark.parametrize("mode", ["off", "observe", "warn"])
+def test_without_a_selector_in_enforce_there_is_no_stop_statement(mode: str) -> None:
+    quiet = [{**one, "mode": mode} for one in documents.ENFORCING]
+    assert generated(documents.policy(*quiet, mode=mode)) == ()
+
+
+def test_off_switches_off_what_a_selector_enforces() -> None:
+    assert generated(documents.policy(*documents.ENFORCING, mode="off")) == ()
+
+
+def test_a_dollar_in_a_tag_value_is_a_dollar() -> None:
+    selector = documents.selector("odd", tags={"Purpose": ["${aws:username}"]})
+    target = next(iter(eligible_targets([selector])))
+    statements = generated(documents.policy(selector))
+    assert judge(statements, target)[0] is Verdict.ALLOWED
+    assert judge(statements, target.but("a name", **{"aws:ResourceTag/Purpose": "maria"}))[0] is not Verdict.ALLOWED
+
+
+def test_the_template_holds_exactly_what_is_generated_from_the_policy(templates: Mapping[str, Template]) -> None:
+    """What recorded calls are judged by is therefore what is deployed."""
+    held = role(templates["enforce"], "deadman").statements
+    stop = {_content(s) for s in held if set(s.actions) <= set(DESTRUCTIVE)}
+    assert stop == {_content(s) for s in generated(documents.policy(*documents.ENFORCING))}
+
+
+def generated(policy: Mapping[str, Any]) -> tuple[Statement, ...]:
+    statements = stop_statements(policy, account=ACCOUNT, partition="aws")
+    return statements_of({"Version": "2012-10-17", "Statement": statements}, "generated")
+
+
+def _content(statement: Statement) -> tuple[Any, ...]:
+    """A statement without the name of the policy it stands in."""
+    return (
+        statement.effect,
+        statement.sid,
+        frozenset(statement.actions),
+        frozenset(statement.resources),
+        frozenset(statement.conditions),
+    )

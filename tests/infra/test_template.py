@@ -1,0 +1,201 @@
+"""What CloudFormation is told. Much of this moto drops on the way, so it is asserted here."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from costwatch import names, topology
+from tests.support.synth import BOUNDARY, EMAIL, Synthesized, as_list, filled_in, statements
+
+KNOWN_TYPES = {
+    "AWS::CloudWatch::Alarm",
+    "AWS::DynamoDB::Table",
+    "AWS::Events::Rule",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Policy",
+    "AWS::IAM::Role",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::Function",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::LogGroup",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::Topic",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::Queue",
+    "AWS::SQS::QueuePolicy",
+    "AWS::SSM::Parameter",
+}
+
+
+def test_the_stack_holds_known_resource_types_only_and_no_custom_resource(assembly: Synthesized) -> None:
+    assert {r["Type"] for r in assembly.template["Resources"].values()} <= KNOWN_TYPES
+
+
+def test_every_function_of_the_topology_is_deployed_as_it_says(assembly: Synthesized) -> None:
+    deployed = {r["Properties"]["Handler"]: r["Properties"] for r in assembly.of_type("AWS::Lambda::Function").values()}
+    assert set(deployed) == {f.handler for f in topology.FUNCTIONS}
+    for function in topology.FUNCTIONS:
+        properties = deployed[function.handler]
+        assert properties["Runtime"] == "python3.13"
+        assert properties["Architectures"] == ["arm64"]
+        assert properties["Timeout"] == function.timeout.total_seconds()
+        assert properties["MemorySize"] == function.memory_mb
+        assert "ReservedConcurrentExecutions" not in properties
+
+
+def test_all_functions_share_one_asset(observe: Synthesized) -> None:
+    functions = observe.of_type("AWS::Lambda::Function").values()
+    assert len({f["Properties"]["Code"]["S3Key"] for f in functions}) == 1
+    files = json.loads((observe.directory / "Costwatch.assets.json").read_text("utf-8"))["files"]
+    assert sum(1 for f in files.values() if f["source"]["packaging"] == "zip") == 1
+
+
+def test_every_function_has_its_own_role_log_group_and_dead_letter_queue(assembly: Synthesized) -> None:
+    functions = [f["Properties"] for f in assembly.of_type("AWS::Lambda::Function").values()]
+    for key in ("Role", "LoggingConfig", "DeadLetterConfig"):
+        assert len({json.dumps(f[key]) for f in functions}) == len(functions), key
+    queues = set(assembly.of_type("AWS::SQS::Queue"))
+    for function in functions:
+        queue, attribute = function["DeadLetterConfig"]["TargetArn"]["Fn::GetAtt"]
+        assert queue in queues
+        assert attribute == "Arn"
+
+
+def test_asynchronous_retries_are_those_of_the_topology(assembly: Synthesized) -> None:
+    handlers = {k: f["Properties"]["Handler"] for k, f in assembly.of_type("AWS::Lambda::Function").items()}
+    configured = {
+        handlers[c["Properties"]["FunctionName"]["Ref"]]: c["Properties"]["MaximumRetryAttempts"]
+        for c in assembly.of_type("AWS::Lambda::EventInvokeConfig").values()
+    }
+    assert configured == {f.handler: f.retry_attempts for f in topology.FUNCTIONS}
+
+
+def test_the_ledger_is_on_demand_recoverable_encrypted_and_kept_when_the_stack_goes(assembly: Synthesized) -> None:
+    (table,) = assembly.of_type("AWS::DynamoDB::Table").values()
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = table["Properties"]
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": names.TABLE_TTL_ATTRIBUTE, "Enabled": True}
+    assert properties["SSESpecification"] == {"SSEEnabled": True}
+
+
+def test_the_ledger_has_the_keys_and_the_index_that_names_gives_them(assembly: Synthesized) -> None:
+    properties = assembly.only("AWS::DynamoDB::Table")
+    assert properties["KeySchema"] == [
+        {"AttributeName": names.TABLE_PARTITION_KEY, "KeyType": "HASH"},
+        {"AttributeName": names.TABLE_SORT_KEY, "KeyType": "RANGE"},
+    ]
+    (index,) = properties["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == names.INDEX_BY_DAY
+    assert index["Projection"] == {"ProjectionType": "ALL"}
+    assert index["KeySchema"] == [
+        {"AttributeName": names.INDEX_BY_DAY_PARTITION_KEY, "KeyType": "HASH"},
+        {"AttributeName": names.INDEX_BY_DAY_SORT_KEY, "KeyType": "RANGE"},
+    ]
+    assert {a["AttributeType"] for a in properties["AttributeDefinitions"]} == {"S"}
+
+
+def test_every_log_group_forgets_after_90_days(assembly: Synthesized) -> None:
+    groups = assembly.of_type("AWS::Logs::LogGroup").values()
+    assert [g["Properties"]["RetentionInDays"] for g in groups] == [90] * len(topology.FUNCTIONS)
+
+
+def test_dead_letters_wait_14_days_encrypted_and_over_tls_only(assembly: Synthesized) -> None:
+    queues = assembly.of_type("AWS::SQS::Queue")
+    assert len(queues) == len(topology.FUNCTIONS) + 1  # and the queue of refused events
+    for queue in queues.values():
+        assert queue["Properties"] == {"MessageRetentionPeriod": 14 * 86_400, "SqsManagedSseEnabled": True}
+    guarded = {q["Ref"] for p in assembly.of_type("AWS::SQS::QueuePolicy").values() for q in p["Properties"]["Queues"]}
+    assert guarded == set(queues)
+    for policy in assembly.of_type("AWS::SQS::QueuePolicy").values():
+        assert _refuses_plain_text(policy["Properties"]["PolicyDocument"]["Statement"])
+
+
+def test_the_topic_takes_messages_over_tls_and_from_the_accounts_own_alarms(assembly: Synthesized) -> None:
+    granted = assembly.only("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+    assert _refuses_plain_text(granted)
+    (alarms,) = [s for s in granted if s["Effect"] == "Allow"]
+    assert alarms["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert alarms["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_each_address_of_the_configuration_is_subscribed(enforce: Synthesized) -> None:
+    subscription = enforce.only("AWS::SNS::Subscription")
+    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", EMAIL)
+
+
+def test_the_command_line_finds_the_deployment_in_one_parameter(enforce: Synthesized) -> None:
+    parameter = enforce.only("AWS::SSM::Parameter")
+    assert (parameter["Type"], parameter["Name"]) == ("String", names.DEPLOYMENT_PARAMETER)
+    record = json.loads(filled_in(parameter["Value"]))
+    assert set(record) == {
+        "table",
+        "function",
+        "refused_queue_url",
+        "alerts_topic_arn",
+        "policy_digest",
+        "config_commit",
+        "version",
+        "regions",
+    }
+    assert len(record["policy_digest"]) == 64
+    assert record["regions"] == ["us-east-1", "eu-central-1"]
+
+
+def test_the_permissions_boundary_is_on_every_role(assemblies: dict[str, Synthesized]) -> None:
+    roles = assemblies["boundary"].of_type("AWS::IAM::Role")
+    assert len(roles) == len(topology.FUNCTIONS)
+    for role in roles.values():
+        assert filled_in(role["Properties"]["PermissionsBoundary"]).endswith(f":policy/{BOUNDARY}")
+
+
+def test_without_a_boundary_in_the_context_no_role_carries_one(enforce: Synthesized) -> None:
+    assert not [r for r in enforce.of_type("AWS::IAM::Role").values() if "PermissionsBoundary" in r["Properties"]]
+
+
+def test_only_lambda_takes_the_roles_and_no_managed_policy_of_aws_is_on_them(assembly: Synthesized) -> None:
+    for role in assembly.of_type("AWS::IAM::Role").values():
+        (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+        assert "ManagedPolicyArns" not in role["Properties"]
+
+
+def test_only_eventbridge_may_invoke_and_only_by_a_rule_of_the_stack(assembly: Synthesized) -> None:
+    rules = set(assembly.of_type("AWS::Events::Rule"))
+    for permission in assembly.of_type("AWS::Lambda::Permission").values():
+        assert permission["Properties"]["Principal"] == "events.amazonaws.com"
+        assert permission["Properties"]["SourceArn"]["Fn::GetAtt"][0] in rules
+
+
+def test_what_a_role_holds_inline_stays_within_iams_limit(assembly: Synthesized) -> None:
+    for policy in assembly.of_type("AWS::IAM::Policy").values():
+        text = json.dumps(filled_in(policy["Properties"]["PolicyDocument"]), separators=(",", ":"))
+        assert len(text) <= 10_240
+
+
+def test_reads_are_allowed_in_the_configured_regions_only(enforce: Synthesized) -> None:
+    reads = [
+        s for _, s in statements(enforce) if any(a.startswith(("ec2:", "sagemaker:")) for a in as_list(s["Action"]))
+    ]
+    for statement in reads:
+        if statement["Effect"] == "Allow":
+            assert statement["Condition"]["StringEquals"]["aws:RequestedRegion"] == ["us-east-1", "eu-central-1"]
+
+
+@pytest.mark.parametrize(("channel", "granted"), [("", False), ("#ml-platform", True)])
+def test_the_slack_token_is_readable_only_where_slack_is_configured(
+    assemblies: dict[str, Synthesized], channel: str, granted: bool
+) -> None:
+    assembly = assemblies["enforce" if channel else "observe"]
+    actions = {a for _, s in statements(assembly) for a in as_list(s["Action"])}
+    assert ("ssm:GetParameter" in actions) is granted
+
+
+def _refuses_plain_text(policy: list[dict[str, object]]) -> bool:
+    plain = {"Bool": {"aws:SecureTransport": "false"}}
+    return any(
+        s["Effect"] == "Deny" and s["Condition"] == plain and s["Principal"] in ("*", {"AWS": "*"}) for s in policy
+    )

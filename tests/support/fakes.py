@@ -1,0 +1,439 @@
+"""Recorded fakes of EC2, SageMaker, Slack, SNS and the bus that behave as AWS does, in memory and fast.
+
+Where moto is kinder than AWS these are not: a terminated instance whose persistent spot request was not
+cancelled is relaunched, and one bad id in a batch fails its zone while other zones go.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
+from costwatch.adapters.prices import SeedPrices
+from costwatch.core.cards import Card
+from costwatch.core.model import Clock, Member, Parent, Run, RunKind, SpotRequest
+from costwatch.core.policy import Policy, PurchaseOption, Service
+from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
+from costwatch.procedures.ports import Watchdog
+from tests.support.memory_table import MemoryTable
+
+ACCOUNT = "111122223333"
+START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+
+
+@dataclass
+class TestClock:
+    """Moves only when told."""
+
+    __test__ = False
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **duration: float) -> datetime:
+        self.now += timedelta(**duration)
+        return self.now
+
+
+@dataclass
+class FakeInstance:
+    """An EC2 instance as EC2 knows it. Plain data, so that an oracle can read it without any of our code."""
+
+    id: str
+    region: str
+    zone: str
+    type: str
+    tags: dict[str, str]
+    launch_time: datetime | None
+    attach_time: datetime | None
+    state: str = "running"
+    lifecycle: str = "on_demand"
+    """`on_demand`, `spot` or `capacity_block`."""
+    spot_request_id: str | None = None
+    protected: bool = False
+    asg: str | None = None
+    ended_at: datetime | None = None
+    ended_by: str = ""
+
+    @property
+    def alive(self) -> bool:
+        return self.state in ("pending", "running")
+
+
+@dataclass
+class FakeSpotRequest:
+    id: str
+    region: str
+    type: str
+    state: str
+    instance_id: str | None
+    tags: dict[str, str]
+
+
+@dataclass
+class FakeJob:
+    """A training job as SageMaker knows it."""
+
+    name: str
+    region: str
+    instance_type: str
+    instance_count: int
+    tags: dict[str, str] | None
+    created_at: datetime
+    started_at: datetime | None
+    status: str = "InProgress"
+    secondary_status: str = "Training"
+    ended_at: datetime | None = None
+    tuning_job: str | None = None
+    ended_by: str = ""
+
+
+Fault = Callable[[str, str, tuple[str, ...]], AwsError | None]
+
+
+@dataclass
+class FakeWorld:
+    """The account. `calls` records every call (operation, region, ids); `fault` may answer with an error."""
+
+    clock: Callable[[], datetime]
+    instances: dict[str, FakeInstance] = field(default_factory=dict)
+    spot_requests: dict[str, FakeSpotRequest] = field(default_factory=dict)
+    jobs: dict[str, FakeJob] = field(default_factory=dict)
+    calls: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
+    fault: Fault | None = None
+    posts: list[tuple[datetime, str, Card]] = field(default_factory=list)
+    mails: list[tuple[datetime, str, str]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    slack_is_up: bool = True
+    topic_has_listener: bool = False
+    slack_users: dict[str, str] = field(default_factory=lambda: {"maria@example.com": "U0MARIA01"})
+    _numbers: Any = field(default_factory=lambda: itertools.count(1))
+
+    # --- seeding -------------------------------------------------------------------------------------
+
+    def launch(
+        self,
+        *,
+        age: timedelta = timedelta(0),
+        first_age: timedelta | None = None,
+        region: str = "us-east-1",
+        zone: str = "a",
+        instance_type: str = "p4d.24xlarge",
+        tags: Mapping[str, str] | None = None,
+        spot: str | None = None,
+        request_tags: Mapping[str, str] | None = None,
+        protected: bool = False,
+        asg: str | None = None,
+        lifecycle: str | None = None,
+    ) -> FakeInstance:
+        """Launch an instance `age` ago. `spot`: `persistent` or `one-time`; its request gets `request_tags`."""
+        wanted = dict({"Purpose": "training"} if tags is None else tags)
+        now = self.clock()
+        instance = FakeInstance(
+            id=f"i-{next(self._numbers):017x}",
+            region=region,
+            zone=f"{region}{zone}",
+            type=instance_type,
+            tags=wanted,
+            launch_time=now - age,
+            attach_time=now - (first_age if first_age is not None else age),
+            lifecycle=lifecycle or ("spot" if spot else "on_demand"),
+            protected=protected,
+            asg=asg,
+        )
+        if spot:
+            request_id = f"sir-{next(self._numbers):08x}"
+            own = dict(wanted if request_tags is None else request_tags)
+            self.spot_requests[request_id] = FakeSpotRequest(request_id, region, spot, "active", instance.id, own)
+            instance.spot_request_id = request_id
+        self.instances[instance.id] = instance
+        return instance
+
+    def train(
+        self,
+        name: str,
+        *,
+        age: timedelta | None = timedelta(0),
+        region: str = "us-east-1",
+        instance_type: str = "ml.p4d.24xlarge",
+        instance_count: int = 1,
+        tags: Mapping[str, str] | None = None,
+        secondary_status: str = "Training",
+        tuning_job: str | None = None,
+    ) -> FakeJob:
+        """Start a training job `age` ago; None: created, not started."""
+        now = self.clock()
+        wanted = dict({"Purpose": "training"} if tags is None else tags)
+        started = now - age if age is not None else None
+        job = FakeJob(name, region, instance_type, instance_count, wanted, started or now, started,
+                      secondary_status=secondary_status, tuning_job=tuning_job)  # fmt: skip
+        self.jobs[name] = job
+        return job
+
+    def end(self, thing: FakeInstance | FakeJob, *, status: str = "Completed") -> None:
+        """It ends by itself, or by somebody else's hand."""
+        if isinstance(thing, FakeInstance):
+            thing.state, thing.ended_at, thing.ended_by = "terminated", self.clock(), "world"
+        else:
+            thing.status = thing.secondary_status = status
+            thing.ended_at, thing.ended_by = self.clock(), "world"
+
+    def restart(self, instance: FakeInstance) -> None:
+        """Stop and start: LaunchTime is new, the primary interface's attach time stays."""
+        instance.launch_time = self.clock()
+
+    # --- calls ---------------------------------------------------------------------------------------
+
+    def called(self, operation: str, region: str, ids: Iterable[str] = ()) -> None:
+        wanted = tuple(ids)
+        self.calls.append((operation, region, wanted))
+        error = self.fault(operation, region, wanted) if self.fault is not None else None
+        if error is not None:
+            raise error
+
+    def relaunch_for(self, instance: FakeInstance) -> None:
+        """What EC2 does when an instance of a persistent request goes: the request launches another."""
+        request = self.spot_requests.get(instance.spot_request_id or "")
+        if request is None or request.type != "persistent" or request.state != "active":
+            if request is not None and request.state == "active":
+                request.state = "closed"
+            return
+        now = self.clock()
+        again = replace(instance, id=f"i-{next(self._numbers):017x}", launch_time=now, attach_time=now,
+                        state="running", ended_at=None, ended_by="", tags=dict(instance.tags))  # fmt: skip
+        self.instances[again.id] = again
+        request.instance_id = again.id
+
+
+@dataclass
+class FakeEc2:
+    world: FakeWorld
+    region: str
+
+    def instances(self) -> list[Member]:
+        self.world.called("DescribeInstances", self.region)
+        return [_member(i) for i in self._mine() if i.alive]
+
+    def instances_by_id(self, ids: Iterable[str]) -> dict[str, Member]:
+        wanted = set(ids)
+        if not wanted:
+            return {}
+        self.world.called("DescribeInstances", self.region, sorted(wanted))
+        return {i.id: _member(i) for i in self._mine() if i.id in wanted}
+
+    def instances_by_tag(self, key: str, value: str) -> list[Member]:
+        self.world.called("DescribeInstances", self.region, [f"{key}={value}"])
+        return [_member(i) for i in self._mine() if i.alive and i.tags.get(key) == value]
+
+    def afresh(self, run: Run, run_tag: str) -> Run:
+        if run.id.kind is RunKind.TAGGED:
+            found = self.instances_by_tag(run_tag, run.id.name)
+        else:
+            found = [m for m in self.instances_by_id(m.id for m in run.members).values() if m.alive]
+        requests = self.spot_requests([m.spot_request_id for m in found if m.spot_request_id])
+        members = []
+        for member in sorted(found, key=lambda m: m.id):
+            self.world.called("DescribeInstanceAttribute", self.region, [member.id])
+            members.append(
+                replace(
+                    member,
+                    termination_protection=self.world.instances[member.id].protected,
+                    spot_request=requests.get(member.spot_request_id or ""),
+                )
+            )
+        parent = next((m.parent for m in members if m.parent), None)
+        return Run(run.id, tuple(members), parent, fresh=True)
+
+    def spot_requests(self, ids: Iterable[str]) -> dict[str, SpotRequest]:
+        wanted = [i for i in ids if i]
+        if not wanted:
+            return {}
+        self.world.called("DescribeSpotInstanceRequests", self.region, sorted(wanted))
+        found = (self.world.spot_requests[i] for i in wanted if i in self.world.spot_requests)
+        return {r.id: SpotRequest(r.id, r.type, r.state, "fulfilled", r.instance_id, dict(r.tags)) for r in found}
+
+    def cancel_spot_requests(self, ids: Sequence[str]) -> None:
+        self.world.called("CancelSpotInstanceRequests", self.region, ids)
+        for request_id in ids:
+            self.world.spot_requests[request_id].state = "cancelled"
+
+    def terminate(self, ids: Sequence[str]) -> None:
+        self.world.called("TerminateInstances", self.region, ids)
+        bad_zones = set()
+        bad = ""
+        for instance_id in ids:
+            instance = self.world.instances.get(instance_id)
+            if instance is None or instance.protected:
+                bad, zone = instance_id, instance.zone if instance else None
+                bad_zones.add(zone)
+        if None in bad_zones:
+            raise PermanentAwsError(f"InvalidInstanceID.NotFound: {bad}", code="InvalidInstanceID.NotFound")
+        for instance_id in ids:
+            instance = self.world.instances[instance_id]
+            if instance.alive and instance.zone not in bad_zones:
+                instance.state, instance.ended_at, instance.ended_by = "terminated", self.world.clock(), "costwatch"
+                self.world.relaunch_for(instance)
+        if bad:
+            raise PermanentAwsError(f"OperationNotPermitted: {bad} is protected", code="OperationNotPermitted")
+
+    def _mine(self) -> list[FakeInstance]:
+        return [i for i in self.world.instances.values() if i.region == self.region]
+
+
+@dataclass
+class FakeSageMaker:
+    world: FakeWorld
+    region: str
+
+    def jobs(self) -> tuple[list[Member], list[AwsError]]:
+        self.world.called("ListTrainingJobs", self.region)
+        found: list[Member] = []
+        errors: list[AwsError] = []
+        for job in self.world.jobs.values():
+            if job.region == self.region and job.status == "InProgress":
+                try:
+                    self.world.called("DescribeTrainingJob", self.region, [job.name])
+                except AwsError as error:
+                    errors.append(error)
+                    continue
+                found.append(_job_member(job))
+        return found, errors
+
+    def job(self, name: str) -> Member | None:
+        self.world.called("DescribeTrainingJob", self.region, [name])
+        job = self.world.jobs.get(name)
+        return _job_member(job) if job is not None else None
+
+    def afresh(self, run: Run) -> Run:
+        found = (self.job(member.id) for member in run.members)
+        return replace(run, members=tuple(m for m in found if m is not None and m.alive), fresh=True)
+
+    def stop(self, name: str) -> None:
+        self.world.called("StopTrainingJob", self.region, [name])
+        job = self.world.jobs[name]
+        if job.status != "InProgress":
+            raise PermanentAwsError(f"ValidationException: {name} is {job.status}", code="ValidationException")
+        job.status = job.secondary_status = "Stopped"
+        job.ended_at, job.ended_by = self.world.clock(), "costwatch"
+
+
+@dataclass
+class FakeSlack:
+    world: FakeWorld
+
+    def post(self, channel: str, card: Card) -> str:
+        self.world.called("slack:chat.postMessage", "", [channel])
+        if not self.world.slack_is_up:
+            raise TransientAwsError("slack: connection refused")
+        self.world.posts.append((self.world.clock(), channel, card))
+        return f"{self.world.clock().timestamp():.6f}"
+
+    def user_id(self, owner: str) -> str | None:
+        if not self.world.slack_is_up:
+            raise TransientAwsError("slack: connection refused")
+        return self.world.slack_users.get(owner)
+
+
+@dataclass
+class FakeTopic:
+    world: FakeWorld
+
+    def has_listener(self) -> bool:
+        self.world.called("ListSubscriptionsByTopic", "")
+        return self.world.topic_has_listener
+
+    def publish(self, subject: str, text: str) -> None:
+        self.world.called("Publish", "", [subject])
+        self.world.mails.append((self.world.clock(), subject, text))
+
+
+@dataclass
+class FakeBus:
+    world: FakeWorld
+
+    def run_stopped(self, detail: Mapping[str, object], *, resources: list[str], at: datetime) -> None:
+        del resources, at
+        self.world.called("PutEvents", "", [str(detail["run"])])
+        self.world.events.append(dict(detail))
+
+
+@dataclass
+class Town:
+    """A policy, a world, a ledger and a clock: everything a story needs."""
+
+    policy: Policy
+    clock: TestClock = field(default_factory=TestClock)
+    table: MemoryTable = field(default_factory=MemoryTable)
+    origin: str = DEPLOYED
+    log: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
+    world: FakeWorld = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.world = FakeWorld(self.clock)
+        self._workers = itertools.count(1)
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.table, stamp=Stamp(self.policy.digest, self.policy.config_commit), origin=self.origin)
+
+    def watchdog(self) -> Watchdog:
+        """As each invocation of a function would make it."""
+        return Watchdog(
+            policy=self.policy,
+            account=ACCOUNT,
+            ledger=self.ledger,
+            prices=SeedPrices(),
+            ec2=lambda region: FakeEc2(self.world, region),
+            sagemaker=lambda region: FakeSageMaker(self.world, region),
+            slack=FakeSlack(self.world) if self.policy.slack.platform_channel else None,
+            topic=FakeTopic(self.world),
+            bus=FakeBus(self.world),
+            clock=self.clock,
+            log=lambda message, fields: self.log.append((message, fields)),
+            worker=f"worker-{next(self._workers)}",
+            seconds_left=lambda: 300.0,
+        )
+
+
+def _member(i: FakeInstance) -> Member:
+    return Member(
+        id=i.id,
+        service=Service.EC2,
+        state=i.state,
+        capacity=((i.type, 1),),
+        zone=i.zone,
+        tags=dict(i.tags),
+        clock=Clock(
+            i.launch_time if i.state == "running" else None,
+            "LaunchTime",
+            i.attach_time,
+            "attach time of the primary network interface",
+        ),
+        purchase=PurchaseOption(i.lifecycle),
+        spot_request_id=i.spot_request_id,
+        parent=Parent(RunKind.ASG, i.asg, f"Auto Scaling group {i.asg}") if i.asg else None,
+        ended_at=i.ended_at,
+        end_reason="User initiated" if i.ended_at else "",
+    )
+
+
+def _job_member(j: FakeJob) -> Member:
+    return Member(
+        id=j.name,
+        service=Service.TRAINING,
+        state=j.status,
+        phase=j.secondary_status,
+        capacity=((j.instance_type, j.instance_count),),
+        zone="",
+        tags=dict(j.tags) if j.tags is not None else None,
+        clock=Clock(j.started_at, "TrainingStartTime", j.created_at, "CreationTime"),
+        purchase=PurchaseOption.ON_DEMAND,
+        parent=Parent(RunKind.TUNING, j.tuning_job, f"tuning job {j.tuning_job}") if j.tuning_job else None,
+        ended_at=j.ended_at,
+        end_reason=j.status,
+    )

@@ -1,0 +1,397 @@
+"""What a valid costwatch.yaml means: its defaults, its warnings and the policy compiled from it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+import yaml
+
+from costwatch.config import compiler, loader
+from costwatch.config.loader import Loaded
+from costwatch.config.model import parse
+from costwatch.core.policy import Limits, Mode, Policy, PurchaseOption, Service
+
+SAMPLE = Path(__file__).parents[2] / "costwatch.yaml"
+TOP = "version: 1\nregions: [us-east-1]\nemail: {to: [ml-platform@example.com]}\n"
+
+
+def load(tmp_path: Path, content: str) -> Loaded:
+    path = tmp_path / "costwatch.yaml"
+    path.write_text(content, encoding="utf-8")
+    return loader.load(path)
+
+
+def policy(tmp_path: Path, content: str) -> Policy:
+    return Policy.from_document(load(tmp_path, content).policy_document)
+
+
+def warned(tmp_path: Path, content: str) -> list[str]:
+    return [line.removeprefix(f"{tmp_path}/") for line in load(tmp_path, content).warnings]
+
+
+# --- the committed sample ----------------------------------------------------------------------------------------
+
+
+def test_the_committed_sample_is_valid_and_warns_about_nothing() -> None:
+    loaded = loader.load(SAMPLE)
+    assert loaded.warnings == ()
+    assert loaded.path == SAMPLE
+
+
+def test_the_committed_sample_stops_nobody() -> None:
+    made = Policy.from_document(loader.load(SAMPLE).policy_document)
+    assert made.mode is Mode.OBSERVE
+    assert {selector.mode for selector in made.selectors} == {Mode.OBSERVE}
+
+
+def test_what_the_sample_leaves_commented_out_is_valid_too(tmp_path: Path) -> None:
+    lines = SAMPLE.read_text(encoding="utf-8").splitlines()
+    optional = "account|slack|  platform_channel|  team_channels|  warn_owner_by|  token_parameter|email|  to"
+    shown = [re.sub(rf"^# ({optional}):", r"\1:", line) for line in lines]
+    config = load(tmp_path, "\n".join(shown)).config
+    assert config.account == "111122223333"
+    assert config.slack.platform_channel == "#ml-platform"
+    assert config.email.to == ("ml-platform@example.com",)
+
+
+def test_the_values_the_sample_spells_out_are_the_defaults() -> None:
+    sample, bare = loader.load(SAMPLE).config, parse({"version": 1, "regions": ["us-east-1"]})
+    assert sample.tags == bare.tags
+    left_out = {"protect", "selectors"}
+    assert sample.dead_man.model_dump(exclude=left_out) == bare.dead_man.model_dump(exclude=left_out)
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+def test_the_first_region_is_the_home_region() -> None:
+    assert parse({"version": 1, "regions": ["eu-west-1", "us-east-1"]}).home_region == "eu-west-1"
+
+
+@pytest.mark.parametrize("word", ["off", "observe", "warn", "enforce"])
+def test_a_mode_is_read_as_a_word_even_off(tmp_path: Path, word: str) -> None:
+    assert load(tmp_path, f"{TOP}dead_man: {{mode: {word}}}").config.dead_man.mode.value == word
+
+
+def test_words_that_old_yaml_takes_for_booleans_or_numbers_stay_text(tmp_path: Path) -> None:
+    tags = "{a: yes, b: 1_000, c: 2026-12-01, d: 0x1f}"
+    config = load(tmp_path, f"{TOP}dead_man: {{protect: [{{tag: {tags}}}]}}").config
+    assert config.dead_man.protect[0].tag == {"a": ("yes",), "b": ("1_000",), "c": ("2026-12-01",), "d": ("0x1f",)}
+
+
+def test_quoted_numbers_and_booleans_are_tag_values(tmp_path: Path) -> None:
+    config = load(tmp_path, f"{TOP}dead_man: {{protect: [{{tag: {{a: 'true', b: \"012\", c: ''}}}}]}}").config
+    assert config.dead_man.protect[0].tag == {"a": ("true",), "b": ("012",), "c": ("",)}
+
+
+def test_one_tag_value_and_a_list_of_one_mean_the_same(tmp_path: Path) -> None:
+    one = load(tmp_path, f"{TOP}dead_man: {{protect: [{{tag: {{a: b}}}}]}}").policy_document
+    many = load(tmp_path, f"{TOP}dead_man: {{protect: [{{tag: {{a: [b]}}}}]}}").policy_document
+    assert one == many
+
+
+def test_the_short_form_of_sagemaker_means_jobs(tmp_path: Path) -> None:
+    short = load(tmp_path, f"{TOP}dead_man: {{selectors: [{{name: a, sagemaker: [training]}}]}}").config
+    long = load(tmp_path, f"{TOP}dead_man: {{selectors: [{{name: a, sagemaker: {{jobs: [training]}}}}]}}").config
+    assert short == long
+
+
+def test_anchors_and_merge_keys_work_and_the_nearer_value_wins(tmp_path: Path) -> None:
+    made = policy(
+        tmp_path,
+        TOP
+        + dedent(
+            """\
+            dead_man:
+              selectors:
+                - &base
+                  name: first
+                  max_runtime: 20h
+                  warn_before: 2h
+                  ec2: &which {tag: {Purpose: training}}
+                - <<: *base
+                  name: second
+                  max_runtime: 10h
+                - {<<: [{warn_before: 3h}, *base], name: third}
+            """
+        ),
+    )
+    assert [(s.name, s.limits.max_runtime, s.limits.warn_before) for s in made.selectors] == [
+        ("first", timedelta(hours=20), timedelta(hours=2)),
+        ("second", timedelta(hours=10), timedelta(hours=2)),
+        ("third", timedelta(hours=20), timedelta(hours=3)),
+    ]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
+    assert load(tmp_path, f"\ufeff{TOP}").config.version == 1
+
+
+@pytest.mark.parametrize(
+    "dead_man",
+    [
+        "{warn_before: 30m, min_notice: 30m}",
+        "{warn_before: 1m, min_notice: 1m}",
+        "{max_runtime: 72h, hard_cap: 72h}",
+        "{sweep_every: 1m}",
+        "{sweep_every: 60m}",
+        "{sweep_every: 120s}",
+        "{blast_cap: {runs: 20, per_day: 20}}",
+        "{blast_cap: {share: 1%}}",
+        "{blast_cap: {share: 100%}}",
+        "{extend: {buttons: [24h], owner_total: 24h}}",
+        "{selectors: [{name: a, mode: warn, ec2: {types: ['p4d.*']}}]}",
+        "{selectors: [{name: a, mode: observe, ec2: {tag: {k: 'a*'}}}]}",
+        "{mode: enforce, selectors: [{name: a, mode: observe, ec2: {}}]}",
+        "{mode: enforce, selectors: [{name: a, ec2: {tag: {'aws:createdBy': x}}}]}",
+    ],
+)
+def test_a_value_exactly_at_its_limit_is_accepted(tmp_path: Path, dead_man: str) -> None:
+    load(tmp_path, f"{TOP}dead_man: {dead_man}")
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-5", "us-gov-west-1", "mx-central-1", "eusc-de-east-1"])
+def test_region_names_of_every_partition_are_known_by_their_shape(region: str) -> None:
+    assert parse({"version": 1, "regions": [region]}).home_region == region
+
+
+# --- warnings ----------------------------------------------------------------------------------------------------
+
+
+def test_no_selectors_are_allowed_with_a_warning(tmp_path: Path) -> None:
+    assert warned(tmp_path, f"{TOP}dead_man:\n  selectors: []") == [
+        "costwatch.yaml:5: dead_man.selectors: no selectors: nothing is watched yet"
+    ]
+
+
+@pytest.mark.parametrize(("min_notice", "count"), [("14m", 1), ("15m", 0)])
+def test_a_short_notice_before_a_stop_is_warned_about(tmp_path: Path, min_notice: str, count: int) -> None:
+    selectors = "[{name: a, ec2: {tag: {k: v}}}]"
+    content = f"{TOP}dead_man: {{mode: enforce, min_notice: {min_notice}, selectors: {selectors}}}"
+    told = warned(tmp_path, content)
+    assert len(told) == count
+    assert all("min_notice: 14m is little time" in line for line in told)
+
+
+def test_a_short_notice_in_warn_stops_nobody_and_is_not_warned_about(tmp_path: Path) -> None:
+    content = f"{TOP}dead_man: {{mode: warn, min_notice: 1m, selectors: [{{name: a, ec2: {{tag: {{k: v}}}}}}]}}"
+    assert warned(tmp_path, content) == []
+
+
+@pytest.mark.parametrize("mode", ["warn", "enforce"])
+def test_notices_that_nobody_can_take_are_warned_about(tmp_path: Path, mode: str) -> None:
+    selectors = f"[{{name: a, mode: {mode}, ec2: {{tag: {{k: v}}}}}}]"
+    content = f"version: 1\nregions: [us-east-1]\ndead_man: {{selectors: {selectors}}}"
+    (told,) = warned(tmp_path, content)
+    assert told.startswith("costwatch.yaml:3: dead_man: nobody can take a notice")
+
+
+def test_a_mode_that_off_overrides_is_warned_about(tmp_path: Path) -> None:
+    content = f"{TOP}dead_man:\n  mode: off\n  selectors:\n    - {{name: a, mode: enforce, ec2: {{tag: {{k: v}}}}}}"
+    assert warned(tmp_path, content) == [
+        "costwatch.yaml:7: dead_man.selectors[0].mode: enforce has no effect: dead_man.mode is off"
+    ]
+
+
+def test_a_selector_that_is_never_reached_is_warned_about(tmp_path: Path) -> None:
+    selectors = "{name: all, sagemaker: [training]}, {name: some, sagemaker: {jobs: [training], tag: {k: v}}}"
+    (told,) = warned(tmp_path, f"{TOP}dead_man: {{selectors: [{selectors}]}}")
+    assert told.endswith("dead_man.selectors[1].name: never reached: 'all' above it already picks everything it could")
+
+
+def test_prepaid_capacity_gets_past_a_selector_that_picks_every_instance(tmp_path: Path) -> None:
+    selectors = "{name: all, ec2: {}}, {name: blocks, ec2: {purchase: capacity_block}}"
+    told = warned(tmp_path, f"{TOP}dead_man: {{selectors: [{selectors}]}}")
+    assert not any("never reached" in line for line in told)
+
+
+def test_a_warning_that_comes_from_the_first_minute_is_warned_about(tmp_path: Path) -> None:
+    content = f"{TOP}dead_man: {{selectors: [{{name: a, ec2: {{tag: {{k: v}}}}, max_runtime: %s}}]}}"
+    assert "from their first minute" in warned(tmp_path, content % "1h")[0]
+    assert warned(tmp_path, content % "61m") == []
+
+
+def test_team_channels_without_a_platform_channel_are_warned_about(tmp_path: Path) -> None:
+    selectors = "dead_man: {selectors: [{name: a, sagemaker: [training]}]}"
+    (told,) = warned(tmp_path, f"{TOP}slack: {{team_channels: {{risk: '#risk'}}}}\n{selectors}")
+    assert told.startswith("costwatch.yaml:4: slack.team_channels: not used")
+
+
+# --- compiling ---------------------------------------------------------------------------------------------------
+
+FULL = """\
+version: 1
+account: "111122223333"
+regions: [us-east-1, eu-west-1]
+timezone: Europe/Berlin
+tags: {owner: Owner}
+slack: {platform_channel: "#ml-platform", team_channels: {risk: "#risk-ml"}, warn_owner_by: team_channel}
+dead_man:
+  mode: warn
+  sweep_every: 10m
+  blast_cap: {runs: 3, share: 12.5%, per_day: 9}
+  protect: [{tag: {Environment: [prod, live]}}, {asg: "inference-*"}]
+  max_runtime: PT12H
+  warn_before: 90m
+  extend: {buttons: [4h], owner_total: 1d}
+  selectors:
+    - name: spot
+      mode: enforce
+      ec2: {tag: {Purpose: training}, types: ["p4d.*"], purchase: spot}
+      max_runtime: 1d
+    - name: jobs
+      sagemaker: {jobs: [training], tag: {team: [a, b]}, types: ["ml.p4d.*"]}
+      min_notice: 45m
+      hard_cap: 2d
+"""
+
+
+def test_the_policy_reads_back_what_the_file_says(tmp_path: Path) -> None:
+    made = policy(tmp_path, FULL)
+    assert (made.account, made.regions, made.timezone) == ("111122223333", ("us-east-1", "eu-west-1"), "Europe/Berlin")
+    assert (made.tags.owner, made.tags.run, made.tags.exempt) == ("Owner", "costwatch:run", "costwatch:exempt")
+    assert made.slack.platform_channel == "#ml-platform"
+    assert made.slack.team_channels == {"risk": "#risk-ml"}
+    assert made.slack.warn_owner_by == "team_channel"
+    assert (made.mode, made.sweep_every) == (Mode.WARN, timedelta(minutes=10))
+    assert (made.blast_cap.runs, made.blast_cap.share, made.blast_cap.per_day) == (3, Decimal("0.125"), 9)
+    assert [rule.describe() for rule in made.protect] == [
+        "protect: tag Environment=prod|live",
+        "protect: asg inference-*",
+    ]
+    assert (made.extend_steps, made.extend_owner_total) == ((timedelta(hours=4),), timedelta(days=1))
+    spot, jobs = made.selectors
+    assert (spot.name, spot.mode, spot.service) == ("spot", Mode.ENFORCE, Service.EC2)
+    assert spot.purchase is PurchaseOption.SPOT
+    assert (spot.tags, spot.types) == ({"Purpose": ("training",)}, ("p4d.*",))
+    assert spot.limits == Limits(timedelta(days=1), timedelta(minutes=90), timedelta(minutes=30), timedelta(hours=72))
+    assert (jobs.name, jobs.mode, jobs.service, jobs.purchase) == ("jobs", Mode.WARN, Service.TRAINING, None)
+    assert (jobs.tags, jobs.types) == ({"team": ("a", "b")}, ("ml.p4d.*",))
+    assert jobs.limits == Limits(timedelta(hours=12), timedelta(minutes=90), timedelta(minutes=45), timedelta(days=2))
+
+
+def test_off_for_the_switch_is_off_for_every_selector(tmp_path: Path) -> None:
+    made = policy(tmp_path, FULL.replace("mode: warn\n", "mode: off\n"))
+    assert {selector.mode for selector in made.selectors} == {Mode.OFF}
+
+
+def document(content: str, commit: str = "uncommitted") -> dict[str, Any]:
+    return compiler.compile_policy(parse(yaml.safe_load(content)), config_commit=commit)
+
+
+def test_the_digest_depends_neither_on_comments_nor_on_the_commit(tmp_path: Path) -> None:
+    plain = document(FULL)
+    assert document(FULL.replace("dead_man:", "# why\ndead_man:"), "0123abc")["digest"] == plain["digest"]
+    assert document(FULL, "0123abc")["config_commit"] == "0123abc"
+
+
+def test_the_digest_does_not_depend_on_the_order_of_keys() -> None:
+    first, *rest = FULL.split("\ndead_man:\n", 1)
+    reordered = "dead_man:\n" + rest[0] + "\n".join(reversed(first.splitlines())) + "\n"
+    assert document(reordered)["digest"] == document(FULL)["digest"]
+
+
+def test_the_digest_does_not_depend_on_how_a_value_is_written() -> None:
+    other = FULL.replace("PT12H", "12h").replace("12.5%", "12.50%").replace("1d", "24h")
+    assert document(other)["digest"] == document(FULL)["digest"]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [("20%", "0.2"), ("20.00%", "0.2"), ("10%", "0.1"), ("100%", "1"), ("1%", "0.01"), ("12.5%", "0.125")],
+)
+def test_a_share_has_one_text_however_it_is_written(share: str, text: str) -> None:
+    body = document(FULL.replace("12.5%", share))["policy"]
+    assert body["blast_cap"]["share"] == text
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("mode: enforce", "mode: warn"),
+        ("max_runtime: 1d", "max_runtime: 25h"),
+        ("[prod, live]", "[prod]"),
+        ("spot}", "on_demand}"),
+    ],
+)
+def test_the_digest_changes_with_what_is_decided_by(was: str, becomes: str) -> None:
+    assert document(FULL.replace(was, becomes))["digest"] != document(FULL)["digest"]
+
+
+def test_the_order_of_selectors_is_part_of_the_policy() -> None:
+    one = "version: 1\nregions: [us-east-1]\ndead_man: {selectors: [{name: a, ec2: {}}, {name: b, ec2: {}}]}"
+    two = "version: 1\nregions: [us-east-1]\ndead_man: {selectors: [{name: b, ec2: {}}, {name: a, ec2: {}}]}"
+    assert document(one)["digest"] != document(two)["digest"]
+
+
+# --- the commit --------------------------------------------------------------------------------------------------
+
+
+def git(folder: Path, *arguments: str) -> str:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false")
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, env=env, check=True, capture_output=True, text=True, timeout=30
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def committed(tmp_path: Path) -> Path:
+    path = tmp_path / "costwatch.yaml"
+    path.write_text(FULL, encoding="utf-8")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "costwatch.yaml")
+    git(tmp_path, "commit", "-q", "-m", "configure")
+    return path
+
+
+def test_a_committed_file_carries_the_commit_that_last_changed_it(committed: Path) -> None:
+    first = git(committed.parent, "rev-parse", "HEAD")
+    (committed.parent / "other").write_text("x", encoding="utf-8")
+    git(committed.parent, "add", "other")
+    git(committed.parent, "commit", "-q", "-m", "something else")
+    assert compiler.config_commit(committed) == first
+    assert loader.load(committed).policy_document["config_commit"] == first
+
+
+def test_an_edited_file_is_marked_as_dirty(committed: Path) -> None:
+    head = git(committed.parent, "rev-parse", "HEAD")
+    committed.write_text(FULL + "# edited\n", encoding="utf-8")
+    assert compiler.config_commit(committed) == f"{head}-dirty"
+    git(committed.parent, "add", "costwatch.yaml")
+    assert compiler.config_commit(committed) == f"{head}-dirty"
+
+
+def test_an_untracked_file_is_uncommitted(committed: Path) -> None:
+    other = committed.with_name("[c]ostwatch.yaml")  # as a pattern it would match the committed one
+    other.write_text(FULL, encoding="utf-8")
+    assert compiler.config_commit(other) == "uncommitted"
+
+
+def test_a_file_outside_of_git_is_uncommitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    path = tmp_path / "costwatch.yaml"
+    path.write_text(FULL, encoding="utf-8")
+    assert compiler.config_commit(path) == "uncommitted"
+
+
+def test_a_machine_without_git_is_no_obstacle(committed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(committed.parent))
+    assert compiler.config_commit(committed) == "uncommitted"
+
+
+def test_the_repository_a_hook_runs_for_does_not_answer_for_another(
+    committed: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = git(committed.parent, "rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path_factory.mktemp("elsewhere")))
+    assert compiler.config_commit(committed) == head
