@@ -32,6 +32,7 @@ check: .venv/.ready-dev ## lint, format, types, import rules, the template
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/costwatch check-config costwatch.yaml
 	CDK_OUTDIR=cdk.out $(BIN)/python app.py
 	$(BIN)/cfn-lint cdk.out/*.template.json
 

@@ -22,6 +22,8 @@ from costwatch.procedures.ports import Watchdog
 from tests.support.memory_table import MemoryTable
 
 ACCOUNT = "111122223333"
+_PRICES = SeedPrices()
+"""Read once: every sweep of every story asks for the same list prices."""
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
 
@@ -387,7 +389,7 @@ class Town:
             policy=self.policy,
             account=ACCOUNT,
             ledger=self.ledger,
-            prices=SeedPrices(),
+            prices=_PRICES,
             ec2=lambda region: FakeEc2(self.world, region),
             sagemaker=lambda region: FakeSageMaker(self.world, region),
             slack=FakeSlack(self.world) if self.policy.slack.platform_channel else None,

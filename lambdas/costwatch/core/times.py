@@ -41,4 +41,4 @@ def to_key(moment: datetime) -> str:
 
 def from_text(text: str) -> datetime:
     """The inverse of `to_text`."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,0 +1,32 @@
+"""`costwatch`: the operator's command line."""
+
+from __future__ import annotations
+
+import click
+
+from costwatch import __version__
+from costwatch.cli.checking import check_config
+from costwatch.cli.failures import Commands
+from costwatch.cli.granting import exempt, extend, release
+from costwatch.cli.pausing import pause, resume
+from costwatch.cli.reading import explain, ledger, status
+from costwatch.cli.sweeping import sweep
+
+
+@click.group(cls=Commands)
+@click.version_option(__version__, package_name="costwatch", message="%(prog)s %(version)s")
+def main() -> None:
+    """Costwatch stops ML training from burning money that nobody decided to spend.
+
+    A run is what is watched, warned and stopped: a standalone instance, instances that share the run tag, or a
+    training job. Modes are off, observe, warn and enforce. From here nothing is stopped: enforce is the deployed
+    function's alone. AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL are honoured.
+
+    \b
+    Exit codes: 0 all well, 1 unexpected failure, 2 bad input,
+    3 unknown (no price), 4 denied.
+    """
+
+
+for _command in (check_config, sweep, status, ledger, explain, extend, exempt, release, pause, resume):
+    main.add_command(_command)

@@ -1,0 +1,82 @@
+"""Options that commands share, and how a command gets its session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from costwatch.cli.session import Session, Tools
+from costwatch.core import durations, times
+
+
+class Duration(click.ParamType[timedelta]):
+    """`4h`, `90m`, `2d`, `1h30m`, `PT12H`; longer than zero, at most 365 days."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return durations.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Moment(click.ParamType[datetime]):
+    """An RFC 3339 time with an offset, as aware UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            return times.parse_rfc3339(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class DurationOrMoment(click.ParamType[timedelta | datetime]):
+    """Either, for `--since`."""
+
+    name = "duration|time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta | datetime:
+        if isinstance(value, timedelta | datetime):
+            return value
+        try:
+            return durations.parse(value)
+        except ValueError:
+            pass
+        try:
+            return times.parse_rfc3339(value)
+        except ValueError:
+            expected = f"neither {durations.EXPECTED} nor a time such as 2026-12-01T00:00:00Z"
+            self.fail(f"{value!r} is {expected}", param, ctx)
+
+
+def with_session(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the command a `session` made of --config and --region."""
+
+    @click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="The configuration to decide by.  [default: costwatch.yaml]",
+    )
+    @click.option("--region", metavar="REGION", help="Home region of the stack; else AWS's own settings say it.")
+    @click.pass_context
+    @wraps(command)
+    def run(ctx: click.Context, /, config: Path | None, region: str | None, **arguments: Any) -> Any:
+        tools = ctx.obj if isinstance(ctx.obj, Tools) else None
+        return command(session=Session(config=config, region=region, tools=tools), **arguments)
+
+    return run
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="For machines: one JSON document on standard output.")

@@ -1,0 +1,24 @@
+"""What the command line may call at all. Stopping is the deployed function's alone, under its own role and caps."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from costwatch.errors import RefusedError
+
+ALLOWED: Final = {
+    "dynamodb": frozenset({"GetItem", "Query", "TransactWriteItems"}),
+    "ec2": frozenset({"DescribeInstanceAttribute", "DescribeInstances", "DescribeSpotInstanceRequests"}),
+    "lambda": frozenset({"Invoke"}),
+    "sagemaker": frozenset({"DescribeTrainingJob", "ListTags", "ListTrainingJobs"}),
+    "ssm": frozenset({"GetParameter"}),
+}
+SIGNING_IN: Final = frozenset({"sts", "sso", "sso-oidc", "signin"})
+"""How boto3 finds credentials: assumed roles and single sign-on make calls of their own."""
+
+
+def refuse_unlisted(model: Any, **_: Any) -> None:
+    """A hook before every call of the command line's clients. Raises RefusedError for what is not listed."""
+    service = model.service_model.service_name
+    if service not in SIGNING_IN and model.name not in ALLOWED.get(service, frozenset()):
+        raise RefusedError(f"the command line never calls {service}:{model.name}")

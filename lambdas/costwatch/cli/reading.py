@@ -1,0 +1,202 @@
+"""status, ledger, explain: what is known, read from the ledger alone."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import click
+from rich.console import Console
+
+from costwatch.adapters.ledger import DEPLOYED, Ledger, TimelineRow
+from costwatch.cli import documents, runs, show
+from costwatch.cli.options import DurationOrMoment, as_json, with_session
+from costwatch.cli.session import Session
+from costwatch.cli.show import Row
+from costwatch.core import durations, times
+from costwatch.core.messages import Message
+from costwatch.core.record import RunRecord, Status
+from costwatch.errors import InputError
+
+LONGEST_LOOK_BACK = timedelta(days=400)
+"""The ledger keeps a timeline this long."""
+
+
+@click.command(short_help="Every open run: where it stands and what it costs.")
+@as_json
+@with_session
+def status(session: Session, as_json: bool) -> None:
+    """Every open run: where it stands, until when, what it has cost; the pause, and messages not delivered yet."""
+    with show.busy("Reading the ledger"):
+        now = session.now()
+        ledger = session.ledger()
+        records = runs.open_records(session, ledger)
+        pause = ledger.pause()
+        unsent = ledger.outbox(now)
+    if as_json:
+        show.document(documents.status(session.deployment, records, pause, unsent, now))
+        return
+    out = show.console()
+    deployed = session.deployment
+    where = ", ".join(deployed.regions)
+    show.say(out, f"Account {session.caller.account}, {where}; times are UTC, as of {show.clock(now)}.")
+    if pause is not None and pause.active(now):
+        until = show.clock(pause.until)
+        show.say(out, f"PAUSED until {until} by {pause.by}: {pause.reason or 'no reason given'}", style="bold yellow")
+    out.print()
+    if records:
+        _status_table(out, records, now)
+        out.print()
+    rates = [documents.hourly_rate_usd(record) for record in records]
+    spent = [documents.spent_usd(record, now) for record in records]
+    held = sum(record.status is Status.HELD for record in records)
+    counted = f"{show.count(len(records), 'open run')}, {held} held"
+    show.say(out, f"{counted}: {show.total(rates)} an hour, {show.total(spent)} so far.")
+    if unsent:
+        show.say(out, f"{show.count(len(unsent), 'message')} not delivered yet; each sweep tries again:")
+        for message in unsent:
+            show.say(out, _about(message), indent=2)
+
+
+def _status_table(out: Console, records: list[RunRecord], now: datetime) -> None:
+    headings = ("run", "status", "mode", "age", "deadline", "spent", "$/h")
+    rows = [
+        Row(
+            (
+                runs.label(record),
+                record.status.value,
+                record.mode.value,
+                show.age(now - record.start) if record.start else "-",
+                show.moment(record.deadline),
+                show.usd(documents.spent_usd(record, now)),
+                show.usd(documents.hourly_rate_usd(record)),
+            ),
+            documents.standing(record, now),
+        )
+        for record in records
+    ]
+    show.listing(out, headings, rows, right=("age", "spent", "$/h"))
+
+
+@click.command(short_help="Every transition of every run, oldest first.")
+@click.option(
+    "--since", type=DurationOrMoment(), default="24h", show_default=True, help="How far back, or from which time on."
+)
+@as_json
+@with_session
+def ledger(session: Session, since: timedelta | datetime, as_json: bool) -> None:
+    """Every transition of every run, oldest first: what was decided, by which rule, told to whom, granted by whom."""
+    now = session.now()
+    begin = since if isinstance(since, datetime) else now - since
+    if begin > now:
+        raise InputError(f"{times.to_key(begin)} is in the future; the ledger holds what was")
+    begin = max(begin, now - LONGEST_LOOK_BACK)
+    with show.busy("Reading the ledger"):
+        rows = session.ledger().since(begin, now)
+    if as_json:
+        show.document({"since": times.to_key(begin), "entries": [documents.entry(row) for row in rows]})
+        return
+    out = show.console()
+    show.say(out, f"{show.count(len(rows), 'entry', 'entries')} since {show.clock(begin)}; times are UTC.")
+    if not rows:
+        return
+    out.print()
+    _timeline(out, rows)
+
+
+@click.command(short_help="Why a run stands where it stands.")
+@click.argument("run", metavar="RUN")
+@as_json
+@with_session
+def explain(session: Session, run: str, as_json: bool) -> None:
+    """Why RUN stands where it stands: its clock and the evidence for it, warnings and their delivery, rules, the
+    configuration they came from, prices, and who did what.
+
+    RUN is a run's id, its last part, a member's id or a name; a run that is over is found by its id.
+    """
+    with show.busy("Reading the ledger"):
+        now = session.now()
+        mine = session.ledger(origin=f"laptop:{session.caller.arn}")
+        book, run_id = runs.find_any(session, (session.ledger(), mine), run)
+        record = book.record(run_id)
+        rows = book.timeline(run_id)
+        unsent = [m for m in book.outbox(now) if m.facts.get("run") == str(run_id)]
+    if as_json:
+        show.document(
+            {
+                "run": str(run_id),
+                "origin": book.origin,
+                "record": documents.record(record, now) if record is not None else None,
+                "undelivered": [documents.message(m) for m in unsent],
+                "timeline": [documents.entry(row) for row in rows],
+            }
+        )
+        return
+    out = show.console()
+    show.say(out, str(run_id), style="bold")
+    if record is not None:
+        show.facts(out, _record_facts(record, rows, book, now))
+    else:
+        show.say(out, "It is over.")
+    for message in unsent:
+        show.say(out, f"Not delivered yet: {_about(message)}", style="yellow")
+    out.print()
+    _explained(out, rows)
+
+
+def _record_facts(record: RunRecord, rows: list[TimelineRow], book: Ledger, now: datetime) -> list[tuple[str, str]]:
+    stamp = rows[-1].stamp if rows else None
+    commit = f"{stamp.config_commit}, policy {stamp.policy_digest[:12]}" if stamp else ""
+    spent, rate = show.usd(documents.spent_usd(record, now)), show.usd(documents.hourly_rate_usd(record))
+    return [
+        ("Name", record.name if record.name != record.run_id.name else ""),
+        ("Status", f"{record.status.value} ({record.mode.value}, selector {record.selector})"),
+        ("Why", documents.standing(record, now)),
+        ("Ledger", "" if book.origin == DEPLOYED else f"your own observe sweeps ({book.origin})"),
+        ("Owner", ", ".join(text for text in (record.owner, record.team and f"team {record.team}") if text)),
+        ("Running", f"{durations.show(now - record.start)}, since {show.clock(record.start)}" if record.start else ""),
+        ("Clock", record.clock_evidence),
+        ("Restarts", str(record.restarts) if record.restarts else ""),
+        ("Deadline", show.clock(record.deadline) if record.deadline else "none yet"),
+        ("Extended", "; ".join(f"{durations.show(e.duration)} by {e.by}" for e in record.extensions)),
+        ("Members", ", ".join(record.member_ids)),
+        ("Spent", f"{spent}, and {rate} an hour"),
+        ("Price", record.price_note),
+        ("Warned", documents.warned(record)),
+        ("Decided by", f"configuration commit {commit}" if commit else ""),
+    ]
+
+
+def _explained(out: Console, rows: list[TimelineRow]) -> None:
+    """The timeline with all it rests on; commit and policy are said where they change."""
+    before = None
+    for row in rows:
+        entry = row.entry
+        if row.stamp != before:
+            show.say(
+                out,
+                f"-- configuration commit {row.stamp.config_commit}, policy {row.stamp.policy_digest[:12]}",
+                style="dim",
+            )
+            before = row.stamp
+        out.print(f"{show.clock(entry.at)}  ", end="")
+        out.print(entry.transition.value, style=show.STYLES.get(entry.transition.value, "bold"))
+        show.say(out, entry.reason, indent=4)
+        shown = [("rule", entry.rule), ("mode", entry.mode), ("by", entry.actor), *entry.evidence]
+        text = "; ".join(f"{name} {value}" for name, value in shown if value and value not in entry.reason)
+        show.say(out, text, style="dim", indent=4)
+
+
+def _timeline(out: Console, rows: list[TimelineRow]) -> None:
+    for row in rows:
+        entry = row.entry
+        who = f" (by {entry.actor})" if entry.actor != "costwatch" and entry.actor not in entry.reason else ""
+        own = "" if row.origin == DEPLOYED else f" [{row.origin}]"
+        out.print(f"{show.moment(entry.at)}  ", end="")
+        out.print(entry.transition.value, style=show.STYLES.get(entry.transition.value, "bold"), end="")
+        show.say(out, f"  {runs.last_part(row.run_id)}{own}")
+        show.say(out, f"{entry.reason}{who}", indent=4)
+
+
+def _about(message: Message) -> str:
+    name = message.facts.get("name", "")
+    return f"{message.kind.value} to the {message.audience.value}{f' about {name}' if name else ''}"

@@ -1,0 +1,112 @@
+"""Which run a person means: by its id, the id's last part, a member or a name, as long as only one fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from costwatch.adapters.ledger import Ledger
+from costwatch.cli.session import Session
+from costwatch.core.model import RunId
+from costwatch.core.record import RunRecord
+from costwatch.errors import UnknownRun
+
+LOOK_BACK: Final = timedelta(days=30)
+"""How far back a run that is over is found by less than its whole id."""
+_SHOWN = 6
+
+
+def open_records(session: Session, ledger: Ledger) -> list[RunRecord]:
+    """All open records over the deployed regions, by run id."""
+    account = session.caller.account
+    found = (ledger.open_records(account, region) for region in session.deployment.regions)
+    return sorted((record for each in found for record in each.values()), key=lambda record: record.run_id)
+
+
+def find_open(session: Session, ledger: Ledger, text: str) -> RunRecord:
+    """The open record `text` names. Raises UnknownRun for none and for several, listing candidates."""
+    run_id = parse_id(text)
+    record = ledger.record(run_id) if run_id is not None else None
+    if record is not None:
+        return record
+    return pick(text, open_records(session, ledger))
+
+
+def pick(text: str, records: Sequence[RunRecord]) -> RunRecord:
+    """The one record that `text` names. An id goes before a member, a member before a name."""
+    ways: tuple[Callable[[RunRecord], bool], ...] = (
+        lambda record: text in (str(record.run_id), record.run_id.name, last_part(str(record.run_id))),
+        lambda record: text in record.member_ids,
+        lambda record: text == record.name,
+    )
+    for fits in ways:
+        found = [record for record in records if fits(record)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            ids = ", ".join(str(record.run_id) for record in found[:_SHOWN])
+            raise UnknownRun(f"{text!r} names {len(found)} runs; give one whole id: {ids}{_more(len(found))}")
+    raise UnknownRun(f"no open run is called {text!r}; {_candidates(text, records)}")
+
+
+def find_any(session: Session, ledgers: Iterable[Ledger], text: str) -> tuple[Ledger, RunId]:
+    """A run with a timeline, open or over. What is over is found by its whole id, or its last part for 30 days."""
+    run_id = parse_id(text)
+    tried = list(ledgers)
+    for ledger in tried:
+        if run_id is not None and (ledger.record(run_id) is not None or ledger.timeline(run_id)):
+            return ledger, run_id
+    records: list[RunRecord] = []
+    for ledger in tried:
+        records = open_records(session, ledger)
+        try:
+            return ledger, pick(text, records).run_id
+        except UnknownRun:
+            if any(text in (record.run_id.name, record.name, *record.member_ids) for record in records):
+                raise
+    now = session.now()
+    for ledger in tried:
+        rows = ledger.since(now - LOOK_BACK, now)
+        ids = (parse_id(row.run_id) for row in rows if row.origin == ledger.origin)
+        over = {each for each in ids if each is not None and text in (each.name, last_part(str(each)))}
+        if len(over) == 1:
+            return ledger, over.pop()
+        if over:
+            raise UnknownRun(f"{text!r} names {len(over)} runs; give one whole id: {', '.join(map(str, sorted(over)))}")
+    records = open_records(session, tried[0])
+    raise UnknownRun(
+        f"the ledger knows no run {text!r} of the last {LOOK_BACK.days} days; {_candidates(text, records)}"
+    )
+
+
+def parse_id(text: str) -> RunId | None:
+    """A whole run id, or None."""
+    try:
+        return RunId.parse(text)
+    except ValueError:
+        return None
+
+
+def last_part(run_id: str) -> str:
+    """What people type: `i-0abc` of `111122223333/us-east-1/instance/i-0abc`."""
+    return run_id.rpartition("/")[2]
+
+
+def label(record: RunRecord) -> str:
+    """The name where it has one, then what to type."""
+    return record.run_id.name if record.name == record.run_id.name else f"{record.name}\n{record.run_id.name}"
+
+
+def _candidates(text: str, records: Sequence[RunRecord]) -> str:
+    if not records:
+        return "no run is open"
+    near = [r for r in records if text.lower() in f"{r.run_id} {r.name}".lower()] or list(records)
+    names = ", ".join(
+        r.run_id.name if r.name == r.run_id.name else f"{r.run_id.name} ({r.name})" for r in near[:_SHOWN]
+    )
+    return f"open runs: {names}{_more(len(near))}"
+
+
+def _more(count: int) -> str:
+    return f" and {count - _SHOWN} more" if count > _SHOWN else ""

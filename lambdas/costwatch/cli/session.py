@@ -1,0 +1,235 @@
+"""What a command works with: the local configuration, the deployment, the caller, the ledger, clients.
+
+Each part is read on its first use, so `check-config` needs no AWS and `pause` no costwatch.yaml.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+
+from costwatch import names
+from costwatch.adapters.aws_errors import translated
+from costwatch.adapters.dynamodb import DynamoTable
+from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
+from costwatch.adapters.table import Table
+from costwatch.cli.read_only import refuse_unlisted
+from costwatch.config.loader import Loaded, load
+from costwatch.core.policy import Policy
+from costwatch.errors import ConfigError, InputError, NotDeployedError, PermanentAwsError
+
+DEFAULT_CONFIG: Final = Path("costwatch.yaml")
+ENV_FUNCTION: Final = "COSTWATCH_FUNCTION"
+_CLIENT_CONFIG = Config(
+    retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=20, user_agent_extra=names.PROJECT
+)
+# A sweep may take the function's five minutes, and asking twice would be two sweeps.
+_INVOKE_CONFIG = _CLIENT_CONFIG.merge(Config(read_timeout=330, retries={"total_max_attempts": 1}))
+
+
+def utc_now() -> datetime:
+    """The one clock of the command line."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a command takes from its surroundings; a test or a demo brings its own.
+
+    `clients`: by service, used instead of boto3's. `table`: used instead of DynamoDB. `boto`: a session to use again.
+    """
+
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    clock: Callable[[], datetime] = utc_now
+    clients: Mapping[str, Any] = field(default_factory=dict)
+    table: Table | None = None
+    boto: boto3.session.Session | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who runs the command, as STS says: account and the ARN that goes into the ledger."""
+
+    account: str
+    arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The deployed Costwatch, as its stack wrote it down. Empty where only the environment names the ledger."""
+
+    table: str
+    function: str
+    policy_digest: str
+    config_commit: str
+    version: str
+    regions: tuple[str, ...]
+    home_region: str
+
+
+class Session:
+    """One command's view. Raises ConfigError, InputError, NotDeployedError or AwsError where a part is used."""
+
+    def __init__(self, *, config: Path | None = None, region: str | None = None, tools: Tools | None = None) -> None:
+        self.config_path = config or DEFAULT_CONFIG
+        self._config_given = config is not None
+        self._region = region
+        self.tools = tools or Tools()
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        return self.tools.clock()
+
+    # --- the local configuration ---------------------------------------------------------------------
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """Raises ConfigError with one line for each problem."""
+        return load(self.config_path)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy of the local configuration."""
+        return Policy.from_document(self.loaded.policy_document)
+
+    @cached_property
+    def _policy_if_there(self) -> Policy | None:
+        """None where nobody asked for a configuration and none lies here."""
+        return self.policy if self._config_given or self.config_path.exists() else None
+
+    # --- AWS -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def _boto(self) -> boto3.session.Session:
+        with translated("credentials"):
+            session = self.tools.boto or boto3.session.Session()
+        session.events.register("before-call", refuse_unlisted, unique_id="costwatch-read-only")
+        return session
+
+    def client(self, service: Any, region: str | None = None, *, config: Config = _CLIENT_CONFIG) -> Any:
+        """A client that can only do what `read_only` lists; in the home region unless named.
+
+        Any: boto3's stubs type clients by literal service names, and a test's client is its own.
+        """
+        if service in self.tools.clients:
+            return self.tools.clients[service]
+        where = region or self.home_regions[0]
+        self._check_region(where)
+        try:
+            with translated(service):
+                return self._boto.client(service, region_name=where, config=config)
+        except ValueError as error:  # botocore's word for an AWS_ENDPOINT_URL that is none
+            raise InputError(f"no client for {service}: {error}") from error
+
+    def invoke_client(self) -> Any:
+        """The client for a call that waits for a whole sweep."""
+        return self.client("lambda", self.deployment.home_region, config=_INVOKE_CONFIG)
+
+    def _check_region(self, region: str) -> None:
+        with translated(f"region {region}"):
+            self._boto.get_partition_for_region(region)
+
+    @cached_property
+    def home_regions(self) -> tuple[str, ...]:
+        """Where the stack may be: --region alone; else AWS's own settings, then the configuration's first region."""
+        if self._region:
+            return (self._region,)
+        policy = self._home_policy()
+        found = (
+            self.tools.environ.get("AWS_REGION"),
+            self.tools.environ.get("AWS_DEFAULT_REGION") or self._boto.region_name,
+            policy.regions[0] if policy else None,
+        )
+        regions = tuple(dict.fromkeys(region for region in found if region))
+        if not regions:
+            raise InputError("no region: give --region, set AWS_REGION, or name regions in costwatch.yaml")
+        return regions
+
+    def _home_policy(self) -> Policy | None:
+        """A broken configuration must not keep anybody from pausing: it only adds a place to look."""
+        try:
+            return self._policy_if_there
+        except ConfigError:
+            if self._config_given:
+                raise
+            return None
+
+    @cached_property
+    def caller(self) -> Caller:
+        with translated("sts:GetCallerIdentity"):
+            answer = self.client("sts").get_caller_identity()
+        return Caller(account=answer["Account"], arn=answer["Arn"])
+
+    # --- the deployment ------------------------------------------------------------------------------
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """From the stack's parameter; COSTWATCH_LEDGER_TABLE and COSTWATCH_FUNCTION go before it."""
+        table = self.tools.environ.get(names.ENV_LEDGER_TABLE, "")
+        function = self.tools.environ.get(ENV_FUNCTION, "")
+        for region in self.home_regions:
+            try:
+                body = self._parameter(region)
+            except PermanentAwsError:
+                if table:
+                    break
+                raise
+            if body is not None:
+                return _deployment(body, region, table=table, function=function)
+        if table:
+            policy = self._home_policy()
+            regions = policy.regions if policy else self.home_regions
+            return Deployment(table, function, "", "", "", regions, self.home_regions[0])
+        raise NotDeployedError(
+            f"no Costwatch is deployed in account {self.caller.account}, {' or '.join(self.home_regions)}: deploy it "
+            "with `make deploy`, or name its home region with --region"
+        )
+
+    def _parameter(self, region: str) -> Any:
+        """What the stack wrote down in `region`; None: there is no stack."""
+        try:
+            with translated("ssm:GetParameter"):
+                answer = self.client("ssm", region).get_parameter(Name=names.DEPLOYMENT_PARAMETER)
+        except PermanentAwsError as error:
+            if error.code == "ParameterNotFound":
+                return None
+            raise
+        try:
+            return json.loads(answer["Parameter"]["Value"])
+        except ValueError as error:
+            raise NotDeployedError(f"parameter {names.DEPLOYMENT_PARAMETER} is no JSON: deploy again") from error
+
+    def ledger(self, *, policy: Policy | None = None, origin: str = DEPLOYED) -> Ledger:
+        """The deployed ledger. `policy`: by which something is decided here; else rows carry the deployed one."""
+        deployed = self.deployment
+        table = self.tools.table or DynamoTable(self.client("dynamodb", deployed.home_region), deployed.table)
+        stamp = Stamp(deployed.policy_digest, deployed.config_commit)
+        if policy is not None:
+            stamp = Stamp(policy.digest, policy.config_commit)
+        return Ledger(table, stamp=stamp, origin=origin)
+
+
+def _deployment(body: Any, region: str, *, table: str, function: str) -> Deployment:
+    try:
+        return Deployment(
+            table=table or body["table"],
+            function=function or body["function"],
+            policy_digest=body["policy_digest"],
+            config_commit=body["config_commit"],
+            version=body["version"],
+            regions=tuple(body["regions"]),
+            home_region=region,
+        )
+    except (KeyError, TypeError) as error:
+        raise NotDeployedError(
+            f"parameter {names.DEPLOYMENT_PARAMETER} is of another version of Costwatch ({error!r}): deploy again"
+        ) from error

@@ -1,0 +1,165 @@
+"""sweep: look from here without changing anything, or ask the deployed function to sweep and stop."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import click
+
+from costwatch import names
+from costwatch.adapters.aws_errors import translated
+from costwatch.adapters.ec2 import Ec2
+from costwatch.adapters.ledger import Ledger, Stamp
+from costwatch.adapters.memory_table import MemoryTable
+from costwatch.adapters.prices import SeedPrices
+from costwatch.adapters.sagemaker import SageMaker
+from costwatch.cli import show, sweep_table
+from costwatch.cli.options import as_json, with_session
+from costwatch.cli.session import Session
+from costwatch.core.policy import Mode, Policy
+from costwatch.errors import CostwatchError, NotDeployedError, RefusedError
+from costwatch.procedures.digest import capacity_text
+from costwatch.procedures.ports import Watchdog
+from costwatch.procedures.sweep import sweep as sweep_once
+
+_PLENTY_SECONDS = 3600.0
+
+
+class FunctionFailedError(CostwatchError):
+    """The deployed function answered with an error of its own."""
+
+
+@click.command(short_help="Look at every run once and say what is due.")
+@click.option("--once", is_flag=True, help="Sweep once; more than that is the deployed schedule's work.")
+@click.option(
+    "--mode",
+    type=click.Choice([Mode.OBSERVE.value, Mode.ENFORCE.value]),
+    default=Mode.OBSERVE.value,
+    show_default=True,
+    help="observe: from here, with the local configuration. enforce: by the deployed function alone.",
+)
+@click.option("--no-ledger", is_flag=True, help="Observe without a deployment, and remember nothing.")
+@as_json
+@with_session
+def sweep(session: Session, once: bool, mode: str, no_ledger: bool, as_json: bool) -> int:
+    """Look at every run once and say what is due.
+
+    In observe nothing is stopped and nobody is warned: every selector of the local configuration is judged as if it
+    were in observe, and the ledger keeps it apart from what the deployed sweep does. In enforce the deployed
+    function is asked to sweep, provided that your configuration is the deployed one.
+    """
+    del once  # there is no other way; the flag says so
+    unwatched: list[str] = []
+    if mode == Mode.ENFORCE.value:
+        with show.busy("The deployed function sweeps"):
+            document = _invoke(session)
+    else:
+        with show.busy(f"Looking at {', '.join(session.policy.regions)}"):
+            watchdog = _observer(session, keep=not no_ledger)
+            report = sweep_once(watchdog)
+        unwatched = [f"{s.run.id}: {capacity_text(s)}, {show.usd(s.burn.hourly_rate_usd)} an hour"
+                     for s in report.unwatched]  # fmt: skip
+        document = {**report.document(), "unwatched_runs": unwatched, "origin": watchdog.ledger.origin}
+    document = {"mode": mode, "policy_digest": session.policy.digest, **document}
+    if as_json:
+        show.document(document)
+    else:
+        sweep_table.show_sweep(document, mode)
+    return 1 if document["failures"] else 0
+
+
+def observing(policy: Policy) -> Policy:
+    """The policy with everything in observe. What is off stays off: off means that nobody looks."""
+    if policy.mode is Mode.OFF:
+        return policy
+    selectors = tuple(s if s.mode is Mode.OFF else replace(s, mode=Mode.OBSERVE) for s in policy.selectors)
+    return replace(policy, mode=Mode.OBSERVE, selectors=selectors)
+
+
+def _observer(session: Session, *, keep: bool) -> Watchdog:
+    """A watchdog that tells nobody, publishes nothing and whose ledger rows block no deployed sweep."""
+    policy, caller = session.policy, session.caller
+    if policy.account is not None and policy.account != caller.account:
+        raise RefusedError(
+            f"the configuration is for account {policy.account} and these credentials are for {caller.account}"
+        )
+    return Watchdog(
+        policy=observing(policy),
+        account=caller.account,
+        ledger=_ledger(session, origin=f"laptop:{caller.arn}", keep=keep),
+        prices=SeedPrices(),
+        ec2=_cached(lambda region: Ec2(session.client("ec2", region), region=region)),
+        sagemaker=_cached(lambda region: SageMaker(session.client("sagemaker", region), region=region)),
+        slack=None,
+        topic=None,
+        bus=None,
+        clock=session.tools.clock,
+        log=lambda _message, _fields: None,
+        worker=f"laptop#{uuid.uuid4().hex[:8]}",
+        seconds_left=lambda: _PLENTY_SECONDS,
+    )
+
+
+def _ledger(session: Session, *, origin: str, keep: bool) -> Ledger:
+    policy = session.policy
+    if not keep:
+        return Ledger(MemoryTable(), stamp=Stamp(policy.digest, policy.config_commit), origin=origin)
+    try:
+        return session.ledger(policy=policy, origin=origin)
+    except NotDeployedError as error:
+        raise NotDeployedError(f"{error}; --no-ledger looks without a deployment") from error
+
+
+def _cached(make: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lru_cache(maxsize=None)(make)
+
+
+# --- the deployed function ---------------------------------------------------------------------------
+
+
+def _invoke(session: Session) -> dict[str, Any]:
+    """Ask the deployed function for a sweep in the selectors' own modes; its answer is its report."""
+    deployed, policy = session.deployment, session.policy
+    if deployed.policy_digest and deployed.policy_digest != policy.digest:
+        raise RefusedError(
+            f"your configuration ({policy.digest[:12]}) is not the deployed one ({deployed.policy_digest[:12]}, commit "
+            f"{deployed.config_commit[:12]}): deploy it first, or use the deployed one with --config"
+        )
+    if not deployed.function:
+        raise NotDeployedError("the deployment names no function to ask; set COSTWATCH_FUNCTION or deploy again")
+    event = {
+        "source": names.SOURCE_CLI,
+        "detail-type": names.DETAIL_SWEEP_REQUESTED,
+        "detail": {
+            "mode": Mode.ENFORCE.value,
+            "policy_digest": policy.digest,
+            "requested_by": session.caller.arn,
+        },
+    }
+    client = session.invoke_client()
+    with translated("lambda:Invoke"):
+        answer = client.invoke(
+            FunctionName=deployed.function, InvocationType="RequestResponse", Payload=json.dumps(event).encode()
+        )
+    return _answered(answer, answer["Payload"].read())
+
+
+def _answered(answer: Mapping[str, Any], payload: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(payload)
+    except ValueError as error:
+        raise FunctionFailedError(f"the deployed function answered {payload[:200]!r}") from error
+    if answer.get("FunctionError"):
+        kind, message = str(body.get("errorType", "")), str(body.get("errorMessage", body))
+        if kind == RefusedError.__name__:
+            raise RefusedError(f"the deployed function refuses: {message}")
+        raise FunctionFailedError(f"the deployed function failed with {kind or 'an error'}: {message}")
+    if not isinstance(body, dict) or "runs" not in body:
+        refused = body.get("refused") if isinstance(body, dict) else None
+        raise FunctionFailedError(f"the deployed function did not sweep: {refused or body}; deploy this version")
+    return body

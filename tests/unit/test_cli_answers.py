@@ -1,0 +1,477 @@
+"""What the command line answers: exit codes, one line for an error, tables for people, documents for machines."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import botocore.exceptions
+import pytest
+
+from costwatch import cli
+from costwatch.cli import show
+from costwatch.cli.read_only import ALLOWED, refuse_unlisted
+from costwatch.cli.sweeping import observing
+from costwatch.core.policy import Mode
+from costwatch.errors import RefusedError, TransientAwsError
+from costwatch.procedures.sweep import sweep
+from tests.support import policies
+from tests.support.command_line import CONFIG, MARIA, Terminal, client_error, town_of
+from tests.support.fakes import Town
+
+PURPOSE = {"Purpose": "training"}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "costwatch.yaml"
+
+
+@pytest.fixture
+def town(config: Path) -> Town:
+    return town_of(config)
+
+
+@pytest.fixture
+def maria(config: Path, town: Town) -> Terminal:
+    return Terminal(config, town)
+
+
+def one_line(text: str) -> bool:
+    return text.startswith("costwatch: ") and text.count("\n") == 1 and "Traceback" not in text
+
+
+# --- which run is meant ----------------------------------------------------------------------------
+
+
+def test_a_run_is_found_by_id_by_last_part_by_member_and_by_name(town: Town, maria: Terminal) -> None:
+    alone = town.world.launch(age=timedelta(hours=1), tags={**PURPOSE, "Name": "churn"})
+    member = town.world.launch(age=timedelta(hours=1), tags={**PURPOSE, "costwatch:run": "team/llm"})
+    sweep(town.watchdog())
+    whole = f"111122223333/us-east-1/instance/{alone.id}"
+    for text in (whole, alone.id, "churn"):
+        assert maria.json("explain", text)["run"] == whole
+    for text in ("111122223333/us-east-1/run/team/llm", "team/llm", "llm", member.id):
+        assert maria.json("explain", text)["run"] == "111122223333/us-east-1/run/team/llm"
+
+
+@pytest.mark.parametrize("command", [("explain",), ("extend", "1h"), ("release",)])
+def test_a_run_nobody_knows_is_answered_with_candidates(town: Town, maria: Terminal, command: tuple[str, ...]) -> None:
+    trainer = town.world.launch(age=timedelta(hours=1), tags={**PURPOSE, "Name": "churn"})
+    sweep(town.watchdog())
+    result = maria.costwatch(command[0], "churm", *command[1:])
+    assert result.exit_code == 2
+    assert one_line(result.stderr)
+    assert f"{trainer.id} (churn)" in result.stderr
+
+
+def test_a_name_of_two_runs_is_answered_with_both_ids(town: Town, maria: Terminal) -> None:
+    twins = [town.world.launch(age=timedelta(hours=1), tags={**PURPOSE, "Name": "churn"}) for _ in range(2)]
+    sweep(town.watchdog())
+    for command in (("explain", "churn"), ("extend", "churn", "1h")):
+        result = maria.costwatch(*command)
+        assert result.exit_code == 2
+        assert one_line(result.stderr)
+        assert all(f"instance/{twin.id}" in result.stderr for twin in twins)
+
+
+def test_a_run_that_is_over_is_explained_by_its_id(town: Town, maria: Terminal) -> None:
+    trainer = town.world.launch(age=timedelta(hours=1))
+    sweep(town.watchdog())
+    town.world.end(trainer)
+    town.clock.forward(minutes=5)
+    sweep(town.watchdog())
+    for text in (trainer.id, f"111122223333/us-east-1/instance/{trainer.id}"):
+        told = maria.json("explain", text)
+        assert told["record"] is None
+        assert [e["transition"] for e in told["timeline"]] == ["first seen", "ended by itself"]
+    assert "It is over." in maria.costwatch("explain", trainer.id).stdout
+
+
+# --- explain, ledger, status -----------------------------------------------------------------------
+
+
+def test_explain_shows_clock_warning_and_its_delivery_rule_commit_prices_and_who(town: Town, maria: Terminal) -> None:
+    trainer = town.world.launch(
+        age=timedelta(hours=11, minutes=30), first_age=timedelta(days=3), tags={**PURPOSE, "owner": "maria@example.com"}
+    )
+    sweep(town.watchdog())
+    maria.json("extend", trainer.id, "4h")
+    text = maria.costwatch("explain", trainer.id, env={"COLUMNS": "400"}).stdout
+    for wanted in (
+        "(LaunchTime of",
+        "exists since 2026-11-19T09:00:00Z",
+        "warning: accepted by Slack to maria@example.com",
+        "notice accepted for delivery by Slack",
+        "max_runtime 12h of selector trainers",
+        f"configuration commit {town.policy.config_commit}, policy {town.policy.digest[:12]}",
+        "list price",
+        f"by {MARIA}",
+        "2026-11-22 13:30:00 UTC",
+    ):
+        assert wanted in text, wanted
+    told = maria.json("explain", trainer.id)
+    assert told["record"]["clock_evidence"].startswith("running since 2026-11-21T21:30:00Z (LaunchTime")
+    assert told["record"]["notice"]["via"] == "Slack to maria@example.com"
+    assert [e["actor"] for e in told["timeline"] if e["transition"] == "extended"] == [MARIA]
+    assert told["timeline"][0]["config_commit"] == town.policy.config_commit
+
+
+def test_explain_says_which_message_is_not_delivered_yet(town: Town, maria: Terminal) -> None:
+    trainer = town.world.launch(age=timedelta(hours=13))
+    town.world.slack_is_up = False
+    sweep(town.watchdog())
+    assert "Not delivered yet: warning to the owner" in maria.costwatch("explain", trainer.id).stdout
+    assert "1 message not delivered yet" in maria.costwatch("status").stdout
+    assert [m["kind"] for m in maria.json("status")["undelivered"]] == ["warning"]
+
+
+def test_status_totals_say_what_has_no_price_and_never_count_it_as_0(town: Town, maria: Terminal) -> None:
+    town.world.launch(age=timedelta(hours=2))
+    town.world.launch(age=timedelta(hours=2), instance_type="x9.imaginary")
+    sweep(town.watchdog())
+    totals = maria.json("status")["totals"]
+    assert (totals["runs"], totals["without_price"]) == (2, 1)
+    text = maria.costwatch("status").stdout
+    assert "and 1 without a known price an hour" in text
+    assert "unknown" in text
+
+
+def test_what_was_stopped_burns_and_spends_nothing_more(town: Town, maria: Terminal) -> None:
+    town.world.launch(age=timedelta(hours=12))
+    sweep(town.watchdog())
+    town.clock.forward(minutes=31)
+    sweep(town.watchdog())
+    before = maria.json("status")
+    town.clock.forward(hours=1)
+    after = maria.json("status")
+    assert after["runs"][0]["status"] == "stopping"
+    assert after["totals"]["hourly_rate_usd"] == "0.00"
+    assert after["totals"]["spent_usd"] == before["totals"]["spent_usd"]
+
+
+def test_status_of_an_empty_ledger_costs_nothing(maria: Terminal) -> None:
+    assert "0 open runs, 0 held: $0.00 an hour, $0.00 so far." in maria.costwatch("status").stdout
+
+
+def test_the_ledger_is_read_from_a_duration_ago_or_from_a_time_on(town: Town, maria: Terminal) -> None:
+    town.world.launch(age=timedelta(hours=1))
+    sweep(town.watchdog())
+    town.clock.forward(hours=2)
+    assert maria.json("ledger", "--since", "1h")["entries"] == []
+    assert len(maria.json("ledger", "--since", "2h")["entries"]) == 1
+    assert len(maria.json("ledger", "--since", "2026-11-22T09:00:00Z")["entries"]) == 1
+    assert maria.json("ledger", "--since", "2026-11-22T09:00:01Z")["entries"] == []
+    for wrong in ("yesterday", "12", "2026-11-22T12:00:00Z"):
+        result = maria.costwatch("ledger", "--since", wrong)
+        assert result.exit_code == 2
+        assert result.stderr.startswith("costwatch: ")
+
+
+def test_the_ledger_lists_what_happened_for_people(town: Town, maria: Terminal) -> None:
+    trainer = town.world.launch(age=timedelta(hours=1))
+    sweep(town.watchdog())
+    assert re.search(rf"11-22 09:00  first seen  {trainer.id}\n    its time is up at", maria.costwatch("ledger").stdout)
+
+
+# --- on a terminal ---------------------------------------------------------------------------------
+
+NARROW = {"COLUMNS": "60", "TTY_COMPATIBLE": "1", "TERM": "xterm"}
+
+
+@pytest.mark.parametrize("command", [("status",), ("ledger",), ("explain", "churn")])
+def test_tables_fit_60_columns_and_ids_can_be_copied_whole(
+    town: Town, maria: Terminal, command: tuple[str, ...]
+) -> None:
+    trainers = [
+        town.world.launch(age=timedelta(hours=n), tags={**PURPOSE, "Name": "churn" if n == 30 else f"bert-{n}"})
+        for n in (1, 12, 30)
+    ]
+    sweep(town.watchdog())
+    result = maria.costwatch(*command, env=NARROW)
+    assert result.exit_code == 0, result.output
+    text = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout)
+    assert max(len(line) for line in text.splitlines()) <= 60, text
+    assert trainers[2].id in text
+
+
+def test_no_colour_is_used_where_nobody_wants_it(town: Town, maria: Terminal) -> None:
+    town.world.launch(age=timedelta(hours=13))
+    sweep(town.watchdog())
+    coloured = maria.costwatch("status", env={**NARROW, "NO_COLOR": ""}).stdout
+    assert "\x1b[33m" in coloured
+    assert "\x1b[33m" not in maria.costwatch("status", env=NARROW).stdout
+    assert "\x1b" not in maria.costwatch("status").stdout
+
+
+@pytest.mark.parametrize("command", [("status",), ("sweep", "--mode", "enforce"), ("explain", "i-00000000000000001")])
+def test_a_tag_cannot_steer_the_terminal_or_pass_for_markup(
+    town: Town, maria: Terminal, command: tuple[str, ...]
+) -> None:
+    town.world.launch(age=timedelta(hours=13), tags={**PURPOSE, "Name": "[red]\x1b]0;owned\x07\x1b[2Jx"})
+    sweep(town.watchdog())
+    result = maria.costwatch(*command)
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.stdout
+    assert "[red]?]0;owned??[2Jx" in result.stdout
+
+
+def test_ages_are_short_and_minutes_are_whole() -> None:
+    ages = [timedelta(0), timedelta(seconds=59), timedelta(minutes=65), timedelta(hours=23, minutes=59), timedelta(1)]
+    assert [show.age(age) for age in ages] == ["0m", "0m", "1h5m", "23h59m", "1d0h"]
+
+
+# --- sweep in enforce --------------------------------------------------------------------------------
+
+
+def test_an_enforce_sweep_only_asks_the_deployed_function_with_digest_and_identity(town: Town, maria: Terminal) -> None:
+    trainer = town.world.launch(age=timedelta(hours=13))
+    sweep(town.watchdog())
+    town.clock.forward(minutes=31)
+    calls = len(town.world.calls)
+    document = maria.json("sweep", "--once", "--mode", "enforce")
+    assert document["stopped"] == 1
+    assert not trainer.alive
+    assert len(town.world.calls) > calls
+    [event] = maria.function.events
+    assert event == {
+        "source": "costwatch.cli",
+        "detail-type": "Sweep Requested",
+        "detail": {"mode": "enforce", "policy_digest": town.policy.digest, "requested_by": MARIA},
+    }
+
+
+def test_an_enforce_sweep_with_another_configuration_is_refused_before_anybody_is_asked(
+    config: Path, maria: Terminal
+) -> None:
+    config.write_text(CONFIG.replace("runs: 2", "runs: 3"), encoding="utf-8")
+    result = maria.costwatch("sweep", "--once", "--mode", "enforce")
+    assert result.exit_code == 4
+    assert one_line(result.stderr)
+    assert "is not the deployed one" in result.stderr
+    assert "deploy it first" in result.stderr
+    assert maria.function.events == []
+
+
+def test_a_refusal_of_the_deployed_function_is_denied_here(town: Town, maria: Terminal) -> None:
+    town.policy = policies.policy()  # deployed a moment ago; the parameter was read before
+    result = maria.costwatch("sweep", "--mode", "enforce")
+    assert result.exit_code == 4
+    assert "the deployed function refuses: the deployed policy is another" in result.stderr
+
+
+def answers(answer: Any) -> Any:
+    def function(event: Mapping[str, Any]) -> Any:
+        del event
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return function
+
+
+@pytest.mark.parametrize(
+    "answer", [TransientAwsError("dynamodb is down"), {"refused": "detail.mode is missing"}, "what?", None]
+)
+def test_a_function_that_fails_is_an_unexpected_failure_with_its_own_words(maria: Terminal, answer: Any) -> None:
+    maria.function.function = answers(answer)
+    result = maria.costwatch("sweep", "--mode", "enforce")
+    assert result.exit_code == 1
+    assert one_line(result.stderr)
+    assert "the deployed function" in result.stderr
+
+
+def test_a_sweep_that_could_not_look_everywhere_answers_1(town: Town, maria: Terminal) -> None:
+    def down(operation: str, region: str, ids: tuple[str, ...]) -> TransientAwsError | None:
+        del region, ids
+        return TransientAwsError("ec2 is down") if operation == "DescribeInstances" else None
+
+    town.world.fault = down
+    result = maria.costwatch("sweep", "--mode", "enforce")
+    assert result.exit_code == 1
+    assert "Not handled: us-east-1 ec2: ec2 is down (the next sweep tries again)" in result.stdout
+
+
+def test_an_observing_policy_has_nothing_in_enforce_and_what_is_off_stays_off() -> None:
+    policy = policies.policy(
+        mode="warn", selectors=[policies.selector("a"), policies.selector("b", "warn"), policies.selector("c", "off")]
+    )
+    observed = observing(policy)
+    assert observed.mode is Mode.OBSERVE
+    assert [s.mode for s in observed.selectors] == [Mode.OBSERVE, Mode.OBSERVE, Mode.OFF]
+    assert observed.digest == policy.digest
+    off = policies.policy(mode="off")
+    assert observing(off) is off
+
+
+# --- what goes wrong ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (botocore.exceptions.NoCredentialsError(), 2, "no AWS credentials were found"),
+        (client_error("ExpiredToken", "GetCallerIdentity"), 2, "have expired"),
+        (client_error("InvalidClientTokenId", "GetCallerIdentity"), 2, "does not know these credentials"),
+        (client_error("AccessDenied", "GetCallerIdentity"), 4, "do not allow it"),
+        (client_error("Throttling", "GetCallerIdentity"), 1, "try again"),
+        (botocore.exceptions.EndpointConnectionError(endpoint_url="https://sts"), 1, "is the region right"),
+    ],
+)
+def test_what_aws_refuses_is_one_line_with_its_exit_code(
+    maria: Terminal, error: Exception, code: int, says: str
+) -> None:
+    maria.sts.error = error
+    result = maria.costwatch("status")
+    assert result.exit_code == code
+    assert one_line(result.stderr)
+    assert says in result.stderr
+
+
+def test_an_unexpected_failure_answers_1_and_says_where(maria: Terminal) -> None:
+    maria.sts.error = KeyError("surprise")
+    result = maria.costwatch("status")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("costwatch: unexpected KeyError: 'surprise'\n  at ")
+    assert "please report it" in result.stderr
+    assert len(result.stderr.splitlines()) <= 5
+
+
+@pytest.mark.parametrize("command", [("status",), ("ledger",), ("pause",), ("extend", "x", "1h"), ("sweep",)])
+def test_where_nothing_is_deployed_every_command_says_what_to_do(maria: Terminal, command: tuple[str, ...]) -> None:
+    maria.ssm.body = None
+    result = maria.costwatch(*command)
+    assert result.exit_code == 2
+    assert one_line(result.stderr)
+    assert "no Costwatch is deployed in account 111122223333, us-east-1: deploy it" in result.stderr
+
+
+def test_the_environment_may_name_the_ledger_where_no_parameter_does(town: Town, maria: Terminal) -> None:
+    town.world.launch(age=timedelta(hours=1))
+    sweep(town.watchdog())
+    maria.environ["COSTWATCH_LEDGER_TABLE"] = "demo"
+    for error in (None, client_error("AccessDeniedException", "GetParameter")):
+        maria.ssm.body, maria.ssm.error = None, error
+        assert maria.json("status")["totals"]["runs"] == 1
+
+
+@pytest.mark.parametrize("body", [{"table": "t"}, ["t"], {"table": "t", "function": "f", "regions": 3}])
+def test_a_parameter_of_another_version_is_said_to_be_one(maria: Terminal, body: Any) -> None:
+    maria.ssm.body = body
+    result = maria.costwatch("status")
+    assert result.exit_code == 2
+    assert one_line(result.stderr)
+    assert "deploy again" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("stop", "x"), ("extend", "x"), ("extend", "x", "12"), ("sweep", "--mode", "warn"), ("status", "--jsn"),
+        ("exempt", "x", "--reason"),
+    ],
+)  # fmt: skip
+def test_bad_arguments_answer_2_in_one_line_and_a_hint(maria: Terminal, arguments: tuple[str, ...]) -> None:
+    result = maria.costwatch(*arguments)
+    assert result.exit_code == 2
+    assert all(line.startswith("costwatch: ") for line in result.stderr.splitlines())
+    assert len(result.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["check-config", "sweep", "status", "ledger", "explain", "extend", "exempt", "release", "pause", "resume"],
+)
+def test_every_command_explains_itself(maria: Terminal, command: str) -> None:
+    result = maria.costwatch(command, "--help")
+    assert result.exit_code == 0
+    assert "--json" in result.stdout
+
+
+# --- check-config ------------------------------------------------------------------------------------
+
+
+def test_check_config_shows_what_a_valid_file_means(config: Path, maria: Terminal, town: Town) -> None:
+    result = maria.costwatch("check-config", str(config))
+    assert result.exit_code == 0, result.output
+    for wanted in ("is valid", town.policy.digest, "trainers", "enforce", "12h", "72h", "Purpose=training", "100%"):
+        assert wanted in result.stdout, wanted
+    answer = json.loads(maria.costwatch("check-config", str(config), "--json").stdout)
+    assert (answer["valid"], answer["policy_digest"]) == (True, town.policy.digest)
+    assert [s["name"] for s in answer["selectors"]] == ["trainers"]
+
+
+def test_check_config_names_every_problem_with_file_line_and_key(config: Path, maria: Terminal) -> None:
+    config.write_text(CONFIG.replace("runs: 2", "runs: two") + "      colour: red\n", encoding="utf-8")
+    result = maria.costwatch("check-config", str(config))
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith(f"costwatch: {config}:6: dead_man.blast_cap.runs: ")
+    assert any(line.startswith(f"costwatch: {config}:10: dead_man.selectors[0].colour: ") for line in lines)
+    answer = maria.costwatch("check-config", str(config), "--json")
+    assert answer.exit_code == 2
+    assert len(json.loads(answer.stdout)["problems"]) == len(lines)
+
+
+def test_check_config_warns_beside_the_result(config: Path, maria: Terminal) -> None:
+    config.write_text(CONFIG.replace('slack: {platform_channel: "#ml-platform"}\n', ""), encoding="utf-8")
+    answer = json.loads(maria.costwatch("check-config", str(config), "--json").stdout)
+    result = maria.costwatch("check-config", str(config))
+    assert result.exit_code == 0
+    assert answer["warnings"]
+    assert [line.removeprefix("warning: ") for line in result.stderr.splitlines()] == answer["warnings"]
+
+
+# --- nothing destructive -----------------------------------------------------------------------------
+
+
+def test_no_module_of_the_command_line_names_a_destructive_call() -> None:
+    destructive = re.compile(
+        r"\b(terminate|stop|cancel|delete|reboot)_?(instances|training_job|spot\w*)\b|\.terminate\(", re.I
+    )
+    sources = list(Path(cli.__file__).parent.glob("*.py"))
+    assert len(sources) > 8
+    for source in sources:
+        assert not destructive.search(source.read_text(encoding="utf-8")), source
+
+
+class Model:
+    """The little of botocore's operation model that the hook reads."""
+
+    def __init__(self, service: str, name: str) -> None:
+        self.service_model = type("Service", (), {"service_name": service})
+        self.name = name
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [
+        ("ec2", "TerminateInstances"), ("ec2", "StopInstances"), ("ec2", "CancelSpotInstanceRequests"),
+        ("sagemaker", "StopTrainingJob"), ("autoscaling", "TerminateInstanceInAutoScalingGroup"),
+        ("dynamodb", "DeleteTable"), ("lambda", "UpdateFunctionConfiguration"), ("ssm", "PutParameter"),
+    ],
+)  # fmt: skip
+def test_every_client_of_the_command_line_refuses_what_is_not_listed(service: str, operation: str) -> None:
+    with pytest.raises(RefusedError, match=f"never calls {service}:{operation}"):
+        refuse_unlisted(Model(service, operation))
+
+
+def test_what_is_listed_and_signing_in_pass() -> None:
+    for service, operations in ALLOWED.items():
+        for operation in operations:
+            refuse_unlisted(Model(service, operation))
+    refuse_unlisted(Model("sts", "AssumeRole"))
+
+
+def test_the_list_holds_nothing_that_stops_anything() -> None:
+    changing = {name for names in ALLOWED.values() for name in names if not re.match("Get|Describe|List|Query", name)}
+    assert changing == {"TransactWriteItems", "Invoke"}
+
+
+def test_a_permanent_error_that_is_nobodys_fault_answers_1(maria: Terminal) -> None:
+    maria.sts.error = client_error("ValidationError", "GetCallerIdentity")
+    assert maria.costwatch("status").exit_code == 1
