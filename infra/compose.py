@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,19 @@ from infra.inputs import Inputs
 from infra.stack import CostwatchStack
 
 TARGETS = ("aws", "localhost")
+BOUNDARY_CONTEXT = "@aws-cdk/core:permissionsBoundary"
 
 
 def compose(app: cdk.App, *, inputs: Inputs, asset: Path, target: str = "aws") -> CostwatchStack:
     """Put the stack and the checks into `app`.
 
     `target` `localhost` is for an emulator on this machine, which has its own bootstrap. A permissions boundary
-    given as CDK's context `@aws-cdk/core:permissionsBoundary` goes to every role.
-    Raises ConfigError for a target that is not known.
+    given as CDK's context `@aws-cdk/core:permissionsBoundary` goes to every role: a policy's name, its ARN, or CDK's
+    own `{"name": ...}` and `{"arn": ...}`. Raises ConfigError for a target or a boundary that cannot be read.
     """
     if target not in TARGETS:
         raise ConfigError(f"context target is {target!r}; expected one of {', '.join(TARGETS)}")
+    read_boundary(app)
     options: dict[str, Any] = {}
     if target == "localhost":
         options["synthesizer"] = cdk.DefaultStackSynthesizer(
@@ -40,3 +43,20 @@ def compose(app: cdk.App, *, inputs: Inputs, asset: Path, target: str = "aws") -
     )
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return stack
+
+
+def read_boundary(app: cdk.App) -> None:
+    """On the command line a context value is text, and CDK silently ignores a boundary that is text."""
+    value = app.node.try_get_context(BOUNDARY_CONTEXT)
+    if value is None:
+        return
+    if isinstance(value, str):
+        try:
+            value = (
+                json.loads(value) if value.startswith("{") else {"arn" if value.startswith("arn:") else "name": value}
+            )
+        except ValueError:
+            value = None
+    if not isinstance(value, dict) or not (value.get("name") or value.get("arn")):
+        raise ConfigError(f'context {BOUNDARY_CONTEXT} names no policy; expected a name, an ARN or {{"name": "..."}}')
+    app.node.set_context(BOUNDARY_CONTEXT, value)
