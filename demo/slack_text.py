@@ -56,12 +56,11 @@ def _shown_text(element: Mapping[str, Any], names: Mapping[str, str]) -> str:
 def _two_columns(fields: list[str]) -> Iterator[str]:
     width = _WIDTH // 2
     for left, right in itertools.zip_longest(fields[::2], fields[1::2], fillvalue=""):
+        if any(len(line) >= width for line in left.split("\n")):  # too long to share its lines: one below the other
+            yield from left.split("\n")
+            yield from right.split("\n") if right else ()
+            continue
         for left_line, right_line in itertools.zip_longest(left.split("\n"), right.split("\n"), fillvalue=""):
-            if len(left_line) >= width:  # too long to share a line
-                yield left_line
-                left_line = ""  # noqa: PLW2901
-                if not right_line:
-                    continue
             yield f"{left_line:<{width}}{right_line}".rstrip()
 
 

@@ -48,7 +48,7 @@ def test_observe_for_three_sweeps_then_enforce_warns_before_it_stops() -> None:
         town.clock.forward(minutes=40)
     assert trainer.alive
     said = [card.text for _, _, card in town.world.posts]
-    assert said == ["Costwatch observes: 0 would be stopped now, $0.00 an hour"]
+    assert said == ["Costwatch observes: nothing would be stopped now; 1 would have been warned, $21.96 an hour"]
     assert "would stop" in transitions(town)
     town.world.posts.clear()
 

@@ -7,6 +7,7 @@
     outbox#<origin>                      <message id>                what is still to be said
     cap#<origin>#<mode>                  sweep#.. share#.. day#..    counters of the blast caps
     told#<origin>                        <key>                       what is said only once
+    seen#<origin>                        <key>                       when something was first seen
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
 
@@ -238,6 +239,22 @@ class Ledger:
     def first_time(self, key: str, now: datetime) -> bool:
         """Whether `key` is new; it is remembered as long as the timeline."""
         return self.say_once([key], None, now)
+
+    def first_seen(self, key: str, now: datetime) -> datetime:
+        """When `key` was first seen: `now` at the first call, the same time ever after (as long as the timeline)."""
+        row = Key(f"seen#{self.origin}", key)
+        item = {
+            "pk": row.pk,
+            "sk": row.sk,
+            "at": times.to_text(now),
+            names.TABLE_TTL_ATTRIBUTE: _expiry(now, KEEP_TIMELINE),
+        }
+        try:
+            self._table.transact([Put(item, Absent())])
+        except ConditionFailed:
+            found = self._table.get(row)
+            return times.from_text(found["at"]) if found is not None else now
+        return now
 
     def was_told(self, key: str) -> bool:
         """Whether `key` is remembered."""

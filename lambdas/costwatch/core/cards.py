@@ -292,9 +292,14 @@ def _name(facts: Mapping[str, str]) -> str:
 
 
 def _run(facts: Mapping[str, str]) -> str:
-    """The run id as a shell word inside inline code: a run tag may hold anything, and people paste commands."""
+    """The run as a shell word inside inline code: a run tag may hold anything, and people paste commands.
+
+    An instance or a job goes by its last part, which the command line understands; a tagged run by its whole id.
+    """
+    kind, _, name = facts["run"].split("/", 2)[2].partition("/")
+    word = name if kind in ("instance", "training") else facts["run"]
     # A backtick would end Slack's code, and an apostrophe in its place would end the shell's quotes.
-    return _safe(shlex.quote(" ".join(facts["run"].replace("`", "?").split())))
+    return _safe(shlex.quote(" ".join(word.replace("`", "?").split())))
 
 
 def _push(text: str) -> str:
@@ -315,7 +320,8 @@ def _plus(rate: Decimal | None, step: timedelta) -> str:
 
 def _sentence(text: str) -> str:
     safe = _cut(_safe(text), _QUOTE)
-    capital = safe[:1].upper() + safe[1:]
+    # An id or a name is quoted as it is: `i-0abc terminated`, not `I-0abc`.
+    capital = safe[:1].upper() + safe[1:] if safe.partition(" ")[0].isalpha() else safe
     return capital if capital.endswith(".") else capital + "."
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from costwatch.core import durations, overrides, times
 from costwatch.core.model import Run
@@ -52,14 +54,25 @@ class Decision:
     malformed: tuple[MalformedTag, ...] = ()
     voids_notice: bool = False
     key: str = ""
+    exempt_tags: tuple[tuple[str, datetime], ...] = ()
+    """Exempt tag values as they stand, each with when it was first seen."""
 
     @property
     def deadline_at(self) -> datetime | None:
         return self.deadline.at if self.deadline else None
 
 
-def judge(run: Run, record: RunRecord | None, policy: Policy, pause: Pause | None, now: datetime) -> Decision:
+def judge(
+    run: Run,
+    record: RunRecord | None,
+    policy: Policy,
+    pause: Pause | None,
+    now: datetime,
+    exempt_seen: Mapping[str, datetime] = MappingProxyType({}),
+) -> Decision:
     """Decide about one run as of `now` (UTC).
+
+    `exempt_seen`: when reasons in the exempt tag were first seen, where the record does not know it yet.
 
     `record` is the same episode's row or None. Overdue is strictly *after* the deadline; the notice is over
     `min_notice` after it was accepted for delivery and not before the time its card named.
@@ -76,11 +89,15 @@ def judge(run: Run, record: RunRecord | None, policy: Policy, pause: Pause | Non
     start = start_of(run, record)
     deadline = deadline_of(start, selector, found, record) if start is not None else None
     key = claim_key(run.id, mode, start, deadline.at if deadline else None)
+    known = {**exempt_seen, **(dict(record.exempt_tags) if record else {})}
+    exempt_tags = tuple((tag.value, known.get(tag.value, now)) for tag in found.exempt)
 
     def decide(verdict: Verdict, reason: str, *, hold: HoldCode | None = None, voids: bool = False) -> Decision:
-        return Decision(verdict, reason, mode, selector, deadline, start, hold, found.malformed, voids, key)
+        return Decision(
+            verdict, reason, mode, selector, deadline, start, hold, found.malformed, voids, key, exempt_tags
+        )
 
-    exempt = exemption_reason(found, record, now)
+    exempt = exemption_reason(record, exempt_tags, found, now)
     if exempt:
         return decide(Verdict.KEEP, exempt, voids=True)
     if any(member.phase == "Uploading" for member in run.members):
@@ -165,16 +182,21 @@ def deadline_of(start: datetime, selector: Selector, found: Overrides, record: R
     return Deadline(at=at, rule=rule, hard_cap_at=hard_cap_at, evidence=f"started {times.to_key(start)}")
 
 
-def exemption_reason(found: Overrides, record: RunRecord | None, now: datetime) -> str:
-    """The sentence that says why the run is exempt at `now`; empty when it is not. Every exemption ends."""
+def exemption_reason(
+    record: RunRecord | None, exempt_tags: Sequence[tuple[str, datetime]], found: Overrides, now: datetime
+) -> str:
+    """The sentence that says why the run is exempt at `now`; empty when it is not. Every exemption ends.
+
+    `exempt_tags`: the values in `found`, each with when it was first seen; a reason lasts 7 days from then.
+    """
     if record is not None and record.exemption is not None and now < record.exemption.until:
         exemption = record.exemption
         return (
             f"exempt until {times.to_key(exemption.until)} by {exemption.by}: {exemption.reason or 'no reason given'}"
         )
-    first_seen = dict(record.exempt_tags) if record else {}
+    first_seen = dict(exempt_tags)
     for tag in found.exempt:
-        until = tag.until or first_seen.get(tag.value, now) + EXEMPT_FOR_A_REASON
+        until = tag.until or first_seen[tag.value] + EXEMPT_FOR_A_REASON
         if now < until:
             return f"exempt by tag until {times.to_key(until)}: {tag.value[:120] or 'no reason given'}"
     return ""

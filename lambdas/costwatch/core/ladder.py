@@ -6,10 +6,11 @@ a step is saved by one conditional write, so of two sweeps only one takes it, an
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from costwatch.core import durations, overrides, times
+from costwatch.core import durations, times
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
 from costwatch.core.model import Run
@@ -95,8 +96,20 @@ def observe(
     return Step(before, after, tuple(entries), tuple(messages))
 
 
-def claim(run: Run, record: RunRecord, decision: Decision, *, owner: str, lease: timedelta, now: datetime) -> Step:
-    """Take the stop of a due run: in enforce it becomes `stopping` under a lease, else `would stop`."""
+def claim(
+    run: Run,
+    record: RunRecord,
+    decision: Decision,
+    *,
+    owner: str,
+    lease: timedelta,
+    now: datetime,
+    stopped_before: Iterable[str] = (),
+) -> Step:
+    """Take the stop of a due run: in enforce it becomes `stopping` under a lease, else `would stop`.
+
+    `stopped_before`: members that an earlier attempt ended and that are in `run` no more; they belong to this stop.
+    """
     attempt = record.stop.attempt + 1 if record.stop is not None and record.stop.key == decision.key else 1
     spot_requests = tuple(sorted(m.spot_request_id for m in run.members if m.spot_request_id))
     stop = StopAttempt(
@@ -104,7 +117,7 @@ def claim(run: Run, record: RunRecord, decision: Decision, *, owner: str, lease:
         owner=owner,
         attempt=attempt,
         lease_until=now + lease,
-        members=tuple(m.id for m in run.members),
+        members=tuple(sorted({*(m.id for m in run.members), *stopped_before})),
         spot_requests=spot_requests,
     )
     entries = [_entry(now, Transition.DUE, decision.reason, decision)] if attempt == 1 else []
@@ -250,8 +263,6 @@ def _seen(
     members = tuple(MemberSeen(m.id, m.clock.running_since) for m in run.members)
     entries: list[Entry] = []
     selector = decision.selector.name if decision.selector else ""
-    known = dict(record.exempt_tags) if record else {}
-    exempt_tags = tuple((tag.value, known.get(tag.value, now)) for tag in overrides.read(run, policy.tags).exempt)
     if record is None:
         evidence = clock_evidence(run)
         record = RunRecord(
@@ -301,7 +312,7 @@ def _seen(
         members=members,
         capacity=tuple(sorted(run.capacity.items())),
         clock_evidence=clock_evidence(run),
-        exempt_tags=exempt_tags,
+        exempt_tags=decision.exempt_tags,
     ), entries
 
 

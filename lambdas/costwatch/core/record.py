@@ -147,7 +147,7 @@ class RunRecord:
     extensions: tuple[Extension, ...] = ()
     exemption: Exemption | None = None
     exempt_tags: tuple[tuple[str, datetime], ...] = ()
-    """(tag value, first seen): a reason lasts 7 days from then, over restarts too."""
+    """(tag value, first seen): a reason lasts 7 days from then, over restarts too (the ledger remembers it)."""
     malformed_told: tuple[str, ...] = ()
     stop: StopAttempt | None = None
     would_stop_at: datetime | None = None

@@ -31,12 +31,12 @@ def parse_rfc3339(text: str) -> datetime:
 
 def to_text(moment: datetime) -> str:
     """`2026-11-22T09:10:00.000000Z`: fixed width, so text order is time order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def to_key(moment: datetime) -> str:
     """`2026-11-22T09:10:00Z`: whole seconds, for ids and keys."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def from_text(text: str) -> datetime:

@@ -75,6 +75,8 @@ def summary(w: Watchdog, records: list[RunRecord]) -> None:
     if local.hour < SUMMARY_HOUR or not any(s.mode is Mode.OBSERVE for s in w.policy.selectors):
         return
     key = f"summary#{local.date()}"
+    if w.ledger.was_told(key):
+        return
     observed = [r for r in records if r.mode is Mode.OBSERVE]
     would = [r for r in observed if r.status in (Status.WOULD_STOP, Status.WARNED, Status.HELD)]
     closed = [
@@ -89,11 +91,17 @@ def summary(w: Watchdog, records: list[RunRecord]) -> None:
     lines = [_line(r, now - (r.start or now)) for r in would]
     lines.extend(f"{row.run_id}: {row.entry.reason}" for row in closed)
     stops = [r for r in would if r.status is Status.WOULD_STOP]
-    burn = burn_text([r.hourly_rate_usd for r in stops])
-    head = f"Costwatch observes: {len(stops)} would be stopped now, {burn}"
+    head = f"Costwatch observes: {_counted(stops, 'would be stopped now')}"
+    if not stops:
+        warned = [r for r in would if r.status is Status.WARNED]
+        head = f"Costwatch observes: nothing would be stopped now; {_counted(warned, 'would have been warned')}"
     shown = lines[:_LINES] + ([f"... and {len(lines) - _LINES} more: costwatch status"] if len(lines) > _LINES else [])
     message = Message(key, MessageKind.SUMMARY, Audience.PLATFORM, {"head": head, "lines": "\n".join(shown)})
     w.ledger.say_once([key], message, now)
+
+
+def _counted(records: Sequence[RunRecord], what: str) -> str:
+    return f"{len(records)} {what}, {burn_text([r.hourly_rate_usd for r in records])}" if records else f"none {what}"
 
 
 def burn_text(rates_usd: Sequence[Decimal | None]) -> str:

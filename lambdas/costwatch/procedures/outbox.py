@@ -56,7 +56,7 @@ def _send(w: Watchdog, message: Message, report: SweepReport, *, slack_is_up: bo
         reason = "; ".join(errors) or "neither Slack nor a confirmed e-mail subscription is configured"
         w.ledger.keep_message(message, reason, w.now())
         report.undelivered += 1
-        w.log("message kept", {"message": message.id, "reason": reason})
+        w.log("message kept", {"message_id": message.id, "reason": reason})
         return slack_is_up
     report.delivered += 1
     _record_delivery(w, message, via)
@@ -78,7 +78,7 @@ def _record_delivery(w: Watchdog, message: Message, via: str) -> None:
                 w.log_step(step)
             return
     # Not recorded is not said: after the lease the message goes out again.
-    w.log("delivery not recorded", {"message": message.id, "via": via})
+    w.log("delivery not recorded", {"message_id": message.id, "via": via})
 
 
 def _by_slack(w: Watchdog, message: Message, context: CardContext, errors: list[str]) -> tuple[str, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,12 +32,23 @@ class Due:
     record: RunRecord
     decision: Decision
 
+    @property
+    def again(self) -> bool:
+        """Claimed before under this key, and counted then: a retry or takeover is not a second stop."""
+        return self.record.stop is not None and self.record.stop.key == self.decision.key
+
+    @property
+    def released(self) -> bool:
+        """A person lifted the caps for it; it still counts."""
+        return self.record.released_key == self.decision.key
+
 
 def stop_due(
     w: Watchdog, due: Sequence[Due], *, runs_of: Mapping[str, int], pause: Pause | None, report: SweepReport
 ) -> None:
     """Stop due runs, the longest overdue first; what a cap does not allow is held for a release."""
-    for item in sorted(due, key=lambda d: (d.decision.deadline_at or w.now(), d.run.id)):
+    longest_first = sorted(due, key=lambda d: (d.decision.deadline_at or w.now(), d.run.id))
+    for item in _within_caps(w, longest_first, runs_of, report):
         with report.isolating(str(item.run.id)):
             if w.seconds_left() < SECONDS_TO_STOP:
                 raise PermanentAwsError("the function's time is nearly over; the next sweep stops it")
@@ -81,14 +93,10 @@ def publish_stopped(w: Watchdog, record: RunRecord, *, seen: str, at: datetime) 
 def _stop(w: Watchdog, due: Due, *, runs_of: Mapping[str, int], pause: Pause | None, report: SweepReport) -> None:
     now = w.now()
     record, decision = due.record, due.decision
-    step = ladder.claim(due.run, record, decision, owner=w.worker, lease=LEASE, now=now)
-    # What was claimed before under this key was counted then: a retry or takeover is not a second stop.
-    again = record.stop is not None and record.stop.key == decision.key
-    selector = decision.selector.name if decision.selector else ""
-    counters = caps.limits(w.policy, selector=selector, runs_of_selector=runs_of.get(selector, 1), now=now)
-    claim = w.ledger.claim(
-        step, pause=pause, caps=() if again else counters, released=record.released_key == decision.key, now=now
-    )
+    stopped_before = _stopped_before(w, due) if due.again else ()
+    step = ladder.claim(due.run, record, decision, owner=w.worker, lease=LEASE, now=now, stopped_before=stopped_before)
+    counters = _counters(w, due, runs_of, now)
+    claim = w.ledger.claim(step, pause=pause, caps=counters, released=due.released, now=now)
     if claim.outcome is ClaimOutcome.CAPPED:
         w.save(ladder.capped(record, decision, claim.cap, now))
         return
@@ -100,6 +108,46 @@ def _stop(w: Watchdog, due: Due, *, runs_of: Mapping[str, int], pause: Pause | N
         report.would_stop += 1
         return
     _act(w, due, report)
+
+
+def _within_caps(w: Watchdog, due: Sequence[Due], runs_of: Mapping[str, int], report: SweepReport) -> list[Due]:
+    """Hold what one sweep's caps cannot allow and return the rest, in order.
+
+    Before the first stop and not when its turn comes: a sweep that dies after a stop would leave what it had not
+    held yet to the next one, whose caps are unused.
+    """
+    taken: Counter[tuple[Mode, str]] = Counter()
+    within: list[Due] = []
+    for item in due:
+        now = w.now()
+        counters = _counters(w, item, runs_of, now)
+        mode = item.decision.mode
+        over = next((cap for cap in counters if taken[mode, cap.counter] >= cap.limit), None)
+        if over is not None and not item.released:
+            with report.isolating(str(item.run.id)):
+                w.save(ladder.capped(item.record, item.decision, over.label, now))
+            continue
+        taken.update((mode, cap.counter) for cap in counters)
+        within.append(item)
+    return within
+
+
+def _counters(w: Watchdog, due: Due, runs_of: Mapping[str, int], now: datetime) -> tuple[caps.CapLimit, ...]:
+    """What a stop counts against."""
+    if due.again:
+        return ()
+    selector = due.decision.selector.name if due.decision.selector else ""
+    return caps.limits(w.policy, selector=selector, runs_of_selector=runs_of.get(selector, 1), now=now)
+
+
+def _stopped_before(w: Watchdog, due: Due) -> list[str]:
+    """Members that an attempt which crashed or failed half way has ended: who takes over answers for them too."""
+    claimed = due.record.stop.members if due.record.stop is not None else ()
+    missing = sorted(set(claimed) - {m.id for m in due.run.members})
+    if not missing or due.run.id.kind.service is Service.TRAINING:
+        return []
+    world = w.ec2(due.run.id.region).instances_by_id(missing)
+    return [i for i in missing if i not in world or not world[i].alive]
 
 
 def _act(w: Watchdog, due: Due, report: SweepReport) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
-from costwatch.core import grouping, ladder, times
+from costwatch.core import grouping, ladder, overrides, times
 from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.model import Member, Run, RunId
 from costwatch.core.money import burn_rate
@@ -105,13 +106,13 @@ def _run(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, r
             return None
         restarts, record = record.restarts + 1, None
 
-    decision = judge(run, record, w.policy, pause, now)
+    decision = judge(run, record, w.policy, pause, now, _exempt_seen(w, run, record, now))
     if decision.verdict in (Verdict.WARN, Verdict.STOP):
         # Tags, protection and spot requests are read afresh for whoever is to be warned or stopped.
         run = afresh(w, run)
         if not run.members or (record is not None and not same_episode(run, record)):
             return None  # it ended or restarted just now: the next sweep sees which
-        decision = judge(run, record, w.policy, pause, now)
+        decision = judge(run, record, w.policy, pause, now, _exempt_seen(w, run, record, now))
     burn = burn_rate(run, w.prices)
     seen = Seen(run, decision, burn)
     if decision.verdict is Verdict.IGNORE:
@@ -125,6 +126,13 @@ def _run(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, r
     )
     w.save(step)
     return None
+
+
+def _exempt_seen(w: Watchdog, run: Run, record: RunRecord | None, now: datetime) -> dict[str, datetime]:
+    """When the exempt reasons that the record does not know were first seen: over restarts, so each one ends."""
+    known = dict(record.exempt_tags) if record is not None else {}
+    reasons = [tag.value for tag in overrides.read(run, w.policy.tags).exempt if tag.until is None]
+    return {value: w.ledger.first_seen(f"exempt#{run.id}#{value}", now) for value in reasons if value not in known}
 
 
 def _ignored(w: Watchdog, record: RunRecord | None, decision: Decision, seen: Seen, report: SweepReport) -> None:

@@ -1,0 +1,124 @@
+"""Who is on stage: one mixed fleet, seeded before the first sweep. All times are UTC on the demo's own day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from costwatch.adapters.prices import SeedPrices
+from costwatch.core.model import RunId, RunKind
+from demo.embedded import EmbeddedAws
+
+REGION: Final = "us-east-1"
+START: Final = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
+PLATFORM: Final = "#ml-platform"
+MARIA, JONAS, PRIYA, LI, SAM = (f"{name}@example.com" for name in ("maria", "jonas", "priya", "li", "sam"))
+PEOPLE: Final = [MARIA, JONAS, PRIYA, LI, SAM]
+HPO: Final = tuple(f"hpo-{number}" for number in range(1, 6))
+
+_TRAINER: Final = {"Purpose": "transient-ml-training"}
+_WORKBENCH: Final = {"Purpose": "workbench"}
+
+
+def at(clock: str, *, days_before: int = 0) -> datetime:
+    """`19:10` or `19:10:20` on the demo's day, or so many days before."""
+    hour, minute, second = (int(part) for part in (clock + ":00").split(":")[:3])
+    return START.replace(hour=hour, minute=minute, second=second) - timedelta(days=days_before)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """An instance or a training job. `rate_usd` is the list price of all its capacity, USD per hour."""
+
+    name: str
+    id: str
+    service: str
+    capacity: str
+    how: str
+    started_at: datetime
+    owner: str
+    rate_usd: Decimal
+    run: str
+
+
+class Cast:
+    """The actors by name."""
+
+    def __init__(self, actors: Mapping[str, Actor]) -> None:
+        self._actors = dict(actors)
+        self._by_run = {actor.run: actor.name for actor in actors.values()}
+
+    def __getitem__(self, name: str) -> Actor:
+        return self._actors[name]
+
+    def __iter__(self) -> Iterator[Actor]:
+        return iter(self._actors.values())
+
+    def name_of(self, run: str) -> str:
+        """The actor's name for a run id; what was not seeded goes by its own id."""
+        return self._by_run.get(run, run.rpartition("/")[2])
+
+    def is_about(self, text: str) -> bool:
+        """Whether a message names one of the actors."""
+        return any(name in text for name in self._actors)
+
+
+def seed(aws: EmbeddedAws) -> Cast:
+    """Fill the account."""
+    prices = SeedPrices()
+    found: dict[str, Actor] = {}
+
+    def instance(
+        name: str, kind: str, how: str, started: datetime, owner: str, tags: dict[str, str], **more: Any
+    ) -> None:
+        tags = {**tags, **({"owner": owner} if owner else {})}
+        instance_id = aws.fleet.instance(type=kind, name=name, tags=tags, launched_at=started, **more)
+        price = prices.ec2_hourly_rate(kind, REGION)
+        run = RunId(aws.account_id, REGION, RunKind.INSTANCE, instance_id)
+        found[name] = _actor(name, instance_id, "ec2", kind, 1, how, started, owner, price, run)
+
+    def job(name: str, count: int, started: datetime, owner: str) -> None:
+        kind = "ml.p4d.24xlarge"
+        tags = {**_TRAINER, "owner": owner}
+        aws.fleet.training_job(name, type=kind, count=count, started_at=started, tags=tags)
+        price = prices.training_hourly_rate(kind, REGION)
+        run = RunId(aws.account_id, REGION, RunKind.TRAINING, name)
+        found[name] = _actor(name, name, "training", kind, count, "SageMaker job", started, owner, price, run)
+
+    instance("churn-ablation", "p4d.24xlarge", "on demand", at("07:00"), MARIA, _TRAINER)
+    instance(
+        "fraud-gnn", "g5.48xlarge", "persistent spot", at("07:50"), JONAS, _TRAINER, spot="persistent",
+        request_tags=_TRAINER,
+    )  # fmt: skip
+    job("churn-bert-large", 1, at("09:10"), MARIA)
+    instance("bastion", "m5.xlarge", "on demand", at("06:12", days_before=41), "", {"Environment": "prod"})
+    instance("lab-notebook", "g5.2xlarge", "on demand", at("08:25"), PRIYA, _TRAINER, protected=True)
+    instance("wb-li", "g5.12xlarge", "on demand", at("10:00", days_before=1), LI, _WORKBENCH)
+    instance("wb-sam", "g5.2xlarge", "on demand", at("16:00", days_before=1), SAM, _WORKBENCH)
+    for number, name in enumerate(HPO, start=1):
+        instance(name, "g5.12xlarge", "on demand", at(f"09:3{number}"), JONAS, _TRAINER)
+    instance("tabular-xl", "g5.48xlarge", "on demand", at("10:20"), PRIYA, _TRAINER)
+    job("llm-finetune", 2, at("10:35"), SAM)
+    instance("postgres", "m5.xlarge", "on demand", at("06:10", days_before=41), "", {"Environment": "prod"})
+    return Cast(found)
+
+
+def _actor(
+    name: str,
+    resource_id: str,
+    service: str,
+    kind: str,
+    count: int,
+    how: str,
+    started: datetime,
+    owner: str,
+    price: Any,
+    run: RunId,
+) -> Actor:
+    if price is None:
+        raise LookupError(f"the seed price table has no price for {kind} in {REGION}")
+    capacity = kind if count == 1 else f"{count} x {kind}"
+    return Actor(name, resource_id, service, capacity, how, started, owner, price.hourly_rate_usd * count, str(run))

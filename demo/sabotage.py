@@ -1,0 +1,72 @@
+"""Three ways to break Costwatch on purpose. `python -m demo --auto` must notice each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+from unittest.mock import patch
+
+from costwatch.adapters.ec2 import Ec2
+from costwatch.core import deadman, selection
+from costwatch.core.deadman import Deadline, Verdict
+from costwatch.core.model import Run
+from costwatch.core.policy import Mode, Selector
+from costwatch.core.record import Notice, Pause, RunRecord
+from costwatch.procedures import stop
+from costwatch.procedures.outcome import Outcome
+from costwatch.procedures.ports import Ec2Port
+from costwatch.procedures.stop_instances import stop_instances
+
+
+@contextmanager
+def _skip_warning() -> Iterator[None]:
+    judge_notice = deadman._judge_notice
+
+    def accepted_long_ago(
+        record: RunRecord | None,
+        selector: Selector,
+        mode: Mode,
+        deadline: Deadline,
+        key: str,
+        pause: Pause | None,
+        now: datetime,
+    ) -> Any:
+        if record is None:
+            return Verdict.WAIT, "sabotage: as if it had been warned", None
+        long_ago = deadline.at - timedelta(days=1)
+        notice = Notice("sabotage", mode, deadline.at, long_ago, accepted_at=long_ago, via="nobody")
+        return judge_notice(replace(record, notice=notice), selector, mode, deadline, key, pause, now)
+
+    with patch.object(deadman, "_judge_notice", accepted_long_ago):
+        yield
+
+
+@contextmanager
+def _skip_spot_cancel() -> Iterator[None]:
+    def without_requests(ec2: Ec2Port, run: Run) -> Outcome:
+        return stop_instances(ec2, replace(run, members=tuple(replace(m, spot_request=None) for m in run.members)))
+
+    with patch.object(stop, "stop_instances", without_requests):
+        yield
+
+
+@contextmanager
+def _ignore_protection() -> Iterator[None]:
+    def nothing(*_: Any) -> None:
+        return None
+
+    def unprotected(*_: Any) -> bool:
+        return False
+
+    with patch.object(selection, "protected_by", nothing), patch.object(Ec2, "_termination_protection", unprotected):
+        yield
+
+
+SABOTAGES: Final[dict[str, tuple[str, Callable[[], Any]]]] = {
+    "skip-warning": ("every notice counts as accepted long ago", _skip_warning),
+    "skip-spot-cancel": ("instances go before their persistent spot requests", _skip_spot_cancel),
+    "ignore-protection": ("protect rules and termination protection read as absent", _ignore_protection),
+}

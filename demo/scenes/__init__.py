@@ -1,0 +1,36 @@
+"""The scenes in the order they are played. Each plays itself, and says what must be true in the end."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from demo.checks import Checker
+from demo.end_state import EndState
+from demo.play import Play
+from demo.scenes import bastion, capped, extended, forgotten, job, malformed_tag, refused, spot, switched
+
+
+class Scene(Protocol):
+    """A module of this package."""
+
+    TITLE: str
+    CONTRACT: str
+
+    def play(self, play: Play) -> None:
+        """Tell it, letting time pass. Must not fail when something that was to happen does not."""
+
+    def expect(self, end: EndState, check: Checker) -> None:
+        """Compare what is left of it with what should be."""
+
+
+SCENES: Final[tuple[Scene, ...]] = (
+    forgotten,
+    spot,
+    extended,
+    bastion,
+    switched,
+    capped,
+    malformed_tag,
+    job,
+    refused,
+)

@@ -1,0 +1,39 @@
+"""The job that needs 13 hours under a limit of 12, extended in time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from costwatch.core.record import Transition
+from demo.cast import MARIA, at
+from demo.checks import Checker
+from demo.end_state import EndState
+from demo.play import Play
+
+TITLE = "The 13-hour job"
+CONTRACT = "Contract, line 11: every decision can be explained, those of people too: who, when, how much."
+ACTOR = "churn-bert-large"
+CONFIGURATION = Path(__file__).parent.parent / "costwatch.yaml"
+
+
+def play(play: Play) -> None:
+    play.tell.say(
+        "churn-bert-large (SageMaker, 1 x ml.p4d.24xlarge, $25.25 an hour) runs since 09:10 and needs 13 hours. The "
+        "limit is 12. This time somebody reads the card."
+    )
+    play.stage.later(at("22:09:30"), lambda: play.stage.aws.fleet.finish_job(ACTOR, at("22:09:30")))
+    play.recall(ACTOR, "warning", whole=True)
+    play.until("20:14", about=[ACTOR])
+    play.command("maria", "extend", ACTOR, "4h", config=CONFIGURATION)
+    play.tell.say("It may now run until 01:10. It will not need that long: watch for it at 22:09.")
+
+
+def expect(end: EndState, check: Checker) -> None:
+    ended = {"status": "Completed", "ended_at": "2026-11-23T22:09:30Z"}
+    check.see("SageMaker: it finished by itself", ended, end.jobs.get(ACTOR))
+    expected = ["warned", "notice accepted", "extended", "stands down", "ended by itself"]
+    check.see("ledger: extended, let run, closed when it ended", expected, end.transitions(ACTOR))
+    extended = end.row(ACTOR, Transition.EXTENDED)
+    check.see("ledger: by whom", True, bool(extended and extended.actor.endswith("user/maria")))
+    check.see("Slack: warned once and never again", [f"{MARIA}: warning"], end.heard(ACTOR))
+    check.see("ledger: no open row is left", None, end.open_records.get(ACTOR))

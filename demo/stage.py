@@ -1,0 +1,355 @@
+"""The stage: the stack's own functions, rules and schedule over an embedded AWS and Slack, on a clock that runs fast.
+
+What to run comes from `costwatch.topology`, which infra builds the real stack from. Each function has its own
+environment, wiring and boto3 session, as in Lambda, and is invoked the way EventBridge does: asynchronously, retried,
+and what still fails lands in its dead-letter queue.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import boto3
+import botocore.session
+from botocore.loaders import create_loader
+from moto.events.models import EventPattern
+
+from costwatch import __version__, names, topology
+from costwatch.config import loader
+from costwatch.config.loader import Loaded
+from costwatch.wiring import Wiring
+from demo import recorder
+from demo.embedded import EmbeddedAws
+from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
+from demo.state_events import Event, StateEvents, event
+
+TABLE: Final = "costwatch-ledger"
+_EVENT_DELAY: Final = timedelta(seconds=20)
+_OWN_PREFIXES: Final = ("AWS_", "COSTWATCH_", "POWERTOOLS_")
+
+
+class FastClock:
+    """Stands still while a function runs; the stage moves it. Aware UTC."""
+
+    def __init__(self, start: datetime) -> None:
+        self.now = start
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass(frozen=True)
+class LambdaContext:
+    """What the functions use of Lambda's context object."""
+
+    invoked_function_arn: str
+    aws_request_id: str
+    timeout: timedelta
+    started: float = field(default_factory=time.monotonic)
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Until the timeout, in real time."""
+        return max(0, int((self.timeout.total_seconds() - (time.monotonic() - self.started)) * 1000))
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One event that a function was given, and what became of it. `error`: the last attempt's, then it is a dead
+    letter."""
+
+    at: datetime
+    function: str
+    rule: str
+    result: Mapping[str, Any]
+    error: str = ""
+
+
+class _Wiring(Wiring):
+    """The real wiring; its sessions share the API descriptions they read, 25 MB of JSON, and nothing else."""
+
+    @cached_property
+    def session(self) -> boto3.session.Session:
+        core = botocore.session.Session()
+        core.register_component("data_loader", _API_DESCRIPTIONS)
+        return boto3.session.Session(botocore_session=core)
+
+
+_API_DESCRIPTIONS: Final = create_loader()
+
+
+@dataclass
+class _Deployed:
+    """One function: its environment, its wiring, and what it printed."""
+
+    spec: topology.Function
+    environment: dict[str, str]
+    wiring: Wiring
+    handle: Callable[[object, Any, Wiring], dict[str, Any]]
+    dead_letters_url: str
+
+
+class Stage:
+    """`with Stage(start=..., people=[...]) as stage:` has an empty account with the stack's resources in it."""
+
+    def __init__(self, *, start: datetime, people: list[str], recorded: bool = True) -> None:
+        self.clock = FastClock(start)
+        self.aws = EmbeddedAws(clock=self.clock)
+        self.slack = SlackEndpoint(users=people, clock=self.clock)
+        self.logs: dict[str, io.StringIO] = {spec.name: io.StringIO() for spec in topology.FUNCTIONS}
+        self.invocations: list[Invocation] = []
+        self._recorded = recorded
+        self._start = start
+        self._cleanup = ExitStack()
+        self._functions: dict[str, _Deployed] = {}
+        self._rules: tuple[topology.Rule, ...] = ()
+        self._next_at: dict[str, datetime] = {}
+        self._later: list[tuple[datetime, Callable[[], object]]] = []
+        self._due_events: list[tuple[datetime, Event]] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self._cleanup.enter_context(self.aws)
+            self._cleanup.enter_context(self.slack)
+            self._directory = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="costwatch-demo-")))
+            self._build()
+        except BaseException:
+            self._cleanup.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._cleanup.close()
+
+    # --- the stack's resources ------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        client = self.aws.client
+        key, sort = names.TABLE_PARTITION_KEY, names.TABLE_SORT_KEY
+        day, at = names.INDEX_BY_DAY_PARTITION_KEY, names.INDEX_BY_DAY_SORT_KEY
+        client("dynamodb").create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in (key, sort, day, at)],
+            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": names.INDEX_BY_DAY,
+                    "KeySchema": [{"AttributeName": day, "KeyType": "HASH"}, {"AttributeName": at, "KeyType": "RANGE"}],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+        )
+        self.topic_arn: str = client("sns").create_topic(Name="costwatch-alerts")["TopicArn"]
+        self.refused_queue_url = self._queue("costwatch-refused-events")
+        self.stop_events_url = self._queue("pipeline-that-listens")
+        client("events").put_rule(
+            Name="pipeline", EventPattern=json.dumps({"source": [names.SOURCE_COSTWATCH]}), State="ENABLED"
+        )
+        arn = client("sqs").get_queue_attributes(QueueUrl=self.stop_events_url, AttributeNames=["QueueArn"])
+        client("events").put_targets(Rule="pipeline", Targets=[{"Id": "queue", "Arn": arn["Attributes"]["QueueArn"]}])
+        self.state_events = StateEvents(self.aws, self.clock)
+
+    def _queue(self, name: str) -> str:
+        return str(self.aws.client("sqs").create_queue(QueueName=name)["QueueUrl"])
+
+    def deploy(self, config_text: str) -> Loaded:
+        """Compile a costwatch.yaml into a new asset and put functions and rules on it. Raises ConfigError.
+
+        Deploying again is a new policy for new processes: nothing is remembered outside of the ledger.
+        """
+        directory = Path(tempfile.mkdtemp(dir=self._directory))
+        file = directory / "costwatch.yaml"
+        file.write_text(config_text, encoding="utf-8")
+        loaded = loader.load(file)
+        policy_file = directory / names.POLICY_FILE
+        policy_file.write_text(json.dumps(loaded.policy_document), encoding="utf-8")
+        self._subscribe(loaded.config.email.to)
+        token = loaded.config.slack.token_parameter
+        ssm = self.aws.client("ssm")
+        ssm.put_parameter(Name=token, Value=DEFAULT_TOKEN, Type="SecureString", Overwrite=True)
+        self._functions = {spec.name: self._deployed(spec, policy_file, token) for spec in topology.FUNCTIONS}
+        self._rules = topology.rules(loaded.config.dead_man.sweep_every)
+        for rule in self._rules:
+            if rule.every is not None:
+                self._next_at.setdefault(rule.name, self.clock())
+        ssm.put_parameter(
+            Name=names.DEPLOYMENT_PARAMETER, Value=json.dumps(self._deployment(loaded)), Type="String", Overwrite=True
+        )
+        self.config_file = file
+        return loaded
+
+    def _deployed(self, spec: topology.Function, policy_file: Path, token_parameter: str) -> _Deployed:
+        settings = spec.settings(
+            ledger_table=TABLE,
+            alerts_topic_arn=self.topic_arn,
+            refused_queue_url=self.refused_queue_url,
+            slack_token_parameter=token_parameter,
+            slack_api_url=self.slack.base_url,
+        )
+        environment = {
+            **self.aws.environment(),
+            **settings.to_env(),
+            "POWERTOOLS_SERVICE_NAME": spec.service,
+            "POWERTOOLS_METRICS_NAMESPACE": names.METRIC_NAMESPACE,
+        }
+        # As wiring.from_environment does, but with this policy and this clock.
+        wiring = _Wiring(spec.settings.from_env(environment), policy_file, spec.service, clock=self.clock)
+        module = importlib.import_module(spec.handler.rpartition(".")[0])
+        return _Deployed(spec, environment, wiring, module.handle, self._queue(f"costwatch-{spec.name}-dead-letters"))
+
+    def _subscribe(self, addresses: tuple[str, ...]) -> None:
+        for address in addresses:
+            self.aws.client("sns").subscribe(TopicArn=self.topic_arn, Protocol="email", Endpoint=address)
+        self.aws.fleet.confirm_subscriptions(self.topic_arn)
+
+    def _deployment(self, loaded: Loaded) -> dict[str, Any]:
+        return {
+            "table": TABLE,
+            "function": f"costwatch-{topology.DEADMAN.name}",
+            "refused_queue_url": self.refused_queue_url,
+            "alerts_topic_arn": self.topic_arn,
+            "policy_digest": loaded.policy_document["digest"],
+            "config_commit": loaded.policy_document["config_commit"],
+            "version": __version__,
+            "regions": list(loaded.config.regions),
+        }
+
+    @property
+    def dead_letter_urls(self) -> dict[str, str]:
+        """Queue URL by function name."""
+        return {name: each.dead_letters_url for name, each in self._functions.items()}
+
+    # --- time -------------------------------------------------------------------------------------------
+
+    def later(self, moment: datetime, action: Callable[[], object]) -> None:
+        """Let the world do something by itself at `moment`."""
+        self._later.append((moment, action))
+
+    def run_until(self, moment: datetime) -> Iterator[Invocation]:
+        """Let time pass up to and including `moment`, minute by minute, and yield every invocation as it ends."""
+        minute = timedelta(minutes=1)
+        while True:
+            yield from self._now()
+            if self.clock() >= moment:
+                return
+            ahead = [self.clock().replace(second=0, microsecond=0) + minute, moment]
+            ahead += [at for at, _event in self._due_events]
+            ahead += [at for at, _action in self._later]
+            self.clock.now = max(self.clock(), min(at for at in ahead if at > self.clock()))
+
+    def _now(self) -> Iterator[Invocation]:
+        now = self.clock()
+        for item in [each for each in self._later if each[0] <= now]:
+            self._later.remove(item)
+            item[1]()
+        # The world first: an event that is due at the same second as a sweep was there before it.
+        self._look()
+        for at, due in [each for each in self._due_events if each[0] <= now]:
+            self._due_events.remove((at, due))
+            yield from self.deliver(due)
+        for rule in self._rules:
+            if rule.every is not None and self._next_at[rule.name] <= now:
+                self._next_at[rule.name] = now + rule.every
+                yield self._invoke(rule, self._tick(rule))
+                self._look()
+
+    def _look(self) -> None:
+        self._due_events += [(self.clock() + _EVENT_DELAY, change) for change in self.state_events.take()]
+
+    def _tick(self, rule: topology.Rule) -> Event:
+        arn = f"arn:aws:events:{self.aws.region}:{self.aws.account_id}:rule/{rule.name}"
+        at = self.clock()
+        return event(self.aws, names.SOURCE_SCHEDULE, names.DETAIL_SCHEDULED, {}, at=at, resources=[arn])
+
+    def deliver(self, what: Event) -> Iterator[Invocation]:
+        """Give an event to every function whose rule matches it."""
+        message: Any = what  # moto types events by the keys it knows
+        for rule in self._rules:
+            if rule.pattern is not None and EventPattern.load(json.dumps(rule.pattern)).matches_event(message):
+                yield self._invoke(rule, what)
+
+    # --- invocations ------------------------------------------------------------------------------------
+
+    def _invoke(self, rule: topology.Rule, what: Event) -> Invocation:
+        """Lambda's asynchronous invocation; its pauses between attempts are left out."""
+        function = self._functions[rule.function]
+        error: Exception | None = None
+        for _attempt in range(1 + function.spec.retry_attempts):
+            try:
+                result = self._attempt(function, what)
+            except Exception as raised:  # noqa: BLE001 - Lambda takes whatever a function raises and tries again
+                error = raised
+                continue
+            done = Invocation(self.clock(), rule.function, rule.name, result)
+            break
+        else:
+            done = Invocation(self.clock(), rule.function, rule.name, {}, f"{type(error).__name__}: {error}")
+            self._dead_letter(function, what, done.error)
+        self.invocations.append(done)
+        return done
+
+    def _attempt(self, function: _Deployed, what: Event) -> dict[str, Any]:
+        spec = function.spec
+        arn = f"arn:aws:lambda:{self.aws.region}:{self.aws.account_id}:function:costwatch-{spec.name}"
+        context = LambdaContext(arn, str(uuid.uuid4()), spec.timeout)
+        policy = function.wiring.policy if spec.stops_runs else None
+        acting = recorder.acting_as(spec.name, policy=policy, settings=function.wiring.settings)
+        with (
+            environment(function.environment),
+            acting,
+            nullcontext() if self._recorded else recorder.paused(),
+            redirect_stdout(self.logs[spec.name]),
+        ):
+            return function.handle(what, context, function.wiring)
+
+    def _dead_letter(self, function: _Deployed, what: Event, reason: str) -> None:
+        self.aws.client("sqs").send_message(
+            QueueUrl=function.dead_letters_url,
+            MessageBody=json.dumps(what),
+            MessageAttributes={"ErrorMessage": {"DataType": "String", "StringValue": reason[:1024]}},
+        )
+
+    def metric_count(self, function: str, metric: str) -> int:
+        """How often the function printed a metric for CloudWatch."""
+        lines = (line for line in self.logs[function].getvalue().splitlines() if '"_aws"' in line)
+        return sum(1 for line in lines if metric in json.loads(line))
+
+    @property
+    def sweeps(self) -> int:
+        """How many sweeps the schedule asked for so far."""
+        return sum(1 for each in self.invocations if each.rule == "sweep")
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """os.environ as a function sees it: nothing of the caller's AWS, no proxy, and everything put back afterwards."""
+    foreign = [
+        name
+        for name in os.environ
+        if (name.startswith(_OWN_PREFIXES) or name.lower().endswith("_proxy")) and name != recorder.ENV_FILE
+    ]
+    before = {name: os.environ.pop(name) for name in foreign}
+    before |= {name: os.environ[name] for name in variables if name in os.environ}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            os.environ.pop(name, None)
+        os.environ.update(before)

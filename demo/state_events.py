@@ -1,0 +1,73 @@
+"""What EC2 and SageMaker would tell EventBridge: every change of state in the embedded AWS, as the service's event."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+from moto.sagemaker.models import sagemaker_backends
+
+from costwatch import names
+from costwatch.core import times
+from demo.embedded import EmbeddedAws, sagemaker_like_aws
+from demo.embedded.dispatch import turn
+
+Event = dict[str, Any]
+
+
+class StateEvents:
+    """Looks at the world each time it is asked. What the world does between two looks is one change, not several."""
+
+    def __init__(self, aws: EmbeddedAws, clock: Callable[[], datetime]) -> None:
+        self._aws = aws
+        self._clock = clock
+        self._before: dict[str, str] = {}
+
+    def take(self) -> list[Event]:
+        """The events of all changes since the last call; new instances and jobs are changes, too."""
+        now = {**self._instances(), **self._jobs()}
+        events = [self._event(arn, state) for arn, state in now.items() if self._before.get(arn) != state]
+        self._before = now
+        return events
+
+    def _instances(self) -> dict[str, str]:
+        prefix = f"arn:aws:ec2:{self._aws.region}:{self._aws.account_id}:instance/"
+        with turn("ec2"):
+            backend: Any = ec2_backends[self._aws.account_id][self._aws.region]
+            return {prefix + each.id: each.state for group in backend.all_reservations() for each in group.instances}
+
+    def _jobs(self) -> dict[str, str]:
+        with turn("sagemaker"):
+            backend: Any = sagemaker_backends[self._aws.account_id][self._aws.region]
+            jobs = [sagemaker_like_aws.find(backend, name) for name in list(backend.training_jobs)]
+            return {str(job.arn): job.training_job_status for job in jobs}
+
+    def _event(self, arn: str, state: str) -> Event:
+        name = arn.rpartition("/")[2]
+        if ":instance/" in arn:
+            source, detail_type = names.SOURCE_EC2, names.DETAIL_EC2_STATE
+            detail = {"instance-id": name, "state": state}
+        else:
+            source, detail_type = names.SOURCE_SAGEMAKER, names.DETAIL_TRAINING_STATE
+            detail = {"TrainingJobName": name, "TrainingJobArn": arn, "TrainingJobStatus": state}
+        return event(self._aws, source, detail_type, detail, at=self._clock(), resources=[arn])
+
+
+def event(
+    aws: EmbeddedAws, source: str, detail_type: str, detail: dict[str, Any], *, at: datetime, resources: list[str]
+) -> Event:
+    """EventBridge's envelope around `detail`. `at` is aware; the envelope is in UTC."""
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": detail_type,
+        "source": source,
+        "account": aws.account_id,
+        "time": times.to_key(at),
+        "region": aws.region,
+        "resources": resources,
+        "detail": detail,
+    }

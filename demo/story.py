@@ -1,0 +1,140 @@
+"""The whole performance: prologue, scenes, the end state read again and compared, and what is yours to do next."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from decimal import Decimal
+
+from rich.console import Console
+
+from costwatch.core.money import show_usd
+from demo import recorder
+from demo.cast import PEOPLE, PLATFORM, START, Cast, seed
+from demo.checks import Check, Checker
+from demo.end_state import EndState, total_usd
+from demo.play import Play, ago
+from demo.sabotage import SABOTAGES
+from demo.scenes import SCENES
+from demo.scenes.extended import CONFIGURATION
+from demo.stage import Stage
+from demo.telling import Teller
+
+
+def perform(*, auto: bool, as_json: bool, sabotage: str | None) -> int:
+    """Play everything; 0 when the end state is as expected, else 1."""
+    recorder.install_if_asked()
+    began = time.monotonic()
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # a terminal without UTF-8 gets ? for ·
+    console = Console(highlight=False, markup=False, emoji=False, quiet=as_json)
+    teller = Teller(console, paced=not auto and not as_json and console.is_terminal)
+    broken = SABOTAGES[sabotage][1]() if sabotage else nullcontext()
+    with broken, Stage(start=START, people=PEOPLE, recorded=sabotage is None) as stage:
+        loaded = stage.deploy(CONFIGURATION.read_text(encoding="utf-8"))
+        cast = seed(stage.aws)
+        stage.state_events.take()  # what was there before is no change
+        play = Play(stage, cast, teller)
+        _prologue(teller, cast, loaded.policy_document["digest"], sabotage)
+        for number, scene in enumerate(SCENES, start=1):
+            teller.scene(number, scene.TITLE, scene.CONTRACT)
+            scene.play(play)
+        end = play.reader.read()
+        checks = _checks(end, stage)
+        _totals(teller, end)
+    failed = [check for check in checks if not check.ok]
+    if as_json:
+        body = {"ok": not failed, "sabotage": sabotage, **end.document(), "totals": _sums(end)}
+        print(json.dumps(body | {"checks": [check.document() for check in checks]}, indent=2, default=str))
+    else:
+        _compared(teller, checks, every_line=auto, seconds=time.monotonic() - began)
+        _yours(teller)
+    return 1 if failed else 0
+
+
+def _checks(end: EndState, stage: Stage) -> list[Check]:
+    checks: list[Check] = []
+    for number, scene in enumerate(SCENES, start=1):
+        checker = Checker(number)
+        scene.expect(end, checker)
+        checks += checker.checks
+    overall = Checker(0)
+    overall.left_alone(end, "postgres")
+    overall.see("ledger: no run that nobody picks", [], end.transitions("postgres"))
+    overall.see("ledger: no message is unsent", 0, end.outbox)
+    came_back = [row.name for row in end.timeline if row.transition in ("came back", "failed")]
+    overall.see("ledger: nothing came back, no stop failed", [], came_back)
+    overall.see(
+        "metrics: every scheduled sweep completed", stage.sweeps, stage.metric_count("deadman", "SweepCompleted")
+    )
+    overall.see("embedded AWS: tracebacks in the server's log", 0, len(stage.aws.errors))
+    for text in stage.aws.errors:
+        print(text, file=sys.stderr)
+    return checks + overall.checks
+
+
+def _prologue(teller: Teller, cast: Cast, digest: str, sabotage: str | None) -> None:
+    teller.headline("Costwatch: a dead-man's switch for ML training, shown on a fleet that nobody pays for")
+    teller.say(
+        "Simulated: AWS (moto on this machine, taught to behave like AWS where it matters), Slack, and the clock. "
+        "Real: the functions, their rules and schedule, the ledger, the decisions, every call they make. Prices are "
+        f"list prices. Times are UTC. Policy {digest[:12]} from demo/costwatch.yaml."
+    )
+    if sabotage:
+        teller.say(f"SABOTAGE {sabotage}: {SABOTAGES[sabotage][0]}. The comparison at the end must notice.")
+    columns = [("name", False), ("what", False), ("bought as", False), ("runs for", True), ("$/h", True)]
+    rows = [(a.name, a.capacity, a.how, ago(a.started_at, START), show_usd(a.rate_usd)) for a in cast]
+    teller.table(columns, rows)
+    burn = sum((actor.rate_usd for actor in cast), Decimal(0))
+    teller.say(f"{len(rows)} runs, {show_usd(burn)} an hour. It is {START:%H:%M} on {START:%A, %d %B %Y}.")
+    teller.pause(2)
+
+
+def _sums(end: EndState) -> dict[str, str]:
+    held = [Decimal(each["hourly_rate_usd"]) for each in end.open_records.values() if each["status"] == "held"]
+    return {
+        "runs_stopped": str(len(end.stop_events)),
+        "burn_stopped_usd_per_hour": f"{total_usd(end.stop_events, 'hourly_rate_usd'):.2f}",
+        "spent_on_stopped_usd": f"{total_usd(end.stop_events, 'spent_usd'):.2f}",
+        "burn_held_usd_per_hour": f"{sum(held, Decimal(0)):.2f}",
+    }
+
+
+def _totals(teller: Teller, end: EndState) -> None:
+    sums = {name: Decimal(value) for name, value in _sums(end).items()}
+    teller.section("What it came to")
+    teller.say(
+        f"Burn stopped: {show_usd(sums['burn_stopped_usd_per_hour'])} an hour ({sums['runs_stopped']} runs; spent on "
+        f"them until then: {show_usd(sums['spent_on_stopped_usd'])}). Held, for people to decide: "
+        f"{show_usd(sums['burn_held_usd_per_hour'])} an hour. Slack took {len(end.slack)} messages, "
+        f"{sum(1 for each in end.slack if each.to == PLATFORM)} of them in {PLATFORM}. List prices; what would have "
+        "been saved nobody can know."
+    )
+
+
+def _compared(teller: Teller, checks: Sequence[Check], *, every_line: bool, seconds: float) -> None:
+    teller.section("EC2, SageMaker, ledger, Slack and queues, read again and compared")
+    for check in checks:
+        where = f"scene {check.scene}" if check.scene else "overall"
+        if not check.ok:
+            teller.lines([f"DIFFERS  {where}: {check.what}"], indent=0)
+            teller.lines([f"expected  {check.expected}", f"actual    {check.actual}"], indent=9)
+        elif every_line:
+            teller.lines([f"ok       {where}: {check.what}"], indent=0)
+    good = sum(1 for check in checks if check.ok)
+    verdict = "all as expected" if good == len(checks) else f"{len(checks) - good} DIFFER"
+    teller.say(f"{good} of {len(checks)} checks ok: {verdict}. {seconds:.0f} s.")
+
+
+def _yours(teller: Teller) -> None:
+    teller.section("Now yours")
+    teller.lines(
+        [
+            ".venv/bin/costwatch check-config   look at costwatch.yaml, edit it, check it; it starts in observe",
+            "make test                          every test, a real cdk deploy into an embedded AWS included",
+            "make deploy                        into your own account: in observe it may stop nothing at all",
+        ],
+        indent=2,
+    )

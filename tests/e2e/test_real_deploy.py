@@ -1,0 +1,356 @@
+"""`cdk bootstrap` and `cdk deploy` of the real stack; everything it declares exists, and what it deployed works."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+from moto.awslambda.models import LambdaFunction
+
+from costwatch import names, topology
+from costwatch.adapters.ledger import DEPLOYED
+from costwatch.core.record import Status, Transition
+from demo.embedded import SnsMessage
+from demo.iam_questions import questions
+from demo.resource_context import describe
+from tests.e2e import cdk
+from tests.e2e.cdk import ROOT
+from tests.e2e.conftest import EMAIL
+from tests.e2e.deployed import Deployed, Invocation
+from tests.e2e.resource_checks import CHECKS, EXCUSED
+from tests.support.iam import evaluate, statements_of
+
+TRAINER = {"Purpose": "transient-ml-training", "owner": "maria@example.com"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_traceback_in_the_server(deployed: Deployed) -> Any:
+    yield
+    assert deployed.aws.errors == []
+
+
+def test_every_resource_of_the_template_exists_as_it_was_declared(deployed: Deployed) -> None:
+    differing = {}
+    for logical_id, resource in deployed.template["Resources"].items():
+        if resource["Type"] in EXCUSED:
+            continue
+        try:
+            check = CHECKS[resource["Type"]]
+            check(deployed, deployed.physical[logical_id], deployed.resolve(resource["Properties"]))
+        except Exception as error:  # noqa: BLE001 -- whatever it was, the report names the resource and goes on
+            differing[f"{logical_id} ({resource['Type']})"] = repr(error)
+    assert differing == {}
+
+
+def test_the_stack_is_complete_and_the_server_reported_no_failure(deployed: Deployed) -> None:
+    (stack,) = deployed.aws.client("cloudformation").describe_stacks(StackName=names.STACK)["Stacks"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    assert deployed.aws.errors == []
+    assert set(deployed.physical) == set(deployed.template["Resources"])
+
+
+# --- the story ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Story:
+    """What was seen on the way, in order."""
+
+    trainer: str
+    untagged: str
+    protected: str
+    job: str
+    first_sweep: Invocation
+    alive_after_notice: dict[str, bool]
+    heard: tuple[SnsMessage, ...]
+    second_sweep: Invocation
+    alive_after_stop: dict[str, bool]
+    hints: list[Invocation]
+    last_sweep: Invocation
+
+
+@pytest.fixture(scope="module")
+def story(deployed: Deployed) -> Story:
+    """An overdue trainer is warned, stopped and verified, among others that must live."""
+    aws, clock = deployed.aws, deployed.clock
+    aws.fleet.confirm_subscriptions(deployed.only("AWS::SNS::Topic"), EMAIL)
+    launched = clock() - timedelta(hours=13)
+    trainer = aws.fleet.instance(tags=TRAINER, launched_at=launched)
+    untagged = aws.fleet.instance(launched_at=launched)
+    protected = aws.fleet.instance(tags=TRAINER | {names.TAG_NEVER: "true"}, launched_at=launched)
+    job = aws.fleet.training_job("forgotten", started_at=launched)
+    bystanders = (trainer, untagged, protected)
+
+    first = deployed.tick()
+    alive_after_notice = {each: _is_alive(deployed, each) for each in bystanders}
+    heard = tuple(aws.sns_messages)
+    clock.forward(minutes=16)
+    second = deployed.tick()
+    alive_after_stop = {each: _is_alive(deployed, each) for each in bystanders}
+    hints = deployed.emit(_instance_event(deployed, trainer, "terminated"))
+    for _ in range(2):
+        clock.forward(minutes=5)
+        last = deployed.tick()
+    return Story(
+        trainer=trainer,
+        untagged=untagged,
+        protected=protected,
+        job=job,
+        first_sweep=first,
+        alive_after_notice=alive_after_notice,
+        heard=heard,
+        second_sweep=second,
+        alive_after_stop=alive_after_stop,
+        hints=hints,
+        last_sweep=last,
+    )
+
+
+def test_the_schedule_reaches_the_sweep_and_the_overdue_trainer_is_warned_before_anything_stops(
+    deployed: Deployed, story: Story
+) -> None:
+    assert story.first_sweep.function_arn == deployed.function("deadman")
+    assert story.first_sweep.answer["failures"] == []
+    assert story.first_sweep.answer["stopped"] == 0
+    assert all(story.alive_after_notice.values())
+    assert [message.heard_by for message in story.heard] == [(EMAIL,)] * len(story.heard)
+    assert any(story.trainer in message.message for message in story.heard)
+
+
+def test_after_its_notice_the_trainer_is_gone_and_the_bystanders_live(story: Story) -> None:
+    assert story.second_sweep.answer["failures"] == []
+    assert story.second_sweep.answer["stopped"] == 1
+    assert story.alive_after_stop == {story.trainer: False, story.untagged: True, story.protected: True}
+
+
+def test_an_instance_event_reaches_the_hints_function_by_the_deployed_rule(deployed: Deployed, story: Story) -> None:
+    assert [invocation.function_arn for invocation in story.hints] == [deployed.function("hints")]
+    assert story.hints[0].answer == {"came_back": 0}
+
+
+def test_the_ledger_tells_the_whole_way_from_first_seen_to_verified_gone(deployed: Deployed, story: Story) -> None:
+    timeline = _timeline(deployed, f"instance/{story.trainer}")
+    transitions = [row["transition"] for row in timeline if row["transition"] != Transition.DELIVERED.value]
+    assert transitions == [
+        Transition.FIRST_SEEN.value,
+        Transition.WARNED.value,
+        Transition.NOTICE_ACCEPTED.value,
+        Transition.DUE.value,
+        Transition.STOPPING.value,
+        Transition.STOP_REQUESTED.value,
+        Transition.VERIFIED_GONE.value,
+    ]
+    assert all(row["origin"] == DEPLOYED for row in timeline)
+
+
+def test_the_training_job_in_observe_is_recorded_as_one_that_would_be_stopped_and_goes_on(
+    deployed: Deployed, story: Story
+) -> None:
+    transitions = [row["transition"] for row in _timeline(deployed, "training/forgotten")]
+    assert Transition.WOULD_STOP.value in transitions
+    job = deployed.aws.client("sagemaker").describe_training_job(TrainingJobName="forgotten")
+    assert job["TrainingJobStatus"] == "InProgress"
+
+
+def test_a_training_event_reaches_the_hints_function_and_closes_what_ended_by_itself(
+    deployed: Deployed, story: Story
+) -> None:
+    deployed.aws.fleet.finish_job("forgotten", deployed.clock())
+    detail = {"TrainingJobName": "forgotten", "TrainingJobArn": story.job, "TrainingJobStatus": "Completed"}
+    event = deployed.event(names.SOURCE_SAGEMAKER, names.DETAIL_TRAINING_STATE, detail, story.job)
+    (invocation,) = deployed.emit(event)
+    assert invocation.function_arn == deployed.function("hints")
+    assert _timeline(deployed, "training/forgotten")[-1]["transition"] == Transition.ENDED_BY_ITSELF.value
+
+
+def test_events_that_no_rule_names_reach_nobody(deployed: Deployed) -> None:
+    assert deployed.emit(_instance_event(deployed, "i-0123456789abcdef0", "pending")) == []
+
+
+def test_a_malformed_event_waits_in_the_refused_queue_with_its_reason(deployed: Deployed) -> None:
+    event = _instance_event(deployed, "i-0123456789abcdef0", "terminated")
+    del event["detail"]["instance-id"]
+    (invocation,) = deployed.emit(event)
+    url = _deployment(deployed)["refused_queue_url"]
+    (message,) = deployed.aws.client("sqs").receive_message(QueueUrl=url)["Messages"]
+    refused = json.loads(message["Body"])
+    assert refused["event"] == event
+    assert refused["function"] == topology.HINTS.name
+    assert refused["reason"] == invocation.answer["refused"] == "detail.instance-id is missing or no text"
+
+
+def test_the_missed_sweep_alarm_watches_the_very_metric_that_a_sweep_printed(deployed: Deployed, story: Story) -> None:
+    alarms = deployed.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    (alarm,) = [each for each in alarms if each["MetricName"] == names.METRIC_SWEEP_COMPLETED]
+    assert alarm["TreatMissingData"] == "breaching"
+    for sweep in (story.first_sweep, story.last_sweep):
+        assert _as_watched(alarm) in _printed_metrics(sweep)
+
+
+def test_every_alarm_on_the_functions_own_metrics_has_the_dimensions_they_print(
+    deployed: Deployed, story: Story
+) -> None:
+    alarms = deployed.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    own = [each for each in alarms if each["Namespace"] == names.METRIC_NAMESPACE]
+    printed = _printed_metrics(story.first_sweep)
+    assert len(own) >= 4
+    for alarm in own:
+        namespace, metric, dimensions = _as_watched(alarm)
+        if ("service", names.SERVICE_DEADMAN) in dimensions:
+            assert (namespace, metric, dimensions) in printed
+
+
+def test_the_command_line_finds_the_deployment_and_reads_its_ledger(deployed: Deployed, story: Story) -> None:
+    entries = _as_json(_costwatch(deployed, "ledger", "--json"))["entries"]
+    told = {(entry["run"].rpartition("/")[2], entry["transition"]) for entry in entries}
+    assert (story.trainer, Transition.VERIFIED_GONE.value) in told
+    runs = _as_json(_costwatch(deployed, "status", "--json"))["runs"]
+    held = [run for run in runs if run["run"].endswith(story.protected)]
+    assert [run["status"] for run in held] == [Status.HELD.value]
+
+
+def test_an_enforce_sweep_asked_from_the_command_line_is_run_by_the_deployed_function(
+    deployed: Deployed, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LambdaFunction, "_invoke_lambda", _run_by(deployed))
+    before = len(deployed.invocations)
+    done = _costwatch(deployed, "sweep", "--once", "--mode", "enforce", "--json")
+    assert _as_json(done)["policy_digest"] == _deployment(deployed)["policy_digest"]
+    assert [each.function_arn for each in deployed.invocations[before:]] == [deployed.function("deadman")]
+
+
+def test_an_enforce_sweep_by_another_policy_than_the_deployed_one_is_refused_before_the_function_is_asked(
+    deployed: Deployed, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LambdaFunction, "_invoke_lambda", _run_by(deployed))
+    before = len(deployed.invocations)
+    done = _costwatch(deployed, "sweep", "--once", "--mode", "enforce", config=ROOT / "costwatch.yaml")
+    assert done.returncode == 4
+    assert "is not the deployed one" in " ".join(done.stderr.split())
+    assert len(deployed.invocations) == before
+
+
+def test_every_call_the_functions_made_is_allowed_by_the_roles_that_were_deployed(
+    deployed: Deployed, story: Story
+) -> None:
+    refused = set()
+    judged = 0
+    for invocation in deployed.invocations:
+        statements = _deployed_statements(deployed, invocation.function_arn)
+        for call in invocation.calls:
+            asked = questions(
+                call["service"],
+                call["operation"],
+                call["params"],
+                account=deployed.aws.account_id,
+                region=call["region"],
+                describe=describe,
+            )
+            for question in asked:
+                judged += 1
+                decision = evaluate(statements, question.action, question.resource, dict(question.context))
+                if question.unmapped or not decision.allowed:
+                    refused.add((question.action, question.resource, str(decision)))
+    assert refused == set()
+    assert judged > 50
+
+
+# --- helpers -----------------------------------------------------------------------------------------
+
+
+def _is_alive(deployed: Deployed, instance_id: str) -> bool:
+    answer = deployed.aws.client("ec2").describe_instances(InstanceIds=[instance_id])
+    return bool(answer["Reservations"][0]["Instances"][0]["State"]["Name"] == "running")
+
+
+def _instance_event(deployed: Deployed, instance_id: str, state: str) -> dict[str, Any]:
+    arn = f"arn:aws:ec2:{deployed.aws.region}:{deployed.aws.account_id}:instance/{instance_id}"
+    detail = {"instance-id": instance_id, "state": state}
+    return deployed.event(names.SOURCE_EC2, names.DETAIL_EC2_STATE, detail, arn)
+
+
+def _deployment(deployed: Deployed) -> dict[str, Any]:
+    value = deployed.aws.client("ssm").get_parameter(Name=names.DEPLOYMENT_PARAMETER)["Parameter"]["Value"]
+    document: dict[str, Any] = json.loads(value)
+    return document
+
+
+def _costwatch(deployed: Deployed, *arguments: str, config: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The console script, as a person calls it."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("costwatch")), *arguments, "--config", str(config or deployed.config)],
+        env=cdk.environment(deployed.aws),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def _as_json(done: subprocess.CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def _run_by(deployed: Deployed) -> Callable[..., tuple[str, bool, str]]:
+    """In place of moto's Docker: answer, whether it failed, and the log."""
+
+    def invoke(function: Any, event: Any) -> tuple[str, bool, str]:
+        done = deployed.invoke(function.function_arn, event)
+        return json.dumps(done.answer), False, "\n".join(done.printed)
+
+    return invoke
+
+
+def _timeline(deployed: Deployed, run: str) -> list[dict[str, Any]]:
+    """The ledger's rows of a run, oldest first, from the table that was deployed."""
+    partition = f"run#{DEPLOYED}#{deployed.aws.account_id}/{deployed.aws.region}/{run}"
+    answer = deployed.aws.client("dynamodb").query(
+        TableName=_deployment(deployed)["table"],
+        KeyConditionExpression="#pk = :pk",
+        ExpressionAttributeNames={"#pk": names.TABLE_PARTITION_KEY},
+        ExpressionAttributeValues={":pk": {"S": partition}},
+    )
+    read = TypeDeserializer().deserialize
+    return [{name: read(value) for name, value in item.items()} for item in answer["Items"]]
+
+
+Watched = tuple[str, str, frozenset[tuple[str, str]]]
+
+
+def _as_watched(alarm: Mapping[str, Any]) -> Watched:
+    return alarm["Namespace"], alarm["MetricName"], frozenset((d["Name"], d["Value"]) for d in alarm["Dimensions"])
+
+
+def _printed_metrics(invocation: Invocation) -> set[Watched]:
+    """(namespace, name, dimensions) as CloudWatch makes them from embedded-metric lines."""
+    return {
+        (group["Namespace"], metric["Name"], frozenset((key, line[key]) for key in dimensions))
+        for line in invocation.metrics
+        for group in line["_aws"]["CloudWatchMetrics"]
+        for metric in group["Metrics"]
+        for dimensions in group["Dimensions"]
+    }
+
+
+def _deployed_statements(deployed: Deployed, function_arn: str) -> list[Any]:
+    iam = deployed.aws.client("iam")
+    role = deployed.aws.client("lambda").get_function_configuration(FunctionName=function_arn)["Role"]
+    name = role.rpartition("/")[2]
+    documents = [
+        iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
+    ]
+    for attached in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        arn = attached["PolicyArn"]
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        documents.append(iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
+    return [statement for document in documents for statement in statements_of(document)]

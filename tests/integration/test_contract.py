@@ -1,0 +1,871 @@
+"""The safety contract, line by line, over the real procedures and a world that behaves as AWS does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from costwatch.adapters.table import Item
+from costwatch.core.model import RunId, RunKind
+from costwatch.core.policy import Policy, Service
+from costwatch.core.record import Pause, RunRecord, Status, Transition
+from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
+from costwatch.procedures import hints
+from costwatch.procedures.report import SweepReport
+from costwatch.procedures.sweep import sweep
+from tests.support import policies
+from tests.support.builders import ACCOUNT, HOUR, MINUTE, REGION, SECOND
+from tests.support.fakes import FakeInstance, Fault, Town
+from tests.support.memory_table import MemoryTable
+
+DESTRUCTIVE = {"TerminateInstances", "StopTrainingJob", "CancelSpotInstanceRequests"}
+TAGS = {"Purpose": "training", "owner": "maria@example.com"}
+
+
+def town(*selectors: dict[str, Any], **changes: Any) -> Town:
+    return Town(policies.policy(selectors=list(selectors) or [policies.selector()], **changes))
+
+
+def later(of: Town, **duration: float) -> SweepReport:
+    of.clock.forward(**duration)
+    return sweep(of.watchdog())
+
+
+def warn_and_let_the_notice_pass(of: Town) -> SweepReport:
+    """The first sweep warns; the next comes when every notice is over."""
+    sweep(of.watchdog())
+    return later(of, minutes=32)
+
+
+def destroyed(of: Town) -> list[tuple[str, str, tuple[str, ...]]]:
+    return [call for call in of.world.calls if call[0] in DESTRUCTIVE]
+
+
+def records(of: Town, region: str = REGION) -> dict[str, RunRecord]:
+    return {run_id.name: record for run_id, record in of.ledger.open_records(ACCOUNT, region).items()}
+
+
+def transitions(of: Town, name: str, kind: str = "instance", region: str = REGION) -> list[str]:
+    pk = f"run#deployed#{ACCOUNT}/{region}/{kind}/{name}"
+    return [item["transition"] for item in of.table.query(pk)]
+
+
+def failing(operation: str, error: AwsError, *, region: str | None = None, holding: str = "") -> Fault:
+    def fault(called: str, where: str, ids: tuple[str, ...]) -> AwsError | None:
+        hit = called == operation and region in (None, where) and (not holding or holding in ids)
+        return error if hit else None
+
+    return fault
+
+
+# --- line 1: what cannot be proven eligible is never stopped --------------------------------------------------
+
+
+def test_1_a_job_whose_tags_cannot_be_read_is_never_stopped() -> None:
+    of = town(policies.selector(service="training"))
+    job = of.world.train("churn", age=40 * HOUR, tags=None)
+    job.tags = None
+    for _ in range(10):
+        later(of, hours=1)
+    assert job.status == "InProgress"
+    assert destroyed(of) == []
+    assert records(of)["churn"].status is Status.HELD
+
+
+def test_1_an_instance_of_unknown_age_is_never_stopped() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR)
+    trainer.launch_time = None
+    for _ in range(10):
+        later(of, hours=1)
+    assert trainer.alive
+    hold = records(of)[trainer.id].hold
+    assert hold is not None
+    assert "nothing shows since when" in hold.reason
+
+
+def test_1_a_describe_that_fails_is_reported_and_stops_nobody_and_the_other_region_goes_on() -> None:
+    of = town(regions=["eu-central-1", REGION])
+    abroad, here = of.world.launch(age=40 * HOUR, region="eu-central-1"), of.world.launch(age=40 * HOUR)
+    sweep(of.watchdog())
+    of.world.fault = failing("DescribeInstances", TransientAwsError("RequestLimitExceeded"), region="eu-central-1")
+    report = later(of, minutes=32)
+    assert (abroad.alive, here.alive) == (True, False)
+    assert [failure.where for failure in report.failures] == ["eu-central-1 ec2"]
+    assert abroad.id in records(of, "eu-central-1"), "and nothing is concluded about it"
+
+
+def test_1_one_run_that_cannot_be_read_afresh_is_reported_and_the_others_go_on() -> None:
+    of = town()
+    bad, good = of.world.launch(age=40 * HOUR), of.world.launch(age=40 * HOUR)
+    sweep(of.watchdog())
+    of.world.fault = failing("DescribeInstanceAttribute", PermanentAwsError("UnauthorizedOperation"), holding=bad.id)
+    report = later(of, minutes=32)
+    assert (bad.alive, good.alive) == (True, False)
+    assert any(bad.id in failure.where for failure in report.failures)
+
+
+def test_1_a_malformed_tag_leaves_the_hard_cap_as_the_only_time_limit_and_is_told_once() -> None:
+    of = town()
+    trainer = of.world.launch(age=13 * HOUR, tags={**TAGS, "costwatch:max-runtime": "12"})
+    for _ in range(6):
+        later(of, hours=9)
+    assert trainer.alive, "67 hours: past every limit but the hard cap"
+    assert sum("cannot be read" in card.text for _, _, card in of.world.posts) == 1
+    for _ in range(10):
+        later(of, hours=1)
+    assert not trainer.alive
+    assert trainer.ended_at is not None
+    assert trainer.launch_time is not None
+    assert trainer.ended_at - trainer.launch_time > 72 * HOUR
+
+
+def test_1_a_tag_from_year_one_fails_no_sweep() -> None:
+    of = town()
+    odd = of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:deadline": "0001-01-01T00:00:00Z"})
+    other = of.world.launch(age=40 * HOUR)
+    warn_and_let_the_notice_pass(of)
+    assert (odd.alive, other.alive) == (True, False)
+
+
+def test_1_what_came_without_the_selectors_tag_is_never_touched_whatever_it_costs() -> None:
+    of = town()
+    stranger = of.world.launch(age=900 * HOUR, tags={"Name": "somebody's"})
+    for _ in range(5):
+        later(of, hours=1)
+    assert stranger.alive
+    assert records(of) == {}
+
+
+# --- line 2: nobody is stopped unwarned, and a run is stopped whole or not at all -----------------------------
+
+
+def test_2_between_the_accepted_notice_and_the_stop_lies_at_least_min_notice() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    of.clock.forward(seconds=17)
+    sweep(of.watchdog())
+    accepted = of.world.posts[0][0]
+    while trainer.alive:
+        later(of, seconds=61)
+    assert trainer.ended_at is not None
+    assert trainer.ended_at - accepted > 30 * MINUTE
+
+
+def test_2_what_is_first_seen_overdue_is_warned_first() -> None:
+    of = town()
+    trainer = of.world.launch(age=500 * HOUR)
+    sweep(of.watchdog())
+    later(of, minutes=29)
+    assert trainer.alive
+
+
+def test_2_a_selector_that_was_switched_to_enforce_warns_first() -> None:
+    of = town(policies.selector(mode="warn"))
+    trainer = of.world.launch(age=40 * HOUR)
+    for _ in range(5):
+        later(of, hours=1)
+    of.policy = policies.policy()
+    sweep(of.watchdog())
+    later(of, minutes=29)
+    assert trainer.alive
+    later(of, minutes=3)
+    assert not trainer.alive
+
+
+def test_2_a_lowered_limit_warns_first() -> None:
+    of = town(policies.selector(limits=policies.limits(max_runtime_seconds=40 * 3600)))
+    trainer = of.world.launch(age=30 * HOUR)
+    sweep(of.watchdog())
+    of.policy = policies.policy()
+    later(of, minutes=5)
+    later(of, minutes=29)
+    assert trainer.alive
+    later(of, minutes=3)
+    assert not trainer.alive
+
+
+def test_2_with_slack_down_the_notice_goes_by_sns_and_counts_from_there() -> None:
+    of = town()
+    of.world.slack_is_up, of.world.topic_has_listener = False, True
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    warn_and_let_the_notice_pass(of)
+    assert not trainer.alive
+    assert "stops in" in of.world.mails[0][1]
+
+
+def test_2_a_topic_that_nobody_listens_to_takes_no_notice_and_the_run_is_held() -> None:
+    of = town()
+    of.world.slack_is_up = False
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    report = warn_and_let_the_notice_pass(of)
+    for _ in range(5):
+        report = later(of, hours=1)
+    assert trainer.alive
+    assert report.undelivered > 0
+    hold = records(of)[trainer.id].hold
+    assert hold is not None
+    assert hold.code.value == "notice-undelivered"
+
+
+def test_2_when_slack_is_back_the_kept_notice_is_sent_and_only_then_counts() -> None:
+    of = town()
+    of.world.slack_is_up = False
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    for _ in range(5):
+        later(of, hours=1)
+    of.world.slack_is_up = True
+    later(of, minutes=5)
+    sent = next(at for at, _, card in of.world.posts if "stops in" in card.text)
+    later(of, minutes=29)
+    assert trainer.alive
+    later(of, minutes=3)
+    assert trainer.ended_at is not None
+    assert trainer.ended_at - sent > 30 * MINUTE
+
+
+def test_2_after_a_pause_everybody_is_warned_anew() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    paused(of, 2 * HOUR)
+    for _ in range(23):
+        later(of, minutes=5)
+    assert trainer.alive
+    later(of, minutes=6)
+    later(of, minutes=29)
+    assert trainer.alive
+    later(of, minutes=3)
+    assert not trainer.alive
+
+
+def test_2_a_run_is_stopped_whole() -> None:
+    of = town()
+    trainers = [of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:run": "churn"}, zone=zone) for zone in "aab"]
+    warn_and_let_the_notice_pass(of)
+    assert [trainer.alive for trainer in trainers] == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"tags": {"costwatch:run": "churn"}},
+        {"tags": {**TAGS, "costwatch:run": "churn", "costwatch:never": ""}},
+        {"tags": {**TAGS, "costwatch:run": "churn", "Environment": "prod"}},
+        {"tags": {**TAGS, "costwatch:run": "churn"}, "protected": True},
+        {"tags": {**TAGS, "costwatch:run": "churn"}, "asg": "trainers"},
+        {"tags": {**TAGS, "costwatch:run": "churn"}, "lifecycle": "capacity_block"},
+    ],
+    ids=["untagged", "never", "protect", "termination protection", "in a group", "prepaid"],
+)
+def test_2_one_member_that_must_not_be_stopped_holds_the_whole_run(member: dict[str, Any]) -> None:
+    of = town(protect=[{"tags": {"Environment": ["prod"]}, "asg": None}])
+    trainers = [
+        of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:run": "churn"}),
+        of.world.launch(age=40 * HOUR, **member),
+    ]
+    for _ in range(4):
+        later(of, hours=1)
+    assert all(trainer.alive for trainer in trainers)
+    assert destroyed(of) == []
+    assert records(of)["churn"].status is Status.HELD
+
+
+def test_2_a_member_that_joined_after_the_warning_and_is_outside_holds_the_run_at_the_last_look() -> None:
+    of = town()
+    first = of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:run": "churn"})
+    sweep(of.watchdog())
+    of.clock.forward(minutes=32)
+    joined = of.world.launch(tags={"costwatch:run": "churn"})
+    sweep(of.watchdog())
+    assert (first.alive, joined.alive) == (True, True)
+
+
+# --- line 3: caps ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cap", "stopped"),
+    [
+        ({"runs": 2, "share": "1", "per_day": 20}, 2),
+        ({"runs": 9, "share": "0.5", "per_day": 20}, 3),
+        ({"runs": 9, "share": "1", "per_day": 4}, 4),
+        ({"runs": 9, "share": "0.1", "per_day": 20}, 1),
+    ],
+)
+def test_3_more_due_than_a_cap_allows_is_held_and_never_stopped_by_a_later_sweep(
+    cap: dict[str, Any], stopped: int
+) -> None:
+    of = town(blast_cap=cap)
+    trainers = [of.world.launch(age=40 * HOUR, tags=TAGS) for _ in range(6)]
+    report = warn_and_let_the_notice_pass(of)
+    assert report.stopped == stopped
+    for _ in range(30):
+        later(of, hours=1)
+    assert sum(not trainer.alive for trainer in trainers) == stopped
+    held = [record.hold for record in records(of).values()]
+    assert len(held) == 6 - stopped
+    assert all(hold is not None and hold.code.value == "cap" for hold in held)
+
+
+def test_3_what_a_cap_held_is_told_once_with_the_command_that_releases_it() -> None:
+    of = town(blast_cap={"runs": 1, "share": "1", "per_day": 20})
+    for _ in range(2):
+        of.world.launch(age=40 * HOUR, tags=TAGS)
+    warn_and_let_the_notice_pass(of)
+    for _ in range(5):
+        later(of, minutes=5)
+    held = [card for _, _, card in of.world.posts if card.text.startswith("Held: ")]
+    assert len(held) == 1
+    assert "costwatch release hold-" in held[0].plain
+
+
+def test_3_the_longest_overdue_goes_first() -> None:
+    of = town(blast_cap={"runs": 1, "share": "1", "per_day": 20})
+    young, old = of.world.launch(age=20 * HOUR), of.world.launch(age=40 * HOUR)
+    warn_and_let_the_notice_pass(of)
+    assert (young.alive, old.alive) == (True, False)
+
+
+def test_3_two_sweeps_at_once_share_the_caps() -> None:
+    of = town(blast_cap={"runs": 3, "share": "1", "per_day": 20})
+    trainers = [of.world.launch(age=40 * HOUR, tags=TAGS) for _ in range(6)]
+    sweep(of.watchdog())
+    of.clock.forward(minutes=32)
+    sweep(of.watchdog())
+    sweep(of.watchdog())
+    assert sum(not trainer.alive for trainer in trainers) == 3
+
+
+def test_3_a_failed_stop_that_is_tried_again_counts_once() -> None:
+    of = town(blast_cap={"runs": 1, "share": "1", "per_day": 1})
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    of.world.fault = failing("TerminateInstances", TransientAwsError("Throttling"))
+    later(of, minutes=32)
+    of.world.fault = None
+    later(of, minutes=5)
+    assert not trainer.alive
+
+
+def paused(of: Town, duration: timedelta) -> None:
+    now = of.clock()
+    before = of.ledger.pause()
+    version = before.version + 1 if before else 1
+    assert of.ledger.set_pause(Pause(version, now + duration, "ada", "maintenance", now), before)
+
+
+def test_3_a_pause_holds_everything_and_ends() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    paused(of, 3 * HOUR)
+    for _ in range(2):
+        later(of, hours=1)
+    assert trainer.alive
+    assert of.world.posts == [] or all("stops in" not in card.text for _, _, card in of.world.posts)
+    later(of, hours=1)
+    later(of, minutes=32)
+    assert not trainer.alive
+
+
+def test_3_a_pause_between_the_claim_and_the_act_still_stops_nobody() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    of.clock.forward(minutes=32)
+    attributes = 0
+
+    def pause_at_the_last_look(called: str, where: str, ids: tuple[str, ...]) -> AwsError | None:
+        nonlocal attributes
+        del where, ids
+        attributes += called == "DescribeInstanceAttribute"
+        if called == "DescribeInstanceAttribute" and attributes == 2:
+            paused(of, HOUR)
+        return None
+
+    of.world.fault = pause_at_the_last_look
+    sweep(of.watchdog())
+    assert attributes == 2
+    assert trainer.alive
+    assert destroyed(of) == []
+
+
+# --- line 4: a stop is finished only when verified ------------------------------------------------------------
+
+
+def test_4_the_spot_request_is_cancelled_before_its_instance_and_nothing_comes_back() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS, spot="persistent")
+    warn_and_let_the_notice_pass(of)
+    assert [call[0] for call in destroyed(of)] == ["CancelSpotInstanceRequests", "TerminateInstances"]
+    for _ in range(3):
+        later(of, minutes=5)
+    assert [instance for instance in of.world.instances.values() if instance.alive] == []
+    assert transitions(of, trainer.id)[-2:] == ["verified gone", "delivered"]
+
+
+def test_4_an_instance_whose_request_cannot_be_cancelled_is_not_terminated() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS, spot="persistent")
+    of.world.fault = failing("CancelSpotInstanceRequests", PermanentAwsError("UnauthorizedOperation"))
+    warn_and_let_the_notice_pass(of)
+    assert trainer.alive
+    assert "TerminateInstances" not in [call[0] for call in destroyed(of)]
+
+
+def test_4_an_untagged_spot_request_holds_with_the_command_that_tags_it() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS, spot="persistent", request_tags={})
+    warn_and_let_the_notice_pass(of)
+    assert trainer.alive
+    hold = records(of)[trainer.id].hold
+    assert hold is not None
+    assert "aws ec2 create-tags --resources sir-" in hold.reason
+
+
+def test_4_what_was_relaunched_is_said_loudly_with_who_did_it_and_watched_as_a_new_run() -> None:
+    of = town()
+    of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:run": "churn"})
+    warn_and_let_the_notice_pass(of)
+    again = of.world.launch(tags={**TAGS, "costwatch:run": "churn"})
+    report = later(of, minutes=5)
+    assert report.came_back == 1
+    assert any("came back after it was stopped" in card.text for _, _, card in of.world.posts)
+    later(of, minutes=5)
+    later(of, hours=5)
+    assert again.alive, "it has a clock of its own"
+    assert records(of)["churn"].start == again.launch_time
+
+
+def test_4_two_looks_apart_make_it_final_and_one_does_not() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    warn_and_let_the_notice_pass(of)
+    later(of, minutes=5)
+    assert "verified gone" not in transitions(of, trainer.id)
+    later(of, minutes=5)
+    assert "verified gone" in transitions(of, trainer.id)
+    assert records(of) == {}
+
+
+def test_4_a_batch_with_one_bad_id_is_settled_from_the_world_and_bisected() -> None:
+    of = town()
+    trainers = [of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:run": "churn"}, zone=z) for z in "aaab"]
+    bad = trainers[1]
+    sweep(of.watchdog())
+    of.world.fault = failing("TerminateInstances", PermanentAwsError("InvalidInstanceID.NotFound"), holding=bad.id)
+    report = later(of, minutes=32)
+    assert [trainer.alive for trainer in trainers] == [False, True, False, False]
+    assert report.stopped == 0
+    assert records(of)["churn"].status is Status.FAILED
+    of.world.fault = None
+    later(of, minutes=5)
+    assert not bad.alive
+
+
+def test_4_a_stop_that_keeps_failing_is_tried_each_sweep_and_told_once() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    of.world.fault = failing("TerminateInstances", PermanentAwsError("UnauthorizedOperation: denied"))
+    warn_and_let_the_notice_pass(of)
+    for _ in range(5):
+        later(of, minutes=5)
+    assert trainer.alive
+    assert len(destroyed(of)) == 6
+    assert sum(card.text.startswith("Could not stop") for _, _, card in of.world.posts) == 1
+
+
+def test_4_a_stop_whose_answer_was_lost_is_done_once() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+
+    def carried_out_and_lost(called: str, where: str, ids: tuple[str, ...]) -> AwsError | None:
+        del where
+        if called != "TerminateInstances":
+            return None
+        for instance_id in ids:
+            of.world.end(of.world.instances[instance_id])
+        return TransientAwsError("read timeout")
+
+    of.world.fault = carried_out_and_lost
+    report = later(of, minutes=32)
+    assert (report.stopped, report.failures) == (1, [])
+    for _ in range(2):
+        later(of, minutes=5)
+    assert len(destroyed(of)) == 1
+    assert len(of.world.events) == 1
+    assert "verified gone" in transitions(of, trainer.id)
+
+
+def test_4_a_job_that_had_stopped_already_counts_as_done() -> None:
+    of = town(policies.selector(service="training"))
+    job = of.world.train("churn", age=40 * HOUR)
+    sweep(of.watchdog())
+
+    def ends_just_before(called: str, where: str, ids: tuple[str, ...]) -> AwsError | None:
+        del where, ids
+        if called == "StopTrainingJob":
+            of.world.end(job, status="Stopped")
+        return None
+
+    of.world.fault = ends_just_before
+    report = later(of, minutes=32)
+    assert (report.stopped, report.failures) == (1, [])
+
+
+def test_4_every_stop_publishes_one_final_event() -> None:
+    of = town(policies.selector(), policies.selector("jobs", service="training"))
+    trainer, job = of.world.launch(age=40 * HOUR, tags=TAGS), of.world.train("churn", age=40 * HOUR)
+    warn_and_let_the_notice_pass(of)
+    for _ in range(3):
+        later(of, minutes=5)
+    assert sorted(event["name"] for event in of.world.events) == sorted([trainer.id, job.name])
+    assert all(event["final"] and event["stop_key"].startswith("stop#enforce#") for event in of.world.events)
+
+
+# --- line 5: protection is respected --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"tags": {**TAGS, "Environment": "prod"}},
+        {"tags": {**TAGS, "costwatch:never": ""}},
+        {"tags": {**TAGS, "costwatch:exempt": "until 2026-12-24T00:00:00Z"}},
+        {"tags": {**TAGS, "costwatch:exempt": "the bastion"}},
+        {"tags": TAGS, "protected": True},
+        {"tags": TAGS, "asg": "inference-a"},
+        {"tags": TAGS, "asg": "trainers"},
+        {"tags": TAGS, "spot": "persistent", "request_tags": {**TAGS, "costwatch:never": ""}},
+        {"tags": TAGS, "lifecycle": "capacity_block"},
+    ],
+    ids=["protect tag", "never", "exempt until", "exempt reason", "termination protection", "protect asg", "group",
+         "never on the request", "prepaid"],
+)  # fmt: skip
+def test_5_what_is_protected_is_never_stopped(given: dict[str, Any]) -> None:
+    of = town(protect=[{"tags": {"Environment": ["prod"]}, "asg": None}, {"tags": {}, "asg": "inference-*"}])
+    bastion = of.world.launch(age=900 * HOUR, **given)
+    for _ in range(20):
+        later(of, hours=6)
+    assert bastion.alive
+    assert destroyed(of) == []
+
+
+def test_5_protection_that_was_set_after_the_warning_is_respected() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    trainer.protected = True
+    later(of, minutes=32)
+    assert trainer.alive
+    assert destroyed(of) == []
+
+
+def test_5_an_exempt_tag_that_was_set_after_the_warning_is_respected_and_ends() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    trainer.tags["costwatch:exempt"] = "paper deadline"
+    for _ in range(28):
+        later(of, hours=6)
+    assert trainer.alive, "a reason lasts seven days from when it was first seen, six hours after it was given"
+    later(of, hours=7)
+    later(of, minutes=32)
+    assert not trainer.alive
+
+
+def test_5_a_reason_exempts_for_seven_days_in_all_however_often_the_instance_is_restarted() -> None:
+    of = town()
+    trainer = of.world.launch(age=HOUR, tags={**TAGS, "costwatch:exempt": "paper deadline"})
+    sweep(of.watchdog())
+    for _ in range(6):
+        later(of, hours=12)
+        trainer.state = "stopped"
+        later(of, minutes=5)
+        later(of, hours=11)
+        trainer.state = "running"
+        of.world.restart(trainer)
+        later(of, minutes=5)
+    assert trainer.alive
+    later(of, hours=30)
+    later(of, minutes=32)
+    assert trainer.state == "terminated"
+
+
+def test_5_a_job_that_uploads_its_model_is_left() -> None:
+    of = town(policies.selector(service="training"))
+    job = of.world.train("churn", age=40 * HOUR)
+    sweep(of.watchdog())
+    job.secondary_status = "Uploading"
+    later(of, minutes=32)
+    assert job.status == "InProgress"
+    assert destroyed(of) == []
+
+
+def test_5_children_of_a_tuning_job_are_held_and_named() -> None:
+    of = town(policies.selector(service="training"))
+    child = of.world.train("search-1", age=40 * HOUR, tuning_job="search")
+    warn_and_let_the_notice_pass(of)
+    assert child.status == "InProgress"
+    hold = records(of)["search"].hold
+    assert hold is not None
+    assert "tuning job search" in hold.reason
+
+
+# --- line 10: observe is the same code with an act that only writes -------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["observe", "warn", "off"])
+def test_10_without_enforce_nothing_destructive_is_ever_called(mode: str) -> None:
+    of = town(policies.selector(mode=mode), policies.selector("jobs", mode=mode, service="training"))
+    of.world.launch(age=40 * HOUR, tags=TAGS, spot="persistent")
+    of.world.train("churn", age=40 * HOUR)
+    for _ in range(30):
+        later(of, hours=1)
+    assert destroyed(of) == []
+
+
+def ladder_of(of: Town, trainer: FakeInstance) -> list[str]:
+    same = {Transition.WOULD_STOP.value: Transition.STOPPING.value}
+    told = {Transition.DELIVERED.value, Transition.NOTICE_ACCEPTED.value}
+    steps = [same.get(each, each) for each in transitions(of, trainer.id) if each not in told]
+    return steps[: steps.index(Transition.STOPPING.value) + 1]
+
+
+def test_10_observe_climbs_the_same_ladder_at_the_same_times_up_to_the_act() -> None:
+    found = []
+    for mode in ("observe", "warn", "enforce"):
+        of = town(policies.selector(mode=mode))
+        trainer = of.world.launch(age=11 * HOUR, tags=TAGS)
+        for _ in range(16):
+            later(of, minutes=5)
+        due = next(item["at"] for item in of.table.items.values() if item.get("transition") == Transition.DUE.value)
+        found.append((ladder_of(of, trainer), due))
+    assert found[0] == found[1] == found[2]
+
+
+def test_10_in_observe_people_hear_one_summary_a_day_and_only_the_platform_channel_does() -> None:
+    of = town(policies.selector(mode="observe"))
+    of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:max-runtime": "12"})
+    of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:never": ""})
+    of.world.launch(age=40 * HOUR, tags=TAGS)
+    for _ in range(48):
+        later(of, hours=1)
+    assert {channel for _, channel, _ in of.world.posts} == {"#ml-platform"}
+    days = [at.date() for at, _, _ in of.world.posts]
+    assert len(days) == len(set(days)) <= 3
+
+
+def test_10_a_summary_never_counts_a_missing_price_as_zero_dollars() -> None:
+    of = town(policies.selector(mode="observe"))
+    of.world.launch(age=40 * HOUR, tags=TAGS, instance_type="p9.unheard-of")
+    warn_and_let_the_notice_pass(of)
+    later(of, hours=24)
+    heads = [card.text for _, _, card in of.world.posts if "1 would be stopped now" in card.text]
+    assert heads == ["Costwatch observes: 1 would be stopped now, rate unknown"]
+
+
+def test_10_what_was_settled_in_observe_never_blocks_enforce() -> None:
+    of = town(policies.selector(mode="observe"))
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    for _ in range(5):
+        later(of, hours=1)
+    assert records(of)[trainer.id].status is Status.WOULD_STOP
+    of.policy = policies.policy()
+    warn_and_let_the_notice_pass(of)
+    assert not trainer.alive
+
+
+def test_10_a_would_have_is_closed_with_what_really_happened() -> None:
+    of = town(policies.selector(mode="observe", service="training"))
+    job = of.world.train("churn", age=12 * HOUR)
+    warn_and_let_the_notice_pass(of)
+    of.clock.forward(minutes=40)
+    of.world.end(job)
+    later(of, minutes=5)
+    rows = of.ledger.since(of.clock() - HOUR, of.clock())
+    assert "finished by itself 40 min later: would have destroyed $316." in rows[-1].entry.reason
+
+
+# --- line 11: every decision can be explained -----------------------------------------------------------------
+
+
+def test_11_the_timeline_holds_clock_warning_delivery_rule_commit_price_and_who() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    warn_and_let_the_notice_pass(of)
+    for _ in range(2):
+        later(of, minutes=5)
+    rows = of.ledger.timeline(run_id(trainer))
+    by_kind = {row.entry.transition: row for row in rows}
+    first, due = by_kind[Transition.FIRST_SEEN], by_kind[Transition.DUE]
+    assert "LaunchTime of" in dict(first.entry.evidence)["clock"]
+    assert "Slack to maria@example.com" in by_kind[Transition.NOTICE_ACCEPTED].entry.reason
+    assert due.entry.rule == "max_runtime 12h of selector trainers"
+    assert "warned 32 min ago by Slack to maria@example.com" in due.entry.reason
+    assert "list price" in dict(by_kind[Transition.STOP_REQUESTED].entry.evidence)["price"]
+    assert dict(by_kind[Transition.STOP_REQUESTED].entry.evidence)["spent_usd"].startswith("89")
+    assert {row.entry.actor for row in rows} == {"costwatch"}
+    assert {(row.stamp.policy_digest, row.stamp.config_commit) for row in rows} == {(of.policy.digest, "c0ffee")}
+    assert rows[0].entry.at <= rows[-1].entry.at
+
+
+def run_id(trainer: FakeInstance) -> RunId:
+    return RunId(ACCOUNT, trainer.region, RunKind.INSTANCE, trainer.id)
+
+
+def test_11_a_restart_loop_shows_in_the_ledger_and_starts_the_clock_anew() -> None:
+    of = town()
+    trainer = of.world.launch(age=11 * HOUR, tags=TAGS)
+    for _ in range(3):
+        later(of, hours=1)
+        of.world.restart(trainer)
+    later(of, minutes=5)
+    assert trainer.alive
+    assert transitions(of, trainer.id).count("superseded") == 3
+    assert records(of)[trainer.id].restarts == 3
+    assert "exists since" in records(of)[trainer.id].clock_evidence
+
+
+def test_11_a_hold_is_explained_with_its_id_and_reason() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:never": ""})
+    sweep(of.watchdog())
+    row = next(r for r in of.ledger.timeline(run_id(trainer)) if r.entry.transition is Transition.HELD)
+    assert dict(row.entry.evidence)["hold"].startswith("hold-")
+
+
+# --- line 12: its own silence ---------------------------------------------------------------------------------
+
+
+def test_12_a_sweep_that_cannot_read_its_ledger_fails_loudly_instead_of_counting_as_done() -> None:
+    of = town()
+
+    class Gone(MemoryTable):
+        def query(self, pk: str, *, prefix: str = "") -> list[Item]:
+            raise PermanentAwsError(f"dynamodb:Query: ResourceNotFoundException {pk}{prefix}")
+
+    of.table = Gone()
+    with pytest.raises(PermanentAwsError):
+        sweep(of.watchdog())
+
+
+def test_12_a_sweep_over_an_empty_account_is_a_sweep() -> None:
+    assert sweep(town().watchdog()).failures == []
+
+
+# --- events are hints -----------------------------------------------------------------------------------------
+
+
+def hint(of: Town, trainer: FakeInstance) -> SweepReport:
+    return hints.follow(of.watchdog(), ACCOUNT, trainer.region, Service.EC2, trainer.id)
+
+
+def test_with_events_or_without_the_ledger_is_the_same_one_sweep_later() -> None:
+    ends = []
+    for heard in (True, False):
+        of = town()
+        trainer = of.world.launch(age=11 * HOUR + 30 * MINUTE, tags=TAGS)
+        sweep(of.watchdog())
+        of.clock.forward(minutes=1)
+        of.world.end(trainer)
+        if heard:
+            hint(of, trainer)
+            hint(of, trainer)
+        later(of, minutes=5)
+        ends.append((transitions(of, trainer.id), len(of.world.posts), records(of)))
+    assert ends[0] == ends[1]
+
+
+def test_a_hint_warns_and_stops_nobody() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    hint(of, trainer)
+    assert of.world.posts == []
+    sweep(of.watchdog())
+    of.clock.forward(hours=5)
+    hint(of, trainer)
+    assert trainer.alive
+    assert destroyed(of) == []
+
+
+def test_a_hint_about_another_account_does_nothing() -> None:
+    of = town()
+    hints.follow(of.watchdog(), "999988887777", REGION, Service.EC2, "i-0abc")
+    assert of.world.calls == []
+
+
+# --- unwatched accelerators -----------------------------------------------------------------------------------
+
+
+def watching(mode: str = "warn", **changes: Any) -> Policy:
+    return policies.policy(mode=mode, **changes)
+
+
+def test_an_accelerator_that_no_selector_picks_is_told_once_and_never_touched() -> None:
+    of = Town(watching())
+    stranger = of.world.launch(age=40 * HOUR, tags={})
+    of.world.launch(age=40 * HOUR, tags={}, instance_type="m5.large")
+    for _ in range(30):
+        later(of, hours=1)
+    assert stranger.alive
+    told = [card.text for _, _, card in of.world.posts]
+    assert told == ["1 accelerators that no selector picks: $21.96 an hour"]
+
+
+def test_one_without_a_price_is_told_without_a_number() -> None:
+    of = Town(watching())
+    of.world.launch(age=40 * HOUR, tags={}, instance_type="p9.unheard-of")
+    sweep(of.watchdog())
+    assert [card.text for _, _, card in of.world.posts] == ["1 accelerators that no selector picks: rate unknown"]
+
+
+def test_one_that_a_protect_rule_says_is_meant_so_is_not_told() -> None:
+    of = Town(watching(protect=[{"tags": {"Environment": ["prod"]}, "asg": None}]))
+    of.world.launch(age=40 * HOUR, tags={"Environment": "prod"})
+    sweep(of.watchdog())
+    assert of.world.posts == []
+
+
+def test_one_born_a_moment_ago_may_still_get_its_tags() -> None:
+    of = Town(watching())
+    of.world.launch(tags={})
+    sweep(of.watchdog())
+    assert of.world.posts == []
+    later(of, hours=1)
+    assert len(of.world.posts) == 1
+
+
+def test_a_crash_before_the_message_was_saved_does_not_lose_it() -> None:
+    of = Town(watching())
+    of.world.launch(age=40 * HOUR, tags={})
+
+    def crash(writes: Any) -> None:
+        if any("outbox#" in str(getattr(write, "item", {}).get("pk", "")) for write in writes):
+            raise KeyboardInterrupt
+
+    of.table.before_transact = crash
+    with pytest.raises(KeyboardInterrupt):
+        sweep(of.watchdog())
+    of.table.before_transact = None
+    later(of, hours=1)
+    assert len(of.world.posts) == 1
+
+
+def test_2_who_extends_by_tag_is_warned_anew_before_the_new_deadline() -> None:
+    of = town()
+    trainer = of.world.launch(age=11 * HOUR + 30 * MINUTE, tags=TAGS)
+    sweep(of.watchdog())
+    trainer.tags["costwatch:max-runtime"] = "14h"
+    for _ in range(28):
+        later(of, minutes=5)
+    assert trainer.alive
+    assert sum("stops in" in card.text for _, _, card in of.world.posts) == 2
+    for _ in range(4):
+        later(of, minutes=5)
+    assert trainer.ended_at is not None
+    assert trainer.launch_time is not None
+    assert trainer.ended_at - trainer.launch_time > 14 * HOUR + SECOND

@@ -1,0 +1,297 @@
+"""The deployed functions over the embedded AWS and Slack: real handlers, wiring and adapters, a clock that tests move.
+
+What a deploy would have made (table, topic, queue, token parameter) is made by API calls of the same shape, and a rule
+on the default bus delivers Costwatch's own events into a queue, where `events()` finds them.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from unittest import mock
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer
+from moto.backends import get_backend
+
+from costwatch import names
+from costwatch.adapters.ledger import Ledger
+from costwatch.core.model import RunId
+from costwatch.core.record import RunRecord
+from costwatch.handlers import deadman, hints
+from costwatch.settings import DeadmanSettings, HintsSettings
+from costwatch.topology import DEADMAN, HINTS
+from costwatch.wiring import Wiring
+from demo.embedded import EmbeddedAws, Fleet
+from demo.recorder import acting_as
+from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
+from tests.support import policies
+from tests.support.fakes import TestClock
+
+REGION: Final = "us-east-1"
+OWNER: Final = "maria@example.com"
+_TABLE: Final = "costwatch-ledger"
+_HEARD: Final = "pipelines"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What handlers read of Lambda's context."""
+
+    invoked_function_arn: str
+    aws_request_id: str = "8f507cfc-0000-4697-b07a-ac58fc914c95"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 290_000
+
+
+class Account:
+    """One account with Costwatch deployed into it. `document` is the policy.json of the next `wiring()`."""
+
+    def __init__(self, aws: EmbeddedAws, slack: SlackEndpoint, clock: TestClock, directory: Path) -> None:
+        self.aws = aws
+        self.slack = slack
+        self.clock = clock
+        self.document: dict[str, Any] = policies.document()
+        self._directory = directory
+        self._session = boto3.session.Session()
+        self._decode: Callable[[Any], Any] = TypeDeserializer().deserialize
+
+    def reset(self, at: datetime) -> None:
+        """An empty account at that time, with what the deploy made."""
+        self.aws.reset()
+        self.slack.reset()
+        self.clock.now = at
+        key, sort = names.TABLE_PARTITION_KEY, names.TABLE_SORT_KEY
+        day, moment = names.INDEX_BY_DAY_PARTITION_KEY, names.INDEX_BY_DAY_SORT_KEY
+        self._home("dynamodb").create_table(
+            TableName=_TABLE,
+            KeySchema=_schema(key, sort),
+            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in (key, sort, day, moment)],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": names.INDEX_BY_DAY,
+                    "KeySchema": _schema(day, moment),
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self._home("sns").create_topic(Name=_name_of(self._topic_arn))
+        for queue in (_name_of(self._queue_url, "/"), _HEARD):
+            self._home("sqs").create_queue(QueueName=queue)
+        self._home("ssm").put_parameter(
+            Name=names.DEFAULT_SLACK_TOKEN_PARAMETER, Type="SecureString", Value=DEFAULT_TOKEN
+        )
+        pattern = json.dumps({"source": [names.SOURCE_COSTWATCH]})
+        self._home("events").put_rule(Name=_HEARD, EventPattern=pattern)
+        target = f"arn:aws:sqs:{REGION}:{self.aws.account_id}:{_HEARD}"
+        self._home("events").put_targets(Rule=_HEARD, Targets=[{"Id": "1", "Arn": target}])
+
+    def snapshot(self) -> Callable[[], None]:
+        """Remember the home region as it is now; call the answer, as often as you like, to have it back."""
+        # Between our calls no request is being answered, so moto's objects stand still.
+        backends = [self._moto(service) for service in ("ec2", "sagemaker", "dynamodb")]
+        kept = [copy.deepcopy(backend.__dict__, {id(backend): backend}) for backend in backends]
+        lists: list[list[Any]] = [self.slack.messages, self.aws.sns_messages]
+        lists += [queue._messages for queue in self._moto("sqs").queues.values()]
+        kept_lists = [list(each) for each in lists]
+        now = self.clock.now
+
+        def restore() -> None:
+            for backend, attributes in zip(backends, kept, strict=True):
+                backend.__dict__ = copy.deepcopy(attributes, {id(backend): backend})
+            for each, items in zip(lists, kept_lists, strict=True):
+                each[:] = items
+            self.clock.now = now
+
+        return restore
+
+    # --- the functions -------------------------------------------------------------------------------
+
+    @property
+    def fleet(self) -> Fleet:
+        """Seeds instances and jobs."""
+        return self.aws.fleet
+
+    def wiring(self, *, hints: bool = False) -> Wiring:
+        """What a cold start builds, from `document` and this process's environment (see `embedded_account`)."""
+        policy_file = self._directory / f"{self.document['digest']}.json"
+        policy_file.write_text(json.dumps(self.document), encoding="utf-8")
+        kind, service = (HintsSettings, HINTS.service) if hints else (DeadmanSettings, DEADMAN.service)
+        settings = kind(
+            ledger_table=_TABLE,
+            alerts_topic_arn=self._topic_arn,
+            refused_queue_url=self._queue_url,
+            slack_token_parameter=names.DEFAULT_SLACK_TOKEN_PARAMETER,
+            slack_api_url=self.slack.base_url,
+        )
+        wired = Wiring(settings=settings, policy_file=policy_file, service=service, clock=self.clock)
+        # Each session reads botocore's models anew, a second for EC2's: all wirings here share one.
+        wired.__dict__["session"] = self._session
+        return wired
+
+    def cold_wiring(self, *, hints: bool = False) -> Wiring:
+        """As `wiring`, with every client made and none used: what a forked child may go on with."""
+        wired = self.wiring(hints=hints)
+        watchdog = wired.watchdog(self._context(DEADMAN.name))
+        for region in wired.policy.regions:
+            watchdog.ec2(region)
+            watchdog.sagemaker(region)
+        _ = wired.refused
+        return wired
+
+    def subscribe(self, address: str, *, confirmed: bool = True) -> None:
+        """Somebody listens to the alerts topic by e-mail."""
+        self._home("sns").subscribe(TopicArn=self._topic_arn, Protocol="email", Endpoint=address)
+        if confirmed:
+            self.fleet.confirm_subscriptions(self._topic_arn, address)
+
+    def sweep(self, wired: Wiring) -> dict[str, Any]:
+        """The schedule's event, through the real handler."""
+        event = {"source": names.SOURCE_SCHEDULE, "detail-type": names.DETAIL_SCHEDULED, "detail": {}}
+        with acting_as("deadman", policy=self.document, settings=wired.settings):
+            return deadman.handle(event, self._context(DEADMAN.name), wired)
+
+    def instance_changed(self, wired: Wiring, instance_id: str, state: str = "terminated") -> dict[str, Any]:
+        """EC2's own event about an instance, through the real hints handler."""
+        event = {
+            "source": names.SOURCE_EC2,
+            "detail-type": names.DETAIL_EC2_STATE,
+            "account": self.aws.account_id,
+            "region": REGION,
+            "detail": {"instance-id": instance_id, "state": state},
+        }
+        with acting_as("hints", policy=self.document, settings=wired.settings):
+            return hints.handle(event, self._context(HINTS.name), wired)
+
+    def _context(self, function: str) -> Any:
+        return Context(f"arn:aws:lambda:{REGION}:{self.aws.account_id}:function:costwatch-{function}")
+
+    # --- what came of it, read again from outside -------------------------------------------------------
+
+    def instances(self, region: str = REGION) -> dict[str, str]:
+        """State of every instance, ended ones too."""
+        pages = self.aws.client("ec2", region).get_paginator("describe_instances").paginate()
+        found = [each for page in pages for group in page["Reservations"] for each in group["Instances"]]
+        return {each["InstanceId"]: each["State"]["Name"] for each in found}
+
+    def spot_requests(self, region: str = REGION) -> dict[str, str]:
+        """State of every spot request."""
+        answer = self.aws.client("ec2", region).describe_spot_instance_requests()
+        return {each["SpotInstanceRequestId"]: each["State"] for each in answer["SpotInstanceRequests"]}
+
+    def jobs(self, region: str = REGION) -> dict[str, str]:
+        """Status of every training job."""
+        pages = self.aws.client("sagemaker", region).get_paginator("list_training_jobs").paginate()
+        return {
+            each["TrainingJobName"]: each["TrainingJobStatus"]
+            for page in pages
+            for each in page["TrainingJobSummaries"]
+        }
+
+    def ledger_items(self) -> list[dict[str, Any]]:
+        """Every row of the ledger, by key."""
+        # From moto's own objects: a scan takes as long as half a sweep, and crash tests look thousands of times.
+        rows = self._moto("dynamodb").tables[_TABLE].all_items()
+        items = [{name: self._decode(value) for name, value in row.to_json()["Attributes"].items()} for row in rows]
+        return sorted(items, key=lambda item: (item["pk"], item["sk"]))
+
+    def fingerprint(self) -> str:
+        """All there is outside of the functions: what happens next depends on nothing else."""
+        ec2, sagemaker = self._moto("ec2"), self._moto("sagemaker")
+        requests = sorted((r.id, r.state, r.instance_id) for r in ec2.spot_instance_requests.values())
+        jobs = sorted(
+            (j.training_job_name, j.training_job_status, j.last_modified_time) for j in sagemaker.training_jobs.values()
+        )
+        instances = sorted((i.id, i.state, i._reason) for i in ec2.all_instances())
+        said = [(m.channel, m.text, m.at) for m in self.slack.messages]
+        mailed = [(m.subject, m.message, m.at) for m in self.aws.sns_messages]
+        rows = json.dumps(self.ledger_items(), default=str)
+        # Who holds a lease is a random name; a takeover asks only for the lease's time.
+        rows = re.sub(r'"owner": "[^"]*#[0-9a-f]{8}"', "", rows)
+        return repr((self.clock.now, instances, requests, jobs, self.events(), said, mailed, rows))
+
+    def records(self, wired: Wiring, region: str = REGION) -> dict[RunId, RunRecord]:
+        """The open records, as the ledger's own adapter reads them."""
+        ledger: Ledger = wired.ledger
+        return ledger.open_records(self.aws.account_id, region)
+
+    def events(self) -> list[dict[str, Any]]:
+        """The details of Costwatch's own events so far, in order. They stay: asking again gives them again."""
+        return [json.loads(each)["detail"] for each in self._waiting(_HEARD)]
+
+    def refused(self) -> list[str]:
+        """The bodies of refused events."""
+        return self._waiting(_name_of(self._queue_url, "/"))
+
+    def _waiting(self, queue: str) -> list[str]:
+        # From moto's own object: to receive a message would hide it from the next look.
+        return [str(message.body) for message in self._moto("sqs").queues[queue]._messages]
+
+    def ended_at(self, region: str = REGION) -> dict[str, datetime]:
+        """When each instance and job that ended was told to."""
+        found: dict[str, datetime] = {}
+        pages = self.aws.client("ec2", region).get_paginator("describe_instances").paginate()
+        for each in (each for page in pages for group in page["Reservations"] for each in group["Instances"]):
+            if reason := each.get("StateTransitionReason"):
+                stamp = reason.replace("GMT", "+0000")
+                found[each["InstanceId"]] = datetime.strptime(stamp, "User initiated (%Y-%m-%d %H:%M:%S %z)")
+        sagemaker = self.aws.client("sagemaker", region)
+        for page in sagemaker.get_paginator("list_training_jobs").paginate():
+            for each in page["TrainingJobSummaries"]:
+                if ended := each.get("TrainingEndTime"):
+                    found[each["TrainingJobName"]] = ended - self.aws.world.stop_grace
+        return found
+
+    # --- names ---------------------------------------------------------------------------------------
+
+    def _moto(self, service: str) -> Any:
+        backends: Any = get_backend
+        return backends(service)[self.aws.account_id][REGION]
+
+    def _home(self, service: str) -> Any:
+        return self.aws.client(service, REGION)
+
+    @property
+    def _topic_arn(self) -> str:
+        return f"arn:aws:sns:{REGION}:{self.aws.account_id}:costwatch-alerts"
+
+    @property
+    def _queue_url(self) -> str:
+        return f"{self.aws.endpoint_url}/{self.aws.account_id}/costwatch-refused"
+
+
+@contextmanager
+def embedded_account(directory: Path) -> Iterator[Account]:
+    """A running AWS and Slack; until the end this process's environment leads there and nowhere else."""
+    clock = TestClock()
+    with (
+        EmbeddedAws(clock=clock, region=REGION) as aws,
+        SlackEndpoint(users=[OWNER], clock=clock) as slack,
+        _environment(aws.environment()),
+    ):
+        yield Account(aws, slack, clock, directory)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    with mock.patch.dict(os.environ, values):
+        os.environ.pop("AWS_PROFILE", None)
+        yield
+
+
+def _schema(key: str, sort: str) -> list[dict[str, str]]:
+    return [{"AttributeName": key, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+
+
+def _name_of(identifier: str, separator: str = ":") -> str:
+    return identifier.rpartition(separator)[2]

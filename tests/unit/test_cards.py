@@ -1,0 +1,286 @@
+"""Cards: every kind of message fits Slack's limits, says its dollars, and lets nobody's tag speak as Slack."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from slack_sdk.models.blocks import Block
+
+from costwatch.core import times
+from costwatch.core.cards import Card, CardContext, date_token, render
+from costwatch.core.messages import Audience, Message, MessageKind
+from demo.slack_limits import check_message
+from tests.support.builders import HOUR, NOW
+
+RUN_ID = "111122223333/us-east-1/instance/i-0abc"
+RUN_KINDS = [kind for kind in MessageKind if kind not in (MessageKind.UNWATCHED, MessageKind.SUMMARY)]
+STOPS_AT = NOW + HOUR
+
+
+def facts(**changes: str) -> dict[str, str]:
+    """The facts of any message about a run; each kind reads its own."""
+    return {
+        "run": RUN_ID,
+        "name": "churn-bert-large",
+        "owner": "maria@example.com",
+        "team": "risk",
+        "selector": "trainers",
+        "mode": "enforce",
+        "capacity": "1 x p4d.24xlarge",
+        "clock": "running since 2026-11-21T22:00:00Z (LaunchTime of i-0abc)",
+        "price_note": "1 x p4d.24xlarge, list price (as of 2026-11-14)",
+        "start": times.to_text(NOW - 11 * HOUR),
+        "deadline": times.to_text(STOPS_AT),
+        "hourly_rate_usd": "21.957642",
+        "rule": "max_runtime 12h of selector trainers",
+        "reason": "its time is up",
+        "notice": "notice#1",
+        "min_notice_seconds": "1800",
+        "hard_cap_at": times.to_text(NOW + 61 * HOUR),
+        "seen": "i-0abc shutting-down",
+        "stopped_at": times.to_text(NOW),
+        "hold": "hold-1a2b3c4d",
+        "code": "cap",
+        "tag": "costwatch:max-runtime",
+        "problem": "'12' is not a duration (a bare number has no unit)",
+        "count": "3",
+        "burn": "$65.87 an hour",
+        "lines": "i-1: 1 x p4d.24xlarge, $21.96/h",
+        "head": "Costwatch observes: 2 would be stopped now, $43.92 an hour",
+        **changes,
+    }
+
+
+def card(kind: MessageKind, *, mention: str = "", **changes: str) -> Card:
+    steps = (timedelta(hours=4), timedelta(hours=12))
+    context = CardContext(now=NOW, stops_at=STOPS_AT, extend_steps=steps, mention=mention)
+    return render(Message("id", kind, Audience.OWNER, facts(**changes)), context)
+
+
+def texts(of: Card) -> list[tuple[str, str]]:
+    """(type, text) of every text in the blocks."""
+    found: list[tuple[str, str]] = []
+    for block in of.blocks:
+        parts = [block["text"]] if "text" in block else [*block.get("fields", []), *block.get("elements", [])]
+        found.extend((part["type"], part["text"]) for part in parts)
+    return found
+
+
+def everything(of: Card) -> str:
+    return "\n".join([of.text, *(text for _, text in texts(of))])
+
+
+# Costwatch's own marks; whatever else holds < or > came from somebody's tag.
+OWN_MARK = re.compile(r"<!date\^\d+\^[^|<>]*\|[^<>]*>|<@[UW][A-Z0-9]+>")
+
+
+def foreign_marks(text: str) -> list[str]:
+    rest = OWN_MARK.sub("", text)
+    return re.findall(r"[<>]|&(?!amp;|lt;|gt;)", rest)
+
+
+# --- every kind -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", list(MessageKind))
+def test_every_kind_of_message_is_a_card_that_slack_takes(kind: MessageKind) -> None:
+    made = card(kind)
+    check_message(made.text, made.blocks)
+    parsed = Block.parse_all(made.blocks)
+    assert len(parsed) == len(made.blocks)
+    for block in parsed:
+        block.validate_json()
+
+
+@pytest.mark.parametrize("kind", RUN_KINDS)
+def test_the_push_text_carries_job_time_and_dollars(kind: MessageKind) -> None:
+    push = card(kind, reason="verified gone, nothing came back; burn stopped: $21.96/h").text
+    assert "churn-bert-large" in push
+    assert re.search(r"\d\d:\d\d UTC", push)
+    assert re.search(r"\$\d", push)
+
+
+@pytest.mark.parametrize("kind", [MessageKind.UNWATCHED, MessageKind.SUMMARY])
+def test_the_push_text_of_a_list_carries_its_count_and_dollars(kind: MessageKind) -> None:
+    assert re.search(r"\d .*\$\d", card(kind).text)
+
+
+@pytest.mark.parametrize("kind", RUN_KINDS)
+def test_a_card_names_its_run_selector_and_clock(kind: MessageKind) -> None:
+    said = everything(card(kind))
+    assert RUN_ID in said
+    assert "trainers" in said
+    assert "LaunchTime of i-0abc" in said
+
+
+@pytest.mark.parametrize("kind", RUN_KINDS)
+def test_nothing_is_killed_in_front_of_a_data_scientist(kind: MessageKind) -> None:
+    assert "kill" not in everything(card(kind)).lower()
+
+
+@pytest.mark.parametrize("kind", RUN_KINDS)
+def test_an_unknown_price_says_unknown_and_never_zero_dollars(kind: MessageKind) -> None:
+    said = everything(card(kind, hourly_rate_usd="", price_note="no known price for p9.huge"))
+    assert "$" not in said
+    if kind is not MessageKind.VERIFIED:
+        assert "unknown" in card(kind, hourly_rate_usd="").text
+
+
+@pytest.mark.parametrize("kind", RUN_KINDS)
+def test_a_run_that_has_not_started_is_a_card_too(kind: MessageKind) -> None:
+    made = card(kind, start="", deadline="", hard_cap_at="")
+    check_message(made.text, made.blocks)
+
+
+# --- words ----------------------------------------------------------------------------------------------------
+
+
+def test_a_warning_says_when_why_what_it_cost_and_how_to_go_on() -> None:
+    made = card(MessageKind.WARNING)
+    assert made.text == ("churn-bert-large stops in 1 h (10:00 UTC); spent $241.53, $21.96 every hour")
+    said = everything(made)
+    assert "It will have run 12 h; its limit: max_runtime 12h of selector trainers. Nothing is wrong with it." in said
+    assert "costwatch extend i-0abc 4h` (+$87.83)" in said
+    assert "costwatch extend i-0abc 12h` (+$263.49)" in said
+    assert "what only its instance disks hold is lost" in said
+    assert date_token(NOW + 61 * HOUR) in said
+
+
+def test_a_training_job_is_told_of_sigterm_and_its_two_minutes() -> None:
+    said = everything(card(MessageKind.WARNING, run="111122223333/us-east-1/training/churn"))
+    assert "SIGTERM, 120 seconds to save" in said
+
+
+def test_a_warning_of_a_selector_that_only_warns_does_not_threaten() -> None:
+    made = card(MessageKind.WARNING, mode="warn")
+    assert " would stop in " in made.text
+    assert "nothing happens to it" in everything(made)
+
+
+def test_a_capped_hold_gives_the_command_that_releases_it_and_other_holds_do_not() -> None:
+    assert "`costwatch release hold-1a2b3c4d`" in everything(card(MessageKind.HELD))
+    assert "costwatch release" not in everything(card(MessageKind.HELD, code="protect-rule"))
+
+
+def test_what_a_malformed_tag_does_is_said_with_the_time_of_the_hard_cap() -> None:
+    said = everything(card(MessageKind.MALFORMED_TAG))
+    assert "costwatch:max-runtime" in said
+    assert date_token(NOW + 61 * HOUR) in said
+
+
+def test_a_time_is_a_date_token_with_utc_for_those_who_cannot_show_one() -> None:
+    assert date_token(NOW) == "<!date^1795338000^{date_short_pretty} {time}|2026-11-22 09:00 UTC>"
+
+
+def test_the_owner_is_mentioned_only_where_the_card_goes_to_a_channel() -> None:
+    assert "<@U0MARIA01>" in everything(card(MessageKind.WARNING, mention="U0MARIA01"))
+    assert "<@" not in everything(card(MessageKind.WARNING))
+
+
+# --- other people's text --------------------------------------------------------------------------------------
+
+HOSTILE = "<!channel> & <https://evil.example|click> </b>`*_~"
+
+
+@pytest.mark.parametrize("kind", list(MessageKind))
+@pytest.mark.parametrize(
+    "field", ["name", "owner", "team", "selector", "rule", "reason", "seen", "tag", "problem", "lines", "run", "clock"]
+)
+def test_no_tag_can_speak_as_slack(kind: MessageKind, field: str) -> None:
+    value = f"111122223333/us-east-1/run/{HOSTILE}" if field == "run" else HOSTILE
+    made = card(kind, **{field: value})
+    assert foreign_marks(made.text) == []
+    for text_type, text in texts(made):
+        if text_type == "mrkdwn":
+            assert foreign_marks(text) == [], text
+
+
+def pasted(run_name: str) -> list[str]:
+    """The words a shell sees when somebody pastes the command of a card about this run."""
+    made = card(MessageKind.FAILED, run=f"111122223333/us-east-1/run/{run_name}")
+    code = next(text for _, text in texts(made) if "costwatch explain" in text)
+    assert code.count("`") == 2
+    return shlex.split(code.split("`")[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+
+
+@given(st.text(min_size=1, max_size=60))
+def test_a_command_on_a_card_is_safe_to_paste_whatever_the_run_is_called(name: str) -> None:
+    words = pasted(name)
+    assert words[:2] == ["costwatch", "explain"]
+    assert len(words) == 3
+
+
+@pytest.mark.parametrize("name", ["a; rm -rf ~", "a`; rm -rf ~; `b", "a' ; rm -rf ~; 'b", "$(reboot)", "a\nreboot"])
+def test_a_run_tag_that_looks_like_a_shell_command_stays_one_word(name: str) -> None:
+    assert len(pasted(name)) == 3
+
+
+# --- limits ---------------------------------------------------------------------------------------------------
+
+LONG_NAME = "n" * 5000
+LONG_TEXT = "\n".join(f"i-{n:017x} still running: UnauthorizedOperation <&> " + "x" * 80 for n in range(200))
+
+
+@pytest.mark.parametrize("kind", list(MessageKind))
+def test_very_long_names_and_200_line_reasons_fit_slacks_limits(kind: MessageKind) -> None:
+    long = dict.fromkeys(
+        ("reason", "seen", "lines", "problem", "rule", "price_note", "capacity", "clock", "head", "burn"), LONG_TEXT
+    )
+    names_ = dict.fromkeys(("name", "owner", "team", "selector", "tag"), LONG_NAME)
+    made = card(kind, **long, **names_)
+    check_message(made.text, made.blocks)
+    for block in Block.parse_all(made.blocks):
+        block.validate_json()
+    assert all(text for _, text in texts(made)), "Slack refuses empty texts"
+
+
+def test_what_to_do_stays_readable_after_a_reason_that_was_cut() -> None:
+    assert "`costwatch release hold-1a2b3c4d`" in everything(card(MessageKind.HELD, reason=LONG_TEXT))
+    assert "The next sweep tries again." in everything(card(MessageKind.FAILED, reason=LONG_TEXT))
+    assert "spent $241.53" in card(MessageKind.WARNING, name=LONG_NAME).text
+
+
+@pytest.mark.parametrize("length", range(1480, 1520))
+def test_a_cut_never_ends_inside_an_escaped_character(length: int) -> None:
+    made = card(MessageKind.FAILED, reason="x" * length + "<&>" * 900)
+    for text_type, text in texts(made):
+        if text_type == "mrkdwn":
+            assert foreign_marks(text) == []
+
+
+def test_a_header_is_cut_at_150_characters_and_not_at_149() -> None:
+    header: Mapping[str, Any] = card(MessageKind.SUMMARY, head="h" * 150).blocks[0]
+    assert header["text"]["text"] == "h" * 150
+    header = card(MessageKind.SUMMARY, head="h" * 151).blocks[0]
+    assert header["text"]["text"] == "h" * 149 + "…"
+
+
+# --- e-mail ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", list(MessageKind))
+def test_an_e_mail_carries_no_marks_of_slack(kind: MessageKind) -> None:
+    made = card(kind, mention="U0MARIA01", reason="a < b & c", name="R&D <big>")
+    for text in (made.plain, made.subject):
+        assert not re.search(r"<!date|<@|&lt;|&gt;|&amp;|`|\*", text)
+    if kind in RUN_KINDS:
+        assert "R&D <big>" in made.subject
+        assert "R&D <big>" in made.plain
+
+
+def test_an_e_mail_shows_times_in_utc() -> None:
+    assert "2026-11-22 10:00 UTC" in card(MessageKind.WARNING).plain
+
+
+def test_a_warning_whose_time_has_passed_says_zero_and_not_a_negative_time() -> None:
+    context = CardContext(now=NOW + 2 * HOUR, stops_at=STOPS_AT, extend_steps=())
+    made = render(Message("id", MessageKind.WARNING, Audience.OWNER, facts()), context)
+    assert "stops in 0 s" in made.text
+    assert "-" not in made.text.split("(")[0].replace("churn-bert-large", "")

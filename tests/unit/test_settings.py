@@ -1,0 +1,49 @@
+"""What the stack writes into a function's environment, the function reads back; what is missing is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from costwatch.errors import ConfigError
+from costwatch.settings import DeadmanSettings, HintsSettings
+
+KINDS = [DeadmanSettings, HintsSettings]
+FULL = {
+    "COSTWATCH_LEDGER_TABLE": "costwatch-ledger",
+    "COSTWATCH_ALERTS_TOPIC_ARN": "arn:aws:sns:us-east-1:111122223333:costwatch-alerts",
+    "COSTWATCH_REFUSED_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/costwatch-refused",
+    "COSTWATCH_SLACK_TOKEN_PARAMETER": "/costwatch/slack-token",
+    "COSTWATCH_SLACK_API_URL": "http://127.0.0.1:1/api/",
+}
+Settings = type[DeadmanSettings] | type[HintsSettings]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_is_read_back(kind: Settings) -> None:
+    settings = kind.from_env(FULL)
+    assert kind.from_env(settings.to_env()) == settings
+    assert settings.to_env() == FULL
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_slack_is_optional_and_left_out_of_the_environment(kind: Settings) -> None:
+    required = {name: value for name, value in FULL.items() if "SLACK" not in name}
+    settings = kind.from_env(required)
+    assert (settings.slack_token_parameter, settings.slack_api_url) == ("", "")
+    assert settings.to_env() == required
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("variable", [name for name in FULL if "SLACK" not in name])
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_a_required_variable_that_is_missing_or_empty_is_named(
+    kind: Settings, variable: str, value: str | None
+) -> None:
+    env = {name: each for name, each in FULL.items() if name != variable}
+    with pytest.raises(ConfigError, match=variable):
+        kind.from_env(env if value is None else {**env, variable: value})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_variables_of_the_runtime_do_not_matter(kind: Settings) -> None:
+    assert kind.from_env({**FULL, "AWS_REGION": "us-east-1", "TZ": ":UTC"}) == kind.from_env(FULL)

@@ -1,0 +1,76 @@
+"""The stack's functions, rules and schedules as data."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from importlib import import_module
+from typing import Any
+
+import pytest
+from moto.events.models import EventPattern
+
+from costwatch import topology
+from costwatch.procedures import stop
+from tests.unit.test_intake import INSTANCE, JOB, changed
+
+RULES = topology.rules(timedelta(minutes=5))
+
+
+def matches(rule_name: str, event: dict[str, Any]) -> bool:
+    rule = next(rule for rule in RULES if rule.name == rule_name)
+    pattern: Any = EventPattern.load(json.dumps(rule.pattern))
+    return bool(pattern.matches_event(event))
+
+
+@pytest.mark.parametrize("function", topology.FUNCTIONS, ids=lambda f: f.name)
+def test_every_handler_exists(function: topology.Function) -> None:
+    module, _, name = function.handler.rpartition(".")
+    assert callable(getattr(import_module(module), name))
+
+
+def test_every_rule_has_a_target_that_exists_and_either_a_pattern_or_a_schedule() -> None:
+    functions = {function.name for function in topology.FUNCTIONS}
+    assert len({rule.name for rule in RULES}) == len(RULES)
+    for rule in RULES:
+        assert rule.function in functions
+        assert (rule.pattern is None) is not (rule.every is None)
+
+
+def test_only_the_dead_mans_switch_may_ever_stop_anything() -> None:
+    assert [function.name for function in topology.FUNCTIONS if function.stops_runs] == ["deadman"]
+
+
+def test_a_lease_outlives_the_function_that_took_it() -> None:
+    assert topology.DEADMAN.timeout < stop.LEASE
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expected"), [(1, "rate(1 minute)"), (2, "rate(2 minutes)"), (60, "rate(60 minutes)")]
+)
+def test_a_schedule_is_written_as_eventbridge_wants_it(minutes: int, expected: str) -> None:
+    assert topology.schedule_expression(timedelta(minutes=minutes)) == expected
+
+
+@pytest.mark.parametrize("state", ["running", "stopped", "terminated"])
+def test_an_instance_that_came_up_or_ended_reaches_the_hints(state: str) -> None:
+    assert matches("ec2-state", changed(INSTANCE, "detail.state", state))
+
+
+@pytest.mark.parametrize("state", ["pending", "stopping", "shutting-down"])
+def test_an_instance_on_its_way_does_not(state: str) -> None:
+    assert not matches("ec2-state", changed(INSTANCE, "detail.state", state))
+
+
+@pytest.mark.parametrize("status", ["Completed", "Failed", "Stopped"])
+def test_a_job_that_ended_reaches_the_hints(status: str) -> None:
+    assert matches("training-state", changed(JOB, "detail.TrainingJobStatus", status))
+
+
+def test_a_job_in_progress_does_not() -> None:
+    assert not matches("training-state", changed(JOB, "detail.TrainingJobStatus", "InProgress"))
+
+
+def test_no_rule_takes_the_events_of_another() -> None:
+    assert not matches("ec2-state", JOB)
+    assert not matches("training-state", INSTANCE)
