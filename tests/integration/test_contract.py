@@ -516,6 +516,25 @@ def test_4_a_job_that_had_stopped_already_counts_as_done() -> None:
     assert (report.stopped, report.failures) == (1, [])
 
 
+def test_4_a_bus_that_fails_delays_the_final_event_and_holds_up_nothing_else() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    of.world.fault = lambda operation, _region, _ids: (
+        TransientAwsError("bus down") if operation == "PutEvents" else None
+    )
+    report = later(of, minutes=32)
+    assert trainer.state == "terminated"
+    assert [failure.reason for failure in report.failures] == ["bus down"]
+    for _ in range(3):
+        later(of, minutes=5)
+    assert records(of) == {}, "verified gone without waiting for the bus"
+    assert of.world.events == []
+    of.world.fault = None
+    later(of, minutes=5)
+    assert [event["name"] for event in of.world.events] == [trainer.id]
+
+
 def test_4_every_stop_publishes_one_final_event() -> None:
     of = town(policies.selector(), policies.selector("jobs", service="training"))
     trainer, job = of.world.launch(age=40 * HOUR, tags=TAGS), of.world.train("churn", age=40 * HOUR)

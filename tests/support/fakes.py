@@ -358,8 +358,8 @@ class FakeTopic:
 class FakeBus:
     world: FakeWorld
 
-    def run_stopped(self, detail: Mapping[str, object], *, resources: list[str], at: datetime) -> None:
-        del resources, at
+    def run_stopped(self, detail: Mapping[str, object], *, at: datetime) -> None:
+        del at
         self.world.called("PutEvents", "", [str(detail["run"])])
         self.world.events.append(dict(detail))
 

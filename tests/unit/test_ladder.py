@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -319,9 +320,13 @@ def test_the_last_look_before_the_act_gives_the_claim_back() -> None:
 # --- what came of it ------------------------------------------------------------------------------------------
 
 
-def test_a_stop_is_told_to_the_owner_with_what_was_seen() -> None:
+def test_a_stop_is_told_to_the_owner_and_to_pipelines_with_what_was_seen() -> None:
     found = ladder.stop_requested(after(claimed()), NOW, seen="i-0a shutting-down")
-    assert [(m.kind, m.facts["seen"]) for m in found.messages] == [(MessageKind.STOPPED, "i-0a shutting-down")]
+    card, event = found.messages
+    assert (card.kind, card.audience, card.facts["seen"]) == (MessageKind.STOPPED, Audience.OWNER, "i-0a shutting-down")
+    detail = json.loads(event.facts["event"])
+    assert (event.kind, event.audience) == (MessageKind.RUN_STOPPED, Audience.BUS)
+    assert (detail["final"], detail["reason"], detail["spent_usd"]) == (True, "i-0a shutting-down", "878.31")
     assert after(found).status is Status.STOPPING, "not final before it is verified"
     assert dict(found.entries[0].evidence)["spent_usd"] == "878.31"
 

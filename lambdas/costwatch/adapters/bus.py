@@ -21,7 +21,7 @@ class Bus:
     def __init__(self, client: EventBridgeClient) -> None:
         self._client = client
 
-    def run_stopped(self, detail: Mapping[str, object], *, resources: list[str], at: datetime) -> None:
+    def run_stopped(self, detail: Mapping[str, object], *, at: datetime) -> None:
         """Publish once per stop; consumers deduplicate by `detail.stop_key`. Raises AwsError."""
         with translated("events:PutEvents"):
             answer = self._client.put_events(
@@ -30,7 +30,6 @@ class Bus:
                         "Source": names.SOURCE_COSTWATCH,
                         "DetailType": names.DETAIL_RUN_STOPPED,
                         "Detail": json.dumps(detail, sort_keys=True),
-                        "Resources": resources,
                         "Time": at,
                     }
                 ]

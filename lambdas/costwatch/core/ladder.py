@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from costwatch.core import durations, times
+from costwatch.core import durations, stop_event, times
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
 from costwatch.core.model import Run
@@ -162,14 +162,15 @@ def stood_down(record: RunRecord, decision: Decision, now: datetime) -> Step:
 
 
 def stop_requested(record: RunRecord, now: datetime, *, seen: str) -> Step:
-    """The world shows every member stopping or gone. `seen` says what was seen."""
+    """The world shows every member stopping or gone, as `seen` says: owner and pipelines are told."""
     assert record.stop is not None  # noqa: S101 - only a claimed record gets here
     after = replace(record, hold=None, stop=replace(record.stop, requested_at=now))
     entry = Entry(now, Transition.STOP_REQUESTED, seen, mode=record.mode.value, evidence=_spent(record, now))
     message = about(
         after, MessageKind.STOPPED, Audience.OWNER, version=record.version + 1, seen=seen, stopped_at=times.to_text(now)
     )
-    return Step(record, after, (entry,), (message,))
+    event = stop_event.of(after, seen=seen, at=now, version=record.version + 1)
+    return Step(record, after, (entry,), (message, event))
 
 
 def failed(record: RunRecord, reason: str, now: datetime) -> Step | None:

@@ -16,6 +16,8 @@ class Audience(StrEnum):
     """The owner, else the team's channel, else the platform channel, else SNS."""
     PLATFORM = "platform"
     """The platform channel, else SNS."""
+    BUS = "bus"
+    """Pipelines, by an event; no person reads it."""
 
 
 class MessageKind(StrEnum):
@@ -29,6 +31,7 @@ class MessageKind(StrEnum):
     MALFORMED_TAG = "malformed tag"
     UNWATCHED = "unwatched"
     SUMMARY = "summary"
+    RUN_STOPPED = "run stopped event"
 
 
 @dataclass(frozen=True, slots=True)

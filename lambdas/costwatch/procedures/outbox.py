@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 from costwatch.core import ladder, times
@@ -28,8 +29,25 @@ def flush(w: Watchdog, report: SweepReport) -> None:
             )
             return
         with report.isolating(f"message {message.id}"):
-            if w.ledger.lease_message(message, w.now()):
+            if not w.ledger.lease_message(message, w.now()):
+                continue
+            if message.audience is Audience.BUS:
+                _publish(w, message)
+            else:
                 slack_is_up = _send(w, message, report, slack_is_up=slack_is_up)
+
+
+def _publish(w: Watchdog, message: Message) -> None:
+    """Tell pipelines. Raises AwsError, having kept the event for the next sweep."""
+    if w.bus is None:
+        return
+    try:
+        detail = {**json.loads(message.facts["event"]), "policy_digest": w.policy.digest}
+        w.bus.run_stopped(detail, at=times.from_text(message.facts["at"]))
+    except AwsError as error:
+        w.ledger.keep_message(message, str(error), w.now())
+        raise
+    _record_delivery(w, message, "EventBridge")
 
 
 def _send(w: Watchdog, message: Message, report: SweepReport, *, slack_is_up: bool) -> bool:

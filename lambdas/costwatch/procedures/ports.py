@@ -54,7 +54,7 @@ class TopicPort(Protocol):
 class BusPort(Protocol):
     """See adapters.bus.Bus."""
 
-    def run_stopped(self, detail: Mapping[str, object], *, resources: list[str], at: datetime) -> None: ...
+    def run_stopped(self, detail: Mapping[str, object], *, at: datetime) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

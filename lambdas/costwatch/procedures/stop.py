@@ -62,34 +62,6 @@ def afresh(w: Watchdog, run: Run) -> Run:
     return w.ec2(run.id.region).afresh(run, w.policy.tags.run)
 
 
-def publish_stopped(w: Watchdog, record: RunRecord, *, seen: str, at: datetime) -> None:
-    """Tell pipelines that this end is final. At least once per stop; `stop_key` tells repeats apart."""
-    if w.bus is None or record.stop is None:
-        return
-    spent = record.spent_usd(at)
-    w.bus.run_stopped(
-        {
-            "run": str(record.run_id),
-            "account": record.run_id.account,
-            "region": record.run_id.region,
-            "kind": record.run_id.kind.value,
-            "name": record.name,
-            "members": list(record.stop.members),
-            "stop_key": record.stop.key,
-            "final": True,
-            "reason": seen,
-            "selector": record.selector,
-            "owner": record.owner,
-            "team": record.team,
-            "spent_usd": f"{spent:.2f}" if spent is not None else None,
-            "hourly_rate_usd": str(record.hourly_rate_usd) if record.hourly_rate_usd is not None else None,
-            "policy_digest": w.policy.digest,
-        },
-        resources=[],
-        at=at,
-    )
-
-
 def _stop(w: Watchdog, due: Due, *, runs_of: Mapping[str, int], pause: Pause | None, report: SweepReport) -> None:
     now = w.now()
     record, decision = due.record, due.decision
@@ -175,7 +147,6 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
         w.save(ladder.failed(record, outcome.problem, now))
         report.failures.append(Failure(str(run.id), outcome.problem, retry=True))
         return
-    publish_stopped(w, record, seen=outcome.seen, at=now)
     if w.save(ladder.stop_requested(record, now, seen=outcome.seen)):
         report.stopped += 1
 

@@ -14,7 +14,6 @@ from costwatch.core.policy import Service
 from costwatch.core.record import RunRecord, Status
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
-from costwatch.procedures.stop import publish_stopped
 
 STILL_RUNNING_AFTER = timedelta(minutes=15)
 """A stop that was accepted and shows no effect for this long has failed and is tried again."""
@@ -58,7 +57,6 @@ def _settle(w: Watchdog, record: RunRecord, members: dict[str, Member]) -> None:
     if stop.requested_at is None and now < stop.lease_until:
         return  # whoever holds the lease may be acting right now
     seen = ", ".join(f"{i} {members[i].state if i in members else 'gone'}" for i in stop.members)
-    publish_stopped(w, record, seen=seen, at=now)
     w.save(ladder.stop_requested(record, now, seen=seen))
 
 
@@ -116,7 +114,8 @@ def _relaunched(w: Watchdog, record: RunRecord) -> str:
 
 def _members(w: Watchdog, record: RunRecord) -> dict[str, Member]:
     """The record's members as they are now; the claim's, where there is one. Unknown ones are absent: gone."""
-    ids = record.stop.members if record.stop is not None and record.status is Status.STOPPING else record.member_ids
+    claimed = record.stop is not None and record.status in (Status.STOPPING, Status.FAILED)
+    ids = record.stop.members if record.stop is not None and claimed else record.member_ids
     if record.run_id.kind.service is Service.TRAINING:
         found = (w.sagemaker(record.run_id.region).job(name) for name in ids)
         return {member.id: member for member in found if member is not None}
