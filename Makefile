@@ -9,6 +9,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 CONFIG ?= costwatch.yaml
+WORKERS ?= 2
 CDK := node_modules/.bin/cdk
 
 .PHONY: help
@@ -24,7 +25,7 @@ demo: .venv/.ready ## see the switch work (AUTO=1: without waiting, and check th
 
 .PHONY: test
 test: .venv/.ready-dev $(CDK) ## every test, the real cdk deploy against the embedded AWS included
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: .venv/.ready-dev ## lint, format, types, import rules, the template

@@ -17,7 +17,7 @@ _WRITTEN_BY_LAMBDA = frozenset({"logs:CreateLogStream", "logs:PutLogEvents"})
 
 
 @pytest.fixture(scope="module")
-def recorded() -> Counter[Asked]:
+def recorded(all_others_finished: None) -> Counter[Asked]:
     return asked()
 
 

@@ -59,8 +59,12 @@ JUDGED_LAST = "test_every_recorded_call.py"
 def record_session() -> Callable[[], None]:
     """Start recording for a whole test session, subprocesses included; the answer ends it.
 
-    To be called before the first client is made.
+    To be called before the first client is made. A worker of a session that is spread over processes records into the
+    file of that session.
     """
+    if "PYTEST_XDIST_WORKER" in os.environ and ENV_FILE in os.environ:
+        install()
+        return lambda: None
     directory = tempfile.TemporaryDirectory(prefix="costwatch-calls-")
     before = os.environ.get(ENV_FILE)
     os.environ[ENV_FILE] = str(Path(directory.name, "calls.jsonl"))

@@ -26,9 +26,7 @@ def limits(policy: Policy, *, selector: str, runs_of_selector: int, now: datetim
     runs the selector picks now, rounded down, at least one. A day is a UTC day.
     """
     cap = policy.blast_cap
-    seconds = int(policy.sweep_every.total_seconds())
-    window = int(now.timestamp()) // seconds * seconds
-    sweep = times.to_key(datetime.fromtimestamp(window, UTC))
+    sweep = times.to_key(window_start(policy, now))
     share = max(1, int((cap.share * runs_of_selector).to_integral_value(ROUND_FLOOR)))
     return (
         CapLimit(f"blast_cap.runs ({cap.runs} a sweep)", f"sweep#{sweep}", cap.runs),
@@ -39,3 +37,9 @@ def limits(policy: Policy, *, selector: str, runs_of_selector: int, now: datetim
         ),
         CapLimit(f"blast_cap.per_day ({cap.per_day} a day)", f"day#{now.astimezone(UTC).date()}", cap.per_day),
     )
+
+
+def window_start(policy: Policy, now: datetime) -> datetime:
+    """The start (UTC, inclusive) of the sweep window that `now` lies in."""
+    seconds = int(policy.sweep_every.total_seconds())
+    return datetime.fromtimestamp(int(now.timestamp()) // seconds * seconds, UTC)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from costwatch.core import grouping, ladder, overrides, times
+from costwatch.core import caps, grouping, ladder, overrides, times
 from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.model import Member, Run, RunId
 from costwatch.core.money import burn_rate
@@ -19,7 +19,7 @@ from costwatch.core.record import Pause, RunRecord, Status, same_episode
 from costwatch.procedures import digest, outbox
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, Seen, SweepReport
-from costwatch.procedures.stop import Due, afresh, stop_due
+from costwatch.procedures.stop import LEASE, Due, afresh, stop_due
 from costwatch.procedures.verify import reconcile
 
 
@@ -48,12 +48,26 @@ def sweep(w: Watchdog) -> SweepReport:
         for service, read in ((Service.EC2, _instances), (Service.TRAINING, _jobs)):
             with report.isolating(f"{name} {service.value}"):
                 due.extend(_service(w, region, service, read, report))
-    runs_of = Counter(s.decision.selector.name for s in report.seen if s.decision.selector is not None)
-    stop_due(w, due, runs_of=runs_of, pause=pause, report=report)
+    stop_due(w, due, runs_of=_runs_of(w, report, records), pause=pause, report=report)
     digest.unwatched(w, report)
     digest.summary(w, records)
     outbox.flush(w, report)
     return report
+
+
+def _runs_of(w: Watchdog, report: SweepReport, records: list[RunRecord]) -> Counter[str]:
+    """Runs by selector, for the share: those judged now, and those whose stop was claimed in this same window.
+
+    Without the latter the share would shrink while its counter still counts them.
+    """
+    since = caps.window_start(w.policy, w.now())
+    runs_of = Counter(s.decision.selector.name for s in report.seen if s.decision.selector is not None)
+    judged = {s.run.id for s in report.seen}
+    for record in records:
+        stop = record.stop if record.status is Status.STOPPING and record.run_id not in judged else None
+        if stop is not None and stop.lease_until - LEASE >= since:
+            runs_of[record.selector] += 1
+    return runs_of
 
 
 def _instances(w: Watchdog, region: str, report: SweepReport) -> list[Member]:

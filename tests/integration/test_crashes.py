@@ -1,0 +1,332 @@
+"""A crash at any point: the function dies by os._exit before its first and after every call it makes to the outside.
+
+Each story is first told without a crash; that gives the calls of each of its steps, in order, and the end it comes to.
+Then, for every call of every step: the same world at the start of the step, a child that dies there, and the schedule
+goes on as if nothing had happened. It must come to the same end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from costwatch.core.record import Transition
+from tests.support import policies
+from tests.support.crash import CRASHED, Crash, Ran, run_forked
+from tests.support.embedded import OWNER, Account, embedded_account
+from tests.support.fakes import START
+
+MIN_NOTICE = timedelta(minutes=30)
+# Sweeps after a crash: within the leases of what died, after them, when every notice is over, and three more.
+_THEN = (5, 5, 31, 5, 5, 31, 5, 5)
+_TRAINER = {"Purpose": "training", "owner": OWNER}
+
+# --- stories -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """One invocation, `minutes` after the one before.
+
+    `calls`: how many calls to the outside it is known to make; None for a step that only leads up to the others and
+    is crashed in another story.
+    """
+
+    name: str
+    minutes: float
+    calls: int | None = None
+    hint_about: Callable[[Account], str] | None = None
+    """Not a sweep, but the event that this instance was terminated."""
+
+
+@dataclass(frozen=True)
+class Story:
+    name: str
+    policy: dict[str, Any]
+    seed: Callable[[Account], None]
+    steps: tuple[Step, ...]
+    stays: frozenset[str] = frozenset()
+    """Statuses in which a record may still stand when the story is over."""
+
+
+def _overdue_run_and_job(account: Account) -> None:
+    """Two persistent-spot members of one run in two zones, and a training job."""
+    for zone in "ab":
+        account.fleet.instance(
+            az=zone,
+            tags={**_TRAINER, "costwatch:run": "llm"},
+            launched_at=START - timedelta(hours=13),
+            spot="persistent",
+            request_tags={"Purpose": "training"},
+        )
+    account.fleet.training_job("churn", started_at=START - timedelta(hours=12.5), tags=_TRAINER)
+
+
+def _two_overdue_instances(account: Account) -> None:
+    for hours in (14, 13):
+        account.fleet.instance(tags=_TRAINER, launched_at=START - timedelta(hours=hours))
+
+
+def _one_overdue_instance_and_a_mailbox(account: Account) -> None:
+    account.fleet.instance(tags=_TRAINER, launched_at=START - timedelta(hours=13))
+    account.subscribe("ops@example.com")
+
+
+def _accelerators_nobody_watches(account: Account) -> None:
+    for _ in range(2):
+        account.fleet.instance(tags={"Name": "mine"}, launched_at=START - timedelta(hours=3))
+
+
+_EC2_AND_JOBS = [policies.selector(), policies.selector("jobs", service="training")]
+_NO_SLACK = {"platform_channel": "", "team_channels": {}, "warn_owner_by": "dm"}
+
+STORIES = (
+    Story(
+        "a run and a job are warned, stopped and verified",
+        policies.document(selectors=_EC2_AND_JOBS),
+        _overdue_run_and_job,
+        (Step("warn", 0, 31), Step("stop", 35, 61), Step("verify once", 5, 13), Step("verify twice", 5, 26)),
+    ),
+    Story(
+        "an event tells of the end before the sweep sees it",
+        policies.document(selectors=_EC2_AND_JOBS),
+        _overdue_run_and_job,
+        (
+            Step("warn", 0),
+            Step("stop", 35),
+            Step("first event", 1, 6, hint_about=lambda account: min(account.instances())),
+            Step("second event", 3, 13, hint_about=lambda account: max(account.instances())),
+            Step("sweep", 1, 9),
+            Step("verify", 5),
+        ),
+    ),
+    Story(
+        "more is due than the cap of a sweep allows",
+        policies.document(blast_cap={"runs": 1, "share": "1", "per_day": 20}),
+        _two_overdue_instances,
+        (Step("warn", 0), Step("stop and hold", 35, 38), Step("verify once", 5), Step("verify twice", 5)),
+        stays=frozenset({"held"}),
+    ),
+    Story(
+        "no Slack: the notice goes by e-mail",
+        policies.document(slack=_NO_SLACK),
+        _one_overdue_instance_and_a_mailbox,
+        (Step("warn", 0, 16), Step("stop", 35, 28), Step("verify once", 5), Step("verify twice", 5)),
+    ),
+    Story(
+        "accelerators that nobody watches are told of",
+        policies.document(mode="enforce"),
+        _accelerators_nobody_watches,
+        (Step("tell", 0, 17),),
+    ),
+)
+
+
+# --- the end of a story ----------------------------------------------------------------------------------
+
+# A takeover is another attempt; an unwatched accelerator is noted before it counts as told. All else is recorded once.
+_RECORDED_AGAIN = frozenset({Transition.STOPPING.value, Transition.UNWATCHED.value})
+_KINDS = {
+    "warning": r"(?P<run>.+) stops in .+",
+    "stopped": r"(?P<run>.+) was stopped at .+",
+    "verified": r"(?P<run>.+): verified gone.+",
+    "held": r"Held: (?P<run>.+) is past its time.+",
+    "unwatched": r"(?P<run>\d+ accelerators) that no selector picks.+",
+}
+
+
+def heard(account: Account) -> list[tuple[str, datetime]]:
+    """What people were told, and when."""
+    posted = [(message.text, message.at) for message in account.slack.messages]
+    return posted + [(mail.subject or "", mail.at) for mail in account.aws.sns_messages]
+
+
+def _kind(text: str) -> tuple[str, str]:
+    for kind, pattern in _KINDS.items():
+        if found := re.fullmatch(pattern, text):
+            return kind, found["run"]
+    raise AssertionError(f"nobody expected to say {text!r}")
+
+
+@dataclass(frozen=True)
+class End:
+    """What people, AWS and the ledger are left with, without the times."""
+
+    instances: dict[str, str]
+    spot_requests: dict[str, str]
+    jobs: dict[str, str]
+    open_records: dict[str, tuple[str, str]]
+    transitions: dict[str, list[str]]
+    to_be_said: int
+    events: dict[str, list[str]]
+    """Members by stop key: who counts keys counts stops."""
+    said: Counter[tuple[str, str]] = field(compare=False)
+    published: Counter[str] = field(compare=False)
+
+
+def end(account: Account) -> End:
+    """Read everything again from outside."""
+    items = account.ledger_items()
+    transitions: dict[str, list[str]] = {}
+    for item in items:
+        if item["pk"].startswith("run#") and item["transition"] != Transition.DELIVERED.value:
+            told = transitions.setdefault(item["run_id"], [])
+            if item["transition"] not in _RECORDED_AGAIN or item["transition"] not in told:
+                told.append(item["transition"])
+    records = (item for item in items if item["pk"].startswith("open#"))
+    events = account.events()
+    return End(
+        instances=account.instances(),
+        spot_requests=account.spot_requests(),
+        jobs=account.jobs(),
+        open_records={r["sk"]: (r["status"], (r.get("hold") or {}).get("code", "")) for r in records},
+        transitions=transitions,
+        to_be_said=sum(1 for item in items if item["pk"].startswith("outbox#")),
+        events={e["stop_key"]: sorted(e["members"]) for e in events},
+        said=Counter(_kind(text) for text, _ in heard(account)),
+        published=Counter(e["stop_key"] for e in events),
+    )
+
+
+# --- telling a story ---------------------------------------------------------------------------------------
+
+
+class Teller:
+    """Tells one story, without a crash and with one at any call of any step."""
+
+    def __init__(self, account: Account, story: Story) -> None:
+        self.account = account
+        self.story = story
+        self.calls: dict[str, tuple[str, ...]] = {}
+        self._begin: dict[str, Callable[[], None]] = {}
+        self._come_to: dict[str, End] = {}
+        account.document = story.policy
+        functions = {step.hint_about is not None for step in story.steps}
+        self._cold = {hints: account.cold_wiring(hints=hints) for hints in functions}
+        self._warm = account.wiring()
+
+        account.reset(START)
+        story.seed(account)
+        for step in story.steps:
+            account.clock.forward(minutes=step.minutes)
+            self._begin[step.name] = account.snapshot()
+            ran = self._run(step)
+            assert (ran.exit_code, ran.error) == (0, "")
+            self.calls[step.name] = ran.calls
+        self.reference = end(account)
+
+    @property
+    def crashed(self) -> list[Step]:
+        """The steps in which this story crashes."""
+        return [step for step in self.story.steps if step.calls is not None]
+
+    def _run(self, step: Step, crash: Crash | None = None) -> Ran:
+        if step.hint_about is not None:
+            instance_id = step.hint_about(self.account)
+            return run_forked(lambda: self.account.instance_changed(self._cold[True], instance_id), crash)
+        return run_forked(lambda: self.account.sweep(self._cold[False]), crash)
+
+    def crash_everywhere(self, step: Step) -> Iterator[tuple[str, End]]:
+        """Crash before the first and after every call of `step`; each with its name and the end it came to.
+
+        Nothing outside changes between one call's answer and the next one's sending, so before is after the last.
+        """
+        calls = self.calls[step.name]
+        for crash in (Crash(1, "before"), *(Crash(number, "after") for number in range(1, len(calls) + 1))):
+            self._begin[step.name]()
+            ran = self._run(step, crash)
+            assert (ran.exit_code, ran.error, ran.calls) == (CRASHED, "", calls[: crash.call])
+            yield f"{step.name}: {crash.moment} call {crash.call}, {calls[crash.call - 1]}", self._go_on()
+
+    def _go_on(self) -> End:
+        """Sweep on as scheduled. Of two crashes that left the very same world the second needs no sequel."""
+        world = self.account.fingerprint()
+        if world not in self._come_to:
+            self._come_to[world] = self._sequel()
+        return self._come_to[world]
+
+    def _sequel(self) -> End:
+        for minutes in _THEN:
+            self.account.clock.forward(minutes=minutes)
+            answer = self.account.sweep(self._warm)
+            assert answer["failures"] == []
+            if self._over():
+                break
+        self._nobody_was_stopped_early()
+        return end(self.account)
+
+    def _over(self) -> bool:
+        rows = self.account.ledger_items()
+        said = self.account.slack.messages or self.account.aws.sns_messages
+        open_statuses = {row["status"] for row in rows if row["pk"].startswith("open#")}
+        return bool(said) and open_statuses <= self.story.stays and not any(r["pk"].startswith("outbox#") for r in rows)
+
+    def _nobody_was_stopped_early(self) -> None:
+        warned: dict[str, datetime] = {}
+        for text, at in heard(self.account):
+            kind, run = _kind(text)
+            if kind == "warning":
+                warned.setdefault(run, at)
+        for name, at in self.account.ended_at().items():
+            run = name if name in warned else "llm"
+            assert run in warned, f"{name} was stopped unwarned"
+            assert at > warned[run] + MIN_NOTICE, f"{name} was stopped at {at}, warned at {warned[run]}"
+
+
+# --- the tests -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    with embedded_account(tmp_path_factory.mktemp("account")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=STORIES, ids=lambda story: story.name)
+def teller(request: pytest.FixtureRequest, account: Account) -> Teller:
+    return Teller(account, request.param)
+
+
+def test_without_a_crash_each_step_makes_the_calls_we_have_thought_about(teller: Teller) -> None:
+    assert {step.name: step.calls for step in teller.crashed} == {
+        step.name: len(teller.calls[step.name]) for step in teller.crashed
+    }
+
+
+def test_without_a_crash_everything_is_said_and_published_once(teller: Teller) -> None:
+    assert set(teller.reference.said.values()) == {1}
+    assert set(teller.reference.published.values()) <= {1}
+    assert teller.reference.to_be_said == 0
+
+
+def test_a_crash_at_any_call_changes_nothing_about_the_end(teller: Teller) -> None:
+    problems: list[str] = []
+    points = 0
+    for step in teller.crashed:
+        for point, came_to in teller.crash_everywhere(step):
+            points += 1
+            problems.extend(f"{point}: {problem}" for problem in _differences(teller.reference, came_to))
+    assert points == sum(len(teller.calls[step.name]) + 1 for step in teller.crashed)
+    assert teller.account.aws.errors == []
+    assert not problems, "\n".join(problems)
+
+
+def _differences(reference: End, came_to: End) -> Iterator[str]:
+    for part in fields(End):
+        theirs, ours = getattr(came_to, part.name), getattr(reference, part.name)
+        if part.compare and theirs != ours:
+            yield f"{part.name} came to\n    {theirs}, not\n    {ours}"
+    for name, once, counts in (
+        ("said", reference.said, came_to.said),
+        ("published", reference.published, came_to.published),
+    ):
+        if set(once) != set(counts):
+            yield f"{name} {sorted(counts)} and not {sorted(once)}"
+        elif counts.total() > once.total() + 1:
+            yield f"one crash repeated more than one thing that is {name}: {counts}"
