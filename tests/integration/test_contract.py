@@ -516,6 +516,20 @@ def test_4_a_job_that_had_stopped_already_counts_as_done() -> None:
     assert (report.stopped, report.failures) == (1, [])
 
 
+def test_2_what_was_warned_before_everything_was_switched_off_is_warned_anew() -> None:
+    of = town(mode="enforce")
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    of.policy = policies.policy(mode="off")
+    later(of, minutes=5)
+    of.policy = policies.policy(mode="enforce")
+    later(of, hours=8)
+    assert trainer.alive
+    assert [card.text.partition(" in ")[0] for _, _, card in of.world.posts] == [f"{trainer.id} stops"] * 2
+    later(of, minutes=32)
+    assert not trainer.alive
+
+
 def test_4_a_bus_that_fails_delays_the_final_event_and_holds_up_nothing_else() -> None:
     of = town()
     trainer = of.world.launch(age=40 * HOUR, tags=TAGS)

@@ -70,7 +70,7 @@ def test_an_exemption_for_a_reason_has_no_end_of_its_own(reason: str) -> None:
 def test_an_exemption_until_nobody_knows_when_counts_as_a_reason_and_is_told(value: str) -> None:
     found = read({EXEMPT: value})
     assert found.exempt == (ExemptTag(value, None),)
-    assert not found.only_hard_cap, "an exemption sets no time limit"
+    assert found.only_hard_cap, "an exemption sets no time limit"
     assert "7 days" in found.malformed[0].problem
 
 

@@ -57,13 +57,19 @@ def observe(
     origin: str,
     burn: Burn,
     now: datetime,
-    restarts: int = 0,
+    previous: RunRecord | None = None,
 ) -> Step | None:
-    """Apply every verdict but STOP (see `claim`). None: nothing worth a write changed."""
-    before = record
+    """Apply every verdict but STOP (see `claim`). None: nothing worth a write changed.
+
+    `previous`: the record of an episode that is over, since the run has started anew; the new one takes its place.
+    """
+    before = record or previous
     after, entries = _seen(run, record, decision, policy=policy, origin=origin, burn=burn, now=now)
-    if record is None and restarts:
-        after = replace(after, restarts=restarts)
+    if record is None and previous is not None:
+        after = replace(after, restarts=previous.restarts + 1)
+        since = f"started anew at {times.to_key(run.start)}" if run.start else "it has not started again yet"
+        reason = f"{since}; restart {after.restarts}"
+        entries.insert(0, Entry(now, Transition.SUPERSEDED, reason, mode=previous.mode.value))
     messages: list[Message] = []
     version = (before.version if before else 0) + 1
 
@@ -220,6 +226,15 @@ def came_back(record: RunRecord, relaunched: str, now: datetime) -> Step:
     )
     message = about(record, MessageKind.CAME_BACK, Audience.PLATFORM, version=record.version + 1, reason=relaunched)
     return Step(record, None, entries, (message,))
+
+
+def switched_off(record: RunRecord, now: datetime) -> Step | None:
+    """Everything is off: what was granted stays, what was warned is void. None: there is no notice to void."""
+    if record.notice is None or record.status in (Status.STOPPING, Status.FAILED):
+        return None
+    after = replace(record, status=Status.RUNNING, notice=None, hold=None, would_stop_at=None)
+    reason = "switched off; when it is switched on again it is warned anew"
+    return Step(record, after, (Entry(now, Transition.STANDS_DOWN, reason, mode=record.mode.value),))
 
 
 def superseded(record: RunRecord, reason: str, now: datetime) -> Step:

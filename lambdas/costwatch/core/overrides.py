@@ -20,8 +20,6 @@ class MalformedTag:
     key: str
     value: str
     problem: str
-    sets_time_limit: bool
-    """Whether the tag would have set the time limit: then only the hard cap is left."""
 
     @property
     def told_key(self) -> str:
@@ -47,8 +45,8 @@ class Overrides:
 
     @property
     def only_hard_cap(self) -> bool:
-        """A time limit that cannot be read leaves the hard cap as the only one."""
-        return any(tag.sets_time_limit for tag in self.malformed)
+        """Any tag that cannot be read leaves the hard cap as the only time limit: it may have meant more time."""
+        return bool(self.malformed)
 
 
 def read(run: Run, keys: TagKeys) -> Overrides:
@@ -58,8 +56,8 @@ def read(run: Run, keys: TagKeys) -> Overrides:
     malformed: dict[str, MalformedTag] = {}
     exempt: dict[str, ExemptTag] = {}
 
-    def note(key: str, value: str, problem: str, *, sets_time_limit: bool = True) -> None:
-        tag = MalformedTag(key, value, problem, sets_time_limit)
+    def note(key: str, value: str, problem: str) -> None:
+        tag = MalformedTag(key, value, problem)
         malformed[tag.told_key] = tag
 
     for value in _values(run, keys.max_runtime):
@@ -79,7 +77,7 @@ def read(run: Run, keys: TagKeys) -> Overrides:
             try:
                 until = times.parse_rfc3339(words[1] if len(words) > 1 else "")
             except ValueError as error:
-                note(keys.exempt, value, f"{error}; taken as a reason, it exempts for 7 days", sets_time_limit=False)
+                note(keys.exempt, value, f"{error}; taken as a reason, it exempts for 7 days")
         exempt[value] = ExemptTag(value, until)
     return Overrides(
         max_runtime=max(runtimes, default=None),

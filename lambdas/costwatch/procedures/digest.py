@@ -36,7 +36,7 @@ def unwatched(w: Watchdog, report: SweepReport) -> None:
         exists_since = seen.run.members[0].clock.exists_since or seen.run.start
         if exists_since is not None and now - exists_since < TAGS_MAY_BE_LATE:
             continue
-        key = f"unwatched#{seen.run.id}#{times.to_key(seen.run.start or now)}"
+        key = f"unwatched#{seen.run.id}"  # once, however often it is restarted
         if len(fresh) < _TOLD_AT_ONCE and not w.ledger.was_told(key):
             fresh[key] = seen
     # Noted before it counts as told: after a crash in between it is noted again, never forgotten.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from costwatch.core import caps, grouping, ladder, overrides, times
+from costwatch.core import caps, grouping, ladder, overrides
 from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.model import Member, Run, RunId
 from costwatch.core.money import burn_rate
@@ -37,6 +37,7 @@ def sweep(w: Watchdog) -> SweepReport:
     """
     report = SweepReport(at=w.now())
     if w.policy.mode is Mode.OFF:
+        _stand_down(w, report)
         return report
     outbox.flush(w, report)
     pause = w.ledger.pause()
@@ -53,6 +54,14 @@ def sweep(w: Watchdog) -> SweepReport:
     digest.summary(w, records)
     outbox.flush(w, report)
     return report
+
+
+def _stand_down(w: Watchdog, report: SweepReport) -> None:
+    """Off: nobody is judged, and no notice from before counts when it is switched on again."""
+    for name in w.policy.regions:
+        for record in w.ledger.open_records(w.account, name).values():
+            with report.isolating(str(record.run_id)):
+                w.save(ladder.switched_off(record, w.now()))
 
 
 def _runs_of(w: Watchdog, report: SweepReport, records: list[RunRecord]) -> Counter[str]:
@@ -108,18 +117,14 @@ def _service(
 def _run(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, report: SweepReport) -> Due | None:
     """Judge one run and take every step but the stop itself."""
     now = w.now()
-    restarts = 0
     if record is not None and record.status is Status.STOPPING and record.stop is not None:
         in_flight = record.stop.requested_at is not None or now < record.stop.lease_until
         if in_flight:
             reconcile(w, record, report)
             return None
+    previous = None
     if record is not None and not same_episode(run, record):
-        reason = f"started anew at {times.to_key(run.start)}" if run.start else "it has not started again yet"
-        if not w.save(ladder.superseded(record, f"{reason}; restart {record.restarts + 1}", now)):
-            return None
-        restarts, record = record.restarts + 1, None
-
+        previous, record = record, None
     decision = judge(run, record, w.policy, pause, now, _exempt_seen(w, run, record, now))
     if decision.verdict in (Verdict.WARN, Verdict.STOP):
         # Tags, protection and spot requests are read afresh for whoever is to be warned or stopped.
@@ -130,13 +135,13 @@ def _run(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, r
     burn = burn_rate(run, w.prices)
     seen = Seen(run, decision, burn)
     if decision.verdict is Verdict.IGNORE:
-        _ignored(w, record, decision, seen, report)
+        _ignored(w, record or previous, decision, seen, report)
         return None
     report.seen.append(seen)
     if decision.verdict is Verdict.STOP and record is not None:
         return Due(run, record, decision)
     step = ladder.observe(
-        run, record, decision, policy=w.policy, origin=w.ledger.origin, burn=burn, now=now, restarts=restarts
+        run, record, decision, policy=w.policy, origin=w.ledger.origin, burn=burn, now=now, previous=previous
     )
     w.save(step)
     return None
