@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.recorder import ENV_FILE
 from tests.support import recorded_calls
 
 # What shares an expensive session fixture stays together; the longest groups begin first.
@@ -63,7 +64,7 @@ def _finished() -> set[str]:
 
 
 def _finished_file() -> Path:
-    return Path(os.environ[recorded_calls.ENV_FILE]).with_name("finished")
+    return Path(os.environ[ENV_FILE]).with_name("finished")
 
 
 def _group(item: pytest.Item) -> str:

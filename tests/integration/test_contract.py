@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from costwatch.adapters.table import Item
+from costwatch.core import grants
 from costwatch.core.model import RunId, RunKind
 from costwatch.core.policy import Policy, Service
 from costwatch.core.record import Pause, RunRecord, Status, Transition
@@ -608,6 +609,35 @@ def test_5_an_exempt_tag_that_was_set_after_the_warning_is_respected_and_ends() 
     later(of, hours=7)
     later(of, minutes=32)
     assert not trainer.alive
+
+
+def test_5_an_exemption_by_command_outlasts_a_restart() -> None:
+    of = town()
+    trainer = of.world.launch(age=HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    record = records(of)[trainer.id]
+    until = of.clock.now + 5 * 24 * HOUR
+    step = grants.exempt(record, until=until, by="arn:jonas", reason="paper", now=of.clock.now)
+    assert of.ledger.save(step)
+    of.clock.forward(hours=1)
+    of.world.restart(trainer)
+    for _ in range(16):
+        later(of, hours=6)
+    assert trainer.alive
+    assert of.world.posts == []
+    assert records(of)[trainer.id].restarts == 1
+
+
+def test_2_a_kept_warning_is_not_sent_about_a_run_that_was_exempted_meanwhile() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    of.world.slack_is_up = False
+    sweep(of.watchdog())
+    trainer.tags["costwatch:exempt"] = "paper"
+    of.world.slack_is_up = True
+    later(of, minutes=10)
+    later(of, minutes=10)
+    assert of.world.posts == []
 
 
 def test_5_a_reason_exempts_for_seven_days_in_all_however_often_the_instance_is_restarted() -> None:

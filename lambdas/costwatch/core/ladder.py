@@ -61,15 +61,16 @@ def observe(
 ) -> Step | None:
     """Apply every verdict but STOP (see `claim`). None: nothing worth a write changed.
 
-    `previous`: the record of an episode that is over, since the run has started anew; the new one takes its place.
+    `previous`: the record of an episode that is over, since the run has started anew; `record` is then what
+    `restarted` made of it, and takes its place.
     """
-    before = record or previous
+    before = previous or record
     after, entries = _seen(run, record, decision, policy=policy, origin=origin, burn=burn, now=now)
-    if record is None and previous is not None:
-        after = replace(after, restarts=previous.restarts + 1)
+    if previous is not None:
         since = f"started anew at {times.to_key(run.start)}" if run.start else "it has not started again yet"
-        reason = f"{since}; restart {after.restarts}"
-        entries.insert(0, Entry(now, Transition.SUPERSEDED, reason, mode=previous.mode.value))
+        again = Entry(now, Transition.SUPERSEDED, f"{since}; restart {after.restarts}", mode=previous.mode.value)
+        first = _entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=after.clock_evidence)
+        entries = [again, first, *entries]
     messages: list[Message] = []
     version = (before.version if before else 0) + 1
 
@@ -100,6 +101,26 @@ def observe(
     if after == before and not entries:
         return None
     return Step(before, after, tuple(entries), tuple(messages))
+
+
+def restarted(record: RunRecord, now: datetime) -> RunRecord:
+    """The record with which a new episode begins: clock, notice and extensions anew; an exemption lasts to its end."""
+    return replace(
+        record,
+        status=Status.RUNNING,
+        start=None,
+        deadline=None,
+        first_seen_at=now,
+        notice=None,
+        hold=None,
+        released_key="",
+        capped_key="",
+        extensions=(),
+        malformed_told=(),
+        stop=None,
+        would_stop_at=None,
+        restarts=record.restarts + 1,
+    )
 
 
 def claim(
@@ -314,7 +335,7 @@ def _seen(
             released_key="",
             malformed_told=(),
         )
-    if record.member_ids != tuple(m.id for m in members):
+    if (record.member_ids, dict(record.capacity)) != (tuple(m.id for m in members), run.capacity):
         record = replace(record, hourly_rate_usd=burn.hourly_rate_usd, price_note=burn.note)
     if all(m.tags is not None for m in run.members):
         # Tags may arrive after the instance, and owners change: a warning goes to who it is now.

@@ -24,5 +24,5 @@ def follow(w: Watchdog, account: str, region: str, service: Service, member_id: 
         if run_id.kind.service is not service or not (member_id in known or stopping):
             continue
         reconcile(w, record, report)
-    outbox.flush(w, report)
+    outbox.flush(w, report, warnings=False)
     return report

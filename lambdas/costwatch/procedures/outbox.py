@@ -19,10 +19,15 @@ SECONDS_TO_SEND = 25.0
 _RECORD_TRIES = 5
 
 
-def flush(w: Watchdog, report: SweepReport) -> None:
-    """Send everything pending, oldest first. What nothing takes is kept for the next sweep and reported."""
+def flush(w: Watchdog, report: SweepReport, *, warnings: bool) -> None:
+    """Send what is pending, oldest first. What nothing takes is kept for the next sweep and reported.
+
+    `warnings` false: they are kept back, since their runs have not been judged just now, or nothing stops now.
+    """
     slack_is_up = True
     for message in w.ledger.outbox(w.now()):
+        if message.kind is MessageKind.WARNING and not warnings:
+            continue
         if w.seconds_left() < SECONDS_TO_SEND:
             report.failures.append(
                 Failure("outbox", "the function's time is nearly over; the rest is sent later", True)

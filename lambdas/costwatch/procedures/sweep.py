@@ -39,7 +39,8 @@ def sweep(w: Watchdog) -> SweepReport:
     if w.policy.mode is Mode.OFF:
         _stand_down(w, report)
         return report
-    outbox.flush(w, report)
+    # Warnings wait until their runs are judged: what was true when they were written may not be any more.
+    outbox.flush(w, report, warnings=False)
     pause = w.ledger.pause()
     due: list[Due] = []
     records: list[RunRecord] = []
@@ -52,7 +53,7 @@ def sweep(w: Watchdog) -> SweepReport:
     stop_due(w, due, runs_of=_runs_of(w, report, records), pause=pause, report=report)
     digest.unwatched(w, report)
     digest.summary(w, records)
-    outbox.flush(w, report)
+    outbox.flush(w, report, warnings=pause is None or not pause.active(w.now()))
     return report
 
 
@@ -124,7 +125,7 @@ def _run(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, r
             return None
     previous = None
     if record is not None and not same_episode(run, record):
-        previous, record = record, None
+        previous, record = record, ladder.restarted(record, now)
     decision = judge(run, record, w.policy, pause, now, _exempt_seen(w, run, record, now))
     if decision.verdict in (Verdict.WARN, Verdict.STOP):
         # Tags, protection and spot requests are read afresh for whoever is to be warned or stopped.
@@ -135,7 +136,7 @@ def _run(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, r
     burn = burn_rate(run, w.prices)
     seen = Seen(run, decision, burn)
     if decision.verdict is Verdict.IGNORE:
-        _ignored(w, record or previous, decision, seen, report)
+        _ignored(w, record, decision, seen, report)
         return None
     report.seen.append(seen)
     if decision.verdict is Verdict.STOP and record is not None:

@@ -1,0 +1,112 @@
+"""Seeded mutants of core: each breaks one rule of the documents, and the same oracle must notice it soon.
+
+A mutant is one replacement in the source of one function. Its code object is put into the living function, so
+every module that imported it runs the mutant.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import CodeType, FunctionType
+
+import pytest
+
+from costwatch.core import caps, deadman, grouping, ladder, overrides, selection
+from tests.support.oracle import Violation
+from tests.support.random_fleets import tell
+
+STORIES = 400
+
+
+@dataclass(frozen=True)
+class Mutant:
+    name: str
+    function: Callable[..., object]
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant("stops_at_the_deadline_not_after_it", deadman._judge_notice, "now <= due_after", "now < due_after"),
+    Mutant(
+        "ignores_the_notice_time",
+        deadman._judge_notice,
+        "max(deadline.at, notice.accepted_at + selector.limits.min_notice, notice.stops_at or deadline.at)",
+        "deadline.at",
+    ),
+    Mutant("counts_a_notice_that_was_never_sent", ladder._warned, "not heard(decision.mode)", "True"),
+    Mutant("compares_no_mode", deadman.valid_notice, "notice.mode is not mode or ", ""),
+    Mutant("compares_no_limit", deadman.valid_notice, " or notice.deadline != deadline_at", ""),
+    Mutant("keeps_a_notice_over_a_pause", deadman.valid_notice, "notice.requested_at < pause.until", "False"),
+    Mutant("ignores_a_pause", deadman.judge, "pause.active(now)", "False"),
+    Mutant("ignores_exemptions", deadman.judge, "if exempt:", "if False:"),
+    Mutant("stops_an_uploading_job", deadman.judge, 'member.phase == "Uploading"', "False"),
+    Mutant(
+        "forgets_what_a_cap_held", deadman._judge_notice, "record.capped_key == key != record.released_key", "False"
+    ),
+    Mutant("ignores_the_hard_cap", deadman.deadline_of, "if at > hard_cap_at:", "if False:"),
+    Mutant("ignores_extensions", deadman.deadline_of, "extended_until is not None and", "False and"),
+    Mutant("uses_the_default_for_a_malformed_tag", deadman.deadline_of, "if found.only_hard_cap:", "if False:"),
+    Mutant("takes_the_strictest_tag", overrides.read, "max(runtimes, default=None)", "min(runtimes, default=None)"),
+    Mutant("ignores_protect_rules", selection._blockers, "if rule is not None:", "if False:"),
+    Mutant("ignores_the_never_tag", selection._blockers, "names.TAG_NEVER in member.tags", "False"),
+    Mutant("ignores_parents", selection._blockers, "if parent is not None or not run.id.kind.stoppable:", "if False:"),
+    Mutant("ignores_members_outside", selection._blockers, "picked, strict", "[s or chosen for s in picked], strict"),
+    Mutant("ignores_termination_protection", selection._blockers_read_afresh, "member.termination_protection", "False"),
+    Mutant("picks_prepaid_capacity", selection.picks, "member.purchase is PurchaseOption.CAPACITY_BLOCK", "False"),
+    Mutant("rounds_the_share_up", caps.limits, "ROUND_FLOOR", "'ROUND_CEILING'"),
+    Mutant("drops_run_grouping", grouping.run_id_of, "tagged.strip()", "False"),
+)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_is_caught_by_the_oracle(mutant: Mutant) -> None:
+    with planted(mutant):
+        for number in range(STORIES):
+            try:
+                _story(number)
+            except Violation:
+                return
+    pytest.fail(f"{mutant.name} lived through {STORIES} stories")
+
+
+def test_without_a_mutant_the_same_stories_pass() -> None:
+    for number in range(40):
+        _story(number)
+
+
+def test_a_planted_mutant_is_taken_out_again() -> None:
+    before = deadman.judge.__code__
+    mutant = next(m for m in MUTANTS if m.function is deadman.judge)
+    with planted(mutant):
+        assert deadman.judge.__code__ is not before
+    assert deadman.judge.__code__ is before
+
+
+def _story(number: int) -> None:
+    """The same story for the same number, on every machine."""
+    dice = random.Random(number)
+    fleet = [dice.randbytes(14) for _ in range(dice.randint(8, 14))]
+    tell(dice.randbytes(12), fleet, [dice.randbytes(90) for _ in range(dice.randint(3, 5))])
+
+
+@contextmanager
+def planted(mutant: Mutant) -> Iterator[None]:
+    function = mutant.function
+    assert isinstance(function, FunctionType)
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(mutant.old) == 1, f"{mutant.name}: {mutant.old!r} is in {function.__name__} no more"
+    module = compile(source.replace(mutant.old, mutant.new), f"<mutant {mutant.name}>", "exec", dont_inherit=True,
+                     flags=function.__code__.co_flags & 0x1000000)  # fmt: skip
+    code = next(c for c in module.co_consts if isinstance(c, CodeType) and c.co_name == function.__name__)
+    before = function.__code__
+    function.__code__ = code
+    try:
+        yield
+    finally:
+        function.__code__ = before

@@ -1,0 +1,89 @@
+"""Random fleets, judged by an oracle that was written apart (see tests/support/oracle.py)."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import multiprocessing
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.support import oracle
+from tests.support.random_fleets import Story, tell
+
+DECISIONS = 100_000
+EACH_AT_LEAST = 0.10
+SEEDS = (20261122, 20261123)
+"""One process each, as a build machine has two cores; the same stories every time."""
+STORIES_EACH = 770
+LONGEST_SECONDS = 600
+
+setups = st.binary(min_size=12, max_size=12)
+fleets = st.lists(st.binary(min_size=14, max_size=14), min_size=8, max_size=20)
+steps = st.lists(st.binary(min_size=90, max_size=90), min_size=3, max_size=5)
+
+
+def test_random_fleets_are_judged_as_the_documents_say(capsys: pytest.CaptureFixture[str]) -> None:
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(SEEDS), mp_context=spawned) as processes:
+        seen = sum(processes.map(judged, SEEDS, timeout=LONGEST_SECONDS), Counter[str]())
+    # A run that no selector picks is no decision worth counting.
+    decisions = seen.total() - seen[oracle.IGNORED]
+    shares = {name: seen[name] / decisions for name in (oracle.STOPPED, oracle.HELD, oracle.WARNED)}
+    with capsys.disabled():
+        shown = ", ".join(f"{name} {seen[name]:,} ({share:.0%})" for name, share in shares.items())
+        others = ", ".join(f"{name} {seen[name]:,}" for name in (oracle.WOULD_STOP, oracle.KEPT, oracle.IGNORED))
+        print(f"\n{decisions:,} decisions: {shown}; {others} (ignored ones are not counted)")  # noqa: T201
+    assert decisions >= DECISIONS
+    assert all(share >= EACH_AT_LEAST for share in shares.values()), shares
+
+
+def judged(number: int) -> Counter[str]:
+    """Tell stories drawn from the seed `number`; counts of what was decided. Raises Violation with its story."""
+    seen: Counter[str] = Counter()
+
+    @seed(number)
+    @settings(
+        max_examples=STORIES_EACH,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
+    @given(setup=setups, fleet=fleets, happenings=steps)
+    def stories(setup: bytes, fleet: list[bytes], happenings: list[bytes]) -> None:
+        story = tell(setup, fleet, happenings)
+        check_timeline(story)
+        seen.update(j.seen for j in story.judged)
+
+    stories()
+    return seen
+
+
+def check_timeline(story: Story) -> None:
+    """Every transition stands in the ledger once: nothing is recorded again that is already so."""
+    for run, entries in story.timeline().items():
+        told = [entry for entry in entries if entry[1] != "delivered"]
+        for (_, before, why), (_, after, again) in itertools.pairwise(told):
+            assert (before, why) != (after, again) or before in REPEATED, (run, before, why)
+        stops = [transition for _, transition, _ in told if transition in ("stopping", "stop requested")]
+        assert ("stop requested", "stop requested") not in itertools.pairwise(stops), (run, stops)
+    for subject, count in Counter(event["stop_key"] for event in story.town.world.events).items():
+        assert count == 1 or story.failed, f"{subject} was announced {count} times"
+
+
+REPEATED = frozenset({"extended", "exempted", "released", "paused", "resumed"})
+"""What people did, as often as they did it."""
+
+
+def test_the_oracle_imports_nothing_of_costwatch() -> None:
+    tree = ast.parse(Path(oracle.__file__).read_text(encoding="utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported <= {"__future__", "fnmatch", "re", "collections", "collections.abc", "dataclasses", "datetime",
+                        "decimal", "typing"}  # fmt: skip

@@ -1,0 +1,733 @@
+"""A second opinion on every decision of the dead-man's switch, written from its documents and not from its code.
+
+It imports nothing of Costwatch. It reads a policy document, the recorded world (instances, jobs, spot
+requests, posts, mails, events) and what the sweep put down as plain data, and it keeps its own memory of
+notices, grants, pauses and caps. `before` predicts, `after` compares. It never asks the code why.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+STOPPED, WOULD_STOP, HELD, WARNED, KEPT, IGNORED = "stopped", "would stop", "held", "warned", "kept", "ignored"
+QUIET = frozenset({HELD, KEPT, IGNORED})
+"""What may always come of a run whose calls fail: nothing happens to it, nobody hears of a stop."""
+
+NEVER = "costwatch:never"
+REASON_LASTS = timedelta(days=7)
+LEASE = timedelta(minutes=10)
+"""Longer than any lease: how long a stop that was cut short may be left to whoever began it."""
+MOST_LENIENT_SWEEPS = 3
+
+
+_SEEN_LATE = ("termination protection", "its spot request may not be cancelled")
+"""Read one by one, only for whoever is to be warned or stopped: until its notice is over it may go unseen."""
+
+
+class Violation(AssertionError):
+    """The sweep did what the documents forbid, or left out what they demand."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One run as the world shows it: `id` is account/region/kind/name."""
+
+    id: str
+    region: str
+    kind: str
+    members: tuple[Any, ...]
+
+    @property
+    def is_job(self) -> bool:
+        return self.kind in ("training", "tuning")
+
+    @property
+    def parented(self) -> bool:
+        return any(getattr(m, "asg", None) or getattr(m, "tuning_job", None) for m in self.members)
+
+    @property
+    def starts(self) -> tuple[datetime | None, ...]:
+        return tuple(_start(m) for m in self.members)
+
+    @property
+    def signature(self) -> frozenset[tuple[str, datetime | None]]:
+        return frozenset((_id(m), _start(m)) for m in self.members)
+
+
+@dataclass
+class Notice:
+    mode: str
+    deadline: datetime
+    accepted_at: datetime
+    stops_at: datetime
+
+
+@dataclass
+class Episode:
+    """What the oracle remembers of a run between its start and its end or restart."""
+
+    signature: frozenset[tuple[str, datetime | None]]
+    start: datetime | None
+    asked: tuple[str, datetime] | None = None
+    """A notice was asked for: (mode, deadline); nothing has taken it yet."""
+    asked_at: datetime | None = None
+    asked_notice: timedelta = timedelta(0)
+    """The notice it was to have by the limits of then: its card keeps that."""
+    notice: Notice | None = None
+    interrupted: bool = False
+    """It was exempt or protected since its notice: it may be warned anew, nobody says it must."""
+    extended_until: list[datetime] = field(default_factory=list)
+    exempt_until: datetime | None = None
+    would_stopped: set[tuple[Any, ...]] = field(default_factory=set)
+    cap_held: list[tuple[Any, ...]] = field(default_factory=list)
+    released: set[tuple[Any, ...]] = field(default_factory=set)
+    maybe_claimed: dict[tuple[Any, ...], datetime] = field(default_factory=dict)
+    lenient: int = 0
+
+
+@dataclass
+class Expectation:
+    view: View
+    classes: frozenset[str]
+    why: str
+    selector: str | None = None
+    mode: str = ""
+    deadline: datetime | None = None
+    key: tuple[Any, ...] | None = None
+    eligible: bool = False
+    """Due, its notice over and nothing in its way: only a cap may hold it."""
+    may_wait: bool = False
+    """Due to the second: this sweep or the next."""
+    warn_due: bool = False
+    candidates: frozenset[str] = frozenset()
+    """Selectors it may be counted under."""
+
+
+@dataclass
+class Judged:
+    """One decision: what the oracle expected and what was seen."""
+
+    run: str
+    seen: str
+    expected: frozenset[str]
+    why: str
+
+
+class Oracle:
+    """Follows one world. Call `before(...)`, let the sweep run, call `after(...)`."""
+
+    def __init__(self, world: Any, account: str) -> None:
+        self.world = world
+        self.account = account
+        self.episodes: dict[str, Episode] = {}
+        self.exempt_seen: dict[tuple[str, str], datetime] = {}
+        self.exempt_perhaps_seen: dict[tuple[str, str], datetime] = {}
+        self.pauses: list[tuple[datetime, datetime]] = []
+        self.counts: Counter[str] = Counter()
+        self.used: Counter[tuple[Any, ...]] = Counter()
+        self.used_at_most: Counter[tuple[Any, ...]] = Counter()
+        self.told_malformed: Counter[str] = Counter()
+        self._policy: Mapping[str, Any] = {}
+        self._now = datetime(1970, 1, 1, tzinfo=UTC)
+        self._expected: dict[str, Expectation] = {}
+        self._posts = self._mails = self._calls = 0
+        self._alive: dict[str, Any] = {}
+        self._snapshot: dict[str, tuple[Any, ...]] = {}
+        self._faulty: frozenset[str] = frozenset()
+        self._stopping: set[str] = set()
+
+    # --- what people did, told by whoever did it ---------------------------------------------------
+
+    def paused(self, since: datetime, until: datetime) -> None:
+        self.pauses.append((since, until))
+
+    def resumed(self, at: datetime) -> None:
+        self.pauses = [(since, min(until, at)) for since, until in self.pauses]
+
+    def extended(self, run: str, until: datetime) -> None:
+        self.episodes[run].extended_until.append(until)
+
+    def exempted(self, run: str, until: datetime) -> None:
+        self.episodes[run].exempt_until = until
+
+    def released(self, run: str) -> None:
+        """A person released what a cap held."""
+        episode = self.episodes[run]
+        episode.released.update(episode.cap_held[-1:])
+
+    # --- before the sweep --------------------------------------------------------------------------
+
+    def before(
+        self,
+        document: Mapping[str, Any],
+        now: datetime,
+        rows: Mapping[str, Mapping[str, Any]],
+        faulty_regions: Iterable[str] = (),
+    ) -> None:
+        """Predict. `rows`: the ledger's open rows by run id. `faulty_regions`: where calls will fail; `*`: anywhere."""
+        self._stopping = {run for run, row in rows.items() if row["status"] == "stopping"}
+        self._policy, self._now, self._faulty = document["policy"], now, frozenset(faulty_regions)
+        self._posts, self._mails, self._calls = len(self.world.posts), len(self.world.mails), len(self.world.calls)
+        self._alive = {i.id: i for i in self.world.instances.values() if i.alive}
+        self._alive.update({j.name: j for j in self.world.jobs.values() if j.status == "InProgress"})
+        self._snapshot = self._world_state()
+        views = self._views()
+        seen = {view.id for view in views}
+        for run, episode in self.episodes.items():
+            if run not in seen and not self._is_faulty(run.split("/")[1]):
+                episode.exempt_until = None
+        self._expected = {view.id: self._expect(view) for view in views}
+
+    def _views(self) -> list[View]:
+        groups: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
+        run_tag = self._policy["tags"]["run"]
+        for instance in self.world.instances.values():
+            if not instance.alive:
+                continue
+            if instance.tags.get(run_tag):
+                kind, name = "run", instance.tags[run_tag]
+            elif instance.asg:
+                kind, name = "asg", instance.asg
+            else:
+                kind, name = "instance", instance.id
+            groups[instance.region, kind, name].append(instance)
+        for job in self.world.jobs.values():
+            if job.status == "InProgress":
+                kind, name = ("tuning", job.tuning_job) if job.tuning_job else ("training", job.name)
+                groups[job.region, kind, name].append(job)
+        return [
+            View(f"{self.account}/{region}/{kind}/{name}", region, kind, tuple(sorted(members, key=_id)))
+            for (region, kind, name), members in groups.items()
+        ]
+
+    def _expect(self, view: View) -> Expectation:
+        policy, _now = self._policy, self._now
+        if view.region not in policy["regions"]:
+            return Expectation(view, frozenset({IGNORED}), "nobody looks at its region")
+        if policy["mode"] == "off":
+            # What was granted stays; but to switch on again is to be warned again.
+            episode = self.episodes.get(view.id)
+            if episode is not None:
+                episode.notice, episode.interrupted = None, True
+            return Expectation(view, frozenset({IGNORED}), "switched off here")
+        picks = [self._pick(m) for m in view.members]
+        named = {s["name"]: s for s in picks if s is not None}
+        unreadable = any(m.tags is None for m in view.members)
+        if not named:
+            self._drop(view)
+            if not unreadable:
+                return Expectation(view, frozenset({IGNORED}), "no selector picks it")
+            service = "training" if view.is_job else "ec2"
+            any_of_them = frozenset(s["name"] for s in policy["selectors"] if s["service"] == service)
+            return Expectation(view, QUIET, "its tags cannot be read", candidates=any_of_them)
+        if len(named) > 1 or unreadable:
+            candidates = frozenset(named)
+            self._episode(view)
+            return Expectation(view, QUIET, "its members belong to several selectors or nobody knows to which",
+                               candidates=candidates)  # fmt: skip
+        selector = next(iter(named.values()))
+        if selector["mode"] == "off":
+            self._drop(view)
+            return Expectation(view, frozenset({IGNORED}), "its selector is off")
+        episode = self._episode(view)
+        made = self._judge(view, selector, episode, outside=None in picks)
+        made.selector, made.mode, made.candidates = selector["name"], selector["mode"], frozenset(named)
+        return made
+
+    def _judge(self, view: View, selector: Mapping[str, Any], episode: Episode, *, outside: bool) -> Expectation:
+        """The rules in the order in which they beat each other."""
+        now, mode = self._now, selector["mode"]
+        exempt, perhaps = self._exempt(view, episode)
+        if exempt:
+            episode.interrupted = True
+            return Expectation(view, frozenset({KEPT}), "exempt")
+        start = episode.start
+        if start is None:
+            return Expectation(view, frozenset({KEPT, HELD}), "it has not started, or its age is unknown")
+        unproven = not view.is_job and None in view.starts
+        deadline, _hard_cap = self._deadline(view, selector["limits"], start, episode)
+        limits = selector["limits"]
+        overdue = now > deadline
+        opens = deadline - timedelta(seconds=limits["warn_before_seconds"])
+        made = Expectation(view, frozenset({KEPT}), "in time", deadline=deadline)
+        made.key = (view.id, mode, start, deadline)
+        if self._is_faulty(view.region):
+            episode.interrupted = True  # a sweep that could not read it cannot know that its limit was another
+        else:
+            # What named another mode or limit is void for good, even when they are set back.
+            if episode.notice is not None and (episode.notice.mode, episode.notice.deadline) != (mode, deadline):
+                episode.notice = None
+            if episode.asked is not None and episode.asked != (mode, deadline):
+                episode.asked = None
+        if perhaps:
+            episode.interrupted = True
+            made.classes, made.why = QUIET | {WARNED}, "perhaps exempt"
+            return made
+        if view.is_job and any(m.secondary_status == "Uploading" for m in view.members):
+            made.why = "it uploads its model"
+            made.classes = frozenset({KEPT, HELD} if overdue else {KEPT, WARNED})
+            return made
+        blocked = self._blocked(view, selector, outside=outside)
+        if blocked or unproven:
+            episode.interrupted = True
+            made.why = blocked or "the age of a member is unknown"
+            minimum = timedelta(seconds=limits["min_notice_seconds"])
+            runs_on = episode.notice is not None and now <= max(
+                episode.notice.stops_at, episode.notice.accepted_at + minimum
+            )
+            told = episode.asked is not None or runs_on or made.key in episode.would_stopped
+            if blocked in _SEEN_LATE and told and overdue:
+                made.classes = frozenset({KEPT, HELD})
+                return made
+            made.classes = frozenset({HELD}) if overdue else frozenset({KEPT, HELD} if now >= opens else {KEPT})
+            if unproven and not blocked:
+                made.classes = QUIET
+            return made
+        if self._pause_active():
+            episode.interrupted = True
+            made.classes, made.why = frozenset({KEPT, HELD} if overdue else {KEPT}), "paused"
+            return made
+        notice = episode.notice
+        if (
+            notice is None
+            or (notice.mode, notice.deadline) != (mode, deadline)
+            or self._paused_since(notice.accepted_at)
+        ):
+            if now >= opens:
+                made.warn_due = True
+                made.classes, made.why = self._unwarned(mode, deadline, opens, limits, episode)
+            return made
+        if now <= max(deadline, notice.accepted_at + timedelta(seconds=limits["min_notice_seconds"])):
+            # The very instant at which a notice is over may count as before or as after.
+            at_least = now > deadline and now >= notice.stops_at
+            made.why = "its notice runs"
+            made.eligible = made.may_wait = at_least
+        elif now <= notice.stops_at:
+            made.why, made.eligible, made.may_wait = "its card names a later time", now == notice.stops_at, True
+        else:
+            made.why, made.eligible = "due", True
+        if episode.interrupted:
+            made.classes |= {WARNED}
+        if not made.eligible:
+            return made
+        if mode != "enforce" and made.key in episode.would_stopped:
+            made.eligible, made.classes = False, made.classes | {KEPT, WOULD_STOP}
+            made.why = "would have been stopped before"
+        elif made.key in episode.cap_held and made.key not in episode.released:
+            made.eligible = False
+            made.classes = frozenset({HELD}) | (made.classes if made.may_wait else made.classes - {KEPT})
+            made.why = "a cap held it and nobody released it"
+        else:
+            then = frozenset({STOPPED if mode == "enforce" else WOULD_STOP})
+            made.classes = then | (made.classes if made.may_wait else made.classes - {KEPT})
+        return made
+
+    def _unwarned(
+        self, mode: str, deadline: datetime, opens: datetime, limits: Mapping[str, int], episode: Episode
+    ) -> tuple[frozenset[str], str]:
+        """What is to come of a run in its last hour, or past it, that no notice reached yet."""
+        now, asked_at = self._now, episode.asked_at
+        if episode.asked == (mode, deadline) and asked_at is not None and not self._paused_since(asked_at):
+            patience = asked_at + timedelta(seconds=limits["min_notice_seconds"])
+            classes = {KEPT} if now <= deadline else {HELD} if now > patience else {KEPT, HELD}
+            return frozenset(classes | ({WARNED} if episode.interrupted else set())), "its notice was not taken yet"
+        return frozenset({WARNED, KEPT} if now == opens else {WARNED}), "its notice is missing"
+
+    def _paused_since(self, moment: datetime) -> bool:
+        return any(since <= self._now and moment < until for since, until in self.pauses)
+
+    # --- single rules ------------------------------------------------------------------------------
+
+    def _pick(self, member: Any) -> Mapping[str, Any] | None:
+        """The first selector that matches."""
+        job = hasattr(member, "secondary_status")
+        for selector in self._policy["selectors"]:
+            if selector["service"] != ("training" if job else "ec2"):
+                continue
+            if not _has_tags(member.tags, selector["tags"]):
+                continue
+            kind = member.instance_type if job else member.type
+            if selector["types"] and not any(fnmatch.fnmatchcase(kind, t) for t in selector["types"]):
+                continue
+            purchase = "on_demand" if job else member.lifecycle
+            if selector["purchase"] is None and purchase == "capacity_block":
+                continue
+            if selector["purchase"] is not None and selector["purchase"] != purchase:
+                continue
+            return dict(selector)
+        return None
+
+    def _blocked(self, view: View, selector: Mapping[str, Any], *, outside: bool) -> str:
+        """Why it must not be stopped, whatever the time; one member is enough."""
+        if view.parented:
+            return "something owns it that would replace it"
+        if outside:
+            return "a member is outside the selector"
+        for member in view.members:
+            tags = member.tags or {}
+            if NEVER in tags:
+                return "costwatch:never"
+            for rule in self._policy["protect"]:
+                if rule["tags"] and _has_tags(tags, rule["tags"]):
+                    return "protected by a rule"
+                if rule["asg"] and getattr(member, "asg", None) and fnmatch.fnmatchcase(member.asg, rule["asg"]):
+                    return "protected by a rule"
+            if getattr(member, "protected", False):
+                return "termination protection"
+            request = self.world.spot_requests.get(getattr(member, "spot_request_id", None) or "")
+            relaunches = request is not None and request.type == "persistent" and request.state in ("open", "active")
+            if relaunches and (not _has_tags(request.tags, selector["tags"]) or NEVER in request.tags):
+                return "its spot request may not be cancelled"
+        return ""
+
+    def _exempt(self, view: View, episode: Episode) -> tuple[bool, bool]:
+        """(surely exempt, perhaps exempt): an unreadable `until` may be taken for a reason."""
+        now, key = self._now, self._policy["tags"]["exempt"]
+        if episode.exempt_until is not None and now < episode.exempt_until:
+            return True, True
+        surely = perhaps = False
+        for member in view.members:
+            value = (member.tags or {}).get(key)
+            if value is None:
+                continue
+            until = _instant(value[5:].strip()) if value.lower().startswith("until") else None
+            if until is not None:
+                surely |= now < until
+                continue
+            first = self.exempt_perhaps_seen.setdefault((view.id, value), now)
+            if not self._is_faulty(view.region):
+                self.exempt_seen.setdefault((view.id, value), now)
+            lasts = now < first + REASON_LASTS
+            perhaps |= lasts or now < self.exempt_seen.get((view.id, value), now) + REASON_LASTS
+            surely |= lasts and not value.lower().startswith("until")
+        return surely, surely or perhaps
+
+    def _deadline(
+        self, view: View, limits: Mapping[str, int], start: datetime, episode: Episode
+    ) -> tuple[datetime, datetime]:
+        keys = self._policy["tags"]
+        hard_cap = start + timedelta(seconds=limits["hard_cap_seconds"])
+        runtimes: list[timedelta] = []
+        deadlines: list[datetime] = []
+        for member in view.members:
+            tags = member.tags or {}
+            exempt = tags.get(keys["exempt"], "")
+            if exempt.lower().startswith("until") and _instant(exempt[5:].strip()) is None:
+                return hard_cap, hard_cap
+            if keys["max_runtime"] in tags:
+                runtime = _duration(tags[keys["max_runtime"]])
+                if runtime is None:
+                    return hard_cap, hard_cap
+                runtimes.append(runtime)
+            if keys["deadline"] in tags:
+                at = _instant(tags[keys["deadline"]])
+                if at is None:
+                    return hard_cap, hard_cap
+                deadlines.append(at)
+        base = start + max(runtimes, default=timedelta(seconds=limits["max_runtime_seconds"]))
+        if deadlines:
+            base = max(deadlines)
+        return min(max([base, *episode.extended_until]), hard_cap), hard_cap
+
+    def _pause_active(self) -> bool:
+        return any(since <= self._now < until for since, until in self.pauses)
+
+    def _is_faulty(self, region: str) -> bool:
+        return "*" in self._faulty or region in self._faulty
+
+    # --- memory ------------------------------------------------------------------------------------
+
+    def _episode(self, view: View) -> Episode:
+        known = self.episodes.get(view.id)
+        starts = [s for s in view.starts if s is not None]
+        if known is not None:
+            if view.kind in ("instance", "training"):
+                same = known.start is None or not starts or min(starts) == known.start
+            else:
+                same = not starts or known.start is None or bool(known.signature & view.signature)
+            if same:
+                # One clock: while any member runs on, the run's start stays.
+                both = [s for s in (known.start, *starts) if s is not None]
+                known.start, known.signature = min(both, default=None), view.signature
+                return known
+        fresh = Episode(view.signature, min(starts, default=None))
+        if known is not None:
+            fresh.exempt_until = known.exempt_until  # to start anew takes no exemption away
+        self.episodes[view.id] = fresh
+        return fresh
+
+    def _drop(self, view: View) -> None:
+        if not self._is_faulty(view.region):
+            self.episodes.pop(view.id, None)
+
+    # --- after the sweep ---------------------------------------------------------------------------
+
+    def after(self, report: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> list[Judged]:
+        """Compare. `report`: what the sweep returned, as a document. `rows`: the ledger's open rows by run id.
+
+        Raises Violation.
+        """
+        verdicts = {run["run"]: run["verdict"] for run in report["runs"]}
+        posts, mails = self._warnings()
+        strangers = {run for run in (*posts, *mails) if run not in self._expected and not self._faulty}
+        if strangers:
+            raise Violation(f"people heard that {strangers} stops; no such run is there")
+        judged: list[Judged] = []
+        stopped_now = self._stopped_now()
+        self._check_world(stopped_now)
+        for run, made in self._expected.items():
+            seen = self._seen(made, verdicts.get(run), rows.get(run), stopped_now)
+            heard = posts[run] + mails[run]
+            self._compare(made, seen, heard, rows.get(run))
+            judged.append(Judged(run, seen, made.classes, made.why))
+            self.counts[seen] += 1
+        self._check_caps({j.run: j.seen for j in judged})
+        self._remember({j.run: j.seen for j in judged}, posts, mails)
+        return judged
+
+    def _seen(self, made: Expectation, verdict: str | None, row: Mapping[str, Any] | None, stopped: set[str]) -> str:
+        if any(_id(m) in stopped for m in made.view.members):
+            return STOPPED
+        if verdict == "warn":
+            return WARNED
+        if verdict == "hold" or (verdict == "stop" and row is not None and row["status"] == "held"):
+            return HELD
+        if verdict == "stop" and made.mode in ("observe", "warn"):
+            return WOULD_STOP
+        return KEPT if verdict is not None else IGNORED
+
+    def _compare(self, made: Expectation, seen: str, heard: int, row: Mapping[str, Any] | None) -> None:
+        run, allowed = made.view.id, made.classes
+        episode = self.episodes.get(run)
+        faulty = self._is_faulty(made.view.region)
+        if made.why == "its notice was not taken yet" and heard:
+            allowed |= {KEPT}  # taken just now
+        if made.eligible:
+            allowed = allowed | {HELD}  # judged with the caps
+        if faulty:
+            allowed = allowed | QUIET
+        elif episode is not None and seen not in allowed and seen in QUIET:
+            begun = any(self._now < until for until in episode.maybe_claimed.values())
+            # What is being stopped is verified first; what came back is judged anew by the next sweep.
+            if (begun or run in self._stopping) and episode.lenient < MOST_LENIENT_SWEEPS:
+                episode.lenient += 1
+                return
+        elif episode is not None:
+            episode.lenient = 0
+        if seen not in allowed:
+            self._fail(made, f"was {seen}; the documents say {' or '.join(sorted(allowed))} ({made.why})", row)
+        late = made.why in _SEEN_LATE and episode is not None and episode.asked is not None
+        if heard and seen != WARNED and not made.warn_due and not faulty and not late:
+            self._fail(made, f"people heard that it stops, and it does not ({made.mode}, {made.why})", row)
+        if heard and made.mode in ("observe", "off"):
+            self._fail(made, "people heard a warning in a mode that is silent", row)
+
+    def _fail(self, made: Expectation, what: str, row: Mapping[str, Any] | None) -> None:
+        episode = self.episodes.get(made.view.id)
+        raise Violation(
+            f"{made.view.id} at {self._now.isoformat()}: {what}\n  selector {made.selector} mode {made.mode}"
+            f" deadline {made.deadline}\n  members {made.view.members}\n  memory {episode}\n  row {row}"
+        )
+
+    def _warnings(self) -> tuple[Counter[str], Counter[str]]:
+        """Warnings that were accepted in this sweep, by run."""
+        posts: Counter[str] = Counter()
+        mails: Counter[str] = Counter()
+        self._named_times: dict[str, str] = {}
+        for _, _, card in self.world.posts[self._posts :]:
+            if re.search(r" (stops|would stop) in ", card.text):
+                run = _run_named_in(str(card.blocks))
+                posts[run] += 1
+                self._named_times[run] = re.findall(r"\((\d\d:\d\d) UTC\)", card.text)[0]
+        if self.world.topic_has_listener:
+            for _, subject, text in self.world.mails[self._mails :]:
+                if re.search(r" (stops|would stop) in ", subject):
+                    mails[_run_named_in(text)] += 1
+        return posts, mails
+
+    def _stopped_now(self) -> set[str]:
+        gone = set()
+        for name, thing in self._alive.items():
+            if thing.ended_by == "costwatch":
+                gone.add(name)
+        return gone
+
+    def _world_state(self) -> dict[str, tuple[Any, ...]]:
+        state: dict[str, tuple[Any, ...]] = {}
+        for i in self.world.instances.values():
+            state[i.id] = (i.state, tuple(sorted(i.tags.items())), i.protected, i.launch_time)
+        for j in self.world.jobs.values():
+            state[j.name] = (j.status, j.secondary_status, tuple(sorted((j.tags or {}).items())))
+        for r in self.world.spot_requests.values():
+            state[r.id] = (r.state,)
+        return state
+
+    def _check_world(self, stopped: set[str]) -> None:
+        """Only runs that were expected to be stopped changed, each whole, and nothing came back."""
+        changed = {k for k, v in self._world_state().items() if self._snapshot.get(k) != v}
+        may: set[str] = set()
+        for made in self._expected.values():
+            ids = {_id(m) for m in made.view.members}
+            if ids & stopped:
+                may |= ids
+                if not ids <= stopped and not self._is_faulty(made.view.region):
+                    self._fail(made, f"was stopped in part: only {sorted(ids & stopped)}", None)
+            if made.eligible and made.mode == "enforce":
+                may |= {r for m in made.view.members if (r := getattr(m, "spot_request_id", None))}
+        for name in stopped:
+            request = self.world.spot_requests.get(getattr(self._alive[name], "spot_request_id", None) or "")
+            if request is not None and request.type == "persistent" and request.state != "cancelled":
+                raise Violation(f"{name} was terminated while its persistent request is {request.state}")
+        if changed - may:
+            raise Violation(f"the sweep changed what it must not touch: {sorted(changed - may)}")
+        for operation, region, ids in self.world.calls[self._calls :]:
+            if operation in ("TerminateInstances", "StopTrainingJob", "CancelSpotInstanceRequests"):
+                for name in ids:
+                    if not any(self._may_destroy(made, region, name) for made in self._expected.values()):
+                        run = [made for made in self._expected.values() if name in str(made.view.members)]
+                        raise Violation(f"{operation} was called for {name} in {region}, not to be stopped now: {run}")
+
+    def _may_destroy(self, made: Expectation, region: str, name: str) -> bool:
+        if not made.eligible or made.mode != "enforce" or made.view.region != region:
+            return False
+        return any(name in (_id(m), getattr(m, "spot_request_id", None)) for m in made.view.members)
+
+    # --- caps --------------------------------------------------------------------------------------
+
+    def _check_caps(self, seen: Mapping[str, str]) -> None:
+        """No cap is passed, and what is held though nothing else holds it has a cap that is reached."""
+        cap = self._policy["blast_cap"]
+        slot = int(self._now.timestamp()) // self._policy["sweep_every_seconds"]
+        day = self._now.date()
+        surely: Counter[str] = Counter()
+        perhaps: Counter[str] = Counter()
+        for made in self._expected.values():
+            for name in made.candidates:
+                perhaps[name] += 1
+            if len(made.candidates) == 1 and not self._faulty and self._in_report(made, seen):
+                surely[next(iter(made.candidates))] += 1
+        before = Counter(self.used_at_most)  # what this window stopped was among the selector's runs when it began
+        capped: list[tuple[Expectation, list[tuple[tuple[Any, ...], int]]]] = []
+        for run, made in self._expected.items():
+            if not made.eligible or made.key is None:
+                continue
+            episode = self.episodes[run]
+            share, name = Decimal(cap["share"]), str(made.selector)
+            shared = ("share", made.mode, name, slot)
+            counters = [
+                (("runs", made.mode, slot), cap["runs"], cap["runs"]),
+                (shared, max(1, int(share * (perhaps[name] + before[shared]))), max(1, int(share * surely[name]))),
+                (("day", made.mode, day), cap["per_day"], cap["per_day"]),
+            ]  # fmt: skip
+            if seen[run] in (STOPPED, WOULD_STOP):
+                for counter, most, _ in counters:
+                    self.used_at_most[counter] += 1
+                    if made.key in episode.maybe_claimed or made.key in episode.released:
+                        continue  # counted when it was begun; or its cap was lifted
+                    self.used[counter] += 1
+                    if self.used[counter] > most:
+                        self._fail(made, f"passed the cap {counter}: {self.used[counter]} of {most}", None)
+            elif self._is_faulty(made.view.region):
+                for counter, _, _ in counters:
+                    self.used_at_most[counter] += 1
+            elif seen[run] == HELD:
+                capped.append((made, [(counter, low) for counter, _, low in counters]))
+        for made, limits in capped:
+            if made.key in self.episodes[made.view.id].maybe_claimed:
+                continue
+            if made.key in self.episodes[made.view.id].released:
+                self._fail(made, "was released and is held again by a cap", None)
+            if not any(self.used_at_most[counter] >= low for counter, low in limits):
+                self._fail(made, f"is held and no cap is reached: {limits}", None)
+            self.episodes[made.view.id].cap_held.append(made.key or ())
+
+    def _in_report(self, made: Expectation, seen: Mapping[str, str]) -> bool:
+        return seen[made.view.id] != IGNORED
+
+    def _remember(self, seen: Mapping[str, str], posts: Counter[str], mails: Counter[str]) -> None:
+        for run, made in self._expected.items():
+            episode = self.episodes.get(run)
+            if episode is None:
+                continue
+            if seen[run] == WARNED and made.deadline is not None:
+                limits = self._limits(made.selector)
+                episode.asked, episode.asked_at = (made.mode, made.deadline), self._now
+                episode.asked_notice = timedelta(seconds=limits["min_notice_seconds"])
+                episode.notice = None
+                if made.mode == "observe":
+                    self._accept(episode)
+            if posts[run] or mails[run]:
+                self._accept(episode)
+                named = self._named_times.get(run)
+                if named and episode.notice is not None and episode.notice.stops_at.strftime("%H:%M") != named:
+                    self._fail(made, f"its card names {named}, not {episode.notice.stops_at}", None)
+            if seen[run] == WOULD_STOP and made.key is not None:
+                episode.would_stopped.add(made.key)
+            if made.eligible and seen[run] not in (STOPPED, WOULD_STOP) and self._is_faulty(made.view.region):
+                episode.maybe_claimed[made.key or ()] = self._now + LEASE
+
+    def _limits(self, selector: str | None) -> Mapping[str, int]:
+        found: Mapping[str, int] = next(s["limits"] for s in self._policy["selectors"] if s["name"] == selector)
+        return found
+
+    def _accept(self, episode: Episode) -> None:
+        if episode.asked is None:
+            return
+        mode, deadline = episode.asked
+        stops_at = _next_minute(max(deadline, self._now + episode.asked_notice))
+        episode.notice, episode.asked, episode.interrupted = Notice(mode, deadline, self._now, stops_at), None, False
+
+
+# --- plain helpers -----------------------------------------------------------------------------------
+
+
+def _id(member: Any) -> str:
+    return str(getattr(member, "name", None) or member.id)
+
+
+def _start(member: Any) -> datetime | None:
+    if hasattr(member, "secondary_status"):
+        started: datetime | None = member.started_at
+        return started
+    launched: datetime | None = member.launch_time
+    return launched if member.state == "running" else None
+
+
+def _next_minute(moment: datetime) -> datetime:
+    """People read minutes: a card never names a time before the real one."""
+    whole = moment.replace(second=0, microsecond=0)
+    return whole if whole == moment else whole + timedelta(minutes=1)
+
+
+def _has_tags(tags: Mapping[str, str] | None, wanted: Mapping[str, list[str]]) -> bool:
+    return all(key in (tags or {}) and (tags or {})[key] in values for key, values in wanted.items())
+
+
+def _duration(text: str) -> timedelta | None:
+    """12h, 90m, 2d, 1h30m, PT12H; None: malformed."""
+    match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?", text) or re.fullmatch(
+        r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?", text
+    )
+    if match is None or not any(match.groups()):
+        return None
+    days, hours, minutes = (int(part or 0) for part in match.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes) or None
+
+
+def _instant(text: str) -> datetime | None:
+    """RFC 3339; None: malformed."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", text):
+        return None
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _run_named_in(text: str) -> str:
+    match = re.search(r"\d{12}/[a-z0-9-]+/[a-z]+/[\w.:-]+", text)
+    return match.group(0) if match else ""
