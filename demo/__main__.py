@@ -22,6 +22,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print nothing but the end state, as JSON (implies --auto)")
     parser.add_argument("--sabotage", choices=SABOTAGES, help="break it on purpose: the checks must notice")
     arguments = parser.parse_args()
+    for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        os.environ.pop(variable, None)  # the embedded AWS knows no profiles, and a wrong one would end the demo
     try:
         from demo.story import perform  # noqa: PLC0415 - after the look at Python and arguments
     except ModuleNotFoundError as missing:

@@ -308,8 +308,7 @@ class Stage:
         spec = function.spec
         arn = f"arn:aws:lambda:{self.aws.region}:{self.aws.account_id}:function:costwatch-{spec.name}"
         context = LambdaContext(arn, str(uuid.uuid4()), spec.timeout)
-        policy = function.wiring.policy if spec.stops_runs else None
-        acting = recorder.acting_as(spec.name, policy=policy, settings=function.wiring.settings)
+        acting = recorder.acting_as(spec.name, policy=function.wiring.policy, settings=function.wiring.settings)
         with (
             environment(function.environment),
             acting,

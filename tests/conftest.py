@@ -18,6 +18,10 @@ _JUDGE_WAITS_SECONDS = 1200.0
 
 _end: list[Callable[[], None]] = []
 
+# Nobody's own profile or credentials have a part in any test, not even a broken one.
+for _variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+    os.environ.pop(_variable, None)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """As early as possible: sessions made before this are not recorded."""

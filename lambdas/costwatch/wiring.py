@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # Standard mode retries throttling and timeouts with exponential backoff and jitter.
 _CLIENT_CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=20, user_agent_extra=names.PROJECT
+    retries={"mode": "standard", "max_attempts": 3}, connect_timeout=3, read_timeout=10, user_agent_extra=names.PROJECT
 )
 _LAST_MOMENT_SECONDS = 3600.0
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from costwatch.core import grants
 from costwatch.core.model import RunId, RunKind
 from costwatch.core.policy import Policy, Service
 from costwatch.core.record import Pause, RunRecord, Status, Transition
+from costwatch.core.selection import HoldCode
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
 from costwatch.procedures import hints
 from costwatch.procedures.report import SweepReport
@@ -638,6 +640,118 @@ def test_2_a_kept_warning_is_not_sent_about_a_run_that_was_exempted_meanwhile() 
     later(of, minutes=10)
     later(of, minutes=10)
     assert of.world.posts == []
+
+
+def test_1_regions_that_take_all_the_time_leave_enough_of_it_to_stop_what_is_due_elsewhere() -> None:
+    of = town(regions=["us-east-1", "eu-central-1", "eu-west-1"])
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    of.clock.forward(minutes=32)
+    left = [300.0]
+
+    def hang(_operation: str, region: str, _ids: tuple[str, ...]) -> AwsError | None:
+        if region == "eu-central-1":
+            left[0] -= 100.0
+            return TransientAwsError("timed out")
+        return None
+
+    of.world.fault = hang
+    report = sweep(replace(of.watchdog(), seconds_left=lambda: left[0]))
+    assert not trainer.alive
+    assert [failure.where.split()[0] for failure in report.failures] == ["eu-central-1"] * 2 + ["eu-west-1"] * 2
+
+
+def test_2_a_pending_instance_of_a_tagged_run_is_not_stopped_under_its_predecessors_clock() -> None:
+    of = town()
+    tags = {**TAGS, "costwatch:run": "nightly"}
+    first = of.world.launch(age=40 * HOUR, tags=tags)
+    sweep(of.watchdog())
+    of.clock.forward(minutes=32)
+    of.world.end(first)
+    second = of.world.launch(tags={**tags, "owner": "otto@example.com"})
+    second.state = "pending"
+    sweep(of.watchdog())
+    later(of, minutes=5)
+    assert second.alive
+
+
+def test_2_an_instance_that_is_started_again_after_its_warning_gets_its_own_clock_while_pending() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    of.clock.forward(minutes=32)
+    of.world.restart(trainer)
+    trainer.state = "pending"
+    sweep(of.watchdog())
+    later(of, minutes=5)
+    assert trainer.alive
+
+
+def test_5_an_exemption_by_command_outlasts_a_tag_that_is_gone_for_a_moment() -> None:
+    of = town()
+    trainer = of.world.launch(age=HOUR, tags=dict(TAGS))
+    sweep(of.watchdog())
+    until = of.clock.now + 5 * 24 * HOUR
+    step = grants.exempt(records(of)[trainer.id], until=until, by="arn:jonas", reason="paper", now=of.clock.now)
+    assert of.ledger.save(step)
+    purpose = trainer.tags.pop("Purpose")
+    later(of, minutes=5)
+    trainer.tags["Purpose"] = purpose
+    for _ in range(16):
+        later(of, hours=6)
+    assert trainer.alive
+
+
+def test_3_a_cap_hold_does_not_escape_by_a_tag_that_is_gone_for_a_moment() -> None:
+    of = town(blast_cap={"runs": 1, "share": "1", "per_day": 20})
+    first = of.world.launch(age=41 * HOUR, tags=dict(TAGS))
+    held = of.world.launch(age=40 * HOUR, tags=dict(TAGS))
+    warn_and_let_the_notice_pass(of)
+    assert (first.alive, held.alive) == (False, True)
+    purpose = held.tags.pop("Purpose")
+    later(of, minutes=5)
+    held.tags["Purpose"] = purpose
+    for _ in range(20):
+        later(of, minutes=20)
+    assert held.alive
+
+
+def test_1_one_resource_that_is_not_what_aws_documents_does_not_stop_the_sweep_for_others() -> None:
+    of = town()
+    odd = of.world.launch(age=40 * HOUR, tags=TAGS)
+    odd.launch_time = datetime(2026, 11, 20, 9, 0)  # no time zone: what no AWS answer should hold
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    report = sweep(of.watchdog())
+    assert [odd.id in failure.where for failure in report.failures] == [True]
+    later(of, minutes=32)
+    assert (odd.alive, trainer.alive) == (True, False)
+
+
+def test_2_a_notice_whose_card_was_dropped_is_given_anew() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, spot="persistent", tags=dict(TAGS))
+    of.world.slack_is_up = False
+    sweep(of.watchdog())
+    request = of.world.spot_requests[trainer.spot_request_id or ""]
+    request.tags.clear()
+    trainer.tags["costwatch:deadline"] = "2026-11-22T08:00:00Z"
+    of.world.slack_is_up = True
+    later(of, minutes=40)
+    request.tags.update(TAGS)
+    del trainer.tags["costwatch:deadline"]
+    for _ in range(3):
+        later(of, minutes=32)
+    assert not trainer.alive
+
+
+def test_3_a_member_of_a_selector_that_is_off_holds_its_run_and_does_not_hide_it() -> None:
+    off = policies.selector("small", mode="off", types=["m5.*"])
+    of = town(off, policies.selector())
+    tags = {**TAGS, "costwatch:run": "mixed"}
+    big = of.world.launch(age=40 * HOUR, tags=tags)
+    of.world.launch(age=40 * HOUR, tags=tags, instance_type="m5.large")
+    assert [seen.decision.hold for seen in sweep(of.watchdog()).seen] == [HoldCode.OUTSIDE]
+    assert big.alive
 
 
 def test_5_a_reason_exempts_for_seven_days_in_all_however_often_the_instance_is_restarted() -> None:

@@ -96,7 +96,7 @@ def test_every_client_retries_in_standard_mode_and_gives_up_in_time(account: Acc
     config = account.wiring().client(service).meta.config
     assert config.retries["mode"] == "standard"
     assert 3 <= config.retries["total_max_attempts"] <= 5
-    assert (config.connect_timeout, config.read_timeout) == (5, 20)
+    assert (config.connect_timeout, config.read_timeout) == (3, 10)
 
 
 def test_a_throttled_call_is_tried_again_with_jitter_and_nobody_notices(account: Account, delays: list[float]) -> None:

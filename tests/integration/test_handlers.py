@@ -14,6 +14,7 @@ from costwatch import names
 from costwatch.errors import ConfigError, PermanentAwsError, RefusedError
 from costwatch.handlers import deadman, hints
 from costwatch.topology import DEADMAN, HINTS
+from demo.recorder import acting_as
 from tests.support import policies
 from tests.support.builders import HOUR, NOW
 from tests.support.embedded import OWNER, Account, Context, embedded_account
@@ -74,7 +75,9 @@ def test_a_malformed_event_lands_in_the_queue_with_its_reason_and_sweeps_nothing
     account: Account, capsys: pytest.CaptureFixture[str], event: object, reason: str
 ) -> None:
     instance_id = account.fleet.instance(tags=TAGS, launched_at=NOW - 40 * HOUR)
-    assert deadman.handle(event, CONTEXT, account.wiring()) == {"refused": reason}
+    wired = account.wiring()
+    with acting_as("deadman", policy=wired.policy, settings=wired.settings):
+        assert deadman.handle(event, CONTEXT, wired) == {"refused": reason}
     (kept,) = account.refused()
     assert json.loads(kept) == {"reason": reason, "function": "deadman", "event": event}
     (line,) = metrics(capsys.readouterr().out)
@@ -87,7 +90,9 @@ def test_a_malformed_hint_lands_in_the_queue_too_and_under_its_own_service(
     account: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
     event = {"source": "aws.ec2", "detail-type": names.DETAIL_EC2_STATE, "detail": {}, "account": "1", "region": "r"}
-    answer = hints.handle(event, CONTEXT, account.wiring(hints=True))
+    wired = account.wiring(hints=True)
+    with acting_as("hints", policy=wired.policy, settings=wired.settings):
+        answer = hints.handle(event, CONTEXT, wired)
     assert answer == {"refused": "detail.instance-id is missing or no text"}
     assert json.loads(account.refused()[0])["function"] == "hints"
     (line,) = metrics(capsys.readouterr().out)

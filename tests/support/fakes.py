@@ -411,7 +411,7 @@ def _member(i: FakeInstance) -> Member:
         zone=i.zone,
         tags=dict(i.tags),
         clock=Clock(
-            i.launch_time if i.state == "running" else None,
+            i.launch_time if i.alive else None,
             "LaunchTime",
             i.attach_time,
             "attach time of the primary network interface",

@@ -464,8 +464,10 @@ class Oracle:
         return fresh
 
     def _drop(self, view: View) -> None:
-        if not self._is_faulty(view.region):
-            self.episodes.pop(view.id, None)
+        """Nobody picks it now: what was warned is void, what was granted or held for a release stays."""
+        episode = self.episodes.get(view.id)
+        if episode is not None and not self._is_faulty(view.region):
+            episode.notice, episode.asked, episode.interrupted = None, None, True
 
     # --- after the sweep ---------------------------------------------------------------------------
 
@@ -697,7 +699,7 @@ def _start(member: Any) -> datetime | None:
         started: datetime | None = member.started_at
         return started
     launched: datetime | None = member.launch_time
-    return launched if member.state == "running" else None
+    return launched if member.state in ("pending", "running") else None
 
 
 def _next_minute(moment: datetime) -> datetime:

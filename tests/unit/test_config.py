@@ -18,6 +18,7 @@ from costwatch.config import compiler, loader
 from costwatch.config.loader import Loaded
 from costwatch.config.model import parse
 from costwatch.core.policy import Limits, Mode, Policy, PurchaseOption, Service
+from costwatch.errors import ConfigError
 
 SAMPLE = Path(__file__).parents[2] / "costwatch.yaml"
 TOP = "version: 1\nregions: [us-east-1]\nemail: {to: [ml-platform@example.com]}\n"
@@ -395,3 +396,9 @@ def test_the_repository_a_hook_runs_for_does_not_answer_for_another(
     head = git(committed.parent, "rev-parse", "HEAD")
     monkeypatch.setenv("GIT_DIR", str(tmp_path_factory.mktemp("elsewhere")))
     assert compiler.config_commit(committed) == head
+
+
+def test_a_protected_tag_with_a_wildcard_is_refused_since_it_would_protect_nothing(tmp_path: Path) -> None:
+    content = TOP + 'dead_man:\n  protect:\n    - tag: {Environment: "prod*"}\n'
+    with pytest.raises(ConfigError, match=r"costwatch\.yaml:6: dead_man\.protect\[0\].*compared exactly"):
+        load(tmp_path, content)

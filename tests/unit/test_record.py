@@ -22,7 +22,10 @@ def test_an_instance_that_was_stopped_and_started_is_another_episode() -> None:
 
 def test_what_had_not_started_goes_on_when_it_starts() -> None:
     assert same_episode(run(job(age=HOUR)), record(run(job(age=None))))
-    assert same_episode(run(job(age=None)), record(run(job(age=HOUR))))
+
+
+def test_what_had_started_and_has_no_start_now_is_another_episode() -> None:
+    assert not same_episode(run(job(age=None)), record(run(job(age=HOUR))))
 
 
 def test_a_tagged_run_goes_on_while_one_member_of_before_runs_on() -> None:

@@ -141,7 +141,7 @@ def _member(raw: Mapping[str, Any]) -> Member:
         zone=raw.get("Placement", {}).get("AvailabilityZone", ""),
         tags=tags,
         clock=_clock(raw),
-        purchase=_purchase(raw.get("InstanceLifecycle")),
+        purchase=_purchase(raw),
         spot_request_id=raw.get("SpotInstanceRequestId"),
         parent=_parent(raw, tags),
         ended_at=ended_at,
@@ -160,23 +160,23 @@ def _clock(raw: Mapping[str, Any]) -> Clock:
         ),
         None,
     )
-    running = raw["State"]["Name"] == "running"
+    # A pending instance already has its new LaunchTime: its clock must never be read as its predecessor's.
+    alive = raw["State"]["Name"] in _ALIVE
     return Clock(
-        running_since=launch.astimezone(UTC) if launch is not None and running else None,
+        running_since=launch.astimezone(UTC) if launch is not None and alive else None,
         running_evidence="LaunchTime",
         exists_since=primary.astimezone(UTC) if primary is not None else None,
         exists_evidence="attach time of the primary network interface",
     )
 
 
-def _purchase(lifecycle: str | None) -> PurchaseOption:
-    match lifecycle:
-        case "spot":
-            return PurchaseOption.SPOT
-        case "capacity-block":
-            return PurchaseOption.CAPACITY_BLOCK
-        case _:
-            return PurchaseOption.ON_DEMAND
+def _purchase(raw: Mapping[str, Any]) -> PurchaseOption:
+    """What runs in a capacity reservation is prepaid, as a Capacity Block is: a selector must name that to pick it."""
+    if raw.get("InstanceLifecycle") == "spot":
+        return PurchaseOption.SPOT
+    if raw.get("InstanceLifecycle") == "capacity-block" or raw.get("CapacityReservationId"):
+        return PurchaseOption.CAPACITY_BLOCK
+    return PurchaseOption.ON_DEMAND
 
 
 def _parent(raw: Mapping[str, Any], tags: Mapping[str, str]) -> Parent | None:

@@ -15,6 +15,8 @@ from costwatch.errors import AwsError, PermanentAwsError
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.client import SageMakerClient
 
+_UNANSWERED_IN_A_ROW = 3
+
 
 class SageMaker:
     """One account and region. Raises TransientAwsError or PermanentAwsError."""
@@ -38,12 +40,17 @@ class SageMaker:
                 names_.extend(summary["TrainingJobName"] for summary in page["TrainingJobSummaries"])
         found: list[Member] = []
         errors: list[AwsError] = []
+        unanswered = 0
         for name in names_:
             try:
                 member = self.job(name)
             except AwsError as error:
                 errors.append(error)
+                unanswered = unanswered + 1 if error.retry else 0
+                if unanswered == _UNANSWERED_IN_A_ROW:
+                    raise  # the region hangs: describing on would cost the others their time
                 continue
+            unanswered = 0
             if member is not None and member.alive:
                 found.append(member)
                 if member.tags is None:
@@ -100,7 +107,7 @@ def _member(raw: Mapping[str, Any], tags: Mapping[str, str] | None) -> Member:
             exists_since=_utc(created),
             exists_evidence="CreationTime",
         ),
-        purchase=PurchaseOption.SPOT if raw.get("EnableManagedSpotTraining") else PurchaseOption.ON_DEMAND,
+        purchase=_purchase(raw),
         parent=_parent(raw),
         ended_at=_utc(ended),
         end_reason=raw.get("FailureReason", "") or raw["TrainingJobStatus"],
@@ -111,6 +118,13 @@ def _capacity(config: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
     """Heterogeneous clusters name types and counts by group; then the plain fields may be absent."""
     groups = config.get("InstanceGroups") or ([config] if config.get("InstanceType") else [])
     return tuple((group["InstanceType"], int(group.get("InstanceCount", 1))) for group in groups)
+
+
+def _purchase(raw: Mapping[str, Any]) -> PurchaseOption:
+    """A training plan is prepaid: no selector picks such a job unless it says so."""
+    if raw.get("ResourceConfig", {}).get("TrainingPlanArn"):
+        return PurchaseOption.CAPACITY_BLOCK
+    return PurchaseOption.SPOT if raw.get("EnableManagedSpotTraining") else PurchaseOption.ON_DEMAND
 
 
 def _parent(raw: Mapping[str, Any]) -> Parent | None:

@@ -172,6 +172,11 @@ def _protect(rules: list[Any]) -> Iterator[Problem]:
             yield Problem(path, "needs exactly one of tag and asg")
         if rule.get("tag") == {}:
             yield Problem((*path, "tag"), "names no tag, so it would protect nothing; expected at least one")
+        for key, value in _mapping(_mapping(rule).get("tag")).items():
+            for written in value if isinstance(value, list) else [value]:
+                if isinstance(written, str) and ("*" in written or "?" in written):
+                    message = f"{written!r} is compared exactly, so it would protect nothing; expected the whole value"
+                    yield Problem((*path, "tag", key), message)
 
 
 def _extend(extend: Mapping[str, Any]) -> Iterator[Problem]:

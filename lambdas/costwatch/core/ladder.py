@@ -249,13 +249,21 @@ def came_back(record: RunRecord, relaunched: str, now: datetime) -> Step:
     return Step(record, None, entries, (message,))
 
 
-def switched_off(record: RunRecord, now: datetime) -> Step | None:
-    """Everything is off: what was granted stays, what was warned is void. None: there is no notice to void."""
-    if record.notice is None or record.status in (Status.STOPPING, Status.FAILED):
+def unwatched(record: RunRecord, why: str, now: datetime) -> Step | None:
+    """Nothing watches it now: what was granted or held stays, what was warned is void. None: no notice, no hold."""
+    if (record.notice is None and record.hold is None) or record.status is Status.STOPPING:
         return None
     after = replace(record, status=Status.RUNNING, notice=None, hold=None, would_stop_at=None)
-    reason = "switched off; when it is switched on again it is warned anew"
+    reason = f"{why}; when it is watched again it is warned anew"
     return Step(record, after, (Entry(now, Transition.STANDS_DOWN, reason, mode=record.mode.value),))
+
+
+def notice_dropped(record: RunRecord | None, message: Message) -> Step | None:
+    """Its warning is not sent, so its notice is no notice. None: the record no longer waits for this one."""
+    notice = record.notice if record is not None else None
+    if record is None or notice is None or notice.id != message.facts.get("notice") or notice.accepted_at is not None:
+        return None
+    return Step(record, replace(record, notice=None), ())
 
 
 def superseded(record: RunRecord, reason: str, now: datetime) -> Step:

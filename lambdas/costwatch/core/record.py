@@ -206,10 +206,13 @@ def same_episode(run: Run, record: RunRecord) -> bool:
     """Whether `run` is still the episode of `record`.
 
     An instance or a job: the same start. A tagged run or group: at least one member that has been running
-    since before, so members that come and go do not reset the clock. What had not started goes on.
+    since before, so members that come and go do not reset the clock. What had not started goes on; what had started
+    and has no start now is another one.
     """
-    if record.start is None or run.start is None:
+    if record.start is None:
         return True
+    if run.start is None:
+        return False
     if run.id.kind in (RunKind.INSTANCE, RunKind.TRAINING):
         return run.start == record.start
     before = {(m.id, m.running_since) for m in record.members}

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from costwatch import names
 from costwatch.core.model import Member, Run, RunKind
-from costwatch.core.policy import Policy, ProtectRule, PurchaseOption, Selector
+from costwatch.core.policy import Mode, Policy, ProtectRule, PurchaseOption, Selector
 
 
 class HoldCode(StrEnum):
@@ -49,7 +49,9 @@ class Selection:
 def select(run: Run, policy: Policy) -> Selection:
     """Match every member against the selectors, first match wins; `protect` beats all."""
     picked = [_first(member, policy) for member in run.members]
-    chosen = next((s for s in policy.selectors if s in picked), None)
+    found = [s for s in policy.selectors if s in picked]
+    # A member of a selector that is off must not hide the others of its run: it holds them.
+    chosen = next((s for s in found if s.mode is not Mode.OFF), found[0] if found else None)
     if chosen is None:
         return Selection(None, ())
     return Selection(chosen, tuple(_blockers(run, chosen, picked, policy)))

@@ -60,7 +60,8 @@ def _send(w: Watchdog, message: Message, report: SweepReport, *, slack_is_up: bo
     record = _record(w, message)
     if message.kind is MessageKind.WARNING and not _still_needed(message, record):
         entry = Entry(w.now(), Transition.DELIVERED, "warning not sent: what it warns of has changed meanwhile")
-        w.ledger.delivered(message, None, entry, w.now())
+        # Void in the same write: a notice whose card is never sent must not be waited for.
+        w.ledger.delivered(message, ladder.notice_dropped(record, message), entry, w.now())
         return slack_is_up
     now = w.now()
     stops_at = None

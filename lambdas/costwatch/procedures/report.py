@@ -50,11 +50,16 @@ class SweepReport:
 
     @contextmanager
     def isolating(self, where: str) -> Iterator[None]:
-        """Report an outside call's failure and go on: one region or run that fails must not stop the others."""
+        """Report a failure and go on: one region or run that fails must not stop the others.
+
+        Besides what AWS refuses, that is data of one resource which is not what AWS documents.
+        """
         try:
             yield
         except AwsError as error:
             self.failures.append(Failure(where, str(error), error.retry))
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            self.failures.append(Failure(where, f"{type(error).__name__}: {error}", retry=False))
 
     @property
     def watched(self) -> int:

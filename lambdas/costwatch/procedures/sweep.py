@@ -16,11 +16,15 @@ from costwatch.core.model import Member, Run, RunId
 from costwatch.core.money import burn_rate
 from costwatch.core.policy import Mode, Service
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
+from costwatch.errors import TransientAwsError
 from costwatch.procedures import digest, outbox
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, Seen, SweepReport
 from costwatch.procedures.stop import LEASE, Due, afresh, stop_due
 from costwatch.procedures.verify import reconcile
+
+SECONDS_TO_READ = 120.0
+"""With less time left no further region is read: the rest is kept for stopping and telling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +53,15 @@ def sweep(w: Watchdog) -> SweepReport:
         records.extend(region.records.values())
         for service, read in ((Service.EC2, _instances), (Service.TRAINING, _jobs)):
             with report.isolating(f"{name} {service.value}"):
+                if w.seconds_left() < SECONDS_TO_READ:
+                    raise TransientAwsError(
+                        "not read: other regions took the time; what is due elsewhere is stopped first"
+                    )
                 due.extend(_service(w, region, service, read, report))
     stop_due(w, due, runs_of=_runs_of(w, report, records), pause=pause, report=report)
-    digest.unwatched(w, report)
-    digest.summary(w, records)
+    with report.isolating("digest"):
+        digest.unwatched(w, report)
+        digest.summary(w, records)
     outbox.flush(w, report, warnings=pause is None or not pause.active(w.now()))
     return report
 
@@ -62,7 +71,7 @@ def _stand_down(w: Watchdog, report: SweepReport) -> None:
     for name in w.policy.regions:
         for record in w.ledger.open_records(w.account, name).values():
             with report.isolating(str(record.run_id)):
-                w.save(ladder.switched_off(record, w.now()))
+                w.save(ladder.unwatched(record, "switched off", w.now()))
 
 
 def _runs_of(w: Watchdog, report: SweepReport, records: list[RunRecord]) -> Counter[str]:
@@ -157,6 +166,7 @@ def _exempt_seen(w: Watchdog, run: Run, record: RunRecord | None, now: datetime)
 
 def _ignored(w: Watchdog, record: RunRecord | None, decision: Decision, seen: Seen, report: SweepReport) -> None:
     if record is not None:
-        w.save(ladder.superseded(record, f"no longer watched: {decision.reason}", w.now()))
+        # Kept, not closed: a tag that is gone for a moment must not cost an exemption or let a cap hold escape.
+        w.save(ladder.unwatched(record, decision.reason, w.now()))
     if digest.is_unwatched(seen, w.policy):
         report.unwatched.append(seen)
