@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,13 +36,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         _end.pop()()
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_weight)
     recorded_calls.judge_last(items)
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out whole groups, in the order of the collection (with --no-loadscope-reorder)."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where tests share out over processes
+
+    class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist carries no types
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(Path(nodeid.partition("::")[0]))
+
+    return ByGroup(config, log)
 
 
 def pytest_runtest_logfinish(nodeid: str) -> None:
@@ -71,11 +80,10 @@ def _finished_file() -> Path:
     return Path(os.environ[ENV_FILE]).with_name("finished")
 
 
-def _group(item: pytest.Item) -> str:
-    if item.path.name == recorded_calls.JUDGED_LAST:
-        return "judge"
-    directory = item.path.parent.name
-    return directory if directory in ("e2e", "infra") else item.path.name
+def _group(path: Path) -> str:
+    """The directory where tests share a costly fixture, else the file."""
+    shares = path.parent.name in ("e2e", "infra") and path.name != recorded_calls.JUDGED_LAST
+    return path.parent.name if shares else path.name
 
 
 def _weight(item: pytest.Item) -> int:
