@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent / "lambdas")]
 
 from costwatch.errors import CostwatchError, InputError  # noqa: E402, needs the path above
-from infra.runtime import use_node  # noqa: E402
+from infra.runtime import use_node  # noqa: E402, needs the path above
 
 
 def main() -> int:
@@ -19,12 +19,12 @@ def main() -> int:
     try:
         use_node()
         # Only now: importing the CDK library starts Node.
-        import aws_cdk as cdk  # noqa: PLC0415
+        import aws_cdk as cdk  # noqa: PLC0415, needs Node
 
-        from costwatch.config import loader  # noqa: PLC0415
-        from infra.asset import build_asset  # noqa: PLC0415
-        from infra.compose import compose  # noqa: PLC0415
-        from infra.inputs import Inputs  # noqa: PLC0415
+        from costwatch.config import loader  # noqa: PLC0415, what is wrong there is told below
+        from infra.asset import build_asset  # noqa: PLC0415, the same
+        from infra.compose import compose  # noqa: PLC0415, imports the CDK library
+        from infra.inputs import Inputs  # noqa: PLC0415, the same
 
         app = cdk.App()
         loaded = loader.load(Path(app.node.try_get_context("config") or "costwatch.yaml"))

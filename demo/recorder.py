@@ -124,7 +124,7 @@ def acting_as(
     `policy`: what the function decides by, as Policy, as policy.json or as its body. `settings`: its settings or
     environment. Raises ValueError for an unknown role.
     """
-    global _somebody_acts  # noqa: PLW0603
+    global _somebody_acts  # noqa: PLW0603 -- counts over all threads
     if role is not None and role not in ROLES:
         raise ValueError(f"{role!r} is none of {', '.join(ROLES)}")
     pairs = settings.to_env() if isinstance(settings, DeadmanSettings | HintsSettings) else dict(settings or {})

@@ -49,7 +49,7 @@ def _from_moto(kind: str, account: str, region: str, name: str) -> Context | Non
 
 def _from_endpoint(kind: str, region: str, name: str) -> Context | None:
     import boto3  # noqa: PLC0415 -- only subprocesses that talk to a server come here
-    from botocore.exceptions import ClientError  # noqa: PLC0415
+    from botocore.exceptions import ClientError  # noqa: PLC0415 -- the same
 
     session = boto3.Session(region_name=region)
     try:
