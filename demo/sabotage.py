@@ -11,7 +11,8 @@ from unittest.mock import patch
 
 from costwatch.adapters.ec2 import Ec2
 from costwatch.core import deadman, selection
-from costwatch.core.deadman import Deadline, Verdict
+from costwatch.core.deadlines import Deadline
+from costwatch.core.deadman import Verdict
 from costwatch.core.model import Run
 from costwatch.core.policy import Mode, Selector
 from costwatch.core.record import Notice, Pause, RunRecord
@@ -26,6 +27,7 @@ def _skip_warning() -> Iterator[None]:
     judge_notice = deadman._judge_notice
 
     def accepted_long_ago(
+        run: Run,
         record: RunRecord | None,
         selector: Selector,
         mode: Mode,
@@ -36,9 +38,9 @@ def _skip_warning() -> Iterator[None]:
     ) -> Any:
         if record is None:
             return Verdict.WAIT, "sabotage: as if it had been warned", None
-        long_ago = deadline.at - timedelta(days=1)
-        notice = Notice("sabotage", mode, deadline.at, long_ago, accepted_at=long_ago, via="nobody")
-        return judge_notice(replace(record, notice=notice), selector, mode, deadline, key, pause, now)
+        long_ago, everybody = deadline.at - timedelta(days=1), tuple(m.id for m in run.members)
+        notice = Notice("sabotage", mode, deadline.at, long_ago, everybody, long_ago, "nobody")
+        return judge_notice(run, replace(record, notice=notice), selector, mode, deadline, key, pause, now)
 
     with patch.object(deadman, "_judge_notice", accepted_long_ago):
         yield

@@ -667,7 +667,15 @@ whole_seconds = st.integers(0, 10**7).map(lambda seconds: timedelta(seconds=seco
 run_ids = st.builds(RunId, st.just(ACCOUNT), st.just(REGION), st.sampled_from(RunKind), words)
 members = st.lists(st.builds(MemberSeen, words, st.none() | instants), max_size=3).map(tuple)
 notices = st.builds(
-    Notice, words, st.sampled_from(Mode), instants, instants, st.none() | instants, words, st.none() | instants
+    Notice,
+    words,
+    st.sampled_from(Mode),
+    instants,
+    instants,
+    st.lists(words, max_size=3).map(tuple),
+    st.none() | instants,
+    words,
+    st.none() | instants,
 )
 stops = st.builds(
     StopAttempt,
@@ -721,7 +729,7 @@ def test_any_record_reads_back_as_it_was_written(one: RunRecord) -> None:
 def test_a_record_with_everything_in_it_survives_the_table(table: Table) -> None:
     full = replace(
         record(LATE),
-        notice=Notice("n", Mode.ENFORCE, NOW, NOW, NOW, "Slack", NOW),
+        notice=Notice("n", Mode.ENFORCE, NOW, NOW, ("i-0a", "i-0b"), NOW, "Slack", NOW),
         hold=Hold("hold-1", HoldCode.CAP, "r", NOW, "key"),
         extensions=(Extension("ada", NOW, 4 * HOUR, NOW),),
         exemption=Exemption("ada", NOW, NOW, "demo"),

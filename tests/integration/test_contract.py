@@ -251,6 +251,45 @@ def test_2_a_run_is_stopped_whole() -> None:
     assert [trainer.alive for trainer in trainers] == [False, False, False]
 
 
+def test_2_who_joins_a_run_after_its_notice_gets_a_notice_too() -> None:
+    of = town()
+    early = of.world.launch(age=11 * HOUR, tags={**TAGS, "costwatch:run": "churn"})
+    sweep(of.watchdog())
+    of.clock.forward(minutes=50)
+    late = of.world.launch(age=0 * HOUR, tags={**TAGS, "costwatch:run": "churn"})
+    sweep(of.watchdog())
+    assert f"another notice, since {late.id} joined the run" in str(of.world.posts[-1][2].blocks)
+    told_at = of.clock.now
+    later(of, minutes=29)
+    assert (early.alive, late.alive) == (True, True), "the first notice is over, the second is not"
+    later(of, minutes=3)
+    assert (early.alive, late.alive) == (False, False)
+    assert late.ended_at is not None
+    assert late.ended_at - told_at > 30 * MINUTE
+
+
+def test_2_a_run_that_somebody_joins_all_the_time_is_never_stopped_unwarned_nor_told_at_every_sweep() -> None:
+    of = town()
+    first = of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:run": "churn"})
+    for _ in range(24):
+        of.world.launch(age=0 * HOUR, tags={**TAGS, "costwatch:run": "churn"})
+        later(of, minutes=5)
+    assert first.alive
+    assert len(of.world.posts) == 4, "every half hour"
+
+
+def test_2_two_owners_under_one_run_tag_are_held_and_not_stopped_on_one_owners_notice() -> None:
+    of = town()
+    mine = of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:run": "test", "owner": "maria@example.com"})
+    yours = of.world.launch(age=1 * HOUR, tags={**TAGS, "costwatch:run": "test", "owner": "joe@example.com"})
+    for _ in range(5):
+        later(of, hours=1)
+    assert (mine.alive, yours.alive) == (True, True)
+    hold = next(iter(records(of).values())).hold
+    assert hold is not None
+    assert "its members belong to joe@example.com and maria@example.com" in hold.reason
+
+
 @pytest.mark.parametrize(
     "member",
     [

@@ -16,7 +16,7 @@ from types import CodeType, FunctionType
 
 import pytest
 
-from costwatch.core import caps, deadman, grouping, ladder, overrides, selection
+from costwatch.core import caps, deadlines, deadman, grouping, ladder, overrides, selection
 from tests.support.oracle import Violation
 from tests.support.random_fleets import tell
 
@@ -49,9 +49,9 @@ MUTANTS = (
     Mutant(
         "forgets_what_a_cap_held", deadman._judge_notice, "record.capped_key == key != record.released_key", "False"
     ),
-    Mutant("ignores_the_hard_cap", deadman.deadline_of, "if at > hard_cap_at:", "if False:"),
-    Mutant("ignores_extensions", deadman.deadline_of, "extended_until is not None and", "False and"),
-    Mutant("uses_the_default_for_a_malformed_tag", deadman.deadline_of, "if found.only_hard_cap:", "if False:"),
+    Mutant("ignores_the_hard_cap", deadlines.deadline_of, "if at > hard_cap_at:", "if False:"),
+    Mutant("ignores_extensions", deadlines.deadline_of, "extended_until is not None and", "False and"),
+    Mutant("uses_the_default_for_a_malformed_tag", deadlines.deadline_of, "if found.only_hard_cap:", "if False:"),
     Mutant("takes_the_strictest_tag", overrides.read, "max(runtimes, default=None)", "min(runtimes, default=None)"),
     Mutant("ignores_protect_rules", selection._blockers, "if rule is not None:", "if False:"),
     Mutant("ignores_the_never_tag", selection._blockers, "names.TAG_NEVER in member.tags", "False"),
@@ -59,6 +59,8 @@ MUTANTS = (
     Mutant("ignores_members_outside", selection._blockers, "picked, strict", "[s or chosen for s in picked], strict"),
     Mutant("ignores_termination_protection", selection._blockers_read_afresh, "member.termination_protection", "False"),
     Mutant("picks_prepaid_capacity", selection.picks, "member.purchase is PurchaseOption.CAPACITY_BLOCK", "False"),
+    Mutant("stops_who_joined_late", deadman._judge_notice, "member.id not in notice.members", "False"),
+    Mutant("stops_two_owners_as_one", selection._blockers, "len(owners) > 1", "False"),
     Mutant("rounds_the_share_up", caps.limits, "ROUND_FLOOR", "'ROUND_CEILING'"),
     Mutant("drops_run_grouping", grouping.run_id_of, "tagged.strip()", "False"),
 )

@@ -97,7 +97,14 @@ def record(of: Run, **changes: Any) -> RunRecord:
 
 def notice(deadline: datetime, *, accepted_at: datetime | None, mode: Mode = Mode.ENFORCE, **changes: Any) -> Notice:
     """Asked for and accepted at one moment; `accepted_at` None needs `requested_at`."""
-    given = {"id": "notice#1", "mode": mode, "deadline": deadline, "requested_at": accepted_at, "via": "Slack"}
+    given = {
+        "id": "notice#1",
+        "mode": mode,
+        "deadline": deadline,
+        "requested_at": accepted_at,
+        "via": "Slack",
+        "members": ("i-0a",),
+    }
     return Notice(accepted_at=accepted_at, **{**given, **changes})
 
 
@@ -105,7 +112,7 @@ def warned(of: Run, policy: Policy, *, ago: timedelta, now: datetime = NOW, **ch
     """A record whose notice, for the deadline that holds now, was accepted `ago`."""
     found = judge(of, None, policy, None, now)
     assert found.deadline is not None
-    given = notice(found.deadline.at, accepted_at=now - ago, mode=found.mode)
+    given = notice(found.deadline.at, accepted_at=now - ago, mode=found.mode, members=tuple(m.id for m in of.members))
     return record(of, status=Status.WARNED, mode=found.mode, deadline=found.deadline.at, notice=given, **changes)
 
 

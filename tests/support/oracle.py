@@ -67,6 +67,9 @@ class Notice:
     deadline: datetime
     accepted_at: datetime
     stops_at: datetime
+    asked_at: datetime
+    told: frozenset[str]
+    """The members it was given for."""
 
 
 @dataclass
@@ -80,6 +83,7 @@ class Episode:
     asked_at: datetime | None = None
     asked_notice: timedelta = timedelta(0)
     """The notice it was to have by the limits of then: its card keeps that."""
+    asked_for: frozenset[str] = frozenset()
     notice: Notice | None = None
     interrupted: bool = False
     """It was exempt or protected since its notice: it may be warned anew, nobody says it must."""
@@ -315,6 +319,20 @@ class Oracle:
             made.why, made.eligible = "due", True
         if episode.interrupted:
             made.classes |= {WARNED}
+        untold = frozenset(_id(m) for m in view.members) - notice.told
+        waits_for_nobody = (mode != "enforce" and made.key in episode.would_stopped) or (
+            made.key in episode.cap_held and made.key not in episode.released
+        )
+        if untold and not (made.eligible and waits_for_nobody):
+            # Who joined after the notice gets one too, no sooner than min_notice after the last.
+            again = notice.asked_at + timedelta(seconds=limits["min_notice_seconds"])
+            made.eligible = made.may_wait = False
+            made.warn_due = now >= again
+            made.classes |= {WARNED} if made.warn_due else {KEPT}
+            if now > again:
+                made.classes -= {KEPT}
+            made.why = f"{sorted(untold)} joined after its notice"
+            return made
         if not made.eligible:
             return made
         if mode != "enforce" and made.key in episode.would_stopped:
@@ -370,6 +388,9 @@ class Oracle:
             return "something owns it that would replace it"
         if outside:
             return "a member is outside the selector"
+        key = self._policy["tags"]["owner"]
+        if len({(m.tags or {}).get(key) for m in view.members} - {None, ""}) > 1:
+            return "its members have several owners"
         for member in view.members:
             tags = member.tags or {}
             if NEVER in tags:
@@ -662,6 +683,7 @@ class Oracle:
                 limits = self._limits(made.selector)
                 episode.asked, episode.asked_at = (made.mode, made.deadline), self._now
                 episode.asked_notice = timedelta(seconds=limits["min_notice_seconds"])
+                episode.asked_for = frozenset(_id(m) for m in made.view.members)
                 episode.notice = None
                 if made.mode == "observe":
                     self._accept(episode)
@@ -684,7 +706,9 @@ class Oracle:
             return
         mode, deadline = episode.asked
         stops_at = _next_minute(max(deadline, self._now + episode.asked_notice))
-        episode.notice, episode.asked, episode.interrupted = Notice(mode, deadline, self._now, stops_at), None, False
+        asked_at = episode.asked_at or self._now
+        episode.notice = Notice(mode, deadline, self._now, stops_at, asked_at, episode.asked_for)
+        episode.asked, episode.interrupted = None, False
 
 
 # --- plain helpers -----------------------------------------------------------------------------------

@@ -309,8 +309,10 @@ class Story:
             world.launch(tags=tags, asg=tape.pick(("trainers", "inference-blue")), **common)
         elif kind == 8:
             world.launch(tags=tags, **common).state = "pending"
-        elif kind in (9, 10, 11, 12):
+        elif kind in (9, 10, 11):
             self._tagged(tape, tags, common)
+        elif kind == 12:
+            self._join(tape, common)
         else:
             self._job(tape, kind, tags, common)
 
@@ -325,15 +327,28 @@ class Story:
                 own.pop("Purpose", None)
             if n == 1 and odd == 8:
                 own[RUNTIME] = tape.pick(("30h", "12"))
+            if odd == 4:
+                own["owner"] = ("maria@example.com", "joe@example.com")[n % 2]
             if n == 1 and odd == 7:
                 own["Environment"] = "prod"
             self.town.world.launch(
                 tags=own,
                 protected=n == 1 and odd == 6,
                 asg="trainers" if n == 1 and odd == 5 else None,
-                spot="persistent" if odd in (3, 4) else None,
+                spot="persistent" if odd == 3 else None,
                 **member,
             )
+
+    def _join(self, tape: Tape, common: dict[str, Any]) -> None:
+        """A younger instance under the tags of a run that is there."""
+        others = [i for i in self.town.world.instances.values() if i.alive and RUN_TAG in i.tags]
+        if others:
+            other = tape.pick(others)
+            own = dict(other.tags)
+            if tape.one_in(3):
+                own["owner"] = "joe@example.com"
+            age = timedelta(minutes=tape.pick((0, 1, 40)))
+            self.town.world.launch(tags=own, **{**common, "region": other.region, "age": age})
 
     def _job(self, tape: Tape, kind: int, tags: dict[str, str], common: dict[str, Any]) -> None:
         world, name = self.town.world, f"job-{self.names}"

@@ -57,6 +57,7 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
                     "mode": r.notice.mode.value,
                     "deadline": _text(r.notice.deadline),
                     "requested_at": _text(r.notice.requested_at),
+                    "members": list(r.notice.members),
                     "accepted_at": _text(r.notice.accepted_at),
                     "via": r.notice.via,
                     "stops_at": _text(r.notice.stops_at),
@@ -209,6 +210,7 @@ def _notice(body: Body) -> Notice:
         mode=Mode(body["mode"]),
         deadline=times.from_text(body["deadline"]),
         requested_at=times.from_text(body["requested_at"]),
+        members=tuple(body.get("members", ())),  # without: of before notices named them, so it is given anew
         accepted_at=_time(body, "accepted_at"),
         via=body.get("via", ""),
         stops_at=_time(body, "stops_at"),

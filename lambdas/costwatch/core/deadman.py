@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from costwatch.core import durations, overrides, times
+from costwatch.core.deadlines import Deadline, deadline_of, overdue_or_soon
 from costwatch.core.model import Run
 from costwatch.core.overrides import EXEMPT_FOR_A_REASON, MalformedTag, Overrides
 from costwatch.core.policy import Mode, Policy, Selector
 from costwatch.core.record import Notice, Pause, RunRecord, Status, claim_key, start_of
 from costwatch.core.selection import Blocker, HoldCode, select
+
+_CAPPED_BEFORE: Final = "more was due than a cap allowed; it waits for a release"
+_SHOWN: Final = 3
 
 
 class Verdict(StrEnum):
@@ -28,16 +33,6 @@ class Verdict(StrEnum):
     HOLD = "hold"
     STOP = "stop"
     """Due. Only in enforce the world changes; in observe and warn the ledger says "would stop"."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """When the run's time is up (UTC), by which rule, and the cap nothing can pass."""
-
-    at: datetime
-    rule: str
-    hard_cap_at: datetime
-    evidence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +117,12 @@ def judge(
     if now < deadline.at - selector.limits.warn_before:
         return decide(Verdict.KEEP, f"its time is up at {times.to_key(deadline.at)} ({deadline.rule})")
 
-    verdict, reason, hold = _judge_notice(record, selector, mode, deadline, key, pause, now)
+    verdict, reason, hold = _judge_notice(run, record, selector, mode, deadline, key, pause, now)
     return decide(verdict, reason, hold=hold)
 
 
 def _judge_notice(
+    run: Run,
     record: RunRecord | None,
     selector: Selector,
     mode: Mode,
@@ -135,51 +131,46 @@ def _judge_notice(
     pause: Pause | None,
     now: datetime,
 ) -> tuple[Verdict, str, HoldCode | None]:
-    """Nothing stands in the way and the time is up or nearly: was it warned, and long enough ago?"""
+    """Nothing stands in the way and the time is up or nearly: was all of it warned, and long enough ago?
+
+    A member that joined after the notice gets one of its own: at once, but one run is not warned anew for
+    joiners more often than every `min_notice`.
+    """
     notice = valid_notice(record, mode, deadline.at, pause)
     if record is None or notice is None:
-        return Verdict.WARN, _overdue_or_soon(deadline, now), None
+        return Verdict.WARN, overdue_or_soon(deadline, now), None
     if notice.accepted_at is None:
         if now > max(deadline.at, notice.requested_at + selector.limits.min_notice):
             undelivered = Blocker(HoldCode.UNDELIVERED, "no notice was accepted for delivery by Slack or SNS")
             return Verdict.HOLD, _held(undelivered, deadline), undelivered.code
         return Verdict.WAIT, "its notice is not accepted for delivery yet", None
     due_after = max(deadline.at, notice.accepted_at + selector.limits.min_notice, notice.stops_at or deadline.at)
+    if now > due_after:
+        if record.status is Status.WOULD_STOP and record.stop is not None and record.stop.key == key:
+            return Verdict.WAIT, f"would have been stopped at {times.to_key(record.would_stop_at or now)}", None
+        if record.capped_key == key != record.released_key:
+            hold = record.hold
+            same = hold is not None and hold.code is HoldCode.CAP and hold.key == key
+            reason = hold.reason if hold is not None and same else _CAPPED_BEFORE
+            return Verdict.HOLD, reason, HoldCode.CAP
+    joined = joined_after(notice, [member.id for member in run.members])
+    if joined:
+        late = f"{joined} joined after the notice of {times.to_key(notice.requested_at)}"
+        if now < notice.requested_at + selector.limits.min_notice:
+            return Verdict.WAIT, f"{late} and gets a notice too", None
+        return Verdict.WARN, f"{overdue_or_soon(deadline, now)}; {late}, so it is warned anew", None
     if now <= due_after:
         reason = f"warned at {times.to_key(notice.accepted_at)}; due after {times.to_key(due_after)}"
         return Verdict.WAIT, reason, None
-    if record.status is Status.WOULD_STOP and record.stop is not None and record.stop.key == key:
-        return Verdict.WAIT, f"would have been stopped at {times.to_key(record.would_stop_at or now)}", None
-    if record.capped_key == key != record.released_key:
-        hold = record.hold
-        same = hold is not None and hold.code is HoldCode.CAP and hold.key == key
-        reason = hold.reason if hold is not None and same else "more was due than a cap allowed; it waits for a release"
-        return Verdict.HOLD, reason, HoldCode.CAP
     warned = f"warned {durations.show(now - notice.accepted_at)} ago by {notice.via}"
-    return Verdict.STOP, f"{_overdue_or_soon(deadline, now)}; {warned}", None
+    return Verdict.STOP, f"{overdue_or_soon(deadline, now)}; {warned}", None
 
 
-def deadline_of(start: datetime, selector: Selector, found: Overrides, record: RunRecord | None) -> Deadline:
-    """Deadline tag, else start + max-runtime tag, else start + the selector's; then extensions; then the hard cap."""
-    hard_cap_at = start + selector.limits.hard_cap
-    if found.only_hard_cap:
-        at, rule = (
-            hard_cap_at,
-            f"hard cap {durations.short(selector.limits.hard_cap)}, a malformed tag sets no other limit",
-        )
-    elif found.deadline is not None:
-        at, rule = found.deadline, "deadline tag"
-    elif found.max_runtime is not None:
-        at, rule = start + found.max_runtime, f"max-runtime tag {durations.short(found.max_runtime)}"
-    else:
-        limit = selector.limits.max_runtime
-        at, rule = start + limit, f"max_runtime {durations.short(limit)} of selector {selector.name}"
-    extended_until = record.extended_until if record else None
-    if extended_until is not None and extended_until > at:
-        at, rule = extended_until, f"{rule}, extended"
-    if at > hard_cap_at:
-        at, rule = hard_cap_at, f"hard cap {durations.short(selector.limits.hard_cap)}"
-    return Deadline(at=at, rule=rule, hard_cap_at=hard_cap_at, evidence=f"started {times.to_key(start)}")
+def joined_after(notice: Notice, members: Sequence[str]) -> str:
+    """Who of `members` the notice was not given for: `i-1, i-2 and 3 more`; empty: it was given for all."""
+    ids = [member for member in members if member not in notice.members]
+    shown = ", ".join(ids[:_SHOWN])
+    return f"{shown} and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else shown
 
 
 def exemption_reason(
@@ -217,12 +208,6 @@ def _unproven_age(run: Run) -> Blocker | None:
         if member.state == "running" and member.clock.running_since is None:
             return Blocker(HoldCode.UNPROVABLE, f"nothing shows since when {member.id} runs")
     return None
-
-
-def _overdue_or_soon(deadline: Deadline, now: datetime) -> str:
-    if now > deadline.at:
-        return f"over its limit by {durations.show(now - deadline.at)} ({deadline.rule}, {deadline.evidence})"
-    return f"its time is up in {durations.show(deadline.at - now)} ({deadline.rule}, {deadline.evidence})"
 
 
 def _held(blocker: Blocker, deadline: Deadline) -> str:

@@ -26,6 +26,7 @@ _INSTEAD: Final = {
     HoldCode.NEVER: "the tag costwatch:never keeps it; whoever set the tag may remove it",
     HoldCode.PARENT: "what it belongs to would replace it; stop it there",
     HoldCode.OUTSIDE: "a member is outside the selector; tag that member, or take it out of the run",
+    HoldCode.OWNERS: "its members have several owners; give each owner's instances a run tag of their own",
     HoldCode.UNPROVABLE: "nothing is stopped that cannot be proven eligible; each sweep looks again",
     HoldCode.TERMINATION_PROTECTION: "its termination protection is respected; switch that off first",
     HoldCode.SPOT_REQUEST_UNTAGGED: "its spot request would relaunch it; tag the request as the reason says",

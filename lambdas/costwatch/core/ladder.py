@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from costwatch.core import durations, stop_event, times
-from costwatch.core.deadman import Decision, Verdict
+from costwatch.core.deadman import Decision, Verdict, joined_after
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
 from costwatch.core.model import Run
 from costwatch.core.money import Burn, show_usd, spent_usd
@@ -391,7 +391,11 @@ def _warned(
     assert decision.deadline is not None  # noqa: S101 - nothing is warned without a deadline
     assert decision.selector is not None  # noqa: S101
     notice = Notice(
-        id=f"notice#{times.to_text(now)}#{version}", mode=decision.mode, deadline=decision.deadline.at, requested_at=now
+        id=f"notice#{times.to_text(now)}#{version}",
+        mode=decision.mode,
+        deadline=decision.deadline.at,
+        requested_at=now,
+        members=record.member_ids,
     )
     if not heard(decision.mode):
         stops_at = stops_at_earliest(decision.deadline.at, decision.selector.limits.min_notice, now)
@@ -399,6 +403,7 @@ def _warned(
         after = replace(record, status=Status.WARNED, notice=notice, hold=None, would_stop_at=None)
         return after, _entry(now, Transition.WARNED, f"would be warned: {decision.reason}", decision), None
     after = replace(record, status=Status.WARNED, notice=notice, hold=None, would_stop_at=None)
+    last = record.notice if record.notice and record.notice.deadline == notice.deadline else None
     message = about(
         after,
         MessageKind.WARNING,
@@ -407,6 +412,7 @@ def _warned(
         notice=notice.id,
         rule=decision.deadline.rule,
         reason=decision.reason,
+        joined=joined_after(last, record.member_ids) if last else "",
         min_notice_seconds=str(int(decision.selector.limits.min_notice.total_seconds())),
         hard_cap_at=times.to_text(decision.deadline.hard_cap_at),
     )

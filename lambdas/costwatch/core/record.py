@@ -56,12 +56,14 @@ class Transition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A warning. It counts from `accepted_at`, for one mode and one deadline only."""
+    """A warning. It counts from `accepted_at`, for one mode, one deadline and the members it was given for only."""
 
     id: str
     mode: Mode
     deadline: datetime
     requested_at: datetime
+    members: tuple[str, ...]
+    """Who was in the run when it was given: whoever joins later has not been warned."""
     accepted_at: datetime | None = None
     via: str = ""
     stops_at: datetime | None = None

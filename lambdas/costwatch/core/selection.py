@@ -19,6 +19,7 @@ class HoldCode(StrEnum):
     NEVER = "never-tag"
     PARENT = "parent"
     OUTSIDE = "member-outside-selector"
+    OWNERS = "several-owners"
     UNPROVABLE = "unprovable"
     TERMINATION_PROTECTION = "termination-protection"
     SPOT_REQUEST_UNTAGGED = "spot-request-untagged"
@@ -109,6 +110,11 @@ def _blockers(run: Run, chosen: Selector, picked: list[Selector | None], policy:
             add(HoldCode.OUTSIDE, f"its member {member.id} is not picked by selector {chosen.name}")
         elif selector.name != chosen.name:
             add(HoldCode.OUTSIDE, f"its member {member.id} is picked by selector {selector.name}, not {chosen.name}")
+    owners = sorted({m.tags[policy.tags.owner] for m in run.members if m.tags and m.tags.get(policy.tags.owner)})
+    if len(owners) > 1:
+        # Two people who happened on the same run tag: one's notice is not the other's.
+        shown = " and ".join(owners[:2]) + (f" and {len(owners) - 2} more" if len(owners) > 2 else "")
+        add(HoldCode.OWNERS, f"its members belong to {shown}: give each owner a {policy.tags.run} tag of their own")
     found.extend(_blockers_read_afresh(run, chosen))
     return found
 
