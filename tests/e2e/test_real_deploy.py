@@ -21,7 +21,7 @@ from costwatch.core.record import Status, Transition
 from demo.embedded import SnsMessage
 from demo.iam_questions import questions
 from demo.resource_context import describe
-from tests.e2e import cdk
+from tests.e2e import cdk, recorded_console
 from tests.e2e.cdk import ROOT
 from tests.e2e.conftest import EMAIL
 from tests.e2e.deployed import Deployed, Invocation
@@ -284,10 +284,12 @@ def _deployment(deployed: Deployed) -> dict[str, Any]:
 
 
 def _costwatch(deployed: Deployed, *arguments: str, config: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The console script, as a person calls it."""
+    """The console script, as a person calls it, in a process that records what it asks of AWS."""
+    script = str(Path(sys.executable).with_name("costwatch"))
+    given = [script, *arguments, "--config", str(config or deployed.config)]
     return subprocess.run(
-        [str(Path(sys.executable).with_name("costwatch")), *arguments, "--config", str(config or deployed.config)],
-        env=cdk.environment(deployed.aws),
+        [sys.executable, "-m", recorded_console.__name__, *given],
+        env=cdk.environment(deployed.aws) | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=120,

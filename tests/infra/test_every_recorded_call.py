@@ -43,7 +43,7 @@ def test_the_recorded_calls_cover_what_the_roles_are_there_for(
     # A permission that no test ever uses is one the role should not have.
     assert actions[DEADMAN] == (ALLOWED_IN_OBSERVE | DESTRUCTIVE) - _WRITTEN_BY_LAMBDA
     assert {"dynamodb:GetItem", "ec2:DescribeInstances"} <= actions[HINTS] <= ALLOWED_IN_OBSERVE
-    # An enforce sweep's lambda:InvokeFunction is made by the real console script, in the deploy test, unrecorded.
     assert {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"} <= actions[OPERATOR]
+    assert "lambda:InvokeFunction" in actions[OPERATOR], "an enforce sweep asked for by the console script"
     assert not actions[OPERATOR] & DESTRUCTIVE
     assert sum(recorded.values()) >= 300
