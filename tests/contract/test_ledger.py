@@ -36,10 +36,9 @@ from costwatch.adapters.table import (
     Put,
     Table,
 )
-from costwatch.core import ladder
+from costwatch.core import endings, ladder, stopping
 from costwatch.core.caps import CapLimit
 from costwatch.core.deadman import judge
-from costwatch.core.ladder import Step
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.model import Run, RunId, RunKind
 from costwatch.core.policy import Mode
@@ -56,6 +55,7 @@ from costwatch.core.record import (
     Transition,
 )
 from costwatch.core.selection import HoldCode
+from costwatch.core.step import Step
 from costwatch.errors import PermanentAwsError, TransientAwsError
 from tests.support import policies
 from tests.support.builders import ACCOUNT, HOUR, MINUTE, NOW, REGION, SECOND, burn, member, pause, record, run, warned
@@ -143,7 +143,7 @@ def due(ledger: Ledger, of: Run = LATE) -> RunRecord:
 
 def claim_step(waiting: RunRecord, of: Run = LATE, *, owner: str = "a", now: datetime = NOW) -> Step:
     decision = judge(of, waiting, POLICY, None, now)
-    return ladder.claim(of, waiting, decision, owner=owner, lease=6 * MINUTE, now=now)
+    return stopping.claim(of, waiting, decision, owner=owner, lease=6 * MINUTE, now=now)
 
 
 # --- records --------------------------------------------------------------------------------------------------
@@ -189,14 +189,14 @@ def test_of_two_changes_to_one_version_the_second_loses_and_writes_nothing(ledge
 
 def test_a_final_step_ends_the_record_and_keeps_its_timeline(ledger: Ledger) -> None:
     waiting = due(ledger)
-    assert ledger.save(ladder.superseded(waiting, "started anew", NOW + MINUTE))
+    assert ledger.save(endings.superseded(waiting, "started anew", NOW + MINUTE))
     assert ledger.record(LATE.id) is None
     assert [row.entry.transition for row in ledger.timeline(LATE.id)][-1] is Transition.SUPERSEDED
 
 
 def test_a_record_that_was_ended_meanwhile_cannot_be_changed(ledger: Ledger) -> None:
     waiting = due(ledger)
-    assert ledger.save(ladder.superseded(waiting, "started anew", NOW))
+    assert ledger.save(endings.superseded(waiting, "started anew", NOW))
     assert not ledger.save(Step(waiting, replace(waiting, owner="bob"), ()))
     assert ledger.record(LATE.id) is None
 
@@ -251,7 +251,7 @@ def test_a_lease_is_taken_over_when_it_has_ended(ledger: Ledger) -> None:
 
 def test_a_record_that_was_lost_and_seen_anew_does_not_break_a_lease_that_is_held(ledger: Ledger) -> None:
     ledger.claim(claim_step(due(ledger)), pause=None, caps=NO_CAPS, released=False, now=NOW)
-    assert ledger.save(ladder.superseded(held(ledger), "started anew", NOW))
+    assert ledger.save(endings.superseded(held(ledger), "started anew", NOW))
     assert ledger.claim(
         claim_step(due(ledger), owner="b"), pause=None, caps=NO_CAPS, released=False, now=NOW
     ).outcome is ClaimOutcome.LOST  # fmt: skip
@@ -259,7 +259,7 @@ def test_a_record_that_was_lost_and_seen_anew_does_not_break_a_lease_that_is_hel
 
 def test_who_gave_a_claim_back_is_followed_at_once(ledger: Ledger) -> None:
     ledger.claim(claim_step(due(ledger)), pause=None, caps=NO_CAPS, released=False, now=NOW)
-    failed = ladder.failed(held(ledger), "denied", NOW + SECOND)
+    failed = stopping.failed(held(ledger), "denied", NOW + SECOND)
     assert failed is not None
     assert ledger.save(failed)
     assert claimed_again(ledger, after=SECOND) is ClaimOutcome.CLAIMED
@@ -351,14 +351,14 @@ def test_of_two_people_who_pause_at_once_the_second_is_told(ledger: Ledger) -> N
 def test_a_timeline_is_in_order_of_time_and_within_a_step_in_order_of_the_step(ledger: Ledger) -> None:
     waiting = due(ledger)
     ledger.claim(claim_step(waiting), pause=None, caps=NO_CAPS, released=False, now=NOW)
-    ledger.save(ladder.stop_requested(held(ledger), NOW, seen="i-0a shutting-down"))
+    ledger.save(stopping.stop_requested(held(ledger), NOW, seen="i-0a shutting-down"))
     assert [row.entry.transition.value for row in ledger.timeline(LATE.id)] == [
         "first seen", "warned", "due", "stopping", "stop requested",
     ]  # fmt: skip
 
 
 def test_a_timeline_goes_on_over_all_episodes_of_a_run(ledger: Ledger) -> None:
-    ledger.save(ladder.superseded(due(ledger), "started anew", NOW + SECOND))
+    ledger.save(endings.superseded(due(ledger), "started anew", NOW + SECOND))
     again = run(member(age=HOUR))
     found = ladder.observe(
         again, None, judge(again, None, POLICY, None, NOW + MINUTE), policy=POLICY, origin="deployed", burn=burn(),

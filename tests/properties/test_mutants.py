@@ -59,7 +59,7 @@ MUTANTS = (
     Mutant("ignores_members_outside", selection._blockers, "picked, strict", "[s or chosen for s in picked], strict"),
     Mutant("ignores_termination_protection", selection._blockers_read_afresh, "member.termination_protection", "False"),
     Mutant("picks_prepaid_capacity", selection.picks, "member.purchase is PurchaseOption.CAPACITY_BLOCK", "False"),
-    Mutant("stops_who_joined_late", deadman._judge_notice, "member.id not in notice.members", "False"),
+    Mutant("stops_who_joined_late", deadman.joined_after, "member not in notice.members", "False"),
     Mutant("stops_two_owners_as_one", selection._blockers, "len(owners) > 1", "False"),
     Mutant("rounds_the_share_up", caps.limits, "ROUND_FLOOR", "'ROUND_CEILING'"),
     Mutant("drops_run_grouping", grouping.run_id_of, "tagged.strip()", "False"),

@@ -92,6 +92,8 @@ class Episode:
     would_stopped: set[tuple[Any, ...]] = field(default_factory=set)
     cap_held: list[tuple[Any, ...]] = field(default_factory=list)
     released: set[tuple[Any, ...]] = field(default_factory=set)
+    perhaps_capped: set[tuple[Any, ...]] = field(default_factory=set)
+    """Held while calls failed, so by a cap or by a failure."""
     maybe_claimed: dict[tuple[Any, ...], datetime] = field(default_factory=dict)
     lenient: int = 0
 
@@ -317,7 +319,9 @@ class Oracle:
             made.why, made.eligible, made.may_wait = "its card names a later time", now == notice.stops_at, True
         else:
             made.why, made.eligible = "due", True
-        if episode.interrupted:
+        ended_then = any(until == notice.accepted_at for _, until in self.pauses)
+        if episode.interrupted or ended_then:
+            # A pause that ended in the very instant of the notice came before it or after it.
             made.classes |= {WARNED}
         untold = frozenset(_id(m) for m in view.members) - notice.told
         waits_for_nobody = (mode != "enforce" and made.key in episode.would_stopped) or (
@@ -331,6 +335,8 @@ class Oracle:
             made.classes |= {WARNED} if made.warn_due else {KEPT}
             if now > again:
                 made.classes -= {KEPT}
+            if made.key in episode.perhaps_capped:
+                made.classes |= {HELD}
             made.why = f"{sorted(untold)} joined after its notice"
             return made
         if not made.eligible:
@@ -696,6 +702,8 @@ class Oracle:
                 episode.would_stopped.add(made.key)
             if made.eligible and seen[run] not in (STOPPED, WOULD_STOP) and self._is_faulty(made.view.region):
                 episode.maybe_claimed[made.key or ()] = self._now + LEASE
+                if seen[run] == HELD:
+                    episode.perhaps_capped.add(made.key or ())
 
     def _limits(self, selector: str | None) -> Mapping[str, int]:
         found: Mapping[str, int] = next(s["limits"] for s in self._policy["selectors"] if s["name"] == selector)

@@ -325,6 +325,8 @@ class Story:
             member = {**common, "age": max(common["age"] - younger, timedelta(0)), "zone": tape.pick("ab")}
             if n == 1 and odd == 9:
                 own.pop("Purpose", None)
+            if odd == 10:
+                own[RUNTIME] = ("2h", "30h")[n % 2]
             if n == 1 and odd == 8:
                 own[RUNTIME] = tape.pick(("30h", "12"))
             if odd == 4:

@@ -8,14 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from costwatch.core import ladder
+from costwatch.core import endings, ladder, stopping
 from costwatch.core.deadman import judge
-from costwatch.core.ladder import Step
 from costwatch.core.messages import Audience, MessageKind
 from costwatch.core.model import Run, RunKind
 from costwatch.core.policy import Mode, Policy
 from costwatch.core.record import RunRecord, Status, StopAttempt, Transition
 from costwatch.core.selection import HoldCode
+from costwatch.core.step import Step
 from tests.support import policies
 from tests.support.builders import HOUR, MINUTE, NOW, SECOND, TAGGED, burn, job, member, pause, record, run, warned
 
@@ -60,7 +60,7 @@ def due(known: RunRecord | None = None, by: Policy = POLICY, **changes: object) 
 def claimed(known: RunRecord | None = None, by: Policy = POLICY) -> Step:
     waiting = known or due(by=by)
     decision = judge(LATE, waiting, by, None, NOW)
-    return ladder.claim(LATE, waiting, decision, owner="worker-1", lease=6 * MINUTE, now=NOW)
+    return stopping.claim(LATE, waiting, decision, owner="worker-1", lease=6 * MINUTE, now=NOW)
 
 
 # --- first seen -----------------------------------------------------------------------------------------------
@@ -310,7 +310,7 @@ def test_a_cap_still_waits_for_its_release_after_something_else_held_for_a_momen
 def test_the_last_look_before_the_act_gives_the_claim_back() -> None:
     taken = after(claimed())
     extended = judge(run(member(age=HOUR)), replace(taken, start=NOW - HOUR), POLICY, None, NOW)
-    found = ladder.stood_down(taken, extended, NOW + SECOND)
+    found = stopping.stood_down(taken, extended, NOW + SECOND)
     stop = after(found).stop
     assert stop is not None
     assert stop.lease_until == NOW + SECOND
@@ -321,7 +321,7 @@ def test_the_last_look_before_the_act_gives_the_claim_back() -> None:
 
 
 def test_a_stop_is_told_to_the_owner_and_to_pipelines_with_what_was_seen() -> None:
-    found = ladder.stop_requested(after(claimed()), NOW, seen="i-0a shutting-down")
+    found = stopping.stop_requested(after(claimed()), NOW, seen="i-0a shutting-down")
     card, event = found.messages
     assert (card.kind, card.audience, card.facts["seen"]) == (MessageKind.STOPPED, Audience.OWNER, "i-0a shutting-down")
     detail = json.loads(event.facts["event"])
@@ -332,45 +332,45 @@ def test_a_stop_is_told_to_the_owner_and_to_pipelines_with_what_was_seen() -> No
 
 
 def test_a_failed_stop_is_told_once_and_again_only_when_its_reason_changes() -> None:
-    failed = ladder.failed(after(claimed()), "denied", NOW)
+    failed = stopping.failed(after(claimed()), "denied", NOW)
     assert kinds(failed) == [MessageKind.FAILED]
     again = after(claimed(after(failed)))
-    same = ladder.failed(again, "denied", NOW + 5 * MINUTE)
+    same = stopping.failed(again, "denied", NOW + 5 * MINUTE)
     assert same is not None
     assert (kinds(same), transitions(same), after(same).status) == ([], [], Status.FAILED)
-    other = ladder.failed(after(claimed(after(same))), "throttled", NOW + 10 * MINUTE)
+    other = stopping.failed(after(claimed(after(same))), "throttled", NOW + 10 * MINUTE)
     assert kinds(other) == [MessageKind.FAILED]
 
 
 def test_a_failed_stop_gives_its_lease_back() -> None:
-    stop = after(ladder.failed(after(claimed()), "denied", NOW + SECOND)).stop
+    stop = after(stopping.failed(after(claimed()), "denied", NOW + SECOND)).stop
     assert stop is not None
     assert stop.lease_until == NOW + SECOND
 
 
 def test_a_failed_stop_that_succeeds_later_forgets_its_failure() -> None:
-    retried = after(claimed(after(ladder.failed(after(claimed()), "denied", NOW))))
-    assert after(ladder.stop_requested(retried, NOW, seen="gone")).hold is None
+    retried = after(claimed(after(stopping.failed(after(claimed()), "denied", NOW))))
+    assert after(stopping.stop_requested(retried, NOW, seen="gone")).hold is None
 
 
 def test_verified_gone_ends_the_record_and_says_which_burn_stopped() -> None:
-    stopped = after(ladder.stop_requested(after(claimed()), NOW, seen="gone"))
-    first_look = ladder.gone_once(stopped, NOW)
+    stopped = after(stopping.stop_requested(after(claimed()), NOW, seen="gone"))
+    first_look = stopping.gone_once(stopped, NOW)
     assert (first_look.entries, after(first_look).stop.gone_since) == ((), NOW)  # type: ignore[union-attr]
-    found = ladder.verified_gone(after(first_look), NOW)
+    found = endings.verified_gone(after(first_look), NOW)
     assert found.after is None
     assert found.entries[0].reason == "verified gone, nothing came back; burn stopped: $21.96/h"
 
 
 def test_a_burn_without_a_price_is_unknown_and_never_zero() -> None:
-    stopped = replace(after(ladder.stop_requested(after(claimed()), NOW, seen="gone")), hourly_rate_usd=None)
-    found = ladder.verified_gone(stopped, NOW)
+    stopped = replace(after(stopping.stop_requested(after(claimed()), NOW, seen="gone")), hourly_rate_usd=None)
+    found = endings.verified_gone(stopped, NOW)
     assert found.entries[0].reason.endswith("burn stopped: rate unknown (no price)")
     assert dict(found.entries[0].evidence)["spent_usd"] == "unknown"
 
 
 def test_what_came_back_is_said_loudly_and_ends_this_episode() -> None:
-    found = ladder.came_back(after(claimed()), "spot request sir-1 launched i-0b", NOW)
+    found = endings.came_back(after(claimed()), "spot request sir-1 launched i-0b", NOW)
     assert transitions(found) == [Transition.CAME_BACK, Transition.SUPERSEDED]
     assert [(m.kind, m.audience) for m in found.messages] == [(MessageKind.CAME_BACK, Audience.PLATFORM)]
     assert found.after is None
@@ -384,31 +384,31 @@ def would_have() -> RunRecord:
 
 
 def test_a_would_have_that_finished_by_itself_says_what_work_it_would_have_destroyed() -> None:
-    found = ladder.ended(would_have(), ended_at=NOW + 40 * MINUTE, finished=True, how="Completed", now=NOW + HOUR)
+    found = endings.ended(would_have(), ended_at=NOW + 40 * MINUTE, finished=True, how="Completed", now=NOW + HOUR)
     assert found.entries[0].reason == "finished by itself 40 min later: would have destroyed $878.31 of work"
 
 
 def test_a_would_have_that_ran_on_says_what_that_cost() -> None:
-    found = ladder.ended(would_have(), ended_at=NOW + 31 * HOUR, finished=False, how="terminated", now=NOW + 32 * HOUR)
+    found = endings.ended(would_have(), ended_at=NOW + 31 * HOUR, finished=False, how="terminated", now=NOW + 32 * HOUR)
     assert found.entries[0].reason == "ran 31 h more: $680.69 (terminated)"
 
 
 def test_a_would_have_without_a_price_never_says_zero_dollars() -> None:
     unpriced = replace(would_have(), hourly_rate_usd=None)
-    finished = ladder.ended(unpriced, ended_at=NOW + HOUR, finished=True, how="", now=NOW + HOUR)
-    ran_on = ladder.ended(unpriced, ended_at=NOW + HOUR, finished=False, how="terminated", now=NOW + HOUR)
+    finished = endings.ended(unpriced, ended_at=NOW + HOUR, finished=True, how="", now=NOW + HOUR)
+    ran_on = endings.ended(unpriced, ended_at=NOW + HOUR, finished=False, how="terminated", now=NOW + HOUR)
     assert "work of unknown cost" in finished.entries[0].reason
     assert ran_on.entries[0].reason == "ran 1 h more: unknown (terminated)"
 
 
 def test_an_end_before_the_would_have_counts_as_no_time_and_not_as_a_negative_one() -> None:
-    found = ladder.ended(would_have(), ended_at=NOW - HOUR, finished=False, how="terminated", now=NOW)
+    found = endings.ended(would_have(), ended_at=NOW - HOUR, finished=False, how="terminated", now=NOW)
     assert found.entries[0].reason == "ran 0 s more: $0.00 (terminated)"
 
 
 def test_an_ordinary_end_is_just_recorded() -> None:
     known = record(run(job(age=HOUR)))
-    found = ladder.ended(known, ended_at=NOW, finished=True, how="churn Completed", now=NOW)
+    found = endings.ended(known, ended_at=NOW, finished=True, how="churn Completed", now=NOW)
     assert (transitions(found), kinds(found), found.after) == ([Transition.ENDED_BY_ITSELF], [], None)
     assert found.entries[0].reason == "ended by itself: churn Completed"
 

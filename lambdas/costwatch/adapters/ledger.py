@@ -54,10 +54,10 @@ from costwatch.adapters.table import (
 )
 from costwatch.core import times
 from costwatch.core.caps import CapLimit
-from costwatch.core.ladder import Step
 from costwatch.core.messages import Message
 from costwatch.core.model import RunId
 from costwatch.core.record import Entry, Pause, RunRecord
+from costwatch.core.step import Step
 
 DEPLOYED = "deployed"
 KEEP_TIMELINE = timedelta(days=400)

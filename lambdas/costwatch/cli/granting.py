@@ -13,9 +13,9 @@ from costwatch.cli import runs, show
 from costwatch.cli.options import Duration, Moment, as_json, with_session
 from costwatch.cli.session import Session
 from costwatch.core import durations, grants, times
-from costwatch.core.ladder import Step
 from costwatch.core.policy import Limits, Policy
 from costwatch.core.record import RunRecord
+from costwatch.core.step import Step
 from costwatch.errors import InputError, RefusedError, UnknownRun
 
 _TRIES: Final = 4

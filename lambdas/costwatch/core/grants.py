@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from costwatch.core import durations, times
-from costwatch.core.ladder import Step
 from costwatch.core.money import show_usd, spent_usd
 from costwatch.core.record import Entry, Exemption, Extension, Pause, RunRecord, Status, Transition
 from costwatch.core.selection import HoldCode
+from costwatch.core.step import Step
 from costwatch.errors import InputError, RefusedError
 
 LONGEST_EXEMPTION: Final = timedelta(days=365)

@@ -2,20 +2,20 @@
 
 running -> warned -> due -> stopping -> final; or held, failed, came back. Nothing here writes or sends:
 a step is saved by one conditional write, so of two sweeps only one takes it, and it is told once.
+The climb to due is here; `stopping` goes on from the claim, `endings` closes the record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from costwatch.core import durations, stop_event, times
+from costwatch.core import times
 from costwatch.core.deadman import Decision, Verdict, joined_after
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
 from costwatch.core.model import Run
-from costwatch.core.money import Burn, show_usd, spent_usd
-from costwatch.core.policy import Mode, Policy
+from costwatch.core.money import Burn
+from costwatch.core.policy import Policy
 from costwatch.core.record import (
     Entry,
     Hold,
@@ -23,29 +23,14 @@ from costwatch.core.record import (
     Notice,
     RunRecord,
     Status,
-    StopAttempt,
     Transition,
     hold_id,
 )
 from costwatch.core.selection import HoldCode
+from costwatch.core.step import Step, decision_entry
 
 _MALFORMED_PER_STEP = 20
 """The next sweep goes on: a transaction takes at most 100 writes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """From `before` (None: a new record) to `after` (None: the record ends), with what to record and say."""
-
-    before: RunRecord | None
-    after: RunRecord | None
-    entries: tuple[Entry, ...]
-    messages: tuple[Message, ...] = ()
-
-    @property
-    def version(self) -> int:
-        """The version the row has after this step."""
-        return (self.before.version if self.before else 0) + 1
 
 
 def observe(
@@ -69,7 +54,7 @@ def observe(
     if previous is not None:
         since = f"started anew at {times.to_key(run.start)}" if run.start else "it has not started again yet"
         again = Entry(now, Transition.SUPERSEDED, f"{since}; restart {after.restarts}", mode=previous.mode.value)
-        first = _entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=after.clock_evidence)
+        first = decision_entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=after.clock_evidence)
         entries = [again, first, *entries]
     messages: list[Message] = []
     version = (before.version if before else 0) + 1
@@ -89,11 +74,11 @@ def observe(
         case Verdict.WAIT:
             if after.status not in (Status.WARNED, Status.WOULD_STOP):
                 after = replace(after, status=Status.WARNED, hold=None)
-                entries.append(_entry(now, Transition.STANDS_DOWN, decision.reason, decision))
+                entries.append(decision_entry(now, Transition.STANDS_DOWN, decision.reason, decision))
         case Verdict.KEEP:
             if after.status is not Status.RUNNING:
                 after = replace(after, status=Status.RUNNING, hold=None, notice=None, would_stop_at=None)
-                entries.append(_entry(now, Transition.STANDS_DOWN, decision.reason, decision))
+                entries.append(decision_entry(now, Transition.STANDS_DOWN, decision.reason, decision))
         case _:
             pass
     if decision.voids_notice and after.notice is not None:
@@ -123,50 +108,6 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
     )
 
 
-def claim(
-    run: Run,
-    record: RunRecord,
-    decision: Decision,
-    *,
-    owner: str,
-    lease: timedelta,
-    now: datetime,
-    stopped_before: Iterable[str] = (),
-) -> Step:
-    """Take the stop of a due run: in enforce it becomes `stopping` under a lease, else `would stop`.
-
-    `stopped_before`: members that an earlier attempt ended and that are in `run` no more; they belong to this stop.
-    """
-    attempt = record.stop.attempt + 1 if record.stop is not None and record.stop.key == decision.key else 1
-    spot_requests = tuple(sorted(m.spot_request_id for m in run.members if m.spot_request_id))
-    stop = StopAttempt(
-        key=decision.key,
-        owner=owner,
-        attempt=attempt,
-        lease_until=now + lease,
-        members=tuple(sorted({*(m.id for m in run.members), *stopped_before})),
-        spot_requests=spot_requests,
-    )
-    entries = [_entry(now, Transition.DUE, decision.reason, decision)] if attempt == 1 else []
-    if decision.mode is Mode.ENFORCE:
-        # The reason of a failed attempt stays, so that the next failure for the same reason is not told again.
-        hold = record.hold if record.status is Status.FAILED else None
-        after = replace(record, status=Status.STOPPING, hold=hold, stop=stop, deadline=decision.deadline_at)
-        reason = f"stopping {', '.join(stop.members)}" + (f", attempt {attempt}" if attempt > 1 else "")
-        entries.append(_entry(now, Transition.STOPPING, reason, decision, spot_requests=", ".join(spot_requests)))
-        return Step(record, after, tuple(entries))
-    after = replace(
-        record, status=Status.WOULD_STOP, hold=None, stop=stop, would_stop_at=now, deadline=decision.deadline_at
-    )
-    reason = f"would have been stopped: {decision.reason}"
-    entries.append(_entry(now, Transition.WOULD_STOP, reason, decision, spent_usd=_usd(record, now)))
-    messages: tuple[Message, ...] = ()
-    if heard(decision.mode):
-        version = record.version + 1
-        messages = (about(after, MessageKind.WOULD_STOP, Audience.OWNER, version=version, reason=decision.reason),)
-    return Step(record, after, tuple(entries), messages)
-
-
 def capped(record: RunRecord, decision: Decision, cap: str, now: datetime) -> Step | None:
     """A cap was reached: hold until somebody releases it. None when it is held for that already."""
     reason = f"more is due than {cap} allows; it waits for a release"
@@ -177,76 +118,6 @@ def capped(record: RunRecord, decision: Decision, cap: str, now: datetime) -> St
         return None
     after = replace(record, status=Status.HELD, hold=hold, capped_key=decision.key)
     return Step(record, after, (entry,) if entry else (), (message,) if message else ())
-
-
-def stood_down(record: RunRecord, decision: Decision, now: datetime) -> Step:
-    """The last look before the act changed the decision: give the claim back."""
-    status = Status.WARNED if record.notice is not None else Status.RUNNING
-    released = replace(record.stop, lease_until=now) if record.stop else None
-    after = replace(record, status=status, stop=released, hold=None, deadline=decision.deadline_at)
-    reason = f"looked once more before the act: {decision.reason}"
-    return Step(record, after, (_entry(now, Transition.STANDS_DOWN, reason, decision),))
-
-
-def stop_requested(record: RunRecord, now: datetime, *, seen: str) -> Step:
-    """The world shows every member stopping or gone, as `seen` says: owner and pipelines are told."""
-    assert record.stop is not None  # noqa: S101 - only a claimed record gets here
-    after = replace(record, hold=None, stop=replace(record.stop, requested_at=now))
-    entry = Entry(now, Transition.STOP_REQUESTED, seen, mode=record.mode.value, evidence=_spent(record, now))
-    message = about(
-        after, MessageKind.STOPPED, Audience.OWNER, version=record.version + 1, seen=seen, stopped_at=times.to_text(now)
-    )
-    event = stop_event.of(after, seen=seen, at=now, version=record.version + 1)
-    return Step(record, after, (entry,), (message, event))
-
-
-def failed(record: RunRecord, reason: str, now: datetime) -> Step | None:
-    """The stop did not succeed: tried again by the next sweep, told again only when the reason changes."""
-    hold = Hold(
-        hold_id(record.stop.key if record.stop else "", HoldCode.UNPROVABLE),
-        HoldCode.UNPROVABLE,
-        reason,
-        record.hold.since if record.hold else now,
-        record.stop.key if record.stop else "",
-    )
-    told = record.hold is not None and record.hold.reason == reason
-    released = replace(record.stop, lease_until=now) if record.stop else None
-    after = replace(record, status=Status.FAILED, hold=hold, stop=released)
-    if told and record.status is Status.FAILED:
-        return None
-    entries = () if told else (Entry(now, Transition.FAILED, reason, mode=record.mode.value),)
-    messages = (
-        ()
-        if told
-        else (about(after, MessageKind.FAILED, Audience.PLATFORM, version=record.version + 1, reason=reason),)
-    )
-    return Step(record, after, entries, messages)
-
-
-def gone_once(record: RunRecord, now: datetime) -> Step:
-    """First verification that nothing is left; a later sweep looks again before it is final."""
-    assert record.stop is not None  # noqa: S101 - only a stopped record gets here
-    return Step(record, replace(record, stop=replace(record.stop, gone_since=now)), ())
-
-
-def verified_gone(record: RunRecord, now: datetime) -> Step:
-    """Final: a second look, in a later sweep, found nothing that came back."""
-    rate = record.hourly_rate_usd
-    burn = f"{show_usd(rate)}/h" if rate is not None else "rate unknown (no price)"
-    reason = f"verified gone, nothing came back; burn stopped: {burn}"
-    entry = Entry(now, Transition.VERIFIED_GONE, reason, mode=record.mode.value, evidence=_spent(record, now))
-    message = about(record, MessageKind.VERIFIED, Audience.PLATFORM, version=record.version + 1, reason=reason)
-    return Step(record, None, (entry,), (message,))
-
-
-def came_back(record: RunRecord, relaunched: str, now: datetime) -> Step:
-    """Something relaunched what was stopped: say so loudly; what came back is a new run with its own clock."""
-    entries = (
-        Entry(now, Transition.CAME_BACK, relaunched, mode=record.mode.value),
-        Entry(now, Transition.SUPERSEDED, "what came back is watched as a new run", mode=record.mode.value),
-    )
-    message = about(record, MessageKind.CAME_BACK, Audience.PLATFORM, version=record.version + 1, reason=relaunched)
-    return Step(record, None, entries, (message,))
 
 
 def unwatched(record: RunRecord, why: str, now: datetime) -> Step | None:
@@ -264,30 +135,6 @@ def notice_dropped(record: RunRecord | None, message: Message) -> Step | None:
     if record is None or notice is None or notice.id != message.facts.get("notice") or notice.accepted_at is not None:
         return None
     return Step(record, replace(record, notice=None), ())
-
-
-def superseded(record: RunRecord, reason: str, now: datetime) -> Step:
-    """A new start: this episode is over."""
-    return Step(record, None, (Entry(now, Transition.SUPERSEDED, reason, mode=record.mode.value),))
-
-
-def ended(record: RunRecord, *, ended_at: datetime, finished: bool, how: str, now: datetime) -> Step:
-    """It ended without us. A would-have is closed with what really happened.
-
-    `finished`: it is known to have completed its work (a SageMaker job), not merely to be gone.
-    """
-    reason = f"ended by itself: {how}"
-    if record.would_stop_at is not None:
-        later = max(ended_at - record.would_stop_at, timedelta(0))
-        at_stop = record.spent_usd(record.would_stop_at)
-        rate = record.hourly_rate_usd
-        if finished:
-            work = f"{show_usd(at_stop)} of work" if at_stop is not None else "work of unknown cost"
-            reason = f"finished by itself {durations.show(later)} later: would have destroyed {work}"
-        else:
-            reason = f"ran {durations.show(later)} more: {show_usd(spent_usd(rate, later))} ({how})"
-    entry = Entry(now, Transition.ENDED_BY_ITSELF, reason, mode=record.mode.value, evidence=_spent(record, ended_at))
-    return Step(record, None, (entry,))
 
 
 def notice_accepted(record: RunRecord, message: Message, *, via: str, stops_at: datetime, now: datetime) -> Step | None:
@@ -329,10 +176,10 @@ def _seen(
             hourly_rate_usd=burn.hourly_rate_usd,
             price_note=burn.note,
         )
-        entries.append(_entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=evidence))
+        entries.append(decision_entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=evidence))
     elif record.mode is not decision.mode:
         reason = f"mode {record.mode.value} -> {decision.mode.value}: it is warned anew before anything is stopped"
-        entries.append(_entry(now, Transition.MODE_CHANGED, reason, decision))
+        entries.append(decision_entry(now, Transition.MODE_CHANGED, reason, decision))
         record = replace(
             record,
             mode=decision.mode,
@@ -369,7 +216,7 @@ def _malformed(
     fresh = [tag for tag in decision.malformed if tag.told_key not in record.malformed_told]
     for tag in fresh[:_MALFORMED_PER_STEP]:
         record = replace(record, malformed_told=(*record.malformed_told, tag.told_key))
-        entries.append(_entry(now, Transition.MALFORMED_TAG, f"tag {tag.key}: {tag.problem}", decision))
+        entries.append(decision_entry(now, Transition.MALFORMED_TAG, f"tag {tag.key}: {tag.problem}", decision))
         if heard(decision.mode):
             message = about(
                 record,
@@ -401,7 +248,7 @@ def _warned(
         stops_at = stops_at_earliest(decision.deadline.at, decision.selector.limits.min_notice, now)
         notice = replace(notice, accepted_at=now, via="simulation", stops_at=stops_at)
         after = replace(record, status=Status.WARNED, notice=notice, hold=None, would_stop_at=None)
-        return after, _entry(now, Transition.WARNED, f"would be warned: {decision.reason}", decision), None
+        return after, decision_entry(now, Transition.WARNED, f"would be warned: {decision.reason}", decision), None
     after = replace(record, status=Status.WARNED, notice=notice, hold=None, would_stop_at=None)
     last = record.notice if record.notice and record.notice.deadline == notice.deadline else None
     message = about(
@@ -416,7 +263,7 @@ def _warned(
         min_notice_seconds=str(int(decision.selector.limits.min_notice.total_seconds())),
         hard_cap_at=times.to_text(decision.deadline.hard_cap_at),
     )
-    return after, _entry(now, Transition.WARNED, decision.reason, decision), message
+    return after, decision_entry(now, Transition.WARNED, decision.reason, decision), message
 
 
 def stops_at_earliest(deadline: datetime, min_notice: timedelta, now: datetime) -> datetime:
@@ -438,7 +285,7 @@ def _held(
     ):
         return before, None, None
     hold = Hold(hold_id(decision.key, decision.hold), decision.hold, decision.reason, now, decision.key)
-    entry = _entry(now, Transition.HELD, decision.reason, decision, hold=hold.id, code=hold.code.value)
+    entry = decision_entry(now, Transition.HELD, decision.reason, decision, hold=hold.id, code=hold.code.value)
     message = None
     if heard(decision.mode):
         after = replace(record, hold=hold)
@@ -454,24 +301,6 @@ def _held(
     return hold, entry, message
 
 
-def _entry(now: datetime, transition: Transition, reason: str, decision: Decision, **evidence: str) -> Entry:
-    deadline = decision.deadline
-    facts = {
-        "selector": decision.selector.name if decision.selector else "",
-        "deadline": times.to_key(deadline.at) if deadline else "",
-        "started": times.to_key(decision.start) if decision.start else "",
-        **evidence,
-    }
-    return Entry(
-        now,
-        transition,
-        reason,
-        rule=deadline.rule if deadline else "",
-        mode=decision.mode.value,
-        evidence=tuple((key, value) for key, value in facts.items() if value),
-    )
-
-
 def clock_evidence(run: Run) -> str:
     """What shows since when the run runs and since when it exists, for the member that started first."""
     started = [m for m in run.members if m.clock.running_since is not None]
@@ -483,12 +312,3 @@ def clock_evidence(run: Run) -> str:
     if clock.exists_since is None or clock.exists_since == clock.running_since:
         return running
     return f"{running}, exists since {times.to_key(clock.exists_since)} ({clock.exists_evidence})"
-
-
-def _spent(record: RunRecord, at: datetime) -> tuple[tuple[str, str], ...]:
-    return (("spent_usd", _usd(record, at)), ("price", record.price_note))
-
-
-def _usd(record: RunRecord, at: datetime) -> str:
-    spent = record.spent_usd(at)
-    return f"{spent:.2f}" if spent is not None else "unknown"

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from costwatch.adapters.ledger import Ledger
 from costwatch.core.cards import Card
-from costwatch.core.ladder import Step
 from costwatch.core.model import Member, Run, SpotRequest
 from costwatch.core.money import PriceTable
 from costwatch.core.policy import Policy
+from costwatch.core.step import Step
 from costwatch.errors import AwsError
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from costwatch.adapters.ledger import ClaimOutcome
-from costwatch.core import caps, ladder
+from costwatch.core import caps, endings, ladder, stopping
 from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.model import Run
 from costwatch.core.policy import Mode, Service
@@ -66,7 +66,9 @@ def _stop(w: Watchdog, due: Due, *, runs_of: Mapping[str, int], pause: Pause | N
     now = w.now()
     record, decision = due.record, due.decision
     stopped_before = _stopped_before(w, due) if due.again else ()
-    step = ladder.claim(due.run, record, decision, owner=w.worker, lease=LEASE, now=now, stopped_before=stopped_before)
+    step = stopping.claim(
+        due.run, record, decision, owner=w.worker, lease=LEASE, now=now, stopped_before=stopped_before
+    )
     counters = _counters(w, due, runs_of, now)
     claim = w.ledger.claim(step, pause=pause, caps=counters, released=due.released, now=now)
     if claim.outcome is ClaimOutcome.CAPPED:
@@ -132,11 +134,11 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
     now = w.now()
     if not run.members:
         how = "it had ended when it was looked at once more before the act"
-        w.save(ladder.ended(record, ended_at=now, finished=False, how=how, now=now))
+        w.save(endings.ended(record, ended_at=now, finished=False, how=how, now=now))
         return
     decision = judge(run, record, w.policy, w.ledger.pause(), now)
     if decision.verdict is not Verdict.STOP or decision.key != due.decision.key:
-        w.save(ladder.stood_down(record, decision, now))
+        w.save(stopping.stood_down(record, decision, now))
         return
     outcome = _outcome(w, run)
     now = w.now()
@@ -144,10 +146,10 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
     members = tuple(sorted({*record.stop.members, *(m.id for m in run.members)}))
     record = replace(record, stop=replace(record.stop, members=members))
     if outcome.problem:
-        w.save(ladder.failed(record, outcome.problem, now))
+        w.save(stopping.failed(record, outcome.problem, now))
         report.failures.append(Failure(str(run.id), outcome.problem, retry=True))
         return
-    if w.save(ladder.stop_requested(record, now, seen=outcome.seen)):
+    if w.save(stopping.stop_requested(record, now, seen=outcome.seen)):
         report.stopped += 1
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from costwatch.core import durations, grouping, ladder, times
-from costwatch.core.ladder import Step
+from costwatch.core import durations, endings, grouping, stopping, times
 from costwatch.core.model import Member, RunId, RunKind
 from costwatch.core.policy import Service
 from costwatch.core.record import RunRecord, Status
+from costwatch.core.step import Step
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
 
@@ -40,7 +40,7 @@ def reconcile(w: Watchdog, record: RunRecord, report: SweepReport) -> None:
     # Alive and still of this run: a listing that lags. Only what was regrouped ends this record.
     if not any(_run_id(w, m, record) == record.run_id for m in alive):
         ids = ", ".join(m.id for m in alive)
-        w.save(ladder.superseded(record, f"{ids} runs on and belongs to {_run_id(w, alive[0], record)} now", now))
+        w.save(endings.superseded(record, f"{ids} runs on and belongs to {_run_id(w, alive[0], record)} now", now))
 
 
 def _run_id(w: Watchdog, member: Member, record: RunRecord) -> RunId:
@@ -57,7 +57,7 @@ def _settle(w: Watchdog, record: RunRecord, members: dict[str, Member]) -> None:
     if stop.requested_at is None and now < stop.lease_until:
         return  # whoever holds the lease may be acting right now
     seen = ", ".join(f"{i} {members[i].state if i in members else 'gone'}" for i in stop.members)
-    w.save(ladder.stop_requested(record, now, seen=seen))
+    w.save(stopping.stop_requested(record, now, seen=seen))
 
 
 def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: SweepReport) -> None:
@@ -67,7 +67,7 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
         return
     relaunched = _relaunched(w, record)
     if relaunched:
-        if w.save(ladder.came_back(record, relaunched, now)):
+        if w.save(endings.came_back(record, relaunched, now)):
             report.came_back += 1
         return
     alive = [m for m in members.values() if m.alive]
@@ -76,7 +76,7 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
         if since > STILL_RUNNING_AFTER:
             ids = ", ".join(m.id for m in alive)
             limit = durations.show(STILL_RUNNING_AFTER)
-            w.save(ladder.failed(record, f"{ids} still runs more than {limit} after the stop was accepted", now))
+            w.save(stopping.failed(record, f"{ids} still runs more than {limit} after the stop was accepted", now))
         return
     if not all(m.gone for m in members.values()):
         return
@@ -84,10 +84,10 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
     if finished:
         w.save(_ended(record, finished, now))
     elif stop.gone_since is None:
-        w.save(ladder.gone_once(record, now))
+        w.save(stopping.gone_once(record, now))
     elif now - stop.gone_since >= w.policy.sweep_every / 2:
         # Half an interval apart: an event's look just before a sweep's is not a second look.
-        w.save(ladder.verified_gone(record, now))
+        w.save(endings.verified_gone(record, now))
 
 
 def _relaunched(w: Watchdog, record: RunRecord) -> str:
@@ -126,4 +126,4 @@ def _ended(record: RunRecord, members: list[Member], now: datetime) -> Step:
     last = max((m.ended_at for m in members if m.ended_at is not None), default=now)
     finished = bool(members) and all(m.state == "Completed" for m in members)
     how = "; ".join(sorted({f"{m.id} {m.state}" + (f": {m.end_reason}" if m.end_reason else "") for m in members}))
-    return ladder.ended(record, ended_at=last, finished=finished, how=how or "it is gone", now=now)
+    return endings.ended(record, ended_at=last, finished=finished, how=how or "it is gone", now=now)

@@ -1,0 +1,61 @@
+"""How a record ends: verified gone, came back, ended by itself, superseded."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from costwatch.core import durations
+from costwatch.core.messages import Audience, MessageKind, about
+from costwatch.core.money import show_usd, spent_usd
+from costwatch.core.record import (
+    Entry,
+    RunRecord,
+    Transition,
+)
+from costwatch.core.step import Step, spent_evidence
+
+
+def verified_gone(record: RunRecord, now: datetime) -> Step:
+    """Final: a second look, in a later sweep, found nothing that came back."""
+    rate = record.hourly_rate_usd
+    burn = f"{show_usd(rate)}/h" if rate is not None else "rate unknown (no price)"
+    reason = f"verified gone, nothing came back; burn stopped: {burn}"
+    entry = Entry(now, Transition.VERIFIED_GONE, reason, mode=record.mode.value, evidence=spent_evidence(record, now))
+    message = about(record, MessageKind.VERIFIED, Audience.PLATFORM, version=record.version + 1, reason=reason)
+    return Step(record, None, (entry,), (message,))
+
+
+def came_back(record: RunRecord, relaunched: str, now: datetime) -> Step:
+    """Something relaunched what was stopped: say so loudly; what came back is a new run with its own clock."""
+    entries = (
+        Entry(now, Transition.CAME_BACK, relaunched, mode=record.mode.value),
+        Entry(now, Transition.SUPERSEDED, "what came back is watched as a new run", mode=record.mode.value),
+    )
+    message = about(record, MessageKind.CAME_BACK, Audience.PLATFORM, version=record.version + 1, reason=relaunched)
+    return Step(record, None, entries, (message,))
+
+
+def superseded(record: RunRecord, reason: str, now: datetime) -> Step:
+    """A new start: this episode is over."""
+    return Step(record, None, (Entry(now, Transition.SUPERSEDED, reason, mode=record.mode.value),))
+
+
+def ended(record: RunRecord, *, ended_at: datetime, finished: bool, how: str, now: datetime) -> Step:
+    """It ended without us. A would-have is closed with what really happened.
+
+    `finished`: it is known to have completed its work (a SageMaker job), not merely to be gone.
+    """
+    reason = f"ended by itself: {how}"
+    if record.would_stop_at is not None:
+        later = max(ended_at - record.would_stop_at, timedelta(0))
+        at_stop = record.spent_usd(record.would_stop_at)
+        rate = record.hourly_rate_usd
+        if finished:
+            work = f"{show_usd(at_stop)} of work" if at_stop is not None else "work of unknown cost"
+            reason = f"finished by itself {durations.show(later)} later: would have destroyed {work}"
+        else:
+            reason = f"ran {durations.show(later)} more: {show_usd(spent_usd(rate, later))} ({how})"
+    entry = Entry(
+        now, Transition.ENDED_BY_ITSELF, reason, mode=record.mode.value, evidence=spent_evidence(record, ended_at)
+    )
+    return Step(record, None, (entry,))

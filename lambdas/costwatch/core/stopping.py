@@ -1,0 +1,120 @@
+"""From the claim on a due run to the moment the world shows it stopped, as steps of its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from costwatch.core import stop_event, times
+from costwatch.core.deadman import Decision
+from costwatch.core.messages import Audience, Message, MessageKind, about, heard
+from costwatch.core.model import Run
+from costwatch.core.policy import Mode
+from costwatch.core.record import (
+    Entry,
+    Hold,
+    RunRecord,
+    Status,
+    StopAttempt,
+    Transition,
+    hold_id,
+)
+from costwatch.core.selection import HoldCode
+from costwatch.core.step import Step, decision_entry, spent_evidence, spent_text
+
+
+def claim(
+    run: Run,
+    record: RunRecord,
+    decision: Decision,
+    *,
+    owner: str,
+    lease: timedelta,
+    now: datetime,
+    stopped_before: Iterable[str] = (),
+) -> Step:
+    """Take the stop of a due run: in enforce it becomes `stopping` under a lease, else `would stop`.
+
+    `stopped_before`: members that an earlier attempt ended and that are in `run` no more; they belong to this stop.
+    """
+    attempt = record.stop.attempt + 1 if record.stop is not None and record.stop.key == decision.key else 1
+    spot_requests = tuple(sorted(m.spot_request_id for m in run.members if m.spot_request_id))
+    stop = StopAttempt(
+        key=decision.key,
+        owner=owner,
+        attempt=attempt,
+        lease_until=now + lease,
+        members=tuple(sorted({*(m.id for m in run.members), *stopped_before})),
+        spot_requests=spot_requests,
+    )
+    entries = [decision_entry(now, Transition.DUE, decision.reason, decision)] if attempt == 1 else []
+    if decision.mode is Mode.ENFORCE:
+        # The reason of a failed attempt stays, so that the next failure for the same reason is not told again.
+        hold = record.hold if record.status is Status.FAILED else None
+        after = replace(record, status=Status.STOPPING, hold=hold, stop=stop, deadline=decision.deadline_at)
+        reason = f"stopping {', '.join(stop.members)}" + (f", attempt {attempt}" if attempt > 1 else "")
+        entries.append(
+            decision_entry(now, Transition.STOPPING, reason, decision, spot_requests=", ".join(spot_requests))
+        )
+        return Step(record, after, tuple(entries))
+    after = replace(
+        record, status=Status.WOULD_STOP, hold=None, stop=stop, would_stop_at=now, deadline=decision.deadline_at
+    )
+    reason = f"would have been stopped: {decision.reason}"
+    entries.append(decision_entry(now, Transition.WOULD_STOP, reason, decision, spent_usd=spent_text(record, now)))
+    messages: tuple[Message, ...] = ()
+    if heard(decision.mode):
+        version = record.version + 1
+        messages = (about(after, MessageKind.WOULD_STOP, Audience.OWNER, version=version, reason=decision.reason),)
+    return Step(record, after, tuple(entries), messages)
+
+
+def stood_down(record: RunRecord, decision: Decision, now: datetime) -> Step:
+    """The last look before the act changed the decision: give the claim back."""
+    status = Status.WARNED if record.notice is not None else Status.RUNNING
+    released = replace(record.stop, lease_until=now) if record.stop else None
+    after = replace(record, status=status, stop=released, hold=None, deadline=decision.deadline_at)
+    reason = f"looked once more before the act: {decision.reason}"
+    return Step(record, after, (decision_entry(now, Transition.STANDS_DOWN, reason, decision),))
+
+
+def stop_requested(record: RunRecord, now: datetime, *, seen: str) -> Step:
+    """The world shows every member stopping or gone, as `seen` says: owner and pipelines are told."""
+    assert record.stop is not None  # noqa: S101 - only a claimed record gets here
+    after = replace(record, hold=None, stop=replace(record.stop, requested_at=now))
+    entry = Entry(now, Transition.STOP_REQUESTED, seen, mode=record.mode.value, evidence=spent_evidence(record, now))
+    message = about(
+        after, MessageKind.STOPPED, Audience.OWNER, version=record.version + 1, seen=seen, stopped_at=times.to_text(now)
+    )
+    event = stop_event.of(after, seen=seen, at=now, version=record.version + 1)
+    return Step(record, after, (entry,), (message, event))
+
+
+def failed(record: RunRecord, reason: str, now: datetime) -> Step | None:
+    """The stop did not succeed: tried again by the next sweep, told again only when the reason changes."""
+    hold = Hold(
+        hold_id(record.stop.key if record.stop else "", HoldCode.UNPROVABLE),
+        HoldCode.UNPROVABLE,
+        reason,
+        record.hold.since if record.hold else now,
+        record.stop.key if record.stop else "",
+    )
+    told = record.hold is not None and record.hold.reason == reason
+    released = replace(record.stop, lease_until=now) if record.stop else None
+    after = replace(record, status=Status.FAILED, hold=hold, stop=released)
+    if told and record.status is Status.FAILED:
+        return None
+    entries = () if told else (Entry(now, Transition.FAILED, reason, mode=record.mode.value),)
+    messages = (
+        ()
+        if told
+        else (about(after, MessageKind.FAILED, Audience.PLATFORM, version=record.version + 1, reason=reason),)
+    )
+    return Step(record, after, entries, messages)
+
+
+def gone_once(record: RunRecord, now: datetime) -> Step:
+    """First verification that nothing is left; a later sweep looks again before it is final."""
+    assert record.stop is not None  # noqa: S101 - only a stopped record gets here
+    return Step(record, replace(record, stop=replace(record.stop, gone_since=now)), ())
