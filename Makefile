@@ -8,6 +8,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Most modules of most packages are never imported: Python compiles what is, and set-up takes half the time.
+export PIP_NO_COMPILE := 1
 CONFIG ?= costwatch.yaml
 WORKERS ?= 2
 CDK := node_modules/.bin/cdk
@@ -29,10 +31,16 @@ test: .venv/.ready-dev $(CDK) ## every test, the real cdk deploy against the emb
 
 .PHONY: check
 check: .venv/.ready-dev ## lint, format, types, import rules, the template
+	@$(MAKE) --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) --jobs=$(WORKERS) check-types check-code check-template
+
+.PHONY: check-types check-code check-template
+check-types: .venv/.ready-dev
+	$(BIN)/mypy
+check-code: .venv/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+check-template: .venv/.ready-dev
 	$(BIN)/costwatch check-config costwatch.yaml
 	CDK_OUTDIR=cdk.out $(BIN)/python app.py
 	$(BIN)/cfn-lint cdk.out/*.template.json
