@@ -1,7 +1,8 @@
 """The CDK app: composes the stack, nothing else.
 
 Context: `-c config=PATH` (default costwatch.yaml), `-c target=localhost` for an emulator on this machine,
-`-c @aws-cdk/core:permissionsBoundary=...` for a boundary on every role. Exit code 2: the configuration is wrong.
+`-c @aws-cdk/core:permissionsBoundary=...` for a boundary on every role, `-c role_prefix=...` for what every role's name
+begins with. Exit code 2: the configuration is wrong.
 """
 
 import os

@@ -12,10 +12,12 @@ from cdk_nag import AwsSolutionsChecks
 from costwatch import names
 from costwatch.errors import ConfigError
 from infra.inputs import Inputs
+from infra.role_prefix import apply_prefix, read_prefix
 from infra.stack import CostwatchStack
 
 TARGETS = ("aws", "localhost")
 BOUNDARY_CONTEXT = "@aws-cdk/core:permissionsBoundary"
+PREFIX_CONTEXT = "role_prefix"
 
 
 def compose(app: cdk.App, *, inputs: Inputs, asset: Path, target: str = "aws") -> CostwatchStack:
@@ -23,11 +25,13 @@ def compose(app: cdk.App, *, inputs: Inputs, asset: Path, target: str = "aws") -
 
     `target` `localhost` is for an emulator on this machine, which has its own bootstrap. A permissions boundary
     given as CDK's context `@aws-cdk/core:permissionsBoundary` goes to every role: a policy's name, its ARN, or CDK's
-    own `{"name": ...}` and `{"arn": ...}`. Raises ConfigError for a target or a boundary that cannot be read.
+    own `{"name": ...}` and `{"arn": ...}`. A prefix given as context `role_prefix` begins the name of every role and
+    managed policy. Raises ConfigError for a target, a boundary or a prefix that cannot be read.
     """
     if target not in TARGETS:
         raise ConfigError(f"context target is {target!r}; expected one of {', '.join(TARGETS)}")
     read_boundary(app)
+    prefix = read_prefix(app.node.try_get_context(PREFIX_CONTEXT))
     options: dict[str, Any] = {}
     if target == "localhost":
         options["synthesizer"] = cdk.DefaultStackSynthesizer(
@@ -41,6 +45,8 @@ def compose(app: cdk.App, *, inputs: Inputs, asset: Path, target: str = "aws") -
         env=cdk.Environment(account=inputs.account, region=inputs.home_region),
         **options,
     )
+    if prefix:
+        apply_prefix(stack, prefix, region=inputs.home_region)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return stack
 

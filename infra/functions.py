@@ -76,14 +76,20 @@ class WatchdogFunction(Construct):
 
     def may_stop(self, policies: Sequence[Sequence[Statement]]) -> None:
         """Attach each list of statements as a managed policy of its own: IAM limits the length of one."""
+        first: iam.ManagedPolicy | None = None
         for number, statements in enumerate(policies, start=1):
             policy = iam.ManagedPolicy(
                 self,
                 f"Stop{number}",
+                # Never reworded: a change would replace the policy, which CloudFormation cannot do under a fixed name.
                 description="What the selectors in enforce may stop",
                 statements=[iam.PolicyStatement.from_json(statement) for statement in statements],
                 roles=[self.role],
             )
+            if first is None:
+                first = policy
+            else:
+                policy.node.add_dependency(first)  # all denials are in force before the later permissions are
             self.function.node.add_dependency(policy)  # code that may stop never runs before it is allowed to
             acknowledge_resource_wildcards(
                 policy,

@@ -12,7 +12,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from costwatch import __version__, names, topology
-from infra import read_permissions, stop_permissions
+from infra import read_permissions
 from infra.alarms import Alarms
 from infra.alerts import Alerts
 from infra.dead_letters import DeadLetterQueue
@@ -20,6 +20,7 @@ from infra.functions import WatchdogFunction
 from infra.inputs import Inputs
 from infra.ledger import Ledger
 from infra.schedule import Rules
+from infra.stop_policies import stop_policies
 
 
 class CostwatchStack(Stack):
@@ -73,9 +74,7 @@ class CostwatchStack(Stack):
             "be is not known at deploy; these statements only read, in the configured regions.",
         )
         if spec.stops_runs:
-            created.may_stop(
-                stop_permissions.stop_policies(inputs.policy, account=self.account, partition=Aws.PARTITION)
-            )
+            created.may_stop(stop_policies(inputs.policy, account=self.account, partition=Aws.PARTITION))
         return created
 
     def _record(self, deadman: WatchdogFunction) -> None:

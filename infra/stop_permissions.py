@@ -1,7 +1,8 @@
 """The destructive permissions, generated from the policy: plain IAM statements, no CDK.
 
 None at all unless a selector is in enforce. Each enforcing selector allows its own actions on what carries its
-tags, in the policy's regions. Condition keys are those of AWS's service authorization reference:
+tags, in the policy's regions; selectors that differ in one respect only share a statement (grants.py). Condition
+keys are those of AWS's service authorization reference:
 
     ec2:TerminateInstances           instance                aws:ResourceTag, ec2:InstanceType, ec2:InstanceMarketType
     ec2:CancelSpotInstanceRequests   spot-instances-request  aws:ResourceTag (the request's tags, not the instance's)
@@ -12,24 +13,29 @@ IAM is the outer bound, not the decision: first match, limits, notice and caps a
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from costwatch import names
 from costwatch.errors import ConfigError
-
-Statement = dict[str, Any]
+from infra.grants import Grant, merged, parted
+from infra.policy_size import MANAGED_POLICY_CHARACTERS, Statement, policy_characters
 
 TERMINATE: Final = "ec2:TerminateInstances"
 CANCEL_SPOT: Final = "ec2:CancelSpotInstanceRequests"
 STOP_TRAINING: Final = "sagemaker:StopTrainingJob"
 DESTRUCTIVE_ACTIONS: Final = (CANCEL_SPOT, TERMINATE, STOP_TRAINING)
 
-MANAGED_POLICY_CHARACTERS: Final = 6144  # IAM's limit for one managed policy, white space not counted
-MANAGED_POLICIES_PER_ROLE: Final = 10  # IAM's default quota
-
+# action -> what its statements are called, and the resources it is about
+_ALLOWING: Final = {
+    TERMINATE: ("Terminate", "ec2:*:{account}:instance/*"),
+    CANCEL_SPOT: ("CancelSpot", "ec2:*:{account}:spot-instances-request/*"),
+    STOP_TRAINING: ("StopTraining", "sagemaker:*:{account}:training-job/*"),
+}
+_PROTECT: Final = "protect"  # stands for an action on what is denied: all of the above
+_TYPE: Final = "ec2:InstanceType"
+_MARKET: Final = "ec2:InstanceMarketType"
 # Policy word -> what EC2 calls it. A selector without `purchase` never means prepaid capacity.
 _MARKETS: Final = {
     None: ("on-demand", "spot"),
@@ -40,105 +46,101 @@ _MARKETS: Final = {
 # Members of groups and fleets are held, never stopped, in this version; the role could not do it by mistake either.
 _CONTROLLER_TAGS: Final = (names.TAG_ASG, names.TAG_EC2_FLEET, names.TAG_SPOT_FLEET)
 # The longest values that the account and the partition can have once CloudFormation fills them in.
-_LONGEST_ACCOUNT: Final = "0" * 12
-_LONGEST_PARTITION: Final = "aws-us-gov"
+_LONGEST: Final = {"account": "0" * 12, "partition": "aws-us-gov"}
+# Merged statements are parted at this length: of thirds little room is lost when they are packed into policies.
+_COMFORTABLE_CHARACTERS: Final = MANAGED_POLICY_CHARACTERS // 3
 
 
 def stop_statements(policy: Mapping[str, Any], *, account: str, partition: str) -> list[Statement]:
-    """IAM statements for the body of policy.json; empty unless something is in enforce.
+    """IAM statements for the body of policy.json, `NeverStop` first; empty unless something is in enforce.
 
-    `account` and `partition` go into the ARNs and may be CloudFormation tokens. Raises ConfigError for an enforcing
-    selector without a tag: its condition would be empty, and it would allow everything.
+    `account` and `partition` go into the ARNs and may be CloudFormation tokens: lengths are taken with the longest.
+    Raises ConfigError for an enforcing selector without a tag: its condition would be empty, and it would allow
+    everything.
     """
-    selectors = [s for s in policy["selectors"] if s["mode"] == "enforce"]
-    if policy["mode"] == "off" or not selectors:
+    selectors = enforcing(policy)
+    if not selectors:
         return []
-    region_condition = {"aws:RequestedRegion": list(policy["regions"])}
-    statements = _denials(policy["protect"])
-    for number, selector in enumerate(selectors, start=1):
-        if not selector["tags"]:
-            raise ConfigError(
-                f"selector {selector['name']!r} is in enforce and names no tag; IAM's condition is made from its tag"
-            )
-        conditions = region_condition | _tags_equal(selector["tags"])
-        name = f"{number}{_alphanumeric(selector['name'])}"
-        if selector["service"] == "training":
-            resource = f"arn:{partition}:sagemaker:*:{account}:training-job/*"
-            statements.append(_allow(f"StopTraining{name}", STOP_TRAINING, resource, {"StringEquals": conditions}))
-            continue
-        markets = _MARKETS[selector["purchase"]]
-        terminate: dict[str, Any] = {"StringEquals": conditions | {"ec2:InstanceMarketType": list(markets)}}
-        if selector["types"]:
-            terminate["StringLike"] = {"ec2:InstanceType": list(selector["types"])}
-        resource = f"arn:{partition}:ec2:*:{account}:instance/*"
-        statements.append(_allow(f"Terminate{name}", TERMINATE, resource, terminate))
-        if "spot" in markets:
-            resource = f"arn:{partition}:ec2:*:{account}:spot-instances-request/*"
-            statements.append(_allow(f"CancelSpot{name}", CANCEL_SPOT, resource, {"StringEquals": conditions}))
-    return statements
+    regions = list(policy["regions"])
+    protected = merged(_protected(policy["protect"]))
+    allowed = merged(grant for number, selector in enumerate(selectors, start=1) for grant in _grants(number, selector))
+
+    def length(grant: Grant) -> int:
+        return policy_characters([_statement(grant, regions, **_LONGEST)])
+
+    parts = [part for grant in [*protected, *allowed] for part in parted(grant, length, _COMFORTABLE_CHARACTERS)]
+    statements = [_statement(part, regions, account=account, partition=partition) for part in parts]
+    return [*_denials(), *statements]
 
 
-def stop_policies(policy: Mapping[str, Any], *, account: str, partition: str) -> list[list[Statement]]:
-    """`stop_statements` packed into managed policies that IAM accepts, in order, each as full as it goes.
+def longest_stop_statements(policy: Mapping[str, Any]) -> list[Statement]:
+    """`stop_statements` as long as they can get once CloudFormation has filled in account and partition."""
+    return stop_statements(policy, **_LONGEST)
 
-    Sizes are taken with the longest account and partition, so tokens may stand in for them. Raises ConfigError when
-    one statement is too long for a policy, or when a role could not hold all policies.
-    """
-    statements = stop_statements(policy, account=account, partition=partition)
-    measured = stop_statements(policy, account=_LONGEST_ACCOUNT, partition=_LONGEST_PARTITION)
-    packed: list[list[Statement]] = []
-    room = 0
-    for statement, as_measured in zip(statements, measured, strict=True):
-        length = policy_characters([as_measured])
-        if length > MANAGED_POLICY_CHARACTERS:
-            raise ConfigError(
-                f"the stop permission {statement['Sid']} takes {length:,} characters and an IAM policy holds "
-                f"{MANAGED_POLICY_CHARACTERS:,}: give the selector or protect entry fewer tag values or types"
-            )
-        added = length - policy_characters([]) + 1  # and a comma
-        if added > room or not packed:
-            packed.append([])
-            room = MANAGED_POLICY_CHARACTERS - policy_characters([])
-        packed[-1].append(statement)
-        room -= added
-    if len(packed) > MANAGED_POLICIES_PER_ROLE:
-        enforcing = sum(s["mode"] == "enforce" for s in policy["selectors"])
+
+def enforcing(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The selectors that may stop something, in their order."""
+    return [] if policy["mode"] == "off" else [s for s in policy["selectors"] if s["mode"] == "enforce"]
+
+
+def _grants(number: int, selector: Mapping[str, Any]) -> Iterator[Grant]:
+    if not selector["tags"]:
         raise ConfigError(
-            f"the stop permissions of {enforcing} selectors in enforce need {len(packed)} managed policies, and an IAM "
-            f"role holds {MANAGED_POLICIES_PER_ROLE}: merge selectors, or give them fewer tag values and types"
+            f"selector {selector['name']!r} is in enforce and names no tag; IAM's condition is made from its tag"
         )
-    return packed
+    tags = _tag_conditions(selector["tags"])
+    sources = (f"{number}{_alphanumeric(selector['name'])}",)
+    if selector["service"] == "training":
+        yield Grant(STOP_TRAINING, tags, sources)
+        return
+    markets = _MARKETS[selector["purchase"]]
+    types = {_TYPE: tuple(selector["types"])} if selector["types"] else {}
+    yield Grant(TERMINATE, tags | {_MARKET: markets} | types, sources)
+    if "spot" in markets:
+        yield Grant(CANCEL_SPOT, tags, sources)
 
 
-def policy_characters(statements: Sequence[Statement]) -> int:
-    """Length of a policy document the way IAM counts it: without white space."""
-    return len(json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":")))
+def _protected(rules: Iterable[Mapping[str, Any]]) -> Iterator[Grant]:
+    for number, rule in enumerate(rules, start=1):
+        if rule["tags"]:
+            yield Grant(_PROTECT, _tag_conditions(rule["tags"]), (str(number),))
 
 
-def _denials(protect: Iterable[Mapping[str, Any]]) -> list[Statement]:
-    denials = [_deny("NeverStop", {"Null": {_tag_key(names.TAG_NEVER): "false"}})]
-    denials += [
-        _deny(f"ControlledElsewhere{number}", {"Null": {_tag_key(tag): "false"}}, actions=[TERMINATE])
-        for number, tag in enumerate(_CONTROLLER_TAGS, start=1)
+def _statement(grant: Grant, regions: Sequence[str], *, account: str, partition: str) -> Statement:
+    others = f"And{len(grant.sources) - 1}More" if len(grant.sources) > 1 else ""
+    name = f"{grant.sources[0]}{others}" + (f"Part{grant.part}" if grant.part else "")
+    equals = {key: [_literal(v) for v in values] for key, values in grant.conditions.items() if key != _TYPE}
+    if grant.action == _PROTECT:
+        return _deny(f"Protected{name}", {"StringEquals": equals})
+    prefix, resource = _ALLOWING[grant.action]
+    conditions: dict[str, Any] = {"StringEquals": {"aws:RequestedRegion": list(regions)} | equals}
+    if types := grant.conditions.get(_TYPE):
+        conditions["StringLike"] = {_TYPE: list(types)}
+    return {
+        "Sid": f"{prefix}{name}",
+        "Effect": "Allow",
+        "Action": [grant.action],
+        "Resource": [f"arn:{partition}:{resource.format(account=account)}"],
+        "Condition": conditions,
+    }
+
+
+def _denials() -> list[Statement]:
+    return [
+        _deny("NeverStop", {"Null": {_tag_key(names.TAG_NEVER): "false"}}),
+        *(
+            _deny(f"ControlledElsewhere{number}", {"Null": {_tag_key(tag): "false"}}, actions=[TERMINATE])
+            for number, tag in enumerate(_CONTROLLER_TAGS, start=1)
+        ),
     ]
-    denials += [
-        _deny(f"Protected{number}", {"StringEquals": _tags_equal(rule["tags"])})
-        for number, rule in enumerate(protect, start=1)
-        if rule["tags"]
-    ]
-    return denials
-
-
-def _allow(sid: str, action: str, resource: str, condition: dict[str, Any]) -> Statement:
-    return {"Sid": sid, "Effect": "Allow", "Action": [action], "Resource": [resource], "Condition": condition}
 
 
 def _deny(sid: str, condition: dict[str, Any], *, actions: Sequence[str] = DESTRUCTIVE_ACTIONS) -> Statement:
     return {"Sid": sid, "Effect": "Deny", "Action": list(actions), "Resource": ["*"], "Condition": condition}
 
 
-def _tags_equal(tags: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    return {_tag_key(key): [_literal(value) for value in values] for key, values in sorted(tags.items())}
+def _tag_conditions(tags: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    return {_tag_key(key): tuple(values) for key, values in sorted(tags.items())}
 
 
 def _tag_key(tag: str) -> str:

@@ -11,7 +11,7 @@ from tests.support.synth import Synthesized, synthesize_all
 
 @pytest.fixture(scope="session")
 def assemblies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Synthesized]:
-    """`observe`, `enforce` and `boundary`, synthesized."""
+    """`observe`, `enforce`, `boundary` and `large`, synthesized."""
     return synthesize_all(tmp_path_factory.mktemp("synth") / "out")
 
 
@@ -21,7 +21,7 @@ def templates(assemblies: dict[str, Synthesized]) -> dict[str, dict[str, Any]]:
     return {name: assembly.template for name, assembly in assemblies.items()}
 
 
-@pytest.fixture(scope="session", params=["observe", "enforce", "boundary"])
+@pytest.fixture(scope="session", params=["observe", "enforce", "boundary", "large"])
 def assembly(request: pytest.FixtureRequest, assemblies: dict[str, Synthesized]) -> Synthesized:
     """Each configuration in turn."""
     return assemblies[request.param]
@@ -35,3 +35,8 @@ def observe(assemblies: dict[str, Synthesized]) -> Synthesized:
 @pytest.fixture(scope="session")
 def enforce(assemblies: dict[str, Synthesized]) -> Synthesized:
     return assemblies["enforce"]
+
+
+@pytest.fixture(scope="session")
+def large(assemblies: dict[str, Synthesized]) -> Synthesized:
+    return assemblies["large"]

@@ -8,17 +8,9 @@ import pytest
 
 from costwatch import names
 from costwatch.errors import ConfigError
-from infra.stop_permissions import (
-    CANCEL_SPOT,
-    DESTRUCTIVE_ACTIONS,
-    MANAGED_POLICY_CHARACTERS,
-    STOP_TRAINING,
-    TERMINATE,
-    Statement,
-    policy_characters,
-    stop_policies,
-    stop_statements,
-)
+from infra.policy_size import MANAGED_POLICY_CHARACTERS, Statement, policy_characters
+from infra.stop_permissions import CANCEL_SPOT, DESTRUCTIVE_ACTIONS, STOP_TRAINING, TERMINATE, stop_statements
+from infra.stop_policies import stop_policies
 from tests.infra.documents import REGIONS, SPOT, TRAINING, WORKBENCHES, policy, selector
 
 ACCOUNT = "111122223333"
@@ -150,41 +142,120 @@ def test_statement_ids_are_letters_and_digits_and_unlike_each_other() -> None:
     assert all(sid.isascii() and sid.isalnum() for sid in sids)
 
 
+# --- selectors that share a statement -------------------------------------------------------------------------
+
+
+def test_selectors_that_differ_in_the_values_of_one_tag_share_a_statement() -> None:
+    one, two = selector("risk", tags={"Team": ["risk"]}), selector("search", tags={"Team": ["search", "ads"]})
+    statements = statements_of(one, two)
+    (terminate,) = allowing(TERMINATE, statements)
+    assert terminate["Sid"] == "Terminate1RiskAnd1More"
+    assert terminate["Condition"]["StringEquals"]["aws:ResourceTag/Team"] == ["risk", "search", "ads"]
+    assert len(allowing(CANCEL_SPOT, statements)) == 1
+
+
+def test_selectors_that_differ_in_tag_and_type_do_not() -> None:
+    one, two = selector("risk", tags={"Team": ["risk"]}, types=["p4d.*"]), selector("a", tags={"Team": ["a"]})
+    types = [s["Condition"].get("StringLike") for s in allowing(TERMINATE, statements_of(one, two))]
+    assert types == [{"ec2:InstanceType": ["p4d.*"]}, None]
+
+
+def test_a_selector_inside_another_one_adds_no_permission() -> None:
+    wide, narrow = selector("wide"), selector("narrow", types=["p4d.*"], purchase="spot")
+    assert [s["Condition"] for s in statements_of(narrow, wide)] == [s["Condition"] for s in statements_of(wide)]
+
+
+def test_protect_entries_that_differ_in_one_tags_values_share_a_denial() -> None:
+    protect = [{"tags": {"Environment": [name]}, "asg": None} for name in ("prod", "live")]
+    (protected,) = [s for s in denying(statements_of(SPOT, protect=protect)) if s["Sid"].startswith("Protected")]
+    assert protected["Condition"] == {"StringEquals": {"aws:ResourceTag/Environment": ["prod", "live"]}}
+
+
+def test_a_long_list_of_tag_values_is_spread_over_statements_with_names_of_their_own() -> None:
+    owners = [f"somebody-{n:05}" for n in range(600)]
+    everyone = selector("everyone", tags={"Owner": owners}, purchase="on_demand")
+    parts = allowing(TERMINATE, statements_of(everyone))
+    assert len(parts) > 1
+    assert len({part["Sid"] for part in parts}) == len(parts)
+    told = [value for part in parts for value in part["Condition"]["StringEquals"]["aws:ResourceTag/Owner"]]
+    assert told == owners
+    assert len(stop_policies(policy(everyone), account=ACCOUNT, partition="aws")) > 1
+
+
+# --- packed into policies -------------------------------------------------------------------------------------
+
+
 def many(count: int, **changes: Any) -> dict[str, Any]:
-    return policy(*(selector(f"team-{n}", tags={"Team": [f"team-{n}"]}, **changes) for n in range(count)))
+    """Selectors that cannot share a statement: each has tag and types of its own."""
+    return policy(
+        *(
+            selector(f"team-{n}", **{"tags": {f"team-{n}": ["yes"]}, "types": ["p5.*", f"g{n}.*"], **changes})
+            for n in range(count)
+        )
+    )
 
 
-def test_fifty_selectors_are_spread_over_policies_that_iam_accepts() -> None:
-    document = many(50, types=["p4d.*", "p5.*", "g5.*"])
-    packed = stop_policies(document, account=ACCOUNT, partition="aws")
-    assert 1 < len(packed) <= 10
-    assert all(policy_characters(statements) <= MANAGED_POLICY_CHARACTERS for statements in packed)
-    unpacked = [statement for statements in packed for statement in statements]
-    assert unpacked == stop_statements(document, account=ACCOUNT, partition="aws")
+def packed(document: dict[str, Any], account: str = ACCOUNT, partition: str = "aws") -> list[list[Statement]]:
+    return stop_policies(document, account=account, partition=partition)
+
+
+def test_selectors_are_spread_over_policies_that_iam_accepts_and_none_is_lost() -> None:
+    document = many(50)
+    policies = packed(document)
+    assert 1 < len(policies) <= 10
+    assert all(policy_characters(statements) <= MANAGED_POLICY_CHARACTERS for statements in policies)
+    spread = {s["Sid"]: s for statements in policies for s in statements}
+    generated = {s["Sid"]: s for s in stop_statements(document, account=ACCOUNT, partition="aws")}
+    assert spread == generated
+    assert sum(len(statements) - 1 for statements in policies) == len(generated) - 1  # but for the deny, each once
+
+
+def test_every_policy_begins_with_the_deny_on_the_never_tag() -> None:
+    for document in (policy(TRAINING), many(50)):
+        never = {f"aws:ResourceTag/{names.TAG_NEVER}": "false"}
+        assert [(p[0]["Effect"], p[0]["Condition"]) for p in packed(document)] == [("Deny", {"Null": never})] * len(
+            packed(document)
+        )
+
+
+def test_all_other_denials_stand_in_the_first_policy() -> None:
+    first, *others = packed(many(50))
+    assert len(denying(first)) > 1
+    assert all(len(denying(each)) == 1 for each in others)
 
 
 def test_policies_are_measured_with_the_longest_partition_and_account() -> None:
-    document = many(50)
-    packed = stop_policies(document, account="a", partition="p")
-    as_deployed = stop_policies(document, account=ACCOUNT, partition="aws-us-gov")
-    assert [len(p) for p in packed] == [len(p) for p in as_deployed]
-    assert max(policy_characters(p) for p in as_deployed) <= MANAGED_POLICY_CHARACTERS
+    as_packed, as_deployed = packed(many(50), "a", "p"), packed(many(50), ACCOUNT, "aws-us-gov")
+    assert [len(p) for p in as_packed] == [len(p) for p in as_deployed]
     fullest = max(policy_characters(p) for p in as_deployed)
-    assert fullest > MANAGED_POLICY_CHARACTERS * 0.9  # greedy, not one policy a selector
+    assert MANAGED_POLICY_CHARACTERS * 0.9 < fullest <= MANAGED_POLICY_CHARACTERS  # not one policy a selector
 
 
-def test_more_selectors_than_a_role_can_hold_are_refused_at_synth() -> None:
+def test_more_selectors_than_a_role_can_hold_are_refused_with_how_many_fit() -> None:
     with pytest.raises(
-        ConfigError, match=r"300 selectors in enforce need \d+ managed policies, and an IAM role holds 10"
-    ):
-        stop_policies(many(300), account=ACCOUNT, partition="aws")
+        ConfigError,
+        match=r"150 selectors in enforce need \d+ managed policies, and an IAM role holds 10: the first \d+",
+    ) as refused:
+        packed(many(150))
+    fit = int(str(refused.value).split("the first ")[1].split(" ")[0])
+    assert len(packed(many(fit))) == 10
+    with pytest.raises(ConfigError, match="an IAM role holds 10"):
+        packed(many(fit + 1))
 
 
-def test_one_selector_too_long_for_a_policy_is_refused_by_name() -> None:
-    long = selector("everyone", tags={"Owner": [f"somebody-{n:05}" for n in range(600)]})
-    with pytest.raises(ConfigError, match=r"Terminate1Everyone takes .* an IAM policy holds 6,144"):
-        stop_policies(policy(long), account=ACCOUNT, partition="aws")
+def test_selectors_that_only_observe_do_not_count_among_those_that_fit() -> None:
+    document = many(150)
+    document["selectors"] = [
+        {**s, "mode": "enforce" if n < 20 else "observe"} for n, s in enumerate(document["selectors"])
+    ]
+    assert len(packed(document)) < 10
+
+
+def test_one_statement_too_long_for_a_policy_is_refused_by_name() -> None:
+    long = selector("everyone", tags={f"{n:03}-{'k' * 120}": ["v" * 100] for n in range(25)})
+    with pytest.raises(ConfigError, match=r"Terminate1Everyone takes .* an IAM policy has room for 5,\d{3}"):
+        packed(policy(long))
 
 
 def test_nothing_in_enforce_needs_no_policy_at_all() -> None:
-    assert stop_policies(policy(SPOT | {"mode": "warn"}), account=ACCOUNT, partition="aws") == []
+    assert packed(policy(SPOT | {"mode": "warn"})) == []

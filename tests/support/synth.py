@@ -10,11 +10,13 @@ from typing import Any
 
 from infra.runtime import use_node
 from tests.infra import documents
+from tests.support.large import load_large
 
 ROOT = Path(__file__).resolve().parents[2]
 EMAIL = "ml-platform@example.com"
 HOME_REGION = "us-east-1"
 BOUNDARY = "org-boundary"
+ROLE_PREFIX = "ml-platform-"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def synthesize(
 
 def synthesize_all(directory: Path) -> dict[str, Synthesized]:
     """`observe`: the committed sample with the real asset. `enforce`: three enforcing selectors. `boundary`: the same
-    under a permissions boundary. The last two carry a stand-in for the asset."""
+    as an organisation with rules for roles deploys it, under a permissions boundary and with a prefix on every name.
+    `large`: 50 selectors and 40 teams. The last three carry a stand-in for the asset."""
     use_node()
     from costwatch.config import loader  # noqa: PLC0415
     from infra.asset import build_asset  # noqa: PLC0415
@@ -72,11 +75,13 @@ def synthesize_all(directory: Path) -> dict[str, Synthesized]:
     (stand_in / "policy.json").write_text("{}", "utf-8")
     sample = loader.load(ROOT / "costwatch.yaml").policy_document
     enforcing = documents.document(*documents.ENFORCING)
-    boundary = {"@aws-cdk/core:permissionsBoundary": {"name": BOUNDARY}}
+    boundary = {"@aws-cdk/core:permissionsBoundary": {"name": BOUNDARY}, "role_prefix": ROLE_PREFIX}
+    large = load_large(directory).policy_document
     return {
         "observe": synthesize(directory / "observe", sample, asset=build_asset(sample, say=lambda _: None)),
         "enforce": synthesize(directory / "enforce", enforcing, asset=stand_in),
         "boundary": synthesize(directory / "boundary", enforcing, asset=stand_in, context=boundary),
+        "large": synthesize(directory / "large", large, asset=stand_in),
     }
 
 

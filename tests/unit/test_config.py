@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import botocore.session
 import pytest
 import yaml
 
-from costwatch.config import compiler, loader
+from costwatch.config import compiler, loader, regions
 from costwatch.config.loader import Loaded
 from costwatch.config.model import parse
 from costwatch.core.policy import Limits, Mode, Policy, PurchaseOption, Service
@@ -71,6 +73,25 @@ def test_the_values_the_sample_spells_out_are_the_defaults() -> None:
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
+
+
+def test_regions_are_told_without_importing_botocore() -> None:
+    code = "import sys; from costwatch.config import regions; assert regions.known(); print('botocore' in sys.modules)"
+    env = os.environ | {"PYTHONPATH": str(SAMPLE.parent / "lambdas")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_every_region_that_sessions_know_is_known() -> None:
+    session = botocore.session.get_session()
+    partitions = session.get_available_partitions()
+    assert {r for p in partitions for r in session.get_available_regions("ec2", p)} <= regions.known()
+    assert not [region for region in regions.known() if not re.fullmatch(r"[a-z]+(-[a-z]+)+-\d", region)]
+
+
+def test_without_botocores_list_any_region_that_looks_like_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regions, "known", frozenset)
+    assert parse({"version": 1, "regions": ["mars-north-1"]}).home_region == "mars-north-1"
 
 
 def test_the_first_region_is_the_home_region() -> None:
@@ -160,7 +181,7 @@ def test_a_value_exactly_at_its_limit_is_accepted(tmp_path: Path, dead_man: str)
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-5", "us-gov-west-1", "mx-central-1", "eusc-de-east-1"])
-def test_region_names_of_every_partition_are_known_by_their_shape(region: str) -> None:
+def test_regions_of_every_partition_are_known(region: str) -> None:
     assert parse({"version": 1, "regions": [region]}).home_region == region
 
 
@@ -206,6 +227,54 @@ def test_a_selector_that_is_never_reached_is_warned_about(tmp_path: Path) -> Non
     selectors = "{name: all, sagemaker: [training]}, {name: some, sagemaker: {jobs: [training], tag: {k: v}}}"
     (told,) = warned(tmp_path, f"{TOP}dead_man: {{selectors: [{selectors}]}}")
     assert told.endswith("dead_man.selectors[1].name: never reached: 'all' above it already picks everything it could")
+
+
+SPOT_P4D = "ec2: {tag: {k: [v, w]}, types: ['p4d.*', 'g5.*'], purchase: spot}"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        (SPOT_P4D, SPOT_P4D),
+        (SPOT_P4D, "ec2: {tag: {k: v}, types: [p4d.24xlarge], purchase: spot}"),
+        (SPOT_P4D, "ec2: {tag: {k: w, other: x}, types: ['g5.*', p4d.24xlarge], purchase: spot}"),
+        ("ec2: {tag: {k: v}}", "ec2: {tag: {k: v}, types: ['p5.*']}"),
+        ("ec2: {tag: {k: v}}", "ec2: {tag: {k: v}, purchase: spot}"),
+        ("ec2: {types: ['p*']}", "ec2: {types: ['p4d*.*', 'p5?.48xlarge']}"),
+        ("ec2: {types: ['p?.48xlarge']}", "ec2: {types: [p5.48xlarge]}"),
+        (
+            "sagemaker: {jobs: [training], tag: {k: v}}",
+            "sagemaker: {jobs: [training], tag: {k: v}, types: ['ml.p5.*']}",
+        ),
+    ],
+)
+def test_a_selector_inside_one_above_it_is_warned_about_with_both_names(
+    earlier: str, later: str, tmp_path: Path
+) -> None:
+    told = warned(tmp_path, f"{TOP}dead_man: {{selectors: [{{name: a, {earlier}}}, {{name: b, {later}}}]}}")
+    never = "dead_man.selectors[1].name: never reached: 'a' above it already picks everything it could"
+    assert [line for line in told if "never reached" in line] == [f"costwatch.yaml:4: {never}"]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        (SPOT_P4D, "ec2: {tag: {k: x}, types: ['p4d.*'], purchase: spot}"),
+        (SPOT_P4D, "ec2: {tag: {k: [v, x]}, types: ['p4d.*'], purchase: spot}"),
+        (SPOT_P4D, "ec2: {types: ['p4d.*'], purchase: spot}"),
+        (SPOT_P4D, "ec2: {tag: {k: v}, types: ['p4d.*', 'p5.*'], purchase: spot}"),
+        (SPOT_P4D, "ec2: {tag: {k: v}, purchase: spot}"),
+        (SPOT_P4D, "ec2: {tag: {k: v}, types: ['p4d.*']}"),
+        (SPOT_P4D, "ec2: {tag: {k: v}, types: ['p4d.*'], purchase: on_demand}"),
+        ("ec2: {tag: {k: v}}", "ec2: {tag: {k: v}, purchase: capacity_block}"),
+        ("ec2: {types: ['p?.48xlarge']}", "ec2: {types: ['p*.48xlarge']}"),
+        ("ec2: {types: [p4d.24xlarge]}", "ec2: {types: ['p4d.*']}"),
+        ("ec2: {tag: {k: v}}", "sagemaker: {jobs: [training], tag: {k: v}}"),
+    ],
+)
+def test_a_selector_that_something_still_reaches_is_not(earlier: str, later: str, tmp_path: Path) -> None:
+    told = warned(tmp_path, f"{TOP}dead_man: {{selectors: [{{name: a, {earlier}}}, {{name: b, {later}}}]}}")
+    assert not any("never reached" in line for line in told)
 
 
 def test_prepaid_capacity_gets_past_a_selector_that_picks_every_instance(tmp_path: Path) -> None:

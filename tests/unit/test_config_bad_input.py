@@ -391,6 +391,14 @@ REGIONS_AND_VERSION = {
     "one region as text": ("version: 1\nregions: us-east-1", 2, "regions", "is not a list"),
     "a zone": ("version: 1\nregions: [us-east-1a]", 2, "regions[0]", "did you mean 'us-east-1'?"),
     "no AWS region": ("version: 1\nregions: [virginia]", 2, "regions[0]", "an AWS region such as us-east-1"),
+    "a region misspelt": ("version: 1\nregions: [us-esat-1]", 2, "regions[0]", "knows; did you mean 'us-east-1'?"),
+    "a region nobody has": (
+        "version: 1\nregions: [mars-north-1]",
+        2,
+        "regions[0]",
+        "A newer region needs a newer boto3",
+    ),
+    "a partition's pseudo region": ("version: 1\nregions: [aws-global]", 2, "regions[0]", "an AWS region such as"),
     "region twice": ("version: 1\nregions: [us-east-1, us-east-1]", 2, "regions[1]", "listed twice"),
 }
 

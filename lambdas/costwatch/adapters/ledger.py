@@ -142,7 +142,7 @@ class Ledger:
         writes = self._writes(step)
         writes.append(Check(_PAUSE, Equals("version", pause.version) if pause else Absent()))
         first_cap = len(writes)
-        also = {names.TABLE_TTL_ATTRIBUTE: _expiry(now, KEEP_COUNTERS)}
+        also = {names.TABLE_TTL_ATTRIBUTE: _expiry(now, KEEP_COUNTERS), **self._stamped()}
         for cap in caps:
             condition = None if released else AbsentOrBelow("stops", cap.limit)
             key = Key(f"cap#{self.origin}#{record.mode.value}", cap.counter)
@@ -227,8 +227,8 @@ class Ledger:
 
         False: one of the keys was told before, and nothing was written.
         """
-        expiry = {names.TABLE_TTL_ATTRIBUTE: _expiry(now, KEEP_TIMELINE)}
-        writes: list[Write] = [Put({"pk": f"told#{self.origin}", "sk": key, **expiry}, Absent()) for key in keys]
+        kept = {names.TABLE_TTL_ATTRIBUTE: _expiry(now, KEEP_TIMELINE), **self._stamped()}
+        writes: list[Write] = [Put({"pk": f"told#{self.origin}", "sk": key, **kept}, Absent()) for key in keys]
         writes.extend([self._outbox_put(message, now)] if message is not None else [])
         try:
             self._table.transact(writes)
@@ -248,6 +248,7 @@ class Ledger:
             "sk": row.sk,
             "at": times.to_text(now),
             names.TABLE_TTL_ATTRIBUTE: _expiry(now, KEEP_TIMELINE),
+            **self._stamped(),
         }
         try:
             self._table.transact([Put(item, Absent())])

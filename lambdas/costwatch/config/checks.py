@@ -11,12 +11,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from costwatch import names
-from costwatch.config import fields
+from costwatch.config import fields, shadows
 from costwatch.core import durations
-from costwatch.core.policy import Mode, PurchaseOption
+from costwatch.core.policy import Mode
 
 if TYPE_CHECKING:
-    from costwatch.config.model import Config, Selector
+    from costwatch.config.model import Config
 
 Path = tuple[str | int, ...]
 Value = TypeVar("Value")
@@ -110,19 +110,9 @@ def _selector_warnings(config: Config, index: int, mode: Mode) -> Iterator[Probl
         yield Problem((*path, "warn_before"), f"{message} shorter than max_runtime ({durations.short(max_runtime)})")
     if selector.ec2 and not (selector.ec2.tag or selector.ec2.types):
         yield Problem((*path, "ec2"), "picks every EC2 instance in all regions; name a tag or types to narrow it")
-    earlier = next((other for other in dead_man.selectors[:index] if _picks_all_of(other, selector)), None)
+    earlier = next((other for other in dead_man.selectors[:index] if shadows.picks_all_of(other, selector)), None)
     if earlier:
         yield Problem((*path, "name"), f"never reached: {earlier.name!r} above it already picks everything it could")
-
-
-def _picks_all_of(earlier: Selector, later: Selector) -> bool:
-    if earlier.ec2 and later.ec2:
-        # Without a purchase option a selector takes on-demand and spot, so prepaid capacity still gets past it.
-        prepaid = later.ec2.purchase is PurchaseOption.CAPACITY_BLOCK
-        return not (earlier.ec2.tag or earlier.ec2.types or earlier.ec2.purchase or prepaid)
-    if earlier.sagemaker and later.sagemaker:
-        return not (earlier.sagemaker.tag or earlier.sagemaker.types)
-    return False
 
 
 def _tag_keys(tags: Mapping[str, Any]) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator, PlainValidator
 
+from costwatch.config import regions
 from costwatch.core import durations
 from costwatch.core.policy import Mode, PurchaseOption
 
@@ -128,10 +129,12 @@ def account(value: object) -> str:
 
 
 def region(value: object) -> str:
-    """A region name such as `us-east-1`."""
+    """A region that the installed boto3 knows, such as `us-east-1`."""
     expected = "an AWS region such as us-east-1"
     written = text(value, expected)
     if _REGION.fullmatch(written):
+        if wrong := regions.problem(written):
+            raise ValueError(f"{shown(value)} {wrong}")
         return written
     if _REGION.fullmatch(written[:-1]):
         raise ValueError(f"{shown(value)} is a zone, expected {expected}; did you mean {written[:-1]!r}?")

@@ -1,0 +1,69 @@
+"""Whatever the ledger writes says which policy decided it: a whole story, with every kind of row in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from costwatch.adapters.table import Count, Put, Write
+from costwatch.core.record import Entry, Pause, Transition
+from costwatch.procedures.sweep import sweep
+from tests.support import policies
+from tests.support.fakes import Town
+
+# First part of the partition key; every kind that the ledger's docstring draws.
+KINDS = {"open", "run", "stop", "outbox", "cap", "told", "seen", "control"}
+
+
+def written_by_a_story(town: Town) -> list[tuple[str, dict[str, Any]]]:
+    """(kind, attributes) of everything put or counted while runs are warned, exempt, held, stopped and paused."""
+    found: list[tuple[str, dict[str, Any]]] = []
+
+    def look(writes: Sequence[Write]) -> None:
+        for write in writes:
+            if isinstance(write, Put):
+                found.append((write.item["pk"].split("#")[0], dict(write.item)))
+            elif isinstance(write, Count):
+                found.append((write.key.pk.split("#")[0], dict(write.also)))
+
+    town.table.before_transact = look
+    for hours in (13, 14, 15):
+        town.world.launch(age=timedelta(hours=hours))
+    town.world.launch(age=timedelta(hours=13), tags={"Purpose": "training", "costwatch:exempt": "a demo for the board"})
+    town.world.launch(tags={})
+    town.world.train("churn", age=timedelta(hours=13))
+    town.world.slack_is_up = False
+    sweep(town.watchdog())
+    town.world.slack_is_up = True
+    town.clock.forward(minutes=5)
+    sweep(town.watchdog())
+    town.clock.forward(minutes=35)
+    sweep(town.watchdog())
+    now = town.clock()
+    pause = Pause(version=1, until=now + timedelta(hours=1), by="ada", reason="maintenance", since=now)
+    assert town.ledger.set_pause(pause, None, Entry(now, Transition.PAUSED, "paused by ada", actor="ada"))
+    for _ in range(2):
+        town.clock.forward(minutes=5)
+        sweep(town.watchdog())
+    assert not all(instance.alive for instance in town.world.instances.values())
+    return found
+
+
+def test_every_kind_of_row_repeats_the_digest_and_the_commit_of_the_policy() -> None:
+    town = Town(policies.policy(blast_cap={"runs": 1, "share": "1", "per_day": 20}))
+    written = written_by_a_story(town)
+    bare = {
+        (kind, attributes.get("sk", ""))
+        for kind, attributes in written
+        if (attributes.get("policy_digest"), attributes.get("config_commit"))
+        != (town.policy.digest, town.policy.config_commit)
+    }
+    assert bare == set()
+    assert {kind for kind, _ in written} == KINDS
+
+
+def test_no_row_of_the_table_is_left_without_a_digest_when_the_story_is_over() -> None:
+    town = Town(policies.policy(blast_cap={"runs": 1, "share": "1", "per_day": 20}))
+    written_by_a_story(town)
+    assert {item.get("policy_digest") for item in town.table.items.values()} == {town.policy.digest}
