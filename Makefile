@@ -27,7 +27,7 @@ demo: .venv/.ready ## see the switch work (AUTO=1: without waiting, and check th
 
 .PHONY: test
 test: .venv/.ready-dev $(CDK) ## every test, the real cdk deploy against the embedded AWS included
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
 
 .PHONY: check
 check: .venv/.ready-dev ## lint, format, types, import rules, the template

@@ -97,9 +97,9 @@ def _ec2(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Q
     match operation:
         case "DescribeInstanceAttribute":
             yield where.about("ec2:DescribeInstanceAttribute", INSTANCE, params["InstanceId"])
-        case "TerminateInstances":
+        case "TerminateInstances" | "StopInstances":
             for instance_id in params["InstanceIds"]:
-                yield where.about("ec2:TerminateInstances", INSTANCE, instance_id)
+                yield where.about(f"ec2:{operation}", INSTANCE, instance_id)
         case "CancelSpotInstanceRequests":
             for request_id in params["SpotInstanceRequestIds"]:
                 yield where.about("ec2:CancelSpotInstanceRequests", SPOT_REQUEST, request_id)

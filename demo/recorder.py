@@ -257,6 +257,7 @@ def _canonical(policy: Policy | Mapping[str, Any] | None) -> str:
                     "tags": {key: list(values) for key, values in selector.tags.items()},
                     "types": list(selector.types),
                     "purchase": selector.purchase.value if selector.purchase else None,
+                    "action": selector.action.value,
                 }
                 for selector in policy.selectors
             ],
@@ -264,6 +265,6 @@ def _canonical(policy: Policy | Mapping[str, Any] | None) -> str:
     else:
         whole = policy.get("policy", policy)
         body = {key: whole[key] for key in ("mode", "regions", "protect")}
-        parts = ("name", "mode", "service", "tags", "types", "purchase")
+        parts = ("name", "mode", "service", "tags", "types", "purchase", "action")
         body["selectors"] = [{part: selector[part] for part in parts} for selector in whole["selectors"]]
     return json.dumps(body, sort_keys=True)

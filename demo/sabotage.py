@@ -14,7 +14,7 @@ from costwatch.core import deadman, selection
 from costwatch.core.deadlines import Deadline
 from costwatch.core.deadman import Verdict
 from costwatch.core.model import Run
-from costwatch.core.policy import Mode, Selector
+from costwatch.core.policy import Action, Mode, Selector
 from costwatch.core.record import Notice, Pause, RunRecord
 from costwatch.procedures import stop
 from costwatch.procedures.outcome import Outcome
@@ -48,8 +48,9 @@ def _skip_warning() -> Iterator[None]:
 
 @contextmanager
 def _skip_spot_cancel() -> Iterator[None]:
-    def without_requests(ec2: Ec2Port, run: Run) -> Outcome:
-        return stop_instances(ec2, replace(run, members=tuple(replace(m, spot_request=None) for m in run.members)))
+    def without_requests(ec2: Ec2Port, run: Run, action: Action) -> Outcome:
+        unseen = tuple(replace(member, spot_request=None) for member in run.members)
+        return stop_instances(ec2, replace(run, members=unseen), action)
 
     with patch.object(stop, "stop_instances", without_requests):
         yield

@@ -5,6 +5,7 @@ tags, in the policy's regions; selectors that differ in one respect only share a
 keys are those of AWS's service authorization reference:
 
     ec2:TerminateInstances           instance                aws:ResourceTag, ec2:InstanceType, ec2:InstanceMarketType
+    ec2:StopInstances                instance                the same, for selectors with `action: stop`
     ec2:CancelSpotInstanceRequests   spot-instances-request  aws:ResourceTag (the request's tags, not the instance's)
     sagemaker:StopTrainingJob        training-job            aws:ResourceTag (no key for the instance type)
 
@@ -23,13 +24,15 @@ from infra.grants import Grant, merged, parted
 from infra.policy_size import MANAGED_POLICY_CHARACTERS, Statement, policy_characters
 
 TERMINATE: Final = "ec2:TerminateInstances"
+STOP: Final = "ec2:StopInstances"
 CANCEL_SPOT: Final = "ec2:CancelSpotInstanceRequests"
 STOP_TRAINING: Final = "sagemaker:StopTrainingJob"
-DESTRUCTIVE_ACTIONS: Final = (CANCEL_SPOT, TERMINATE, STOP_TRAINING)
+DESTRUCTIVE_ACTIONS: Final = (CANCEL_SPOT, STOP, TERMINATE, STOP_TRAINING)
 
 # action -> what its statements are called, and the resources it is about
 _ALLOWING: Final = {
     TERMINATE: ("Terminate", "ec2:*:{account}:instance/*"),
+    STOP: ("StopInstances", "ec2:*:{account}:instance/*"),
     CANCEL_SPOT: ("CancelSpot", "ec2:*:{account}:spot-instances-request/*"),
     STOP_TRAINING: ("StopTraining", "sagemaker:*:{account}:training-job/*"),
 }
@@ -95,8 +98,9 @@ def _grants(number: int, selector: Mapping[str, Any]) -> Iterator[Grant]:
         return
     markets = _MARKETS[selector["purchase"]]
     types = {_TYPE: tuple(selector["types"])} if selector["types"] else {}
-    yield Grant(TERMINATE, tags | {_MARKET: markets} | types, sources)
-    if "spot" in markets:
+    stops = selector["action"] == "stop"
+    yield Grant(STOP if stops else TERMINATE, tags | {_MARKET: markets} | types, sources)
+    if "spot" in markets and not stops:  # EC2 disables a stopped instance's request itself
         yield Grant(CANCEL_SPOT, tags, sources)
 
 
@@ -129,7 +133,7 @@ def _denials() -> list[Statement]:
     return [
         _deny("NeverStop", {"Null": {_tag_key(names.TAG_NEVER): "false"}}),
         *(
-            _deny(f"ControlledElsewhere{number}", {"Null": {_tag_key(tag): "false"}}, actions=[TERMINATE])
+            _deny(f"ControlledElsewhere{number}", {"Null": {_tag_key(tag): "false"}}, actions=[STOP, TERMINATE])
             for number, tag in enumerate(_CONTROLLER_TAGS, start=1)
         ),
     ]

@@ -43,7 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Hand out whole groups, in the order of the collection (with --no-loadscope-reorder)."""
+    """Hand out whole groups, in the order of the collection: reordered, the judge could wait for tests behind it."""
+    config.option.loadscopereorder = False
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where tests share out over processes
 
     class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist carries no types

@@ -41,7 +41,7 @@ from costwatch.core.caps import CapLimit
 from costwatch.core.deadman import judge
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.model import Run, RunId, RunKind
-from costwatch.core.policy import Mode
+from costwatch.core.policy import Action, Mode
 from costwatch.core.record import (
     Entry,
     Exemption,
@@ -686,6 +686,7 @@ stops = st.builds(
     st.lists(words, max_size=3).map(tuple),
     st.lists(words, max_size=2).map(tuple),
     st.none() | instants,
+    st.sampled_from(Action),
     st.none() | instants,
 )
 records = st.builds(
@@ -735,7 +736,7 @@ def test_a_record_with_everything_in_it_survives_the_table(table: Table) -> None
         exemption=Exemption("ada", NOW, NOW, "demo"),
         exempt_tags=(("", NOW),),
         malformed_told=("a=b",),
-        stop=StopAttempt("key", "w", 2, NOW, ("i-1",), ("sir-1",), NOW, NOW),
+        stop=StopAttempt("key", "w", 2, NOW, ("i-1",), ("sir-1",), NOW, Action.STOP, NOW),
         would_stop_at=NOW,
         hourly_rate_usd=Decimal("0"),
         owner="",

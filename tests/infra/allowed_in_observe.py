@@ -27,5 +27,10 @@ ALLOWED_IN_OBSERVE = frozenset(
     }
 )
 DESTRUCTIVE = frozenset(
-    {"ec2:CancelSpotInstanceRequests", "ec2:TerminateInstances", "sagemaker:StopTrainingJob"},
+    {
+        "ec2:CancelSpotInstanceRequests",
+        "ec2:StopInstances",
+        "ec2:TerminateInstances",
+        "sagemaker:StopTrainingJob",
+    }
 )

@@ -25,14 +25,16 @@ def selector(name: str, **changes: Any) -> dict[str, Any]:
         "types": [],
         "purchase": None,
         "limits": LIMITS,
+        "action": "terminate",
     }
     return selected | changes
 
 
 SPOT = selector("spot-trainers", types=["p4d.*", "p5.*"], purchase="spot")
 WORKBENCHES = selector("workbenches", tags={"Purpose": ["workbench"], "Team": ["risk", "search"]}, purchase="on_demand")
-TRAINING = selector("sagemaker", service="training", tags={"costwatch": ["watched"]})
-ENFORCING = (SPOT, WORKBENCHES, TRAINING)
+PAUSED = selector("notebooks", tags={"Purpose": ["notebook"]}, types=["g5.*"], action="stop")
+TRAINING = selector("sagemaker", service="training", tags={"costwatch": ["watched"]}, action="stop")
+ENFORCING = (SPOT, WORKBENCHES, PAUSED, TRAINING)
 
 
 def policy(*selectors: dict[str, Any], **changes: Any) -> dict[str, Any]:

@@ -35,7 +35,13 @@ Template = Mapping[str, Any]
 
 ACCOUNT, OTHER_ACCOUNT, HOME = "111122223333", "444455556666", "us-east-1"
 FUNCTIONS = {function.name: function for function in topology.FUNCTIONS}
-DESTRUCTIVE = ("ec2:TerminateInstances", "ec2:CancelSpotInstanceRequests", "sagemaker:StopTrainingJob")
+DESTRUCTIVE = (
+    "ec2:TerminateInstances",
+    "ec2:StopInstances",
+    "ec2:CancelSpotInstanceRequests",
+    "sagemaker:StopTrainingJob",
+)
+ENDS_INSTANCES = DESTRUCTIVE[:2]
 
 # What a function may do while nothing is in enforce. {role} is its name; every ARN is in this account.
 ALLOWED_IN_OBSERVE: Mapping[str, frozenset[str]] = {
@@ -323,8 +329,9 @@ def eligible_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterator[Target]
             for instance_type, market in itertools.product(types, MARKETS[selector["purchase"]]):
                 context = {**common, "ec2:InstanceType": instance_type, "ec2:InstanceMarketType": market}
                 instance = f"arn:aws:ec2:{where}:instance/i-0abc"
-                yield Target("ec2:TerminateInstances", instance, context, f"{label} {instance_type} {market}")
-            if "spot" in MARKETS[selector["purchase"]]:
+                action = "ec2:StopInstances" if selector["action"] == "stop" else "ec2:TerminateInstances"
+                yield Target(action, instance, context, f"{label} {instance_type} {market}")
+            if "spot" in MARKETS[selector["purchase"]] and selector["action"] == "terminate":
                 request = f"arn:aws:ec2:{where}:spot-instances-request/sir-1"
                 yield Target("ec2:CancelSpotInstanceRequests", request, common, label)
 
@@ -342,7 +349,7 @@ def ineligible_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterator[Targe
             yield target.but("with no keys at all", **dict.fromkeys(target.context))
             yield target.at("in another account", account=OTHER_ACCOUNT)
             yield target.at("in a region that is not configured", region="ap-south-1")
-            if target.action == "ec2:TerminateInstances":
+            if target.action in ENDS_INSTANCES:
                 for market in set(ALL_MARKETS) - set(MARKETS[selector["purchase"]]):
                     yield target.but(f"as {market}", **{"ec2:InstanceMarketType": market})
                 yield target.but("with no market known", **{"ec2:InstanceMarketType": None})
@@ -360,7 +367,7 @@ def explicitly_denied_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterato
             yield target.but(f"with {names.TAG_NEVER}={value!r}", **{never: value}), "NeverStop"
         yield target.but("with the never tag in capitals", **{never.upper(): "x"}), "NeverStop"
         yield target.but("protected", **{"aws:ResourceTag/Environment": "prod"}), "Protected1"
-        if target.action == "ec2:TerminateInstances":
+        if target.action in ENDS_INSTANCES:
             for tag in (names.TAG_ASG, names.TAG_EC2_FLEET, names.TAG_SPOT_FLEET):
                 yield target.but(f"with {tag}", **{f"aws:ResourceTag/{tag}": "x"}), "ControlledElsewhere"
 
@@ -378,7 +385,7 @@ def prove(statements: tuple[Statement, ...], selectors: Iterable[Mapping[str, An
     for target in eligible_targets(chosen):
         verdict, sid = judge(statements, target)
         assert verdict is Verdict.ALLOWED, target
-        assert re.match(r"(Terminate|CancelSpot|StopTraining)\d", sid), (target, sid)
+        assert re.match(r"(Terminate|StopInstances|CancelSpot|StopTraining)\d", sid), (target, sid)
         counts[verdict] += 1
     for target in ineligible_targets(chosen):
         verdict, sid = judge(statements, target)

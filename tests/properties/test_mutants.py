@@ -61,6 +61,8 @@ MUTANTS = (
     Mutant("picks_prepaid_capacity", selection.picks, "member.purchase is PurchaseOption.CAPACITY_BLOCK", "False"),
     Mutant("stops_who_joined_late", deadman.joined_after, "member not in notice.members", "False"),
     Mutant("stops_two_owners_as_one", selection._blockers, "len(owners) > 1", "False"),
+    Mutant("stops_one_time_spot", selection._blockers_read_afresh, "not request.persistent", "False"),
+    Mutant("ignores_stop_protection", selection._blockers_read_afresh, "member.stop_protection", "False"),
     Mutant("rounds_the_share_up", caps.limits, "ROUND_FLOOR", "'ROUND_CEILING'"),
     Mutant("drops_run_grouping", grouping.run_id_of, "tagged.strip()", "False"),
 )

@@ -16,7 +16,7 @@ from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.prices import SeedPrices
 from costwatch.core.cards import Card
 from costwatch.core.model import Clock, Member, Parent, Run, RunKind, SpotRequest
-from costwatch.core.policy import Policy, PurchaseOption, Service
+from costwatch.core.policy import Action, Policy, PurchaseOption, Service
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
 from costwatch.procedures.ports import Watchdog
 from tests.support.memory_table import MemoryTable
@@ -58,6 +58,7 @@ class FakeInstance:
     """`on_demand`, `spot` or `capacity_block`."""
     spot_request_id: str | None = None
     protected: bool = False
+    stop_protected: bool = False
     asg: str | None = None
     ended_at: datetime | None = None
     ended_by: str = ""
@@ -186,8 +187,9 @@ class FakeWorld:
             thing.ended_at, thing.ended_by = self.clock(), "world"
 
     def restart(self, instance: FakeInstance) -> None:
-        """Stop and start: LaunchTime is new, the primary interface's attach time stays."""
-        instance.launch_time = self.clock()
+        """Stop and start, or start only: LaunchTime is new, the primary interface's attach time stays."""
+        instance.launch_time, instance.state = self.clock(), "running"
+        instance.ended_at, instance.ended_by = None, ""
 
     # --- calls ---------------------------------------------------------------------------------------
 
@@ -232,7 +234,7 @@ class FakeEc2:
         self.world.called("DescribeInstances", self.region, [f"{key}={value}"])
         return [_member(i) for i in self._mine() if i.alive and i.tags.get(key) == value]
 
-    def afresh(self, run: Run, run_tag: str) -> Run:
+    def afresh(self, run: Run, run_tag: str, action: Action = Action.TERMINATE) -> Run:
         if run.id.kind is RunKind.TAGGED:
             found = self.instances_by_tag(run_tag, run.id.name)
         else:
@@ -245,6 +247,7 @@ class FakeEc2:
                 replace(
                     member,
                     termination_protection=self.world.instances[member.id].protected,
+                    stop_protection=self._stop_protection(member.id) if action is Action.STOP else None,
                     spot_request=requests.get(member.spot_request_id or ""),
                 )
             )
@@ -282,6 +285,26 @@ class FakeEc2:
                 self.world.relaunch_for(instance)
         if bad:
             raise PermanentAwsError(f"OperationNotPermitted: {bad} is protected", code="OperationNotPermitted")
+
+    def stop(self, ids: Sequence[str]) -> None:
+        self.world.called("StopInstances", self.region, ids)
+        for instance_id in ids:
+            instance = self.world.instances[instance_id]
+            request = self.world.spot_requests.get(instance.spot_request_id or "")
+            if instance.lifecycle == "spot" and (request is None or request.type != "persistent"):
+                raise PermanentAwsError(f"UnsupportedOperation: {instance_id} is one-time", code="UnsupportedOperation")
+            if instance.stop_protected:
+                raise PermanentAwsError(f"OperationNotPermitted: {instance_id}", code="OperationNotPermitted")
+        for instance_id in ids:
+            instance = self.world.instances[instance_id]
+            if instance.alive:
+                instance.state, instance.ended_at, instance.ended_by = "stopped", self.world.clock(), "costwatch"
+                if instance.spot_request_id:
+                    self.world.spot_requests[instance.spot_request_id].state = "disabled"
+
+    def _stop_protection(self, instance_id: str) -> bool:
+        self.world.called("DescribeInstanceAttribute", self.region, [instance_id])
+        return self.world.instances[instance_id].stop_protected
 
     def _mine(self) -> list[FakeInstance]:
         return [i for i in self.world.instances.values() if i.region == self.region]

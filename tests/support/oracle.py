@@ -27,8 +27,20 @@ LEASE = timedelta(minutes=10)
 MOST_LENIENT_SWEEPS = 3
 
 
-_SEEN_LATE = ("termination protection", "its spot request may not be cancelled")
+_SEEN_LATE = (
+    "termination protection",
+    "stop protection",
+    "a one-time spot instance cannot be stopped",
+    "its spot request may not be cancelled",
+)
 """Read one by one, only for whoever is to be warned or stopped: until its notice is over it may go unseen."""
+
+
+_DESTROYS_BY = {
+    "terminate": ("TerminateInstances", "CancelSpotInstanceRequests"),
+    "stop": ("StopInstances",),
+}
+_DESTROYS = (*_DESTROYS_BY["terminate"], *_DESTROYS_BY["stop"], "StopTrainingJob")
 
 
 class Violation(AssertionError):
@@ -409,8 +421,16 @@ class Oracle:
             if getattr(member, "protected", False):
                 return "termination protection"
             request = self.world.spot_requests.get(getattr(member, "spot_request_id", None) or "")
-            relaunches = request is not None and request.type == "persistent" and request.state in ("open", "active")
-            if relaunches and (not _has_tags(request.tags, selector["tags"]) or NEVER in request.tags):
+            persistent = request is not None and request.type == "persistent"
+            relaunches = persistent and request.state in ("open", "active", "disabled")
+            if relaunches and NEVER in request.tags:
+                return "its spot request may not be cancelled"
+            if selector["action"] == "stop" and not view.is_job:
+                if getattr(member, "stop_protected", False):
+                    return "stop protection"
+                if member.lifecycle == "spot" and not persistent:
+                    return "a one-time spot instance cannot be stopped"
+            elif relaunches and not _has_tags(request.tags, selector["tags"]):
                 return "its spot request may not be cancelled"
         return ""
 
@@ -611,20 +631,29 @@ class Oracle:
             if made.eligible and made.mode == "enforce":
                 may |= {r for m in made.view.members if (r := getattr(m, "spot_request_id", None))}
         for name in stopped:
-            request = self.world.spot_requests.get(getattr(self._alive[name], "spot_request_id", None) or "")
-            if request is not None and request.type == "persistent" and request.state != "cancelled":
+            thing = self._alive[name]
+            request = self.world.spot_requests.get(getattr(thing, "spot_request_id", None) or "")
+            if (
+                getattr(thing, "state", "") == "terminated"
+                and request is not None
+                and request.type == "persistent"
+                and request.state != "cancelled"
+            ):
                 raise Violation(f"{name} was terminated while its persistent request is {request.state}")
         if changed - may:
             raise Violation(f"the sweep changed what it must not touch: {sorted(changed - may)}")
         for operation, region, ids in self.world.calls[self._calls :]:
-            if operation in ("TerminateInstances", "StopTrainingJob", "CancelSpotInstanceRequests"):
+            if operation in _DESTROYS:
                 for name in ids:
-                    if not any(self._may_destroy(made, region, name) for made in self._expected.values()):
+                    if not any(self._may_destroy(made, operation, region, name) for made in self._expected.values()):
                         run = [made for made in self._expected.values() if name in str(made.view.members)]
                         raise Violation(f"{operation} was called for {name} in {region}, not to be stopped now: {run}")
 
-    def _may_destroy(self, made: Expectation, region: str, name: str) -> bool:
+    def _may_destroy(self, made: Expectation, operation: str, region: str, name: str) -> bool:
         if not made.eligible or made.mode != "enforce" or made.view.region != region:
+            return False
+        action = next(s["action"] for s in self._policy["selectors"] if s["name"] == made.selector)
+        if operation not in _DESTROYS_BY[action] and not made.view.is_job:
             return False
         return any(name in (_id(m), getattr(m, "spot_request_id", None)) for m in made.view.members)
 

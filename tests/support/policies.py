@@ -30,6 +30,7 @@ def selector(name: str = "trainers", mode: str = "enforce", **changes: Any) -> d
         "types": [],
         "purchase": None,
         "limits": limits(),
+        "action": "terminate",
         **changes,
     }
 

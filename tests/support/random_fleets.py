@@ -70,6 +70,8 @@ class Shape:
     protect: bool = True
     dead_man: str = "enforce"
     slack: bool = True
+    spot_action: str = "terminate"
+    trainer_action: str = "terminate"
 
     def changed(self, **changes: Any) -> Shape:
         return Shape(**{**self.__dict__, **changes})
@@ -87,11 +89,11 @@ def _document(shape: Shape) -> dict[str, Any]:
     first, second, third, fourth = shape.modes
     chosen = [
         policies.selector("spot", first, tags={"Purpose": ["training"]}, types=["p4d.*", "g5.*"], purchase="spot",
-                          limits=limits(shape.runtime_hours)),
+                          limits=limits(shape.runtime_hours), action=shape.spot_action),
         policies.selector("blocks", fourth, tags={"Purpose": ["training"], "Plan": ["prepaid"]},
                           purchase="capacity_block", limits=limits(24)),
         policies.selector("trainers", second, tags={"Purpose": ["training", "research"]},
-                          limits=limits(shape.runtime_hours)),
+                          limits=limits(shape.runtime_hours), action=shape.trainer_action),
         policies.selector("jobs", third, service="training", tags={"Purpose": ["training"]},
                           limits=limits(shape.runtime_hours)),
     ]  # fmt: skip
@@ -379,7 +381,8 @@ class Story:
         self._time_goes_by(tape)
         if tape.one_in(10):
             operation = tape.pick(("*", "DescribeInstances", "TerminateInstances", "StopTrainingJob",
-                                   "DescribeTrainingJob", "ListTrainingJobs", "DescribeSpotInstanceRequests",
+                                   "DescribeTrainingJob", "ListTrainingJobs", "StopInstances",
+                                   "DescribeSpotInstanceRequests",
                                    "CancelSpotInstanceRequests", "DescribeInstanceAttribute", "PutEvents"))  # fmt: skip
             region = "" if operation == "PutEvents" else tape.pick(WATCHED_REGIONS)
             self.faults.append((operation, region, tape.one_in(2)))
@@ -459,6 +462,8 @@ class Story:
                 world.topic_has_listener = not world.topic_has_listener
             case 22:
                 self.deploy(dead_man=tape.pick(("enforce", "enforce", "off")))
+            case 23 if isinstance(thing, FakeInstance) and tape.one_in(2):
+                thing.stop_protected = not thing.stop_protected
             case 23 if isinstance(thing, FakeInstance):
                 thing.protected = not thing.protected
             case 23 if isinstance(thing, FakeJob):
@@ -488,6 +493,8 @@ def shape_from(tape: Tape) -> Shape:
         per_day=per_day,
         protect=not tape.one_in(4),
         slack=not tape.one_in(8),
+        spot_action=tape.pick(("terminate", "terminate", "stop")),
+        trainer_action=tape.pick(("terminate", "terminate", "stop")),
     )
 
 

@@ -42,6 +42,7 @@ POLICY: dict[str, Any] = {
             "tags": {"Purpose": ["training"]},
             "types": ["p4d.*"],
             "purchase": "spot",
+            "action": "terminate",
         },
         {
             "name": "jobs",
@@ -50,6 +51,7 @@ POLICY: dict[str, Any] = {
             "tags": {"watch": ["yes"]},
             "types": [],
             "purchase": None,
+            "action": "stop",
         },
     ],
 }
@@ -281,7 +283,7 @@ def test_who_am_i_needs_no_permission() -> None:
 @pytest.mark.parametrize(
     ("service", "operation", "params"),
     [
-        ("ec2", "StopInstances", {"InstanceIds": ["i-1"]}),
+        ("ec2", "RebootInstances", {"InstanceIds": ["i-1"]}),
         ("s3", "DeleteBucket", {"Bucket": "b"}),
         ("sns", "Publish", {"PhoneNumber": "1"}),
         ("sagemaker", "ListTags", {"ResourceArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/e"}),

@@ -58,10 +58,16 @@ ONE_PROBLEM = {
         "not in this version",
     ),
     "action": (
-        "dead_man: {selectors: [{name: a, ec2: {types: [p4d.*]}, action: stop}]}",
+        "dead_man: {selectors: [{name: a, ec2: {types: [p4d.*]}, action: kill}]}",
         3,
         "dead_man.selectors[0].action",
-        "not in this version",
+        "'kill' is not one of terminate, stop",
+    ),
+    "action of a job": (
+        "dead_man: {selectors: [{name: a, sagemaker: [training], action: stop}]}",
+        3,
+        "dead_man.selectors[0].action",
+        "is for EC2 instances; a SageMaker job can only be stopped: leave it out",
     ),
     "tuning jobs": (
         "dead_man:\n  selectors:\n    - name: a\n      sagemaker: [training, tuning]",

@@ -357,14 +357,14 @@ def test_verified_gone_ends_the_record_and_says_which_burn_stopped() -> None:
     stopped = after(stopping.stop_requested(after(claimed()), NOW, seen="gone"))
     first_look = stopping.gone_once(stopped, NOW)
     assert (first_look.entries, after(first_look).stop.gone_since) == ((), NOW)  # type: ignore[union-attr]
-    found = endings.verified_gone(after(first_look), NOW)
+    found = endings.verified(after(first_look), NOW)
     assert found.after is None
     assert found.entries[0].reason == "verified gone, nothing came back; burn stopped: $21.96/h"
 
 
 def test_a_burn_without_a_price_is_unknown_and_never_zero() -> None:
     stopped = replace(after(stopping.stop_requested(after(claimed()), NOW, seen="gone")), hourly_rate_usd=None)
-    found = endings.verified_gone(stopped, NOW)
+    found = endings.verified(stopped, NOW)
     assert found.entries[0].reason.endswith("burn stopped: rate unknown (no price)")
     assert dict(found.entries[0].evidence)["spent_usd"] == "unknown"
 

@@ -1,4 +1,4 @@
-"""EC2 in one region: read instances and spot requests, cancel requests, terminate. Decides nothing."""
+"""EC2 in one region: read instances and spot requests, cancel requests, terminate, stop. Decides nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from costwatch import names
 from costwatch.adapters.aws_errors import translated
 from costwatch.core.model import Clock, Member, Parent, Run, RunKind, SpotRequest
-from costwatch.core.policy import PurchaseOption, Service
+from costwatch.core.policy import Action, PurchaseOption, Service
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
@@ -65,8 +65,11 @@ class Ec2:
         # EC2 reads * and ? in a filter as wildcards: a run called `*` must never mean every run.
         return [member for member in found if (member.tags or {}).get(key) == value]
 
-    def afresh(self, run: Run, run_tag: str) -> Run:
-        """The run as it is now: members (by run tag or id), termination protection, spot requests."""
+    def afresh(self, run: Run, run_tag: str, action: Action = Action.TERMINATE) -> Run:
+        """The run as it is now: members (by run tag or id), spot requests, and the protection `action` runs into.
+
+        Termination protection always, stop protection where instances would be stopped.
+        """
         members: Iterable[Member]
         if run.id.kind is RunKind.TAGGED:
             members = self.instances_by_tag(run_tag, run.id.name)
@@ -78,6 +81,7 @@ class Ec2:
             replace(
                 member,
                 termination_protection=self._termination_protection(member.id),
+                stop_protection=self._stop_protection(member.id) if action is Action.STOP else None,
                 spot_request=requests.get(member.spot_request_id or ""),
             )
             for member in sorted(alive, key=lambda m: m.id)
@@ -107,10 +111,20 @@ class Ec2:
         with translated("ec2:TerminateInstances"):
             self._client.terminate_instances(InstanceIds=list(ids))
 
+    def stop(self, ids: Sequence[str]) -> None:
+        """Stop instances of one zone; their EBS volumes stay. One bad id fails the call: describe what happened."""
+        with translated("ec2:StopInstances"):
+            self._client.stop_instances(InstanceIds=list(ids))
+
     def _termination_protection(self, instance_id: str) -> bool:
         with translated("ec2:DescribeInstanceAttribute"):
             answer = self._client.describe_instance_attribute(InstanceId=instance_id, Attribute="disableApiTermination")
         return bool(answer["DisableApiTermination"]["Value"])
+
+    def _stop_protection(self, instance_id: str) -> bool:
+        with translated("ec2:DescribeInstanceAttribute"):
+            answer = self._client.describe_instance_attribute(InstanceId=instance_id, Attribute="disableApiStop")
+        return bool(answer["DisableApiStop"]["Value"])
 
     def _describe(self, **arguments: Any) -> list[Member]:
         found: list[Member] = []

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from costwatch.core import times
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.model import RunId
-from costwatch.core.policy import Mode
+from costwatch.core.policy import Action, Mode
 from costwatch.core.record import (
     Entry,
     Exemption,
@@ -147,6 +147,7 @@ def stop_to_item(stop: StopAttempt) -> dict[str, Any]:
             "members": list(stop.members),
             "spot_requests": list(stop.spot_requests),
             "requested_at": _text(stop.requested_at),
+            "action": stop.action.value,
             "gone_since": _text(stop.gone_since),
         }
     )
@@ -230,6 +231,7 @@ def _stop(body: Body) -> StopAttempt:
         members=tuple(body["members"]),
         spot_requests=tuple(body["spot_requests"]),
         requested_at=_time(body, "requested_at"),
+        action=Action(body["action"]),
         gone_since=_time(body, "gone_since"),
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from costwatch import names
 from costwatch.config import fields, shadows
 from costwatch.core import durations
-from costwatch.core.policy import Mode
+from costwatch.core.policy import Action, Mode, PurchaseOption
 
 if TYPE_CHECKING:
     from costwatch.config.model import Config
@@ -108,6 +108,10 @@ def _selector_warnings(config: Config, index: int, mode: Mode) -> Iterator[Probl
     if warn_before >= max_runtime:
         message = f"runs are warned about from their first minute: warn_before ({durations.short(warn_before)}) is not"
         yield Problem((*path, "warn_before"), f"{message} shorter than max_runtime ({durations.short(max_runtime)})")
+    if selector.ec2 and selector.action is Action.STOP and selector.ec2.purchase in (None, PurchaseOption.SPOT):
+        picked = "it picks spot instances" if selector.ec2.purchase else "it picks spot instances too"
+        message = f"{picked}, and EC2 can only terminate those of one-time requests: a run with one will be held"
+        yield Problem((*path, "action"), message)
     if selector.ec2 and not (selector.ec2.tag or selector.ec2.types):
         yield Problem((*path, "ec2"), "picks every EC2 instance in all regions; name a tag or types to narrow it")
     earlier = next((other for other in dead_man.selectors[:index] if shadows.picks_all_of(other, selector)), None)
@@ -229,6 +233,8 @@ def _selectors(dead_man: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(path, "needs exactly one of ec2 and sagemaker")
         if selector.get("sagemaker") == [] or _mapping(selector.get("sagemaker")).get("jobs") == []:
             yield Problem((*path, "sagemaker"), "names no kind of job; expected [training]")
+        if "sagemaker" in selector and "action" in selector:
+            yield Problem((*path, "action"), "is for EC2 instances; a SageMaker job can only be stopped: leave it out")
         yield from _limits(path, selector, dead_man)
         if selector.get("mode", dead_man.get("mode")) == Mode.ENFORCE:
             for service in ("ec2", "sagemaker"):

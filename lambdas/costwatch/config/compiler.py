@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from costwatch.config.model import Config, DeadMan, Selector
-from costwatch.core.policy import FORMAT_VERSION, Mode, Service, digest_of
+from costwatch.core.policy import FORMAT_VERSION, Action, Mode, Service, digest_of
 
 UNCOMMITTED = "uncommitted"
 _GIT_TIMEOUT_SECONDS = 10
@@ -97,6 +97,8 @@ def _selector(selector: Selector, dead_man: DeadMan) -> dict[str, Any]:
     else:
         raise ValueError(f"selector {selector.name!r} has neither ec2 nor sagemaker; was the configuration parsed?")
     purchase = selector.ec2.purchase if selector.ec2 else None
+    # A SageMaker job can only be stopped.
+    action = (selector.action or Action.TERMINATE) if selector.ec2 else Action.STOP
     mode = Mode.OFF if dead_man.mode is Mode.OFF else selector.mode or dead_man.mode
     return {
         "name": selector.name,
@@ -106,6 +108,7 @@ def _selector(selector: Selector, dead_man: DeadMan) -> dict[str, Any]:
         "types": list(types),
         "purchase": purchase.value if purchase else None,
         "limits": _limits(selector, dead_man),
+        "action": action.value,
     }
 
 

@@ -22,7 +22,7 @@ from pydantic import BeforeValidator, PlainValidator
 
 from costwatch.config import regions
 from costwatch.core import durations
-from costwatch.core.policy import Mode, PurchaseOption
+from costwatch.core.policy import Action, Mode, PurchaseOption
 
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[1-9]")
 _CHANNEL = re.compile(r"#[^\s#,]{1,80}|[CDG][A-Z0-9]{7,20}")
@@ -264,6 +264,11 @@ def mode(value: object) -> Mode:
 def purchase(value: object) -> PurchaseOption:
     """on_demand, spot or capacity_block."""
     return word(value, PurchaseOption)
+
+
+def action(value: object) -> Action:
+    """terminate or stop."""
+    return word(value, Action)
 
 
 def one_or_many(value: Any) -> Any:

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from costwatch import names
 from costwatch.config import checks, fields
 from costwatch.config.checks import Path, Problem
-from costwatch.core.policy import Mode, PurchaseOption
+from costwatch.core.policy import Action, Mode, PurchaseOption
 
 
 class InvalidDocument(ValueError):
@@ -113,6 +113,7 @@ class Selector(_Model):
     mode: Annotated[Mode | None, PlainValidator(fields.mode)] = None
     ec2: Ec2Selection | None = None
     sagemaker: SageMakerSelection | None = None
+    action: Annotated[Action | None, PlainValidator(fields.action)] = None
     max_runtime: Annotated[timedelta | None, PlainValidator(fields.max_runtime)] = None
     warn_before: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
     min_notice: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
@@ -154,8 +155,8 @@ class Config(_Model):
 
 _LATER_KEYS: dict[type[BaseModel], frozenset[str]] = {
     Config: frozenset({"approval", "res", "prices", "budgets"}),
-    DeadMan: frozenset({"finish_grace", "at_min_size", "action"}),
-    Selector: frozenset({"finish_grace", "at_min_size", "action"}),
+    DeadMan: frozenset({"finish_grace", "at_min_size"}),
+    Selector: frozenset({"finish_grace", "at_min_size"}),
     TagKeys: frozenset({"heartbeat"}),
 }
 """Keys that product documents name but that this version would silently not act on."""

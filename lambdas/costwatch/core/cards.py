@@ -86,6 +86,8 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
         why += f" This is another notice, since {_safe(facts['joined'])} joined the run after the last one."
     if facts["run"].split("/")[2] == "training":
         how = "SIGTERM, 120 seconds to save, then it is stopped."
+    elif facts.get("action") == "stop":
+        how = "it is stopped; its EBS disks stay, what only its instance disks hold is lost."
     else:
         how = "it is terminated; what only its instance disks hold is lost."
     nobody = f"*If nobody answers:* at {date_token(stops_at)}: {how}"

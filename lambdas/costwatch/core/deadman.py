@@ -13,7 +13,7 @@ from costwatch.core import durations, overrides, times
 from costwatch.core.deadlines import Deadline, deadline_of, overdue_or_soon
 from costwatch.core.model import Run
 from costwatch.core.overrides import EXEMPT_FOR_A_REASON, MalformedTag, Overrides
-from costwatch.core.policy import Mode, Policy, Selector
+from costwatch.core.policy import Action, Mode, Policy, Selector
 from costwatch.core.record import Notice, Pause, RunRecord, Status, claim_key, start_of
 from costwatch.core.selection import Blocker, HoldCode, select
 
@@ -51,6 +51,11 @@ class Decision:
     key: str = ""
     exempt_tags: tuple[tuple[str, datetime], ...] = ()
     """Exempt tag values as they stand, each with when it was first seen."""
+
+    @property
+    def action(self) -> Action:
+        """What its selector does to an instance."""
+        return self.selector.action if self.selector else Action.TERMINATE
 
     @property
     def deadline_at(self) -> datetime | None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from costwatch.core import durations
 from costwatch.core.messages import Audience, MessageKind, about
 from costwatch.core.money import show_usd, spent_usd
+from costwatch.core.policy import Action, Service
 from costwatch.core.record import (
     Entry,
     RunRecord,
@@ -15,12 +16,16 @@ from costwatch.core.record import (
 from costwatch.core.step import Step, spent_evidence
 
 
-def verified_gone(record: RunRecord, now: datetime) -> Step:
-    """Final: a second look, in a later sweep, found nothing that came back."""
+def verified(record: RunRecord, now: datetime) -> Step:
+    """Final: a second look, in a later sweep, found everything gone (or stopped, its disks there) and nothing back."""
     rate = record.hourly_rate_usd
     burn = f"{show_usd(rate)}/h" if rate is not None else "rate unknown (no price)"
-    reason = f"verified gone, nothing came back; burn stopped: {burn}"
-    entry = Entry(now, Transition.VERIFIED_GONE, reason, mode=record.mode.value, evidence=spent_evidence(record, now))
+    instances = record.run_id.kind.service is Service.EC2
+    keeps_disks = instances and record.stop is not None and record.stop.action is Action.STOP
+    final = Transition.VERIFIED_STOPPED if keeps_disks else Transition.VERIFIED_GONE
+    disks = ", its disks stay" if keeps_disks else ""
+    reason = f"{final.value}{disks}, nothing came back; burn stopped: {burn}"
+    entry = Entry(now, final, reason, mode=record.mode.value, evidence=spent_evidence(record, now))
     message = about(record, MessageKind.VERIFIED, Audience.PLATFORM, version=record.version + 1, reason=reason)
     return Step(record, None, (entry,), (message,))
 

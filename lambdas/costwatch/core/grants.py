@@ -29,6 +29,8 @@ _INSTEAD: Final = {
     HoldCode.OWNERS: "its members have several owners; give each owner's instances a run tag of their own",
     HoldCode.UNPROVABLE: "nothing is stopped that cannot be proven eligible; each sweep looks again",
     HoldCode.TERMINATION_PROTECTION: "its termination protection is respected; switch that off first",
+    HoldCode.STOP_PROTECTION: "its stop protection is respected; switch that off first",
+    HoldCode.ONE_TIME_SPOT: "EC2 can only terminate it; give it a selector of its own, without `action: stop`",
     HoldCode.SPOT_REQUEST_UNTAGGED: "its spot request would relaunch it; tag the request as the reason says",
     HoldCode.PAUSED: "a pause holds it; `costwatch resume` ends the pause",
     HoldCode.UNDELIVERED: "no notice was delivered, and nobody is stopped unwarned; each sweep tries again",

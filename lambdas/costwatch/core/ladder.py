@@ -257,6 +257,7 @@ def _warned(
         Audience.OWNER,
         version=version,
         notice=notice.id,
+        action=decision.action.value,
         rule=decision.deadline.rule,
         reason=decision.reason,
         joined=joined_after(last, record.member_ids) if last else "",

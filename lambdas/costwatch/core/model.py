@@ -89,8 +89,13 @@ class SpotRequest:
     tags: Mapping[str, str]
 
     @property
+    def persistent(self) -> bool:
+        return self.type == "persistent"
+
+    @property
     def would_relaunch(self) -> bool:
-        return self.type == "persistent" and self.state in ("open", "active", "disabled")
+        """When its instance is terminated."""
+        return self.persistent and self.state in ("open", "active", "disabled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,8 @@ class Member:
     parent: Parent | None = None
     termination_protection: bool | None = None
     """None: not read. Only what is about to be warned or stopped is read afresh with it."""
+    stop_protection: bool | None = None
+    """None: not read. It is, beside termination protection, where the run's selector stops and does not terminate."""
     spot_request: SpotRequest | None = None
     ended_at: datetime | None = None
     end_reason: str = ""

@@ -41,6 +41,14 @@ class PurchaseOption(StrEnum):
     """Prepaid: its marginal cost is $0, so it is stopped only where a selector names this option."""
 
 
+class Action(StrEnum):
+    """What a stop is for an EC2 instance. A SageMaker job can only be stopped."""
+
+    TERMINATE = "terminate"
+    STOP = "stop"
+    """The instance can be started again: its EBS volumes stay (and bill), what its instance disks hold is lost."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """max_runtime: from the start of the current run. hard_cap: past it nothing moves the deadline."""
@@ -66,6 +74,7 @@ class Selector:
     types: tuple[str, ...]
     purchase: PurchaseOption | None
     limits: Limits
+    action: Action = Action.TERMINATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +183,7 @@ class Policy:
                         types=tuple(s["types"]),
                         purchase=PurchaseOption(s["purchase"]) if s["purchase"] else None,
                         limits=_limits(s["limits"]),
+                        action=Action(s["action"]),
                     )
                     for s in body["selectors"]
                 ),

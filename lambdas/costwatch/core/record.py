@@ -11,7 +11,7 @@ from enum import StrEnum
 from costwatch.core import times
 from costwatch.core.model import Run, RunId, RunKind
 from costwatch.core.money import spent_usd
-from costwatch.core.policy import Mode
+from costwatch.core.policy import Action, Mode
 from costwatch.core.selection import HoldCode
 
 
@@ -27,7 +27,7 @@ class Status(StrEnum):
 
 
 class Transition(StrEnum):
-    """What a ledger entry records. The last five end the record."""
+    """What a ledger entry records. The last four end the record."""
 
     FIRST_SEEN = "first seen"
     WARNED = "warned"
@@ -50,6 +50,7 @@ class Transition(StrEnum):
     UNWATCHED = "unwatched"
     DELIVERED = "delivered"
     VERIFIED_GONE = "verified gone"
+    VERIFIED_STOPPED = "verified stopped"
     ENDED_BY_ITSELF = "ended by itself"
     SUPERSEDED = "superseded"
 
@@ -110,6 +111,7 @@ class StopAttempt:
     spot_requests: tuple[str, ...] = ()
     requested_at: datetime | None = None
     """When the world last showed every member as stopping or gone; None: claimed, not settled."""
+    action: Action = Action.TERMINATE
     gone_since: datetime | None = None
     """When verification first saw every member gone."""
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from costwatch import names
 from costwatch.core.model import Member, Run, RunKind
-from costwatch.core.policy import Mode, Policy, ProtectRule, PurchaseOption, Selector
+from costwatch.core.policy import Action, Mode, Policy, ProtectRule, PurchaseOption, Selector
 
 
 class HoldCode(StrEnum):
@@ -22,6 +22,8 @@ class HoldCode(StrEnum):
     OWNERS = "several-owners"
     UNPROVABLE = "unprovable"
     TERMINATION_PROTECTION = "termination-protection"
+    STOP_PROTECTION = "stop-protection"
+    ONE_TIME_SPOT = "one-time-spot"
     SPOT_REQUEST_UNTAGGED = "spot-request-untagged"
     PAUSED = "paused"
     UNDELIVERED = "notice-undelivered"
@@ -120,11 +122,13 @@ def _blockers(run: Run, chosen: Selector, picked: list[Selector | None], policy:
 
 
 def _blockers_read_afresh(run: Run, chosen: Selector) -> list[Blocker]:
-    """Termination protection and spot requests are known only for what was read just now."""
+    """Protection and spot requests are known only for what was read just now."""
     found: list[Blocker] = []
     for member in run.members:
         if member.termination_protection:
             found.append(Blocker(HoldCode.TERMINATION_PROTECTION, f"{member.id} has termination protection"))
+        if member.stop_protection:
+            found.append(Blocker(HoldCode.STOP_PROTECTION, f"{member.id} has stop protection"))
         request = member.spot_request
         if run.fresh and member.spot_request_id and request is None:
             found.append(
@@ -132,6 +136,11 @@ def _blockers_read_afresh(run: Run, chosen: Selector) -> list[Blocker]:
             )
         if request is not None and request.would_relaunch and names.TAG_NEVER in request.tags:
             found.append(Blocker(HoldCode.NEVER, f"spot request {request.id} carries {names.TAG_NEVER}"))
+        elif chosen.action is Action.STOP:
+            # The request stays: EC2 disables it with the instance it stops, and starts that again with it.
+            if run.fresh and member.purchase is PurchaseOption.SPOT and (request is None or not request.persistent):
+                reason = f"{member.id} is a one-time spot instance, which EC2 can terminate and not stop"
+                found.append(Blocker(HoldCode.ONE_TIME_SPOT, reason))
         elif request is not None and request.would_relaunch and not _has_tags(chosen.tags, request.tags):
             tags = " ".join(f"Key={key},Value={values[0]}" for key, values in chosen.tags.items())
             found.append(

@@ -24,6 +24,7 @@ def of(record: RunRecord, *, seen: str, at: datetime, version: int) -> Message:
         "name": record.name,
         "members": list(record.stop.members if record.stop else record.member_ids),
         "stop_key": record.stop.key if record.stop else "",
+        "action": record.stop.action.value if record.stop else "",
         "final": True,
         "stopped_at": times.to_key(at),
         "reason": seen,

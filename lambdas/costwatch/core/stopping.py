@@ -47,6 +47,7 @@ def claim(
         lease_until=now + lease,
         members=tuple(sorted({*(m.id for m in run.members), *stopped_before})),
         spot_requests=spot_requests,
+        action=decision.action,
     )
     entries = [decision_entry(now, Transition.DUE, decision.reason, decision)] if attempt == 1 else []
     if decision.mode is Mode.ENFORCE:

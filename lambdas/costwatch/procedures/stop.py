@@ -11,7 +11,7 @@ from costwatch.adapters.ledger import ClaimOutcome
 from costwatch.core import caps, endings, ladder, stopping
 from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.model import Run
-from costwatch.core.policy import Mode, Service
+from costwatch.core.policy import Action, Mode, Service
 from costwatch.core.record import Pause, RunRecord
 from costwatch.errors import AwsError, PermanentAwsError
 from costwatch.procedures.outcome import Outcome
@@ -55,11 +55,11 @@ def stop_due(
             _stop(w, item, runs_of=runs_of, pause=pause, report=report)
 
 
-def afresh(w: Watchdog, run: Run) -> Run:
-    """The run as the world shows it right now, with protection and spot requests."""
+def afresh(w: Watchdog, run: Run, decision: Decision) -> Run:
+    """The run as the world shows it right now, with spot requests and what protects it from the decision's act."""
     if run.id.kind.service is Service.TRAINING:
         return w.sagemaker(run.id.region).afresh(run)
-    return w.ec2(run.id.region).afresh(run, w.policy.tags.run)
+    return w.ec2(run.id.region).afresh(run, w.policy.tags.run, decision.action)
 
 
 def _stop(w: Watchdog, due: Due, *, runs_of: Mapping[str, int], pause: Pause | None, report: SweepReport) -> None:
@@ -126,7 +126,7 @@ def _stopped_before(w: Watchdog, due: Due) -> list[str]:
 
 def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
     """We hold the claim. Read the run, its row and the pause once more; act only on the same decision."""
-    run = afresh(w, due.run)
+    run = afresh(w, due.run, due.decision)
     record = w.ledger.record(due.run.id)
     if record is None or record.stop is None or record.stop.owner != w.worker:
         w.log("claim lost", {"run": str(due.run.id), "key": due.decision.key})
@@ -140,7 +140,7 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
     if decision.verdict is not Verdict.STOP or decision.key != due.decision.key:
         w.save(stopping.stood_down(record, decision, now))
         return
-    outcome = _outcome(w, run)
+    outcome = _outcome(w, run, decision.action)
     now = w.now()
     # Members may have joined since the claim; whoever verifies must look for them too.
     members = tuple(sorted({*record.stop.members, *(m.id for m in run.members)}))
@@ -153,10 +153,10 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
         report.stopped += 1
 
 
-def _outcome(w: Watchdog, run: Run) -> Outcome:
+def _outcome(w: Watchdog, run: Run, action: Action) -> Outcome:
     try:
         if run.id.kind.service is Service.TRAINING:
             return stop_job(w.sagemaker(run.id.region), run.id.name)
-        return stop_instances(w.ec2(run.id.region), run)
+        return stop_instances(w.ec2(run.id.region), run, action)
     except AwsError as error:
         return Outcome(seen=str(error), problem=str(error))

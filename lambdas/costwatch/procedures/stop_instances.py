@@ -1,36 +1,33 @@
-"""How a run of instances is stopped: spot requests first, then per zone, then settled from what is seen."""
+"""How a run of instances is stopped or terminated: per zone, then settled from what is seen."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 from costwatch.core.model import Run
+from costwatch.core.policy import Action
 from costwatch.errors import AwsError
 from costwatch.procedures.outcome import Outcome
 from costwatch.procedures.ports import Ec2Port
 
 
-def stop_instances(ec2: Ec2Port, run: Run) -> Outcome:
-    """Terminate all members of a run that was read afresh. AwsError only for reads that leave nothing to say."""
-    persistent = sorted(
-        m.spot_request.id for m in run.members if m.spot_request is not None and m.spot_request.would_relaunch
-    )
-    cancelled = ""
-    if persistent:
-        # A persistent request reopens when its instance goes: first it, then the instance.
-        ec2.cancel_spot_requests(persistent)
-        still = sorted(r.id for r in ec2.spot_requests(persistent).values() if r.would_relaunch)
-        if still:
-            problem = f"spot request {', '.join(still)} is still open after it was cancelled; nothing was terminated"
-            return Outcome(seen=problem, problem=problem)
-        cancelled = f"; spot request {', '.join(persistent)} cancelled first"
+def stop_instances(ec2: Ec2Port, run: Run, action: Action) -> Outcome:
+    """Stop or terminate all members of a run that was read afresh.
 
+    AwsError only for reads that leave nothing to say.
+    """
+    # A stopped instance's request is disabled by EC2 and belongs to it: only what is terminated would be relaunched.
+    cancelled = _cancel_requests(ec2, run) if action is Action.TERMINATE else Outcome(seen="")
+    if cancelled.problem:
+        return cancelled
+    act = ec2.terminate if action is Action.TERMINATE else ec2.stop
     by_zone: dict[str, list[str]] = defaultdict(list)
     for member in run.members:
         by_zone[member.zone].append(member.id)
     problems: list[str] = []
     for zone in sorted(by_zone):
-        _terminate(ec2, by_zone[zone], problems)
+        _act_on_zone(ec2, act, by_zone[zone], problems)
 
     ids = [member.id for member in run.members]
     world = ec2.instances_by_id(ids)
@@ -39,13 +36,28 @@ def stop_instances(ec2: Ec2Port, run: Run) -> Outcome:
     if problems and alive:
         return Outcome(seen=states, problem=f"{', '.join(alive)} still running: {'; '.join(problems)}")
     # Without an error EC2 accepted the call; a describe that still says running is late, and verified later.
-    return Outcome(seen=f"{states}{cancelled}")
+    return Outcome(seen=f"{states}{cancelled.seen}")
 
 
-def _terminate(ec2: Ec2Port, ids: list[str], problems: list[str]) -> None:
+def _cancel_requests(ec2: Ec2Port, run: Run) -> Outcome:
+    """A persistent request reopens when its instance goes: first it, then the instance. `seen` may be empty."""
+    persistent = sorted(
+        m.spot_request.id for m in run.members if m.spot_request is not None and m.spot_request.would_relaunch
+    )
+    if not persistent:
+        return Outcome(seen="")
+    ec2.cancel_spot_requests(persistent)
+    still = sorted(r.id for r in ec2.spot_requests(persistent).values() if r.would_relaunch)
+    if still:
+        problem = f"spot request {', '.join(still)} is still open after it was cancelled; nothing was terminated"
+        return Outcome(seen=problem, problem=problem)
+    return Outcome(seen=f"; spot request {', '.join(persistent)} cancelled first")
+
+
+def _act_on_zone(ec2: Ec2Port, act: Callable[[Sequence[str]], None], ids: list[str], problems: list[str]) -> None:
     """One zone's instances. After an error look what is left and halve it, so one bad id spares no other."""
     try:
-        ec2.terminate(ids)
+        act(ids)
     except AwsError as error:
         world = ec2.instances_by_id(ids)
         left = [i for i in ids if i in world and world[i].alive]
@@ -57,4 +69,4 @@ def _terminate(ec2: Ec2Port, ids: list[str], problems: list[str]) -> None:
         middle = (len(left) + 1) // 2
         for half in (left[:middle], left[middle:]):
             if half:
-                _terminate(ec2, half, problems)
+                _act_on_zone(ec2, act, half, problems)

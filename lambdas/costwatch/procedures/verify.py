@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from costwatch.core import durations, endings, grouping, stopping, times
 from costwatch.core.model import Member, RunId, RunKind
-from costwatch.core.policy import Service
-from costwatch.core.record import RunRecord, Status
+from costwatch.core.policy import Action, Service
+from costwatch.core.record import RunRecord, Status, StopAttempt
 from costwatch.core.step import Step
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
@@ -65,7 +65,7 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
     stop = record.stop
     if stop is None or stop.requested_at is None:
         return
-    relaunched = _relaunched(w, record)
+    relaunched = _started_again(record, stop, members) or _relaunched(w, record)
     if relaunched:
         if w.save(endings.came_back(record, relaunched, now)):
             report.came_back += 1
@@ -87,7 +87,18 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
         w.save(stopping.gone_once(record, now))
     elif now - stop.gone_since >= w.policy.sweep_every / 2:
         # Half an interval apart: an event's look just before a sweep's is not a second look.
-        w.save(endings.verified_gone(record, now))
+        w.save(endings.verified(record, now))
+
+
+def _started_again(record: RunRecord, stop: StopAttempt, members: dict[str, Member]) -> str:
+    """Who started a stopped instance, as a sentence; empty when nobody did."""
+    if stop.action is not Action.STOP or record.run_id.kind.service is Service.TRAINING:
+        return ""
+    for member in members.values():
+        since = member.clock.running_since
+        if member.alive and since is not None and stop.requested_at is not None and since > stop.requested_at:
+            return f"{member.id} was started again at {times.to_key(since)} (CloudTrail knows by whom)"
+    return ""
 
 
 def _relaunched(w: Watchdog, record: RunRecord) -> str:
@@ -98,7 +109,8 @@ def _relaunched(w: Watchdog, record: RunRecord) -> str:
     ec2 = w.ec2(record.run_id.region)
     for request in ec2.spot_requests(stop.spot_requests).values():
         other = request.instance_id is not None and request.instance_id not in stop.members
-        if other or request.would_relaunch:
+        opens = request.would_relaunch and stop.action is Action.TERMINATE
+        if other or opens:
             what = f"launched {request.instance_id}" if other else "is open and will launch another instance"
             return f"spot request {request.id} ({request.type}, {request.state}; {request.status}) {what}"
     if record.run_id.kind is RunKind.TAGGED:
