@@ -35,12 +35,13 @@ def _skip_warning() -> Iterator[None]:
         key: str,
         pause: Pause | None,
         now: datetime,
+        owner: str,
     ) -> Any:
         if record is None:
             return Verdict.WAIT, "sabotage: as if it had been warned", None
-        long_ago, everybody = deadline.at - timedelta(days=1), tuple(m.id for m in run.members)
-        notice = Notice("sabotage", mode, deadline.at, long_ago, everybody, long_ago, "nobody")
-        return judge_notice(run, replace(record, notice=notice), selector, mode, deadline, key, pause, now)
+        long_ago, everybody = deadline.at - timedelta(days=1), record.members
+        notice = Notice("sabotage", mode, deadline.at, long_ago, owner, everybody, long_ago, "nobody")
+        return judge_notice(run, replace(record, notice=notice), selector, mode, deadline, key, pause, now, owner)
 
     with patch.object(deadman, "_judge_notice", accepted_long_ago):
         yield

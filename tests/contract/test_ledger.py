@@ -672,7 +672,8 @@ notices = st.builds(
     st.sampled_from(Mode),
     instants,
     instants,
-    st.lists(words, max_size=3).map(tuple),
+    words,
+    members,
     st.none() | instants,
     words,
     st.none() | instants,
@@ -687,6 +688,7 @@ stops = st.builds(
     st.lists(words, max_size=2).map(tuple),
     st.none() | instants,
     st.sampled_from(Action),
+    st.lists(words, max_size=2).map(tuple),
     st.none() | instants,
 )
 records = st.builds(
@@ -730,13 +732,13 @@ def test_any_record_reads_back_as_it_was_written(one: RunRecord) -> None:
 def test_a_record_with_everything_in_it_survives_the_table(table: Table) -> None:
     full = replace(
         record(LATE),
-        notice=Notice("n", Mode.ENFORCE, NOW, NOW, ("i-0a", "i-0b"), NOW, "Slack", NOW),
+        notice=Notice("n", Mode.ENFORCE, NOW, NOW, "ada", (MemberSeen("i-0a", NOW),), NOW, "Slack", NOW),
         hold=Hold("hold-1", HoldCode.CAP, "r", NOW, "key"),
         extensions=(Extension("ada", NOW, 4 * HOUR, NOW),),
         exemption=Exemption("ada", NOW, NOW, "demo"),
         exempt_tags=(("", NOW),),
         malformed_told=("a=b",),
-        stop=StopAttempt("key", "w", 2, NOW, ("i-1",), ("sir-1",), NOW, Action.STOP, NOW),
+        stop=StopAttempt("key", "w", 2, NOW, ("i-1",), ("sir-1",), NOW, Action.STOP, ("day#2026-11-22",), NOW),
         would_stop_at=NOW,
         hourly_rate_usd=Decimal("0"),
         owner="",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -258,7 +259,7 @@ def test_2_who_joins_a_run_after_its_notice_gets_a_notice_too() -> None:
     of.clock.forward(minutes=50)
     late = of.world.launch(age=0 * HOUR, tags={**TAGS, "costwatch:run": "churn"})
     sweep(of.watchdog())
-    assert f"another notice, since {late.id} joined the run" in str(of.world.posts[-1][2].blocks)
+    assert f"another notice: {late.id} joined since the last one" in str(of.world.posts[-1][2].blocks)
     told_at = of.clock.now
     later(of, minutes=29)
     assert (early.alive, late.alive) == (True, True), "the first notice is over, the second is not"
@@ -1085,3 +1086,244 @@ def test_2_who_extends_by_tag_is_warned_anew_before_the_new_deadline() -> None:
     assert trainer.ended_at is not None
     assert trainer.launch_time is not None
     assert trainer.ended_at - trainer.launch_time > 14 * HOUR + SECOND
+
+
+# --- a stop that failed, and what came of it -------------------------------------------------------------------
+
+
+def refusing(operation: str) -> Fault:
+    return failing(operation, PermanentAwsError("UnauthorizedOperation", code="UnauthorizedOperation"))
+
+
+def test_4_what_ended_after_a_stop_that_failed_is_told_once_and_verified() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    of.world.fault = refusing("TerminateInstances")
+    warn_and_let_the_notice_pass(of)
+    of.world.fault = None
+    of.world.end(trainer)
+    for _ in range(12):
+        later(of, minutes=5)
+    assert sum("was stopped" in card.text for _, _, card in of.world.posts) == 1
+    assert len(of.world.events) == 1
+    assert records(of) == {}
+
+
+def test_4_what_a_request_relaunched_after_a_stop_that_failed_is_told() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS, spot="persistent")
+    of.world.fault = refusing("CancelSpotInstanceRequests")
+    warn_and_let_the_notice_pass(of)
+    of.world.fault = None
+    of.world.end(trainer)
+    of.world.relaunch_for(trainer)
+    for _ in range(4):
+        later(of, minutes=5)
+    assert any("came back after" in card.text for _, _, card in of.world.posts)
+
+
+def test_3_what_failed_before_counts_against_the_caps_like_any_other() -> None:
+    of = town(blast_cap={"runs": 1, "share": "1", "per_day": 20})
+    trainers = [of.world.launch(age=40 * HOUR), of.world.launch(age=0 * HOUR)]
+    of.world.fault = refusing("TerminateInstances")
+    for _ in range(30):
+        later(of, minutes=31)
+    assert {call[2][0] for call in of.world.calls if call[0] == "TerminateInstances"} == {t.id for t in trainers}
+    of.world.fault = None
+    later(of, minutes=5)
+    assert sum(not trainer.alive for trainer in trainers) == 1
+    assert {record.status for record in records(of).values()} >= {Status.HELD}
+
+
+def test_3_a_stop_that_was_begun_is_finished_whatever_the_caps_count() -> None:
+    of = town(blast_cap={"runs": 1, "share": "1", "per_day": 1})
+    tags = {**TAGS, "costwatch:run": "churn"}
+    first, second = (of.world.launch(age=40 * HOUR, tags=tags, zone=zone) for zone in "ab")
+    of.world.fault = failing(
+        "TerminateInstances", PermanentAwsError("UnauthorizedOperation", code="U"), holding=second.id
+    )
+    warn_and_let_the_notice_pass(of)
+    assert (first.alive, second.alive) == (False, True)
+    of.world.fault = None
+    later(of, minutes=5)
+    assert not second.alive
+
+
+def test_7_a_failed_stop_says_that_the_spot_request_is_cancelled_already() -> None:
+    of = town()
+    of.world.launch(age=40 * HOUR, tags=TAGS, spot="persistent")
+    of.world.fault = refusing("TerminateInstances")
+    warn_and_let_the_notice_pass(of)
+    card = next(card for _, _, card in of.world.posts if "Could not stop" in card.text)
+    assert "cancelled first" in str(card.blocks)
+
+
+def test_4_a_job_that_finished_just_before_the_call_was_not_stopped_by_us() -> None:
+    of = town(policies.selector(service="training"))
+    job = of.world.train("churn", age=40 * HOUR)
+
+    def completes(operation: str, region: str, ids: tuple[str, ...]) -> None:
+        if operation == "StopTrainingJob":
+            of.world.end(job)
+
+    of.world.fault = completes
+    warn_and_let_the_notice_pass(of)
+    later(of, minutes=5)
+    assert of.world.events == []
+    assert not any("was stopped" in card.text for _, _, card in of.world.posts)
+    assert records(of) == {}
+
+
+# --- what changes between the notice, the verdict and the act -------------------------------------------------
+
+
+def between_verdict_and_act(of: Town, happens: Callable[[], None]) -> None:
+    """Let `happens` happen once the instances are judged: jobs are read after them, and stops come last."""
+    seen: list[str] = []
+
+    def watch(operation: str, region: str, ids: tuple[str, ...]) -> None:
+        if operation == "ListTrainingJobs" and not seen:
+            seen.append(operation)
+            happens()
+
+    of.world.fault = watch
+    later(of, minutes=1)
+    of.world.fault = None
+    assert seen
+
+
+def overdue_and_warned(of: Town, **launch: Any) -> FakeInstance:
+    trainer = of.world.launch(age=40 * HOUR, **{"tags": TAGS, **launch})
+    sweep(of.watchdog())
+    of.clock.forward(minutes=31)
+    return trainer
+
+
+def test_2_what_was_started_anew_between_the_verdict_and_the_act_is_not_stopped() -> None:
+    of = town()
+    trainer = overdue_and_warned(of)
+    between_verdict_and_act(of, lambda: of.world.restart(trainer))
+    for _ in range(10):
+        later(of, hours=1)
+    assert trainer.alive
+
+
+def test_2_what_joined_another_run_between_the_verdict_and_the_act_is_not_stopped_alone() -> None:
+    of = town()
+    of.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "grp"}, protected=True)
+    trainer = overdue_and_warned(of)
+    between_verdict_and_act(of, lambda: trainer.tags.update({"costwatch:run": "grp"}))
+    for _ in range(3):
+        later(of, hours=1)
+    assert trainer.alive
+
+
+def test_2_a_new_owner_gets_a_notice_too() -> None:
+    of = town()
+    of.world.slack_users["bob@example.com"] = "U0BOB"
+    trainer = overdue_and_warned(of)
+    trainer.tags["owner"] = "bob@example.com"
+    later(of, minutes=1)
+    assert trainer.alive
+    to, card = next((to, card) for _, to, card in reversed(of.world.posts) if "stops in" in card.text)
+    assert to == "U0BOB"
+    assert "its owner became bob@example.com since the last one" in str(card.blocks)
+    later(of, minutes=32)
+    assert not trainer.alive
+
+
+def test_2_a_notice_that_nobody_took_yet_is_not_sent_to_who_owned_it_before() -> None:
+    of = town()
+    of.world.slack_users["bob@example.com"] = "U0BOB"
+    of.world.slack_is_up = False
+    trainer = overdue_and_warned(of)
+    trainer.tags["owner"] = "bob@example.com"
+    later(of, minutes=5)
+    of.world.slack_is_up = True
+    for _ in range(4):
+        later(of, minutes=31)
+    assert {to for _, to, card in of.world.posts if "stops in" in card.text} == {"U0BOB"}
+    assert not trainer.alive
+
+
+def test_2_a_run_is_not_cut_in_two_while_a_tag_is_gone_from_one_member() -> None:
+    of = town()
+    nodes = [of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:run": "churn"}) for _ in range(3)]
+    sweep(of.watchdog())
+    of.clock.forward(minutes=31)
+    gone = nodes[2].tags.pop("costwatch:run")
+    sweep(of.watchdog())
+    assert [node.alive for node in nodes] == [True, True, True]
+    nodes[2].tags["costwatch:run"] = gone
+    for _ in range(3):
+        later(of, minutes=31)
+    assert [node.alive for node in nodes] == [False, False, False]
+    assert not any("came back after" in card.text for _, _, card in of.world.posts)
+
+
+def test_3_a_release_is_for_the_run_as_it_was() -> None:
+    of = town(blast_cap={"runs": 1, "share": "1", "per_day": 1})
+    other = of.world.launch(age=50 * HOUR)
+    node = of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:run": "churn"})
+    warn_and_let_the_notice_pass(of)
+    held = next(record for record in records(of).values() if record.status is Status.HELD)
+    step = grants.release(held, by="ops", now=of.clock.now)
+    assert step is not None
+    assert of.ledger.save(step)
+    more = of.world.launch(age=0 * HOUR, tags={**TAGS, "costwatch:run": "churn"})
+    for _ in range(3):
+        later(of, minutes=31)
+    assert (other.alive, node.alive, more.alive) == (False, True, True)
+
+
+# --- action: stop ----------------------------------------------------------------------------------------------
+
+
+def test_4_a_selector_that_stops_keeps_the_disk_and_verifies_that_it_stayed_stopped() -> None:
+    of = town(policies.selector(action="stop"))
+    bench = of.world.launch(age=40 * HOUR, tags=TAGS)
+    warn_and_let_the_notice_pass(of)
+    for _ in range(3):
+        later(of, minutes=5)
+    assert bench.state == "stopped"
+    assert "its EBS disks stay" in str(of.world.posts[0][2].blocks)
+    assert records(of) == {}
+    assert Transition.VERIFIED_STOPPED in transitions(of, bench.id)
+    assert not any(call[0] == "TerminateInstances" for call in of.world.calls)
+
+
+def test_4_who_starts_a_stopped_instance_again_has_a_new_run_with_a_clock_of_its_own() -> None:
+    of = town(policies.selector(action="stop"))
+    bench = of.world.launch(age=40 * HOUR, tags=TAGS)
+    warn_and_let_the_notice_pass(of)
+    of.clock.forward(minutes=3)
+    of.world.restart(bench)
+    later(of, minutes=5)
+    assert any("came back after" in card.text for _, _, card in of.world.posts)
+    for _ in range(10):
+        later(of, hours=1)
+    assert bench.alive
+
+
+def test_5_stop_protection_holds_where_a_selector_stops() -> None:
+    of = town(policies.selector(action="stop"))
+    bench = of.world.launch(age=40 * HOUR, tags=TAGS)
+    bench.stop_protected = True
+    warn_and_let_the_notice_pass(of)
+    assert bench.alive
+    hold = records(of)[bench.id].hold
+    assert hold is not None
+    assert hold.code.value == "stop-protection"
+
+
+def test_1_a_one_time_spot_instance_is_held_where_a_selector_stops() -> None:
+    of = town(policies.selector(action="stop"))
+    once = of.world.launch(age=40 * HOUR, tags=TAGS, spot="one-time")
+    again = of.world.launch(age=40 * HOUR, tags=TAGS, spot="persistent", request_tags={})
+    warn_and_let_the_notice_pass(of)
+    assert (once.state, again.state) == ("running", "stopped")
+    assert again.spot_request_id is not None
+    assert of.world.spot_requests[again.spot_request_id].state == "disabled"
+    for _ in range(3):
+        later(of, minutes=5)
+    assert not any("came back after" in card.text for _, _, card in of.world.posts)

@@ -103,7 +103,8 @@ def notice(deadline: datetime, *, accepted_at: datetime | None, mode: Mode = Mod
         "deadline": deadline,
         "requested_at": accepted_at,
         "via": "Slack",
-        "members": ("i-0a",),
+        "owner": "maria@example.com",
+        "members": (MemberSeen("i-0a", None),),
     }
     return Notice(accepted_at=accepted_at, **{**given, **changes})
 
@@ -112,7 +113,12 @@ def warned(of: Run, policy: Policy, *, ago: timedelta, now: datetime = NOW, **ch
     """A record whose notice, for the deadline that holds now, was accepted `ago`."""
     found = judge(of, None, policy, None, now)
     assert found.deadline is not None
-    given = notice(found.deadline.at, accepted_at=now - ago, mode=found.mode, members=tuple(m.id for m in of.members))
+    given = notice(
+        found.deadline.at,
+        accepted_at=now - ago,
+        mode=found.mode,
+        members=tuple(MemberSeen(m.id, m.clock.running_since) for m in of.members),
+    )
     return record(of, status=Status.WARNED, mode=found.mode, deadline=found.deadline.at, notice=given, **changes)
 
 

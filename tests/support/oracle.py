@@ -80,8 +80,9 @@ class Notice:
     accepted_at: datetime
     stops_at: datetime
     asked_at: datetime
-    told: frozenset[str]
-    """The members it was given for."""
+    told: Mapping[str, datetime | None]
+    """The members it was given for, each with its start."""
+    owner: str
 
 
 @dataclass
@@ -95,7 +96,8 @@ class Episode:
     asked_at: datetime | None = None
     asked_notice: timedelta = timedelta(0)
     """The notice it was to have by the limits of then: its card keeps that."""
-    asked_for: frozenset[str] = frozenset()
+    asked_for: Mapping[str, datetime | None] = field(default_factory=dict)
+    asked_owner: str = ""
     notice: Notice | None = None
     interrupted: bool = False
     """It was exempt or protected since its notice: it may be warned anew, nobody says it must."""
@@ -321,6 +323,10 @@ class Oracle:
             if now >= opens:
                 made.warn_due = True
                 made.classes, made.why = self._unwarned(mode, deadline, opens, limits, episode)
+                owner = self._owner(view)
+                if owner and owner != episode.asked_owner:
+                    # What nobody has taken yet is not sent to who owned it before: it is asked for anew.
+                    made.classes |= {WARNED}
             return made
         if now <= max(deadline, notice.accepted_at + timedelta(seconds=limits["min_notice_seconds"])):
             # The very instant at which a notice is over may count as before or as after.
@@ -335,21 +341,23 @@ class Oracle:
         if episode.interrupted or ended_then:
             # A pause that ended in the very instant of the notice came before it or after it.
             made.classes |= {WARNED}
-        untold = frozenset(_id(m) for m in view.members) - notice.told
+        untold = self._untold(view, notice, due=made.eligible)
         waits_for_nobody = (mode != "enforce" and made.key in episode.would_stopped) or (
             made.key in episode.cap_held and made.key not in episode.released
         )
         if untold and not (made.eligible and waits_for_nobody):
-            # Who joined after the notice gets one too, no sooner than min_notice after the last.
+            # What changed since the notice makes another one due, no sooner than min_notice after the last.
             again = notice.asked_at + timedelta(seconds=limits["min_notice_seconds"])
-            made.eligible = made.may_wait = False
+            late = untold.startswith("left") and made.may_wait
+            made.eligible = False
+            made.may_wait = False
             made.warn_due = now >= again
             made.classes |= {WARNED} if made.warn_due else {KEPT}
-            if now > again:
+            if now > again and not late:
                 made.classes -= {KEPT}
             if made.key in episode.perhaps_capped:
                 made.classes |= {HELD}
-            made.why = f"{sorted(untold)} joined after its notice"
+            made.why = f"{untold} since its notice"
             return made
         if not made.eligible:
             return made
@@ -364,6 +372,27 @@ class Oracle:
             then = frozenset({STOPPED if mode == "enforce" else WOULD_STOP})
             made.classes = then | (made.classes if made.may_wait else made.classes - {KEPT})
         return made
+
+    def _untold(self, view: View, notice: Notice, *, due: bool) -> str:
+        """Who was not told by the notice: a member that joined or started anew, one that left, another owner."""
+        starts = {_id(m): _start(m) for m in view.members}
+        joined = sorted(set(starts) - set(notice.told))
+        anew = [i for i, at in starts.items() if at and notice.told.get(i) and notice.told[i] != at]
+        if joined or anew:
+            return f"{joined} joined, {anew} started anew"
+        owner = self._owner(view)
+        if owner and owner != notice.owner:
+            return f"owner became {owner}"
+        if due and view.kind == "run":
+            world = {**self.world.instances}
+            left = [i for i in set(notice.told) - set(starts) if i in world and world[i].alive]
+            if left:
+                return f"left: {left}"
+        return ""
+
+    def _owner(self, view: View) -> str:
+        key = self._policy["tags"]["owner"]
+        return next((m.tags[key] for m in view.members if m.tags and m.tags.get(key)), "")
 
     def _unwarned(
         self, mode: str, deadline: datetime, opens: datetime, limits: Mapping[str, int], episode: Episode
@@ -714,11 +743,15 @@ class Oracle:
             episode = self.episodes.get(run)
             if episode is None:
                 continue
+            if seen[run] == WARNED and made.why.endswith("since its notice"):
+                episode.released.clear()
+                episode.cap_held.clear()
             if seen[run] == WARNED and made.deadline is not None:
                 limits = self._limits(made.selector)
                 episode.asked, episode.asked_at = (made.mode, made.deadline), self._now
                 episode.asked_notice = timedelta(seconds=limits["min_notice_seconds"])
-                episode.asked_for = frozenset(_id(m) for m in made.view.members)
+                episode.asked_for = {_id(m): _start(m) for m in made.view.members}
+                episode.asked_owner = self._owner(made.view)
                 episode.notice = None
                 if made.mode == "observe":
                     self._accept(episode)
@@ -744,7 +777,7 @@ class Oracle:
         mode, deadline = episode.asked
         stops_at = _next_minute(max(deadline, self._now + episode.asked_notice))
         asked_at = episode.asked_at or self._now
-        episode.notice = Notice(mode, deadline, self._now, stops_at, asked_at, episode.asked_for)
+        episode.notice = Notice(mode, deadline, self._now, stops_at, asked_at, episode.asked_for, episode.asked_owner)
         episode.asked, episode.interrupted = None, False
 
 

@@ -278,7 +278,7 @@ class Story:
                 tags["Environment"] = tape.pick(("prod", "dev"))
         match tape.number(4):
             case 0:
-                tags["owner"] = "maria@example.com"
+                tags["owner"] = tape.pick(("maria@example.com", "maria@example.com", "joe@example.com"))
             case 1:
                 tags["team"] = "risk"
         return tags

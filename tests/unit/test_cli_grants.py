@@ -215,7 +215,7 @@ def test_a_resume_ends_the_pause_and_voids_notices_given_before_it() -> None:
     assert (step.after.version, step.after.until) == (2, NOW + HOURS)
 
     def notice(at: datetime) -> RunRecord:
-        return record(notice=Notice("n", Mode.ENFORCE, NOW + HOURS, at, (), at))
+        return record(notice=Notice("n", Mode.ENFORCE, NOW + HOURS, at, "", (), at))
 
     def counts(at: datetime) -> bool:
         return valid_notice(notice(at), Mode.ENFORCE, NOW + HOURS, step.after) is not None

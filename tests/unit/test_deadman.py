@@ -167,9 +167,9 @@ def test_a_member_that_joined_after_the_notice_makes_the_run_be_warned_anew() ->
     known = warned(nodes, POLICY, ago=5 * HOUR)
     assert known.notice is not None
     assert verdict(nodes, known) is Verdict.STOP
-    found = decided(nodes, replace(known, notice=replace(known.notice, members=("i-0a",))))
+    found = decided(nodes, replace(known, notice=replace(known.notice, members=known.notice.members[:1])))
     assert found.verdict is Verdict.WARN
-    assert "i-0b joined after the notice of" in found.reason
+    assert "i-0b joined since the notice of" in found.reason
 
 
 def test_a_run_is_warned_anew_for_joiners_only_min_notice_after_its_last_notice() -> None:
@@ -178,7 +178,7 @@ def test_a_run_is_warned_anew_for_joiners_only_min_notice_after_its_last_notice(
     def known(ago: timedelta) -> RunRecord:
         found = warned(nodes, POLICY, ago=ago)
         assert found.notice is not None
-        return replace(found, notice=replace(found.notice, members=("i-0a",)))
+        return replace(found, notice=replace(found.notice, members=found.notice.members[:1]))
 
     assert verdict(nodes, known(30 * MINUTE - SECOND)) is Verdict.WAIT
     assert verdict(nodes, known(30 * MINUTE)) is Verdict.WARN
@@ -188,7 +188,9 @@ def test_what_waits_for_a_release_is_not_warned_anew_for_joiners() -> None:
     nodes = run(member("i-0a", age=40 * HOUR), member("i-0b", age=HOUR), kind=RunKind.TAGGED, name="churn")
     known = warned(nodes, POLICY, ago=5 * HOUR)
     assert known.notice is not None
-    capped = replace(known, notice=replace(known.notice, members=("i-0a",)), capped_key=decided(nodes).key)
+    capped = replace(
+        known, notice=replace(known.notice, members=known.notice.members[:1]), capped_key=decided(nodes).key
+    )
     assert verdict(nodes, capped) is Verdict.HOLD
     assert verdict(nodes, replace(capped, released_key=capped.capped_key)) is Verdict.WARN
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -45,7 +45,7 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
             "name": r.name,
             "owner": r.owner,
             "team": r.team,
-            "members": [_compact({"id": m.id, "running_since": _text(m.running_since)}) for m in r.members],
+            "members": [_seen_to_item(m) for m in r.members],
             "capacity": [[kind, count] for kind, count in r.capacity],
             "clock_evidence": r.clock_evidence,
             "hourly_rate_usd": r.hourly_rate_usd,
@@ -57,7 +57,8 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
                     "mode": r.notice.mode.value,
                     "deadline": _text(r.notice.deadline),
                     "requested_at": _text(r.notice.requested_at),
-                    "members": list(r.notice.members),
+                    "owner": r.notice.owner,
+                    "members": [_seen_to_item(m) for m in r.notice.members],
                     "accepted_at": _text(r.notice.accepted_at),
                     "via": r.notice.via,
                     "stops_at": _text(r.notice.stops_at),
@@ -108,7 +109,7 @@ def record_from_item(item: Body) -> RunRecord:
         name=item["name"],
         owner=item["owner"],
         team=item["team"],
-        members=tuple(MemberSeen(m["id"], _time(m, "running_since")) for m in item["members"]),
+        members=_members_seen(item["members"]),
         capacity=tuple((kind, int(count)) for kind, count in item["capacity"]),
         clock_evidence=item["clock_evidence"],
         hourly_rate_usd=item.get("hourly_rate_usd"),
@@ -148,6 +149,7 @@ def stop_to_item(stop: StopAttempt) -> dict[str, Any]:
             "spot_requests": list(stop.spot_requests),
             "requested_at": _text(stop.requested_at),
             "action": stop.action.value,
+            "counted": list(stop.counted),
             "gone_since": _text(stop.gone_since),
         }
     )
@@ -211,11 +213,21 @@ def _notice(body: Body) -> Notice:
         mode=Mode(body["mode"]),
         deadline=times.from_text(body["deadline"]),
         requested_at=times.from_text(body["requested_at"]),
-        members=tuple(body.get("members", ())),  # without: of before notices named them, so it is given anew
+        # Without them: from before notices named whom they were for, so this one is given anew.
+        owner=body.get("owner", ""),
+        members=_members_seen(body.get("members", ())),
         accepted_at=_time(body, "accepted_at"),
         via=body.get("via", ""),
         stops_at=_time(body, "stops_at"),
     )
+
+
+def _seen_to_item(member: MemberSeen) -> dict[str, Any]:
+    return _compact({"id": member.id, "running_since": _text(member.running_since)})
+
+
+def _members_seen(items: Iterable[Body]) -> tuple[MemberSeen, ...]:
+    return tuple(MemberSeen(item["id"], _time(item, "running_since")) for item in items)
 
 
 def _hold(body: Body) -> Hold:
@@ -232,6 +244,7 @@ def _stop(body: Body) -> StopAttempt:
         spot_requests=tuple(body["spot_requests"]),
         requested_at=_time(body, "requested_at"),
         action=Action(body["action"]),
+        counted=tuple(body["counted"]),
         gone_since=_time(body, "gone_since"),
     )
 

@@ -82,8 +82,8 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
     head = f"{_name(facts)} {verb} in {in_time}"
     spent = _spent(facts, now)
     why = f"It will have run {run_time}; its limit: {_safe(facts['rule'])}. Nothing is wrong with it."
-    if facts.get("joined"):
-        why += f" This is another notice, since {_safe(facts['joined'])} joined the run after the last one."
+    if facts.get("changed"):
+        why += f" This is another notice: {_safe(facts['changed'])} since the last one."
     if facts["run"].split("/")[2] == "training":
         how = "SIGTERM, 120 seconds to save, then it is stopped."
     elif facts.get("action") == "stop":

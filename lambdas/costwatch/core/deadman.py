@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -51,6 +51,8 @@ class Decision:
     key: str = ""
     exempt_tags: tuple[tuple[str, datetime], ...] = ()
     """Exempt tag values as they stand, each with when it was first seen."""
+    changed: str = ""
+    """What makes another notice due, where one was given and is accepted."""
 
     @property
     def action(self) -> Action:
@@ -122,7 +124,11 @@ def judge(
     if now < deadline.at - selector.limits.warn_before:
         return decide(Verdict.KEEP, f"its time is up at {times.to_key(deadline.at)} ({deadline.rule})")
 
-    verdict, reason, hold = _judge_notice(run, record, selector, mode, deadline, key, pause, now)
+    owner = run.tag(policy.tags.owner) or ""
+    verdict, reason, hold = _judge_notice(run, record, selector, mode, deadline, key, pause, now, owner)
+    notice = valid_notice(record, mode, deadline.at, pause)
+    if verdict is Verdict.WARN and notice is not None:
+        return replace(decide(verdict, reason), changed=changed_since(notice, run, owner))
     return decide(verdict, reason, hold=hold)
 
 
@@ -135,11 +141,12 @@ def _judge_notice(
     key: str,
     pause: Pause | None,
     now: datetime,
+    owner: str,
 ) -> tuple[Verdict, str, HoldCode | None]:
     """Nothing stands in the way and the time is up or nearly: was all of it warned, and long enough ago?
 
-    A member that joined after the notice gets one of its own: at once, but one run is not warned anew for
-    joiners more often than every `min_notice`.
+    What changed since the notice makes a new one due: at once, but for changes a run is not warned anew more often
+    than every `min_notice`.
     """
     notice = valid_notice(record, mode, deadline.at, pause)
     if record is None or notice is None:
@@ -158,12 +165,12 @@ def _judge_notice(
             same = hold is not None and hold.code is HoldCode.CAP and hold.key == key
             reason = hold.reason if hold is not None and same else _CAPPED_BEFORE
             return Verdict.HOLD, reason, HoldCode.CAP
-    joined = joined_after(notice, [member.id for member in run.members])
-    if joined:
-        late = f"{joined} joined after the notice of {times.to_key(notice.requested_at)}"
+    changed = changed_since(notice, run, owner)
+    if changed:
+        since = f"{changed} since the notice of {times.to_key(notice.requested_at)}"
         if now < notice.requested_at + selector.limits.min_notice:
-            return Verdict.WAIT, f"{late} and gets a notice too", None
-        return Verdict.WARN, f"{overdue_or_soon(deadline, now)}; {late}, so it is warned anew", None
+            return Verdict.WAIT, f"{since}: a notice of its own follows", None
+        return Verdict.WARN, f"{overdue_or_soon(deadline, now)}; {since}, so it is warned anew", None
     if now <= due_after:
         reason = f"warned at {times.to_key(notice.accepted_at)}; due after {times.to_key(due_after)}"
         return Verdict.WAIT, reason, None
@@ -171,9 +178,24 @@ def _judge_notice(
     return Verdict.STOP, f"{overdue_or_soon(deadline, now)}; {warned}", None
 
 
-def joined_after(notice: Notice, members: Sequence[str]) -> str:
-    """Who of `members` the notice was not given for: `i-1, i-2 and 3 more`; empty: it was given for all."""
-    ids = [member for member in members if member not in notice.members]
+def changed_since(notice: Notice, run: Run, owner: str) -> str:
+    """What makes the run another one than its notice was given for and to, as a sentence; empty: it is the same.
+
+    A member that joined or started anew, one that left and runs on (for what was read afresh), another owner.
+    """
+    told = {member.id: member.running_since for member in notice.members}
+    joined = [m.id for m in run.members if m.id not in told]
+    began = {m.id: m.clock.running_since for m in run.members if m.id in told}
+    anew = [name for name, since in began.items() if since and told[name] and since != told[name]]
+    parts = [f"{_listed(joined)} joined"] if joined else []
+    parts += [f"{_listed(anew)} started anew"] if anew else []
+    parts += [f"{_listed(run.left)} left it and runs on"] if run.left else []
+    parts += [f"its owner became {owner}"] if owner and owner != notice.owner else []
+    return ", ".join(parts)
+
+
+def _listed(ids: Sequence[str]) -> str:
+    """`i-1, i-2 and 3 more`."""
     shown = ", ".join(ids[:_SHOWN])
     return f"{shown} and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else shown
 

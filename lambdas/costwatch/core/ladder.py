@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from costwatch.core import times
-from costwatch.core.deadman import Decision, Verdict, joined_after
+from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
 from costwatch.core.model import Run
 from costwatch.core.money import Burn
@@ -237,12 +237,16 @@ def _warned(
 ) -> tuple[RunRecord, Entry, Message | None]:
     assert decision.deadline is not None  # noqa: S101 - nothing is warned without a deadline
     assert decision.selector is not None  # noqa: S101
+    if decision.changed:
+        # What was released, or capped, was another run than this.
+        record = replace(record, released_key="", capped_key="")
     notice = Notice(
         id=f"notice#{times.to_text(now)}#{version}",
         mode=decision.mode,
         deadline=decision.deadline.at,
         requested_at=now,
-        members=record.member_ids,
+        owner=record.owner,
+        members=record.members,
     )
     if not heard(decision.mode):
         stops_at = stops_at_earliest(decision.deadline.at, decision.selector.limits.min_notice, now)
@@ -250,7 +254,6 @@ def _warned(
         after = replace(record, status=Status.WARNED, notice=notice, hold=None, would_stop_at=None)
         return after, decision_entry(now, Transition.WARNED, f"would be warned: {decision.reason}", decision), None
     after = replace(record, status=Status.WARNED, notice=notice, hold=None, would_stop_at=None)
-    last = record.notice if record.notice and record.notice.deadline == notice.deadline else None
     message = about(
         after,
         MessageKind.WARNING,
@@ -260,7 +263,7 @@ def _warned(
         action=decision.action.value,
         rule=decision.deadline.rule,
         reason=decision.reason,
-        joined=joined_after(last, record.member_ids) if last else "",
+        changed=decision.changed,
         min_notice_seconds=str(int(decision.selector.limits.min_notice.total_seconds())),
         hard_cap_at=times.to_text(decision.deadline.hard_cap_at),
     )

@@ -134,6 +134,11 @@ class Member:
         return self.state in ("terminated", "stopped", "Stopped", "Completed", "Failed")
 
     @property
+    def finished(self) -> bool:
+        """A job that came to its own end. Whether an instance did cannot be seen."""
+        return self.state in ("Completed", "Failed")
+
+    @property
     def name(self) -> str:
         return (self.tags or {}).get("Name") or self.id
 
@@ -147,6 +152,8 @@ class Run:
     parent: Parent | None = None
     fresh: bool = False
     """Read for this run alone just now, with protection and spot requests."""
+    left: tuple[str, ...] = ()
+    """Members that were warned with it and run on outside of it. Read only for what is about to be stopped."""
 
     @cached_property
     def start(self) -> datetime | None:

@@ -56,15 +56,23 @@ class Transition(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberSeen:
+    id: str
+    running_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """A warning. It counts from `accepted_at`, for one mode, one deadline and the members it was given for only."""
+    """A warning. It counts from `accepted_at`, for one mode, one deadline, and those it was given to and for only."""
 
     id: str
     mode: Mode
     deadline: datetime
     requested_at: datetime
-    members: tuple[str, ...]
-    """Who was in the run when it was given: whoever joins later has not been warned."""
+    owner: str
+    """By tag, when it was given; empty: nobody was named."""
+    members: tuple[MemberSeen, ...]
+    """What was in the run when it was given: whatever joins or starts anew later has not been warned."""
     accepted_at: datetime | None = None
     via: str = ""
     stops_at: datetime | None = None
@@ -112,14 +120,10 @@ class StopAttempt:
     requested_at: datetime | None = None
     """When the world last showed every member as stopping or gone; None: claimed, not settled."""
     action: Action = Action.TERMINATE
+    counted: tuple[str, ...] = ()
+    """The cap counters that attempts under this key have counted against."""
     gone_since: datetime | None = None
     """When verification first saw every member gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class MemberSeen:
-    id: str
-    running_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,15 @@ def claim(
     lease: timedelta,
     now: datetime,
     stopped_before: Iterable[str] = (),
+    counted: Iterable[str] = (),
 ) -> Step:
     """Take the stop of a due run: in enforce it becomes `stopping` under a lease, else `would stop`.
 
     `stopped_before`: members that an earlier attempt ended and that are in `run` no more; they belong to this stop.
+    `counted`: the cap counters that this attempt counts against.
     """
-    attempt = record.stop.attempt + 1 if record.stop is not None and record.stop.key == decision.key else 1
+    last = record.stop if record.stop is not None and record.stop.key == decision.key else None
+    attempt = last.attempt + 1 if last is not None else 1
     spot_requests = tuple(sorted(m.spot_request_id for m in run.members if m.spot_request_id))
     stop = StopAttempt(
         key=decision.key,
@@ -48,6 +51,7 @@ def claim(
         members=tuple(sorted({*(m.id for m in run.members), *stopped_before})),
         spot_requests=spot_requests,
         action=decision.action,
+        counted=tuple(sorted({*(last.counted if last is not None else ()), *counted})),
     )
     entries = [decision_entry(now, Transition.DUE, decision.reason, decision)] if attempt == 1 else []
     if decision.mode is Mode.ENFORCE:
@@ -80,10 +84,19 @@ def stood_down(record: RunRecord, decision: Decision, now: datetime) -> Step:
     return Step(record, after, (decision_entry(now, Transition.STANDS_DOWN, reason, decision),))
 
 
+def given_up(record: RunRecord, reason: str, now: datetime) -> Step:
+    """What was claimed is not there as it was: give the claim back; the next sweep judges what it finds."""
+    released = replace(record.stop, lease_until=now) if record.stop else None
+    status = Status.WARNED if record.notice is not None else Status.RUNNING
+    entry = Entry(now, Transition.STANDS_DOWN, reason, mode=record.mode.value)
+    return Step(record, replace(record, status=status, stop=released, hold=None), (entry,))
+
+
 def stop_requested(record: RunRecord, now: datetime, *, seen: str) -> Step:
     """The world shows every member stopping or gone, as `seen` says: owner and pipelines are told."""
     assert record.stop is not None  # noqa: S101 - only a claimed record gets here
-    after = replace(record, hold=None, stop=replace(record.stop, requested_at=now))
+    # Stopping, also where an attempt had failed: what is verified next is the same whoever ended it.
+    after = replace(record, status=Status.STOPPING, hold=None, stop=replace(record.stop, requested_at=now))
     entry = Entry(now, Transition.STOP_REQUESTED, seen, mode=record.mode.value, evidence=spent_evidence(record, now))
     message = about(
         after, MessageKind.STOPPED, Audience.OWNER, version=record.version + 1, seen=seen, stopped_at=times.to_text(now)

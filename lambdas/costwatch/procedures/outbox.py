@@ -159,4 +159,6 @@ def _still_needed(message: Message, record: RunRecord | None) -> bool:
     notice = record.notice if record is not None else None
     if record is None or notice is None or notice.id != message.facts["notice"]:
         return False
+    if record.owner and record.owner != message.facts.get("owner"):
+        return False  # it would go to who owned it before
     return notice.deadline == record.deadline

@@ -11,3 +11,5 @@ class Outcome:
 
     seen: str
     problem: str = ""
+    ended_by_itself: bool = False
+    """It had finished, and was not stopped by anybody."""

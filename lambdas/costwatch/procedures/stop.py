@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from costwatch.adapters.ledger import ClaimOutcome
-from costwatch.core import caps, endings, ladder, stopping
+from costwatch.core import caps, endings, grouping, ladder, stopping
 from costwatch.core.deadman import Decision, Verdict, judge
-from costwatch.core.model import Run
+from costwatch.core.model import Member, Run, RunId, RunKind
 from costwatch.core.policy import Action, Mode, Service
-from costwatch.core.record import Pause, RunRecord
+from costwatch.core.record import Pause, RunRecord, Status, same_episode
 from costwatch.errors import AwsError, PermanentAwsError
 from costwatch.procedures.outcome import Outcome
 from costwatch.procedures.ports import Watchdog
@@ -31,11 +31,18 @@ class Due:
     run: Run
     record: RunRecord
     decision: Decision
+    stopped_before: tuple[str, ...] = ()
+    """Members that an attempt which crashed or failed half way has ended: who takes over answers for them too."""
 
     @property
     def again(self) -> bool:
-        """Claimed before under this key, and counted then: a retry or takeover is not a second stop."""
+        """Claimed before under this key."""
         return self.record.stop is not None and self.record.stop.key == self.decision.key
+
+    @property
+    def finishes(self) -> bool:
+        """It ends what was begun and may be half done: no second stop, and no cap must leave it half done."""
+        return self.again and (self.record.status is Status.STOPPING or bool(self.stopped_before))
 
     @property
     def released(self) -> bool:
@@ -46,30 +53,68 @@ class Due:
 def stop_due(
     w: Watchdog, due: Sequence[Due], *, runs_of: Mapping[str, int], pause: Pause | None, report: SweepReport
 ) -> None:
-    """Stop due runs, the longest overdue first; what a cap does not allow is held for a release."""
-    longest_first = sorted(due, key=lambda d: (d.decision.deadline_at or w.now(), d.run.id))
-    for item in _within_caps(w, longest_first, runs_of, report):
+    """Stop due runs, the longest overdue first, what failed before last; what a cap does not allow is held.
+
+    What failed counts against the caps like any other: when AWS refused many and then no more, they would all go at
+    once.
+    """
+    known: list[Due] = []
+    for item in due:
+        with report.isolating(str(item.run.id)):
+            known.append(replace(item, stopped_before=_stopped_before(w, item)))
+    in_order = sorted(known, key=lambda d: (d.again and not d.finishes, d.decision.deadline_at or w.now(), d.run.id))
+    for item in _within_caps(w, in_order, runs_of, report):
         with report.isolating(str(item.run.id)):
             if w.seconds_left() < SECONDS_TO_STOP:
                 raise PermanentAwsError("the function's time is nearly over; the next sweep stops it")
             _stop(w, item, runs_of=runs_of, pause=pause, report=report)
 
 
-def afresh(w: Watchdog, run: Run, decision: Decision) -> Run:
-    """The run as the world shows it right now, with spot requests and what protects it from the decision's act."""
+def afresh(w: Watchdog, run: Run, record: RunRecord | None, decision: Decision) -> Run:
+    """The run as the world shows it right now, with spot requests and what protects it from the decision's act.
+
+    Without members where it is not the run of `record` any more: it ended, started anew, or its members belong to
+    another run now.
+    """
     if run.id.kind.service is Service.TRAINING:
-        return w.sagemaker(run.id.region).afresh(run)
-    return w.ec2(run.id.region).afresh(run, w.policy.tags.run, decision.action)
+        found = w.sagemaker(run.id.region).afresh(run)
+    else:
+        found = w.ec2(run.id.region).afresh(run, w.policy.tags.run, decision.action)
+    if any(run_id_of(member, run.id, w.policy.tags.run) != run.id for member in found.members):
+        return replace(found, members=())
+    if record is not None and found.members and not same_episode(found, record):
+        return replace(found, members=())
+    return replace(found, left=_left(w, found, record))
+
+
+def run_id_of(member: Member, near: RunId, run_tag: str) -> RunId:
+    """The run that `member`, read in the account and region of `near`, belongs to now."""
+    return grouping.run_id_of(member, account=near.account, region=near.region, run_tag=run_tag)
+
+
+def _left(w: Watchdog, run: Run, record: RunRecord | None) -> tuple[str, ...]:
+    """Members of the notice that run on outside of the run: it would be cut in two."""
+    if run.id.kind is not RunKind.TAGGED or record is None or record.notice is None:
+        return ()
+    missing = sorted({m.id for m in record.notice.members} - {m.id for m in run.members})
+    world = w.ec2(run.id.region).instances_by_id(missing) if missing else {}
+    return tuple(name for name in missing if name in world and world[name].alive)
 
 
 def _stop(w: Watchdog, due: Due, *, runs_of: Mapping[str, int], pause: Pause | None, report: SweepReport) -> None:
     now = w.now()
     record, decision = due.record, due.decision
-    stopped_before = _stopped_before(w, due) if due.again else ()
-    step = stopping.claim(
-        due.run, record, decision, owner=w.worker, lease=LEASE, now=now, stopped_before=stopped_before
-    )
     counters = _counters(w, due, runs_of, now)
+    step = stopping.claim(
+        due.run,
+        record,
+        decision,
+        owner=w.worker,
+        lease=LEASE,
+        now=now,
+        stopped_before=due.stopped_before,
+        counted=[cap.counter for cap in counters],
+    )
     claim = w.ledger.claim(step, pause=pause, caps=counters, released=due.released, now=now)
     if claim.outcome is ClaimOutcome.CAPPED:
         w.save(ladder.capped(record, decision, claim.cap, now))
@@ -108,33 +153,33 @@ def _within_caps(w: Watchdog, due: Sequence[Due], runs_of: Mapping[str, int], re
 
 def _counters(w: Watchdog, due: Due, runs_of: Mapping[str, int], now: datetime) -> tuple[caps.CapLimit, ...]:
     """What a stop counts against."""
-    if due.again:
+    if due.finishes:
         return ()
     selector = due.decision.selector.name if due.decision.selector else ""
-    return caps.limits(w.policy, selector=selector, runs_of_selector=runs_of.get(selector, 1), now=now)
+    found = caps.limits(w.policy, selector=selector, runs_of_selector=runs_of.get(selector, 1), now=now)
+    counted = due.record.stop.counted if due.again and due.record.stop else ()
+    return tuple(cap for cap in found if cap.counter not in counted)
 
 
-def _stopped_before(w: Watchdog, due: Due) -> list[str]:
-    """Members that an attempt which crashed or failed half way has ended: who takes over answers for them too."""
-    claimed = due.record.stop.members if due.record.stop is not None else ()
+def _stopped_before(w: Watchdog, due: Due) -> tuple[str, ...]:
+    claimed = due.record.stop.members if due.again and due.record.stop is not None else ()
     missing = sorted(set(claimed) - {m.id for m in due.run.members})
     if not missing or due.run.id.kind.service is Service.TRAINING:
-        return []
+        return ()
     world = w.ec2(due.run.id.region).instances_by_id(missing)
-    return [i for i in missing if i not in world or not world[i].alive]
+    return tuple(i for i in missing if i not in world or not world[i].alive)
 
 
 def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
     """We hold the claim. Read the run, its row and the pause once more; act only on the same decision."""
-    run = afresh(w, due.run, due.decision)
+    run = afresh(w, due.run, due.record, due.decision)
     record = w.ledger.record(due.run.id)
     if record is None or record.stop is None or record.stop.owner != w.worker:
         w.log("claim lost", {"run": str(due.run.id), "key": due.decision.key})
         return
     now = w.now()
     if not run.members:
-        how = "it had ended when it was looked at once more before the act"
-        w.save(endings.ended(record, ended_at=now, finished=False, how=how, now=now))
+        w.save(stopping.given_up(record, "it had ended, started anew or changed its run before the act", now))
         return
     decision = judge(run, record, w.policy, w.ledger.pause(), now)
     if decision.verdict is not Verdict.STOP or decision.key != due.decision.key:
@@ -149,7 +194,9 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
         w.save(stopping.failed(record, outcome.problem, now))
         report.failures.append(Failure(str(run.id), outcome.problem, retry=True))
         return
-    if w.save(stopping.stop_requested(record, now, seen=outcome.seen)):
+    if outcome.ended_by_itself:
+        w.save(endings.ended(record, ended_at=now, finished=True, how=outcome.seen, now=now))
+    elif w.save(stopping.stop_requested(record, now, seen=outcome.seen)):
         report.stopped += 1
 
 

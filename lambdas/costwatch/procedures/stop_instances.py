@@ -34,7 +34,7 @@ def stop_instances(ec2: Ec2Port, run: Run, action: Action) -> Outcome:
     states = ", ".join(f"{i} {world[i].state if i in world else 'gone'}" for i in ids)
     alive = [i for i in ids if i in world and world[i].alive]
     if problems and alive:
-        return Outcome(seen=states, problem=f"{', '.join(alive)} still running: {'; '.join(problems)}")
+        return Outcome(seen=states, problem=f"{', '.join(alive)} still running: {'; '.join(problems)}{cancelled.seen}")
     # Without an error EC2 accepted the call; a describe that still says running is late, and verified later.
     return Outcome(seen=f"{states}{cancelled.seen}")
 

@@ -138,9 +138,9 @@ def _run(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, r
     decision = judge(run, record, w.policy, pause, now, _exempt_seen(w, run, record, now))
     if decision.verdict in (Verdict.WARN, Verdict.STOP):
         # Tags, protection and spot requests are read afresh for whoever is to be warned or stopped.
-        run = afresh(w, run, decision)
-        if not run.members or (record is not None and not same_episode(run, record)):
-            return None  # it ended or restarted just now: the next sweep sees which
+        run = afresh(w, run, record, decision)
+        if not run.members:
+            return None  # it ended, restarted or was regrouped just now: the next sweep sees which
         decision = judge(run, record, w.policy, pause, now, _exempt_seen(w, run, record, now))
     burn = burn_rate(run, w.prices)
     seen = Seen(run, decision, burn)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from costwatch.core import durations, endings, grouping, stopping, times
-from costwatch.core.model import Member, RunId, RunKind
+from costwatch.core import durations, endings, stopping, times
+from costwatch.core.model import Member, RunKind
 from costwatch.core.policy import Action, Service
 from costwatch.core.record import RunRecord, Status, StopAttempt
 from costwatch.core.step import Step
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
+from costwatch.procedures.stop import run_id_of
 
 STILL_RUNNING_AFTER = timedelta(minutes=15)
 """A stop that was accepted and shows no effect for this long has failed and is tried again."""
@@ -38,14 +39,10 @@ def reconcile(w: Watchdog, record: RunRecord, report: SweepReport) -> None:
             w.save(_ended(record, list(members.values()), now))
         return
     # Alive and still of this run: a listing that lags. Only what was regrouped ends this record.
-    if not any(_run_id(w, m, record) == record.run_id for m in alive):
+    now_of = [run_id_of(m, record.run_id, w.policy.tags.run) for m in alive]
+    if record.run_id not in now_of:
         ids = ", ".join(m.id for m in alive)
-        w.save(endings.superseded(record, f"{ids} runs on and belongs to {_run_id(w, alive[0], record)} now", now))
-
-
-def _run_id(w: Watchdog, member: Member, record: RunRecord) -> RunId:
-    run_id = record.run_id
-    return grouping.run_id_of(member, account=run_id.account, region=run_id.region, run_tag=w.policy.tags.run)
+        w.save(endings.superseded(record, f"{ids} runs on and belongs to {now_of[0]} now", now))
 
 
 def _settle(w: Watchdog, record: RunRecord, members: dict[str, Member]) -> None:
@@ -56,7 +53,12 @@ def _settle(w: Watchdog, record: RunRecord, members: dict[str, Member]) -> None:
         return
     if stop.requested_at is None and now < stop.lease_until:
         return  # whoever holds the lease may be acting right now
+    if any(m.finished for m in members.values()):
+        w.save(_ended(record, list(members.values()), now))
+        return
     seen = ", ".join(f"{i} {members[i].state if i in members else 'gone'}" for i in stop.members)
+    if record.status is Status.FAILED:
+        seen += " after an attempt that failed: it took effect late, or somebody else ended it"
     w.save(stopping.stop_requested(record, now, seen=seen))
 
 
@@ -80,7 +82,7 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
         return
     if not all(m.gone for m in members.values()):
         return
-    finished = [m for m in members.values() if m.service is Service.TRAINING and m.state in ("Completed", "Failed")]
+    finished = [m for m in members.values() if m.finished]
     if finished:
         w.save(_ended(record, finished, now))
     elif stop.gone_since is None:
