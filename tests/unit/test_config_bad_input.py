@@ -649,10 +649,10 @@ def test_however_a_file_is_broken_the_answer_is_one_line_and_never_a_traceback(d
         line = lines[at]
         cut = data.draw(st.integers(0, len(line)))
         lines[at] = line[:cut] + data.draw(st.text(" \t-:[]{}'\"*&!@%#,|>?\\ab\n", max_size=3)) + line[cut:]
-    told, line = "", 0
+    told, at = "", 0
     try:
         source.read("\n".join(lines).encode())
     except source.UnreadableSource as error:
-        told, line = error.message, error.line
+        told, at = error.message, error.line
     assert "\n" not in told
-    assert 0 <= line <= len("\n".join(lines).splitlines()) + 1
+    assert 0 <= at <= len("\n".join(lines).splitlines()) + 1
