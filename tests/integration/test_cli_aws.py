@@ -273,6 +273,14 @@ def test_a_region_aws_does_not_have_is_bad_input(account: Account) -> None:
     assert "AWS has no such region" in result.stderr
 
 
+def test_a_region_that_is_spelt_like_one_and_is_none_is_bad_input_before_anybody_waits_for_it(account: Account) -> None:
+    result = account.costwatch("status", "--region", "us-esat-1")
+    assert result.exit_code == 2
+    assert "AWS has no such region: 'us-esat-1'" in result.stderr
+    assert "did you mean 'us-east-1'?" in result.stderr
+    assert account.calls == []
+
+
 def test_an_endpoint_that_is_none_is_bad_input(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "not an endpoint")
     result = account.costwatch("status")

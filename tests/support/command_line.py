@@ -108,6 +108,7 @@ class Terminal:
             }
         )
         self.function = FakeLambda(self._deadman)
+        self.sleep: Callable[[float], object] = lambda seconds: self.town.clock.forward(seconds=seconds)
         self.table = table or town.table
 
     def costwatch(self, *arguments: str, env: Mapping[str, str] | None = None, config: bool = True) -> Result:
@@ -115,6 +116,7 @@ class Terminal:
         tools = Tools(
             environ=self.environ,
             clock=self.town.clock,
+            sleep=self.sleep,
             clients={"sts": self.sts, "ssm": self.ssm, "lambda": self.function},
             table=self.table,
         )

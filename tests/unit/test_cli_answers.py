@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,13 +12,17 @@ from typing import Any
 
 import botocore.exceptions
 import pytest
+from click.testing import CliRunner
 
 from costwatch import cli
 from costwatch.cli import show
+from costwatch.cli.failures import exit_code
+from costwatch.cli.main import main
 from costwatch.cli.read_only import ALLOWED, refuse_unlisted
+from costwatch.cli.session import Session, Tools
 from costwatch.cli.sweeping import observing
 from costwatch.core.policy import Mode
-from costwatch.errors import RefusedError, TransientAwsError
+from costwatch.errors import NotDeployedError, RefusedError, TransientAwsError
 from costwatch.procedures.sweep import sweep
 from tests.support import policies
 from tests.support.command_line import CONFIG, MARIA, Terminal, client_error, town_of
@@ -69,8 +74,20 @@ def test_a_run_nobody_knows_is_answered_with_candidates(town: Town, maria: Termi
     assert f"{trainer.id} (churn)" in result.stderr
 
 
-def test_a_name_of_two_runs_is_answered_with_both_ids(town: Town, maria: Terminal) -> None:
-    twins = [town.world.launch(age=timedelta(hours=1), tags={**PURPOSE, "Name": "churn"}) for _ in range(2)]
+def test_a_run_nobody_knows_is_answered_with_what_is_nearly_called_so_and_nothing_else(
+    town: Town, maria: Terminal
+) -> None:
+    for name in ("churn-bert", "llm", "embeddings"):
+        town.world.launch(age=timedelta(hours=1), tags={**PURPOSE, "Name": name})
+    sweep(town.watchdog())
+    told = maria.costwatch("explain", "chrun-bert").stderr
+    assert "(churn-bert)" in told
+    assert "llm" not in told
+    assert all(name in maria.costwatch("explain", "zzz").stderr for name in ("churn-bert", "llm", "embeddings"))
+
+
+def test_a_name_of_many_runs_is_answered_with_all_their_ids(town: Town, maria: Terminal) -> None:
+    twins = [town.world.launch(age=timedelta(hours=1), tags={**PURPOSE, "Name": "churn"}) for _ in range(9)]
     sweep(town.watchdog())
     for command in (("explain", "churn"), ("extend", "churn", "1h")):
         result = maria.costwatch(*command)
@@ -183,7 +200,7 @@ def test_the_ledger_lists_what_happened_for_people(town: Town, maria: Terminal) 
 NARROW = {"COLUMNS": "60", "TTY_COMPATIBLE": "1", "TERM": "xterm"}
 
 
-@pytest.mark.parametrize("command", [("status",), ("ledger",), ("explain", "churn")])
+@pytest.mark.parametrize("command", [("status",), ("ledger",), ("explain", "churn"), ("sweep", "--mode", "enforce")])
 def test_tables_fit_60_columns_and_ids_can_be_copied_whole(
     town: Town, maria: Terminal, command: tuple[str, ...]
 ) -> None:
@@ -197,6 +214,53 @@ def test_tables_fit_60_columns_and_ids_can_be_copied_whole(
     text = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout)
     assert max(len(line) for line in text.splitlines()) <= 60, text
     assert trainers[2].id in text
+
+
+def plain(text: str) -> str:
+    """Without colours, and without what moves the cursor."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", text)
+
+
+@pytest.mark.parametrize("terminal", ["xterm", "dumb"])
+def test_what_is_not_a_table_folds_at_60_columns_too(town: Town, config: Path, maria: Terminal, terminal: str) -> None:
+    types = ", ".join(f'"p{n}d.24xlarge"' for n in range(9))
+    config.write_text(
+        CONFIG.replace("training}}", f"[one, two-and-a-half, three], Team: risk}}, types: [{types}]}}").replace(
+            'slack: {platform_channel: "#ml-platform"}\n', ""
+        ),
+        encoding="utf-8",
+    )
+    env = {**NARROW, "TERM": terminal}
+    checked = maria.costwatch("check-config", str(config), env=env)
+    config.write_text(CONFIG.replace("runs: 2", "runs: two"), encoding="utf-8")
+    refused = maria.costwatch("check-config", str(config), env=env)
+    assert (checked.exit_code, refused.exit_code) == (0, 2)
+    others = [
+        maria.costwatch(*arguments, env=env, config=False)
+        for arguments in (("pause",), ("resume",), ("explain", "zzz"), ("extend", "zzz", "1h"),
+                          ("status", "--watch", "1"))
+    ]  # fmt: skip
+    paths = str(config).split("/")
+    for result in (checked, refused, *others):
+        for line in plain(result.output).splitlines():
+            assert len(line) <= 60 or any(part in line for part in paths[3:]), line
+    assert "picks EC2 instances tagged Purpose=one|two-and-a-half|three" not in checked.stdout.splitlines()
+    assert "p8d.24xlarge" in checked.stdout
+
+
+@pytest.mark.parametrize("command", [*main.commands, ""])
+def test_the_help_of_every_command_fits_60_columns(command: str) -> None:
+    result = CliRunner().invoke(main, [*([command] if command else []), "--help"], terminal_width=60)
+    assert result.exit_code == 0
+    assert max(len(line) for line in result.stdout.splitlines()) <= 60, result.stdout
+
+
+def test_a_dumb_terminal_is_drawn_as_wide_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("os.get_terminal_size", lambda *_: os.terminal_size((60, 20)))
+    assert show.console().width == 60
 
 
 def test_no_colour_is_used_where_nobody_wants_it(town: Town, maria: Terminal) -> None:
@@ -357,6 +421,29 @@ def test_the_environment_may_name_the_ledger_where_no_parameter_does(town: Town,
     for error in (None, client_error("AccessDeniedException", "GetParameter")):
         maria.ssm.body, maria.ssm.error = None, error
         assert maria.json("status")["totals"]["runs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "old"),
+    [
+        ("0.2.0", False), ("0.2", False), ("0.2.1", False), ("0.10", False), ("1", False),
+        ("0.1.9", True), ("0.1", True), ("", True), ("0.2.0rc1", True), ("latest", True), (None, True),
+    ],
+)  # fmt: skip
+def test_what_the_deployed_version_does_not_know_is_refused_with_what_to_do(
+    maria: Terminal, version: str | None, old: bool
+) -> None:
+    maria.ssm.body = {**(maria.ssm.body or {}), "version": version}
+    tools = Tools(environ=maria.environ, clients={"sts": maria.sts, "ssm": maria.ssm})
+    deployed = Session(config=maria.config, tools=tools).deployment
+    if not old:
+        deployed.require_version("0.2.0", "costwatch stop")
+        return
+    with pytest.raises(NotDeployedError) as refused:
+        deployed.require_version("0.2.0", "costwatch stop")
+    assert exit_code(refused.value) == 2
+    assert str(refused.value).startswith("the deployed Costwatch ")
+    assert str(refused.value).endswith(" is older than 0.2.0, which costwatch stop needs: deploy again")
 
 
 @pytest.mark.parametrize("body", [{"table": "t"}, ["t"], {"table": "t", "function": "f", "regions": 3}])

@@ -53,7 +53,7 @@ def check_config(file: Path, as_json: bool) -> int:
     cap = policy.blast_cap
     caps = f"{cap.runs} stops a sweep, {_percent(cap.share)} of a selector's runs, {cap.per_day} a day"
     for warning in loaded.warnings:
-        click.echo(f"warning: {show.clean(warning)}", err=True)
+        show.say(show.console(stderr=True), f"warning: {warning}")
     show.say(out, f"{file} is valid.", style="bold")
     show.facts(
         out,

@@ -152,6 +152,12 @@ def message(m: Message) -> dict[str, Any]:
     return {"id": m.id, "kind": m.kind.value, "audience": m.audience.value, "run": m.facts.get("run")}
 
 
+def about(m: Message) -> str:
+    """The same for people: `warning to the owner about churn`."""
+    name = m.facts.get("name", "")
+    return f"{m.kind.value} to the {m.audience.value}{f' about {name}' if name else ''}"
+
+
 def _pause(pause: Pause) -> dict[str, Any]:
     return {"until": _time(pause.until), "since": _time(pause.since), "by": pause.by, "reason": pause.reason}
 

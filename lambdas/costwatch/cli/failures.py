@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 
+from costwatch.cli import show
 from costwatch.errors import AwsError, CostwatchError, InputError, NotDeployedError, RefusedError
 
 UNEXPECTED, BAD_INPUT, DENIED = 1, 2, 4
+COMPLETE_VARIABLE: Final = "_COSTWATCH_COMPLETE"
+"""Set by the completion scripts: what a shell wants to know."""
 _FRAMES = 3
 
 _NO_PERMISSION: Final = frozenset(
@@ -55,6 +60,9 @@ class Commands(click.Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, then exit: 0, 1 unexpected, 2 bad input, 4 denied."""
         extra["standalone_mode"] = False
+        extra["complete_var"] = COMPLETE_VARIABLE
+        if os.environ.get(COMPLETE_VARIABLE):
+            self._answer_shell(*args, **extra)
         try:
             code = super().main(*args, **extra)
         except click.exceptions.NoArgsIsHelpError as error:
@@ -76,6 +84,13 @@ class Commands(click.Group):
             _tell_unexpected(error)
             sys.exit(UNEXPECTED)
         sys.exit(code if isinstance(code, int) else 0)
+
+    def _answer_shell(self, *args: Any, **extra: Any) -> NoReturn:
+        """What a shell asks on a tab: completions and nothing else, whatever happens."""
+        # A word from here would land in the line that somebody types.
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stderr(nowhere), suppress(Exception):
+            super().main(*args, **extra)
+        sys.exit(0)
 
 
 def exit_code(error: CostwatchError) -> int:
@@ -100,8 +115,10 @@ def lines_of(error: CostwatchError) -> Iterator[str]:
     yield from (line for line in str(error).splitlines() if line.strip())
 
 
-def _tell(line: str) -> None:
-    click.echo(f"costwatch: {line}", err=True)
+def _tell(text: str) -> None:
+    """A line each; folded at words on a narrow terminal."""
+    for line in text.splitlines():
+        show.say(show.console(stderr=True), f"costwatch: {line}")
 
 
 def _tell_unexpected(error: Exception) -> None:

@@ -6,10 +6,12 @@ import click
 
 from costwatch import __version__
 from costwatch.cli.checking import check_config
+from costwatch.cli.completion import complete_runs, completion
 from costwatch.cli.failures import Commands
 from costwatch.cli.granting import exempt, extend, release
 from costwatch.cli.pausing import pause, resume
-from costwatch.cli.reading import explain, ledger, status
+from costwatch.cli.reading import explain, ledger
+from costwatch.cli.status import status
 from costwatch.cli.sweeping import sweep
 
 
@@ -22,11 +24,10 @@ def main() -> None:
     training job. Modes are off, observe, warn and enforce. From here nothing is stopped: enforce is the deployed
     function's alone. AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL are honoured.
 
-    \b
-    Exit codes: 0 all well, 1 unexpected failure, 2 bad input,
-    3 unknown (no price), 4 denied.
+    Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 4 denied.
     """
 
 
-for _command in (check_config, sweep, status, ledger, explain, extend, exempt, release, pause, resume):
+for _command in (check_config, sweep, status, ledger, explain, extend, exempt, release, pause, resume, completion):
+    complete_runs(_command)
     main.add_command(_command)

@@ -1,4 +1,4 @@
-"""status, ledger, explain: what is known, read from the ledger alone."""
+"""ledger, explain: what was decided and why, read from the ledger alone."""
 
 from __future__ import annotations
 
@@ -10,71 +10,14 @@ from rich.console import Console
 from costwatch.adapters.ledger import DEPLOYED, Ledger, TimelineRow
 from costwatch.cli import documents, runs, show
 from costwatch.cli.options import DurationOrMoment, as_json, with_session
+from costwatch.cli.postmortem import Story, post_mortem
 from costwatch.cli.session import Session
-from costwatch.cli.show import Row
 from costwatch.core import durations, times
-from costwatch.core.messages import Message
-from costwatch.core.record import RunRecord, Status
+from costwatch.core.record import RunRecord
 from costwatch.errors import InputError
 
 LONGEST_LOOK_BACK = timedelta(days=400)
 """The ledger keeps a timeline this long."""
-
-
-@click.command(short_help="Every open run: where it stands and what it costs.")
-@as_json
-@with_session
-def status(session: Session, as_json: bool) -> None:
-    """Every open run: where it stands, until when, what it has cost; the pause, and messages not delivered yet."""
-    with show.busy("Reading the ledger"):
-        now = session.now()
-        ledger = session.ledger()
-        records = runs.open_records(session, ledger)
-        pause = ledger.pause()
-        unsent = ledger.outbox(now)
-    if as_json:
-        show.document(documents.status(session.deployment, records, pause, unsent, now))
-        return
-    out = show.console()
-    deployed = session.deployment
-    where = ", ".join(deployed.regions)
-    show.say(out, f"Account {session.caller.account}, {where}; times are UTC, as of {show.clock(now)}.")
-    if pause is not None and pause.active(now):
-        until = show.clock(pause.until)
-        show.say(out, f"PAUSED until {until} by {pause.by}: {pause.reason or 'no reason given'}", style="bold yellow")
-    out.print()
-    if records:
-        _status_table(out, records, now)
-        out.print()
-    rates = [documents.hourly_rate_usd(record) for record in records]
-    spent = [documents.spent_usd(record, now) for record in records]
-    held = sum(record.status is Status.HELD for record in records)
-    counted = f"{show.count(len(records), 'open run')}, {held} held"
-    show.say(out, f"{counted}: {show.total(rates)} an hour, {show.total(spent)} so far.")
-    if unsent:
-        show.say(out, f"{show.count(len(unsent), 'message')} not delivered yet; each sweep tries again:")
-        for message in unsent:
-            show.say(out, _about(message), indent=2)
-
-
-def _status_table(out: Console, records: list[RunRecord], now: datetime) -> None:
-    headings = ("run", "status", "mode", "age", "deadline", "spent", "$/h")
-    rows = [
-        Row(
-            (
-                runs.label(record),
-                record.status.value,
-                record.mode.value,
-                show.age(now - record.start) if record.start else "-",
-                show.moment(record.deadline),
-                show.usd(documents.spent_usd(record, now)),
-                show.usd(documents.hourly_rate_usd(record)),
-            ),
-            documents.standing(record, now),
-        )
-        for record in records
-    ]
-    show.listing(out, headings, rows, right=("age", "spent", "$/h"))
 
 
 @click.command(short_help="Every transition of every run, oldest first.")
@@ -105,14 +48,18 @@ def ledger(session: Session, since: timedelta | datetime, as_json: bool) -> None
 
 @click.command(short_help="Why a run stands where it stands.")
 @click.argument("run", metavar="RUN")
+@click.option("--markdown", is_flag=True, help="A post-mortem to paste into a document or an issue.")
 @as_json
 @with_session
-def explain(session: Session, run: str, as_json: bool) -> None:
+def explain(session: Session, run: str, markdown: bool, as_json: bool) -> None:
     """Why RUN stands where it stands: its clock and the evidence for it, warnings and their delivery, rules, the
     configuration they came from, prices, and who did what.
 
     RUN is a run's id, its last part, a member's id or a name; a run that is over is found by its id.
+    With --markdown times are given in UTC and in the `timezone` of your costwatch.yaml.
     """
+    if markdown and as_json:
+        raise InputError("--markdown and --json are two different documents: give one of them")
     with show.busy("Reading the ledger"):
         now = session.now()
         mine = session.ledger(origin=f"laptop:{session.caller.arn}")
@@ -131,6 +78,9 @@ def explain(session: Session, run: str, as_json: bool) -> None:
             }
         )
         return
+    if markdown:
+        click.echo(post_mortem(Story(run_id, book.origin, record, rows, unsent, now, session.zone)), nl=False)
+        return
     out = show.console()
     show.say(out, str(run_id), style="bold")
     if record is not None:
@@ -138,7 +88,7 @@ def explain(session: Session, run: str, as_json: bool) -> None:
     else:
         show.say(out, "It is over.")
     for message in unsent:
-        show.say(out, f"Not delivered yet: {_about(message)}", style="yellow")
+        show.say(out, f"Not delivered yet: {documents.about(message)}", style="yellow")
     out.print()
     _explained(out, rows)
 
@@ -195,8 +145,3 @@ def _timeline(out: Console, rows: list[TimelineRow]) -> None:
         out.print(entry.transition.value, style=show.STYLES.get(entry.transition.value, "bold"), end="")
         show.say(out, f"  {runs.last_part(row.run_id)}{own}")
         show.say(out, f"{entry.reason}{who}", indent=4)
-
-
-def _about(message: Message) -> str:
-    name = message.facts.get("name", "")
-    return f"{message.kind.value} to the {message.audience.value}{f' about {name}' if name else ''}"

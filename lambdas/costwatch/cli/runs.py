@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Final
@@ -45,8 +46,8 @@ def pick(text: str, records: Sequence[RunRecord]) -> RunRecord:
         if len(found) == 1:
             return found[0]
         if found:
-            ids = ", ".join(str(record.run_id) for record in found[:_SHOWN])
-            raise UnknownRun(f"{text!r} names {len(found)} runs; give one whole id: {ids}{_more(len(found))}")
+            ids = ", ".join(str(record.run_id) for record in found)
+            raise UnknownRun(f"{text!r} names {len(found)} runs; give one whole id: {ids}")
     raise UnknownRun(f"no open run is called {text!r}; {_candidates(text, records)}")
 
 
@@ -101,11 +102,22 @@ def label(record: RunRecord) -> str:
 def _candidates(text: str, records: Sequence[RunRecord]) -> str:
     if not records:
         return "no run is open"
-    near = [r for r in records if text.lower() in f"{r.run_id} {r.name}".lower()] or list(records)
+    near = [r for r in records if text.lower() in f"{r.run_id} {r.name}".lower()] or _close(text, records)
+    near = near or list(records)
     names = ", ".join(
         r.run_id.name if r.name == r.run_id.name else f"{r.run_id.name} ({r.name})" for r in near[:_SHOWN]
     )
     return f"open runs: {names}{_more(len(near))}"
+
+
+def _close(text: str, records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Those whose id or name is nearly what was typed, the nearest first."""
+    named: dict[str, list[RunRecord]] = {}
+    for record in records:
+        for name in {record.run_id.name, last_part(str(record.run_id)), record.name}:
+            named.setdefault(name.lower(), []).append(record)
+    close = difflib.get_close_matches(text.lower(), named, n=_SHOWN, cutoff=0.7)
+    return list({record.run_id: record for name in close for record in named[name]}.values())
 
 
 def _more(count: int) -> str:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import boto3
 from botocore.config import Config
@@ -23,6 +26,7 @@ from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.table import Table
 from costwatch.cli.read_only import refuse_unlisted
+from costwatch.config import regions
 from costwatch.config.loader import Loaded, load
 from costwatch.core.policy import Policy
 from costwatch.errors import ConfigError, InputError, NotDeployedError, PermanentAwsError
@@ -50,6 +54,7 @@ class Tools:
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     clock: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], object] = time.sleep
     clients: Mapping[str, Any] = field(default_factory=dict)
     table: Table | None = None
     boto: boto3.session.Session | None = None
@@ -75,15 +80,44 @@ class Deployment:
     regions: tuple[str, ...]
     home_region: str
 
+    def require_version(self, minimum: str, for_what: str) -> None:
+        """Refuse what the deployed functions do not know yet; a version that cannot be read counts as too old.
+
+        `minimum`: such as `0.2.0`, inclusive. Raises NotDeployedError.
+        """
+        deployed = _version(self.version)
+        if deployed is None or deployed < (_version(minimum) or ()):
+            told = self.version if deployed is not None else "of an unknown version"
+            raise NotDeployedError(
+                f"the deployed Costwatch {told} is older than {minimum}, which {for_what} needs: deploy again"
+            )
+
 
 class Session:
     """One command's view. Raises ConfigError, InputError, NotDeployedError or AwsError where a part is used."""
 
-    def __init__(self, *, config: Path | None = None, region: str | None = None, tools: Tools | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        config: Path | None = None,
+        region: str | None = None,
+        tools: Tools | None = None,
+        client_config: Config = _CLIENT_CONFIG,
+    ) -> None:
+        self._client_config = client_config
         self.config_path = config or DEFAULT_CONFIG
         self._config_given = config is not None
         self._region = region
         self.tools = tools or Tools()
+
+    def again(self) -> Session:
+        """The same, with nothing read yet: credentials, deployment and configuration may have changed."""
+        return Session(
+            config=self.config_path if self._config_given else None,
+            region=self._region,
+            tools=self.tools,
+            client_config=self._client_config,
+        )
 
     def now(self) -> datetime:
         """Aware UTC."""
@@ -106,6 +140,12 @@ class Session:
         """None where nobody asked for a configuration and none lies here."""
         return self.policy if self._config_given or self.config_path.exists() else None
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """Of the people who read: `timezone` of the configuration that lies here, else UTC."""
+        policy = self._home_policy()
+        return ZoneInfo(policy.timezone if policy is not None else "UTC")
+
     # --- AWS -----------------------------------------------------------------------------------------
 
     @cached_property
@@ -115,7 +155,7 @@ class Session:
         session.events.register("before-call", refuse_unlisted, unique_id="costwatch-read-only")
         return session
 
-    def client(self, service: Any, region: str | None = None, *, config: Config = _CLIENT_CONFIG) -> Any:
+    def client(self, service: Any, region: str | None = None, *, config: Config | None = None) -> Any:
         """A client that can only do what `read_only` lists; in the home region unless named.
 
         Any: boto3's stubs type clients by literal service names, and a test's client is its own.
@@ -126,7 +166,7 @@ class Session:
         self._check_region(where)
         try:
             with translated(service):
-                return self._boto.client(service, region_name=where, config=config)
+                return self._boto.client(service, region_name=where, config=config or self._client_config)
         except ValueError as error:  # botocore's word for an AWS_ENDPOINT_URL that is none
             raise InputError(f"no client for {service}: {error}") from error
 
@@ -137,6 +177,9 @@ class Session:
     def _check_region(self, region: str) -> None:
         with translated(f"region {region}"):
             self._boto.get_partition_for_region(region)
+        unknown = regions.problem(region)
+        if unknown:
+            raise InputError(f"AWS has no such region: {region!r} {unknown}")
 
     @cached_property
     def home_regions(self) -> tuple[str, ...]:
@@ -149,10 +192,10 @@ class Session:
             self.tools.environ.get("AWS_DEFAULT_REGION") or self._boto.region_name,
             policy.regions[0] if policy else None,
         )
-        regions = tuple(dict.fromkeys(region for region in found if region))
-        if not regions:
+        homes = tuple(dict.fromkeys(region for region in found if region))
+        if not homes:
             raise InputError("no region: give --region, set AWS_REGION, or name regions in costwatch.yaml")
-        return regions
+        return homes
 
     def _home_policy(self) -> Policy | None:
         """A broken configuration must not keep anybody from pausing: it only adds a place to look."""
@@ -187,8 +230,8 @@ class Session:
                 return _deployment(body, region, table=table, function=function)
         if table:
             policy = self._home_policy()
-            regions = policy.regions if policy else self.home_regions
-            return Deployment(table, function, "", "", "", regions, self.home_regions[0])
+            watched = policy.regions if policy else self.home_regions
+            return Deployment(table, function, "", "", "", watched, self.home_regions[0])
         raise NotDeployedError(
             f"no Costwatch is deployed in account {self.caller.account}, {' or '.join(self.home_regions)}: deploy it "
             "with `make deploy`, or name its home region with --region"
@@ -218,6 +261,13 @@ class Session:
         return Ledger(table, stamp=stamp, origin=origin)
 
 
+def _version(text: str) -> tuple[int, ...] | None:
+    """`0.2.0` as numbers to compare, without zeros at its end; None for anything else."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})*", text):
+        return None
+    return tuple(int(part) for part in re.sub(r"(\.0+)+\Z", "", text).split("."))
+
+
 def _deployment(body: Any, region: str, *, table: str, function: str) -> Deployment:
     try:
         return Deployment(
@@ -225,7 +275,7 @@ def _deployment(body: Any, region: str, *, table: str, function: str) -> Deploym
             function=function or body["function"],
             policy_digest=body["policy_digest"],
             config_commit=body["config_commit"],
-            version=body["version"],
+            version=str(body["version"]),
             regions=tuple(body["regions"]),
             home_region=region,
         )

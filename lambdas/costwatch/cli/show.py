@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import click
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -37,9 +38,15 @@ class Row:
     reason: str = ""
 
 
-def console() -> Console:
-    """Standard output as it is now. Nothing in the text is read as markup; rich honours NO_COLOR and COLUMNS."""
-    return Console(markup=False, emoji=False, highlight=False)
+def console(*, stderr: bool = False) -> Console:
+    """Standard output or error as it is now. Nothing in the text is read as markup; rich honours NO_COLOR and COLUMNS.
+
+    A dumb terminal is as wide as it is: rich takes every one for 80 columns.
+    """
+    out = Console(markup=False, emoji=False, highlight=False, stderr=stderr)
+    if out.is_dumb_terminal:
+        out.size = ConsoleDimensions(*shutil.get_terminal_size())
+    return out
 
 
 def clean(text: str) -> str:
@@ -112,7 +119,7 @@ def busy(what: str) -> Iterator[None]:
 
 def note(text: str) -> None:
     """Beside the result: on standard error, so that --json stays one document."""
-    click.echo(f"note: {clean(text)}", err=True)
+    say(console(stderr=True), f"note: {text}")
 
 
 def age(elapsed: timedelta) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from costwatch.config import syntax
 from costwatch.config.checks import Path, Problem
 
 LARGEST_BYTES = 1_000_000
@@ -75,8 +76,7 @@ def read(content: bytes) -> Source:
         line = text.count("\n", 0, error.position) + 1
         raise UnreadableSource(line, f"character U+{ord(text[error.position]):04X} is not allowed in YAML") from error
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise UnreadableSource(mark.line + 1 if mark else 0, _syntax_message(text, error)) from error
+        raise UnreadableSource(*syntax.explained(text, error)) from error
     except RecursionError as error:
         raise UnreadableSource(0, "is nested too deeply to be a configuration") from error
 
@@ -206,14 +206,3 @@ def _scalar(node: yaml.Node) -> object:
 
 def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
-
-
-def _syntax_message(text: str, error: yaml.MarkedYAMLError) -> str:
-    mark = error.problem_mark or error.context_mark
-    lines = text.splitlines()
-    broken = lines[mark.line] if mark and mark.line < len(lines) else ""
-    if "\t" in broken[: len(broken) - len(broken.lstrip())] or "'\\t'" in (error.problem or ""):
-        return "not YAML: a tab; YAML indents with spaces only"
-    if "but found another document" in (error.problem or ""):
-        return "not one YAML document: a second one starts at `---`; expected a single mapping"
-    return f"not YAML: {error.problem or error.context}"

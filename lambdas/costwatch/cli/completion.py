@@ -1,0 +1,116 @@
+"""Tab completion: commands and options from the program alone, runs from the ledger when it answers at once.
+
+Nothing here may disturb the line somebody types: whatever goes wrong gives no completions, and no word either.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, Final
+
+import click
+from botocore.config import Config
+from click.shell_completion import CompletionItem, get_completion_class
+
+from costwatch.cli import runs
+from costwatch.cli.failures import COMPLETE_VARIABLE
+from costwatch.cli.session import Session, Tools
+from costwatch.core.record import RunRecord
+
+PROGRAM: Final = "costwatch"
+SHELLS: Final = ("bash", "zsh", "fish")
+PATIENCE_SECONDS: Final = 2.0
+"""For everything: credentials, the deployment, the ledger. Whoever pressed tab waits."""
+
+_QUICK: Final = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
+# The shell splits, expands and runs what it is offered; other people's names are offered only where they are words.
+_WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+
+_Names = Callable[[RunRecord], Iterable[str]]
+
+
+@click.command(short_help="Print the script that lets your shell complete.")
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the script with which SHELL completes commands, options and open runs.
+
+    \b
+    bash: costwatch completion bash > ~/.costwatch.bash
+          ~/.bashrc: source ~/.costwatch.bash
+    zsh:  costwatch completion zsh > ~/.costwatch.zsh
+          ~/.zshrc, after compinit: source ~/.costwatch.zsh
+    fish: cd ~/.config/fish/completions
+          costwatch completion fish > costwatch.fish
+    """
+    made = get_completion_class(shell)
+    if made is None:
+        raise click.UsageError(f"this version of click does not know {shell}")
+    click.echo(made(ctx.find_root().command, {}, PROGRAM, COMPLETE_VARIABLE).source(), nl=False)
+
+
+class OpenRun(click.ParamType[str]):
+    """Text that names a run, completed from the open runs of the ledger."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(click.STRING.convert(value, param, ctx))
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        del param
+        return _offered(ctx, incomplete, self.names)
+
+    def names(self, record: RunRecord) -> Iterable[str]:
+        """The id's last part and the name; a run tag may hold slashes, so its whole value too."""
+        return (record.run_id.name, record.name)
+
+
+class HoldOrRun(OpenRun):
+    """Text that names a hold or a run, completed from what is held."""
+
+    def names(self, record: RunRecord) -> Iterable[str]:
+        return (record.hold.id, *super().names(record)) if record.hold is not None else ()
+
+
+_TYPES: Final = {"RUN": OpenRun(), "HOLD_ID|RUN": HoldOrRun()}
+
+
+def complete_runs(command: click.Command) -> None:
+    """Let every argument of `command` that names a run complete."""
+    for param in command.params:
+        if isinstance(param, click.Argument) and param.metavar in _TYPES:
+            param.type = _TYPES[param.metavar]
+
+
+def _offered(ctx: click.Context, incomplete: str, names: _Names) -> list[CompletionItem]:
+    """In a thread of its own, which is left alone when the time is over."""
+    found: list[CompletionItem] = []
+
+    def look() -> None:
+        with suppress(Exception):  # see the module's first lines
+            found.extend(_matching(_records(ctx), incomplete, names))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(PATIENCE_SECONDS)
+    return list(found)
+
+
+def _records(ctx: click.Context) -> list[RunRecord]:
+    tools = ctx.find_object(Tools)
+    given = ctx.params
+    session = Session(config=given.get("config"), region=given.get("region"), tools=tools, client_config=_QUICK)
+    return runs.open_records(session, session.ledger())
+
+
+def _matching(records: Iterable[RunRecord], incomplete: str, names: _Names) -> list[CompletionItem]:
+    offered: dict[str, CompletionItem] = {}
+    for record in records:
+        for name in names(record):
+            if name.startswith(incomplete) and _WORD.fullmatch(name):
+                offered.setdefault(name, CompletionItem(name, help=record.status.value))
+    return list(offered.values())
