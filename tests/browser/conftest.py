@@ -13,9 +13,7 @@ from tests.support import browser as chromium
 
 WIDTHS = (1280, 390)
 SCHEMES = ("light", "dark")
-EVERYWHERE = pytest.mark.parametrize(
-    ("width", "scheme"), [(width, scheme) for width in WIDTHS for scheme in SCHEMES]
-)
+EVERYWHERE = pytest.mark.parametrize(("width", "scheme"), [(width, scheme) for width in WIDTHS for scheme in SCHEMES])
 """A desktop and a telephone, each light and dark."""
 
 _HEIGHTS = {1280: 900, 390: 844}

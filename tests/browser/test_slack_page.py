@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
-from tests.browser.conftest import EVERYWHERE, PageAt
+from tests.browser.conftest import PageAt
 
 NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 STOPS_AT = 1795478400  # 2026-11-24T00:00:00Z: today in New York, tomorrow in London, one o'clock in Berlin
