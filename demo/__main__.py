@@ -24,6 +24,8 @@ def main() -> int:
     parser.add_argument("--sabotage", choices=SABOTAGES, help="break it on purpose: the checks must notice")
     parser.add_argument("--page", metavar="FILE", help="keep what Slack received as a page, one HTML file")
     arguments = parser.parse_args()
+    if arguments.page and not os.path.isdir(os.path.dirname(arguments.page) or "."):  # noqa: PTH112, PTH120 - see above
+        parser.error(f"--page: no such directory: {os.path.dirname(arguments.page)}")  # noqa: PTH120 - see above
     for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
         os.environ.pop(variable, None)  # the embedded AWS knows no profiles, and a wrong one would end the demo
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 import time
@@ -61,16 +62,16 @@ def perform(*, auto: bool, as_json: bool, sabotage: str | None, page_file: str |
             stays = not auto and (sys.stdin.isatty() or sys.stdout.isatty())  # else nobody is there to press Ctrl-C
             if stays:
                 teller.say(f"Slack stays open until Ctrl-C: {stage.slack.page_url}")
-            if not failed and not sabotage:
-                _yours(teller)
+            last_words(teller, all_well=not failed and not sabotage)
             if stays:
                 until_interrupted()
     return 1 if failed else 0
 
 
 def until_interrupted() -> None:
-    """Wait for Ctrl-C."""
+    """Wait for Ctrl-C, also where a shell started this with it ignored."""
     with suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Event().wait()
 
 
@@ -148,7 +149,10 @@ def _compared(teller: Teller, checks: Sequence[Check], *, every_line: bool, seco
     teller.say(f"{good} of {len(checks)} checks ok: {verdict}. {seconds:.0f} s.")
 
 
-def _yours(teller: Teller) -> None:
+def last_words(teller: Teller, *, all_well: bool) -> None:
+    """What to do next; nothing of the kind after a demo that did not keep its promises, or was not meant to."""
+    if not all_well:
+        return
     teller.section("Now yours")
     teller.lines(
         [

@@ -54,7 +54,7 @@
   }
 
   function divideDays() {
-    for (const old of stream.querySelectorAll(".day")) old.remove();
+    for (const old of stream.querySelectorAll(".day, .day-line")) old.remove();
     let last = "";
     for (const article of stream.querySelectorAll("article:not([hidden])")) {
       const date = new Date(Number(article.dataset.unix) * 1000);
@@ -63,7 +63,8 @@
       const divider = document.createElement("div");
       divider.className = "day";
       divider.append(Object.assign(document.createElement("span"), { textContent: dividerDay.format(date) }));
-      article.before(divider);
+      // The line stays where the day begins; the day's name stays in sight while one reads on.
+      article.before(Object.assign(document.createElement("div"), { className: "day-line" }), divider);
     }
   }
 
