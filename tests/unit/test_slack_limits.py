@@ -97,6 +97,8 @@ def test_a_run_tag_as_absurd_as_aws_allows_is_still_a_whole_command(kind: Messag
     made = card(kind, run=f"111122223333/us-east-1/run/{run_tag}", **dict.fromkeys(FREE_FACTS, ABSURD[what]))
     assert_slack_takes(made)
     assert_calls_nobody(made, mention="")
+    marked = [text for text_type, text in texts(made) if text_type == "mrkdwn"]
+    assert [text for text in marked if text.count("`") % 2] == [], "code that was cut has no end"
     for words in commands(made):
         assert words[1] in ("extend", "exempt", "explain", "release")
         assert len(words) == {"extend": 4, "exempt": 7}.get(words[1], 3), "a command that was cut is none"
