@@ -27,6 +27,7 @@ demo: .venv/.ready ## see the switch work (AUTO=1: without waiting, and check th
 
 .PHONY: test
 test: .venv/.ready-dev $(CDK) ## every test, the real cdk deploy against the embedded AWS included
+	@$(BIN)/python -m tests.support.browser
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
 
 .PHONY: check
@@ -67,6 +68,7 @@ clean: ## remove what was built and installed here
 
 .venv/.python:
 	@[ -n "$(PYTHON)" ] || { echo "Costwatch needs Python 3.11 or newer: install python3.11 with its venv module, or name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c '' 2>/dev/null || { echo "$(PYTHON) could not be run: name a Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Costwatch needs Python 3.11 or newer, $(PYTHON) is older: install python3.11, or name one: make PYTHON=/path/to/python" >&2; exit 1; }
 	@$(PYTHON) -m venv .venv
 	@touch $@

@@ -6,13 +6,14 @@ import os
 import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036 - this file is what tells an older Python's user
-    sys.exit("Costwatch needs Python 3.11 or newer, this is %d.%d: run: make demo" % sys.version_info[:2])  # noqa: UP031
+    found = ".".join(map(str, sys.version_info[:2]))
+    sys.exit("Costwatch needs Python 3.11 or newer, this is " + found + ": run: make demo")
 
 SABOTAGES = ("skip-warning", "skip-spot-cancel", "ignore-protection")
 
 
 def main() -> int:
-    """0: the end state is as expected. 1: something differs. 2: bad arguments or missing dependencies."""
+    """0: the end state is as expected. 1: something differs. 2: bad arguments or missing dependencies. 130: Ctrl-C."""
     parser = argparse.ArgumentParser(
         prog="python -m demo",
         description="Run Costwatch's real functions over an embedded AWS and Slack, on a clock that runs fast.",
@@ -21,7 +22,10 @@ def main() -> int:
     parser.add_argument("--auto", action="store_true", help="do not wait; print every check of the end state")
     parser.add_argument("--json", action="store_true", help="print nothing but the end state, as JSON (implies --auto)")
     parser.add_argument("--sabotage", choices=SABOTAGES, help="break it on purpose: the checks must notice")
+    parser.add_argument("--page", metavar="FILE", help="keep what Slack received as a page, one HTML file")
     arguments = parser.parse_args()
+    if arguments.page and not os.path.isdir(os.path.dirname(arguments.page) or "."):  # noqa: PTH112, PTH120 - see above
+        parser.error(f"--page: no such directory: {os.path.dirname(arguments.page)}")  # noqa: PTH120 - see above
     for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
         os.environ.pop(variable, None)  # the embedded AWS knows no profiles, and a wrong one would end the demo
     try:
@@ -33,7 +37,12 @@ def main() -> int:
         print(f"python -m demo needs {package}, which is not installed here: run: make demo", file=sys.stderr)
         return 2
     try:
-        return perform(auto=arguments.auto or arguments.json, as_json=arguments.json, sabotage=arguments.sabotage)
+        return perform(
+            auto=arguments.auto or arguments.json,
+            as_json=arguments.json,
+            sabotage=arguments.sabotage,
+            page_file=arguments.page,
+        )
     except BrokenPipeError:  # `python -m demo | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

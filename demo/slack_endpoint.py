@@ -1,6 +1,7 @@
 """A Slack on 127.0.0.1: the Web API methods that slack_sdk.WebClient calls here, in Slack's shapes, with its limits.
 
-Give `base_url` to WebClient (it ends with `/api/`, as WebClient wants). What was posted is in `messages`, in order.
+Give `base_url` to WebClient (it ends with `/api/`, as WebClient wants). What was posted is in `messages`, in order, and
+at `page_url` for people.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
+from demo import slack_page
 from demo.slack_limits import SlackRefusal, check_message
 from demo.slack_text import render_text
 
@@ -129,6 +131,22 @@ class SlackEndpoint:
     def base_url(self) -> str:
         """For WebClient(base_url=...). Stays the same while the endpoint is down."""
         return f"http://127.0.0.1:{self._port}/api/"
+
+    @property
+    def page_url(self) -> str:
+        """Where a browser shows what was posted; answers as long as the endpoint listens."""
+        return f"http://127.0.0.1:{self._port}/"
+
+    def page(self, *, live: bool = True) -> str:
+        """That page. Not `live`: to be kept as a file, which asks nobody for news."""
+        return slack_page.page(list(self.messages), dict(self.users), now=self.clock(), live=live)
+
+    def news(self, version: str) -> dict[str, Any]:
+        """What has changed for a page that shows `version`; only the version where nothing has."""
+        kept = list(self.messages)
+        if slack_page.version(kept) == version:
+            return {"version": version, "now": int(self.clock().timestamp())}
+        return slack_page.update(kept, dict(self.users), now=self.clock())
 
     # --- knobs -----------------------------------------------------------------------------------------
 
@@ -318,9 +336,13 @@ def _handler_of(slack: SlackEndpoint) -> type[BaseHTTPRequestHandler]:
             """Nothing: the terminal belongs to the story."""
 
         def _send(self, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
-            payload = json.dumps(body).encode()
+            self._send_bytes(status, json.dumps(body).encode(), "application/json", headers)
+
+        def _send_bytes(
+            self, status: int, payload: bytes, content_type: str, headers: Mapping[str, str] | None = None
+        ) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json; charset=utf-8")
+            self.send_header("Content-Type", f"{content_type}; charset=utf-8")
             self.send_header("Content-Length", str(len(payload)))
             for name, value in (headers or {}).items():
                 self.send_header(name, value)
@@ -358,6 +380,12 @@ def _handler_of(slack: SlackEndpoint) -> type[BaseHTTPRequestHandler]:
             self._serve()
 
         def do_GET(self) -> None:
-            self._serve()
+            address = urlsplit(self.path)
+            if address.path == "/":
+                self._send_bytes(200, slack.page().encode(), "text/html")
+            elif address.path == "/messages.json":
+                self._send(200, slack.news(dict(parse_qsl(address.query)).get("version", "")))
+            else:
+                self._serve()
 
     return Handler

@@ -1,4 +1,8 @@
-"""What Slack refuses to post: the limits of text and blocks, and the errors it answers with."""
+"""What Slack refuses to post: the limits of text and blocks, and the errors it answers with.
+
+Slack documents characters without saying of which kind. Counted here are UTF-16 units, of which an emoji has two: what
+fits so fits by code points too.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ MAX_ACTIONS: Final = 25
 MAX_BUTTON_CHARACTERS: Final = 75
 MAX_BUTTON_VALUE_CHARACTERS: Final = 2000
 MAX_BLOCK_ID_CHARACTERS: Final = 255
+MAX_ACTION_ID_CHARACTERS: Final = 255
 MAX_TEXT_CHARACTERS: Final = 40_000
 MAX_BLOCKS_CHARACTERS: Final = 13_000  # all texts of a message's blocks together
 
@@ -28,6 +33,11 @@ class SlackRefusal(Exception):
         self.messages = messages
 
 
+def length(text: str) -> int:
+    """As the strictest reading of *characters* counts it."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
 def _text_of(element: Any, pointer: str, limit: int, problems: list[str], *, kinds: tuple[str, ...]) -> int:
     """The length of a text object after noting what is wrong with it."""
     if not isinstance(element, dict) or element.get("type") not in kinds:
@@ -37,9 +47,9 @@ def _text_of(element: Any, pointer: str, limit: int, problems: list[str], *, kin
     if not isinstance(text, str) or not text:
         problems.append(f"must be more than 0 characters [json-pointer:{pointer}/text]")
         return 0
-    if len(text) > limit:
+    if length(text) > limit:
         problems.append(f"must be less than {limit + 1} characters [json-pointer:{pointer}/text]")
-    return len(text)
+    return length(text)
 
 
 def _check_section(block: dict[str, Any], pointer: str, problems: list[str]) -> int:
@@ -63,6 +73,10 @@ def _check_button(element: dict[str, Any], pointer: str, problems: list[str]) ->
     if len(str(element.get("value", ""))) > MAX_BUTTON_VALUE_CHARACTERS:
         problems.append(
             f"must be less than {MAX_BUTTON_VALUE_CHARACTERS + 1} characters [json-pointer:{pointer}/value]"
+        )
+    if len(str(element.get("action_id", ""))) > MAX_ACTION_ID_CHARACTERS:
+        problems.append(
+            f"must be less than {MAX_ACTION_ID_CHARACTERS + 1} characters [json-pointer:{pointer}/action_id]"
         )
     return _text_of(element.get("text"), f"{pointer}/text", MAX_BUTTON_CHARACTERS, problems, kinds=("plain_text",))
 
@@ -101,7 +115,7 @@ def check_message(text: str, blocks: list[Any]) -> None:
     """Raises what Slack answers instead of posting: no_text, msg_too_long, invalid_blocks or msg_blocks_too_long."""
     if not text and not blocks:
         raise SlackRefusal("no_text")
-    if len(text) > MAX_TEXT_CHARACTERS:
+    if length(text) > MAX_TEXT_CHARACTERS:
         raise SlackRefusal("msg_too_long")
     problems: list[str] = []
     if len(blocks) > MAX_BLOCKS:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from decimal import Decimal
+from pathlib import Path
 
 from rich.console import Console
 
@@ -24,8 +27,11 @@ from demo.stage import Stage
 from demo.telling import Teller
 
 
-def perform(*, auto: bool, as_json: bool, sabotage: str | None) -> int:
-    """Play everything; 0 when the end state is as expected, else 1."""
+def perform(*, auto: bool, as_json: bool, sabotage: str | None, page_file: str | None = None) -> int:
+    """Play everything; 0 when the end state is as expected, else 1.
+
+    At a terminal, unless `auto` or `as_json`, the Slack page is left open until Ctrl-C. `page_file` receives that page.
+    """
     recorder.install_if_asked()
     began = time.monotonic()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # a terminal without UTF-8 gets ? for ·
@@ -38,20 +44,35 @@ def perform(*, auto: bool, as_json: bool, sabotage: str | None) -> int:
         stage.state_events.take()  # what was there before is no change
         play = Play(stage, cast, teller)
         _prologue(teller, cast, loaded.policy_document["digest"], sabotage)
+        teller.say(f"Slack, as people see it, while it happens: {stage.slack.page_url}")
         for number, scene in enumerate(SCENES, start=1):
             teller.scene(number, scene.TITLE, scene.CONTRACT)
             scene.play(play)
         end = play.reader.read()
         checks = _checks(end, stage)
         _totals(teller, end)
-    failed = [check for check in checks if not check.ok]
-    if as_json:
-        body = {"ok": not failed, "sabotage": sabotage, **end.document(), "totals": _sums(end)}
-        print(json.dumps(body | {"checks": [check.document() for check in checks]}, indent=2, default=str))
-    else:
-        _compared(teller, checks, every_line=auto, seconds=time.monotonic() - began)
-        _yours(teller)
+        failed = [check for check in checks if not check.ok]
+        if page_file:
+            Path(page_file).write_text(stage.slack.page(live=False), encoding="utf-8")
+        if as_json:
+            body = {"ok": not failed, "sabotage": sabotage, **end.document(), "totals": _sums(end)}
+            print(json.dumps(body | {"checks": [check.document() for check in checks]}, indent=2, default=str))
+        else:
+            _compared(teller, checks, every_line=auto, seconds=time.monotonic() - began)
+            stays = not auto and (sys.stdin.isatty() or sys.stdout.isatty())  # else nobody is there to press Ctrl-C
+            if stays:
+                teller.say(f"Slack stays open until Ctrl-C: {stage.slack.page_url}")
+            last_words(teller, all_well=not failed and not sabotage)
+            if stays:
+                until_interrupted()
     return 1 if failed else 0
+
+
+def until_interrupted() -> None:
+    """Wait for Ctrl-C, also where a shell started this with it ignored."""
+    with suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        threading.Event().wait()
 
 
 def _checks(end: EndState, stage: Stage) -> list[Check]:
@@ -128,13 +149,18 @@ def _compared(teller: Teller, checks: Sequence[Check], *, every_line: bool, seco
     teller.say(f"{good} of {len(checks)} checks ok: {verdict}. {seconds:.0f} s.")
 
 
-def _yours(teller: Teller) -> None:
+def last_words(teller: Teller, *, all_well: bool) -> None:
+    """What to do next; nothing of the kind after a demo that did not keep its promises, or was not meant to."""
+    if not all_well:
+        return
     teller.section("Now yours")
     teller.lines(
         [
-            ".venv/bin/costwatch check-config   look at costwatch.yaml, edit it, check it; it starts in observe",
             "make test                          every test, a real cdk deploy into an embedded AWS included",
+            ".venv/bin/costwatch check-config   look at costwatch.yaml, edit it, check it; it starts in observe",
             "make deploy                        into your own account: in observe it may stop nothing at all",
         ],
         indent=2,
     )
+    teller.say("And first of all, since it only reads and needs no deploy: what runs in your own account right now?")
+    teller.lines(["Now yours: .venv/bin/costwatch scan"], indent=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -25,16 +26,21 @@ class Teller:
     def __init__(self, console: Console, *, paced: bool) -> None:
         self._console = console
         self._paced = paced
+        self._next_at = 0.0
         console.width = min(console.width, _WIDEST)
 
     def pause(self, seconds: float) -> None:
-        """Let people read."""
+        """Let people read before the next line comes; what computes it runs meanwhile."""
+        self._next_at = max(self._next_at, time.monotonic()) + seconds
+
+    def _print(self, *what: Any, **how: Any) -> None:
         if self._paced:
-            time.sleep(seconds)
+            time.sleep(max(0.0, self._next_at - time.monotonic()))
+        self._console.print(*what, **how)
 
     def _write(self, text: str | Text, *, indent: int = 0, style: str = "") -> None:
         body = text if isinstance(text, Text) else Text(text, style=style)
-        self._console.print(Padding(body, (0, 0, 0, indent), expand=False), highlight=False)
+        self._print(Padding(body, (0, 0, 0, indent), expand=False), highlight=False)
 
     def headline(self, text: str) -> None:
         """The first line of all."""
@@ -42,20 +48,20 @@ class Teller:
 
     def scene(self, number: int, title: str, contract: str) -> None:
         """A scene begins: its title and the line of the safety contract it shows."""
-        self._console.print()
-        self._console.print(Rule(Text(f"{number}  {title}", style="bold"), align="left", style="cyan"))
+        self._print()
+        self._print(Rule(Text(f"{number}  {title}", style="bold"), align="left", style="cyan"))
         self._write(contract, style="italic cyan")
         self.pause(0.8)
 
     def section(self, title: str) -> None:
         """A part that is no scene."""
-        self._console.print()
-        self._console.print(Rule(Text(title, style="bold"), align="left", style="cyan"))
+        self._print()
+        self._print(Rule(Text(title, style="bold"), align="left", style="cyan"))
 
     def say(self, text: str) -> None:
         """The narrator."""
         self._write(text)
-        self.pause(min(1.6, len(text) / 200))
+        self.pause(min(1.2, len(text) / 260))
 
     def sweep(self, when: str, text: str) -> None:
         """What ran, and when."""
@@ -88,7 +94,7 @@ class Teller:
         """A whole card, as text."""
         title = Text(f"Slack, {to}", style="green")
         panel = Panel(Text(text), title=title, title_align="left", border_style="green", padding=(0, 1))
-        self._console.print(Padding(panel, (0, 0, 0, _INDENT)))
+        self._print(Padding(panel, (0, 0, 0, _INDENT)))
         self.pause(1.2)
 
     def command(self, who: str, line: str, output: Iterable[str]) -> None:
@@ -110,4 +116,4 @@ class Teller:
             table.add_column(title, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             table.add_row(*row)
-        self._console.print(table)
+        self._print(table)

@@ -83,7 +83,7 @@ def _finished_file() -> Path:
 
 def _group(path: Path) -> str:
     """The directory where tests share a costly fixture, else the file."""
-    shares = path.parent.name in ("e2e", "infra") and path.name != recorded_calls.JUDGED_LAST
+    shares = path.parent.name in ("e2e", "infra", "browser") and path.name != recorded_calls.JUDGED_LAST
     return path.parent.name if shares else path.name
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from demo.cast import PEOPLE, START, at, seed
 from demo.sabotage import SABOTAGES
 from demo.scenes import SCENES
 from demo.scenes.extended import CONFIGURATION
 from demo.stage import Stage, environment
+from demo.story import last_words
+from demo.telling import Teller
 
 ROOT = Path(__file__).parent.parent.parent
 TIMEOUT_SECONDS = 300
@@ -27,7 +33,8 @@ class Demo:
     """One run of the demo in a process of its own."""
 
     def __init__(self, stack: ExitStack, directory: Path, *arguments: str) -> None:
-        self._output = directory / ("-".join(arguments).strip("-") or "plain")
+        self.page = directory / "slack.html"
+        self._output = directory / ("-".join(arguments).replace("/", "-").strip("-") or "plain")
         file = stack.enter_context(self._output.open("wb"))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "demo", *arguments], cwd=ROOT, stdout=file, stderr=subprocess.STDOUT
@@ -64,7 +71,7 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Demo]]
     """All of them at once: each is one process on one core most of the time."""
     directory = tmp_path_factory.mktemp("demo")
     with ExitStack() as stack:
-        found = {"": Demo(stack, directory, "--auto")}
+        found = {"": Demo(stack, directory, "--auto", "--page", str(directory / "slack.html"))}
         for name in SABOTAGES:
             found[name] = Demo(stack, directory, "--auto", "--json", "--sabotage", name)
         yield found
@@ -84,6 +91,46 @@ def test_the_story_ends_as_it_should(demos: dict[str, Demo]) -> None:
     for number, scene in enumerate(SCENES, start=1):
         assert any(line.startswith(f"{number}  {scene.TITLE}") for line in lines)
         assert any(line.startswith(f"ok       scene {number}:") for line in lines)
+    assert lines[-1] == "Now yours: .venv/bin/costwatch scan"
+    assert any(re.search(r"http://127\.0\.0\.1:\d+/$", line) for line in lines[:40])
+
+
+def test_the_page_of_what_slack_received_is_kept_where_it_was_asked_for(demos: dict[str, Demo]) -> None:
+    assert demos[""].exit_code == 0
+    page = demos[""].page.read_text(encoding="utf-8")
+    assert "churn-ablation was stopped" in page
+    assert "data-live" not in page.partition("<script>")[0]
+
+
+@pytest.mark.parametrize("all_well", [True, False])
+def test_only_a_demo_that_kept_its_promises_ends_with_now_yours(all_well: bool) -> None:
+    written = io.StringIO()
+    last_words(Teller(Console(file=written), paced=False), all_well=all_well)
+    assert ("Now yours: .venv/bin/costwatch scan" in written.getvalue()) is all_well
+
+
+def test_a_page_that_cannot_be_kept_is_said_before_the_story_begins() -> None:
+    command = [sys.executable, "-m", "demo", "--auto", "--page", "/no/such/directory/slack.html"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "--page: no such directory: /no/such/directory" in ended.stderr
+
+
+def test_what_waits_for_ctrl_c_ends_well_on_it() -> None:
+    code = (
+        "import demo.story, threading, time\n"
+        "class Waiting:\n"
+        "    def wait(self): print('waits', flush=True); time.sleep(60)\n"
+        "threading.Event = Waiting\n"
+        "demo.story.until_interrupted()\n"
+        "print('ended')"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == "waits\n"
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.communicate(timeout=30)[0] == "ended\n"
+        assert waiting.returncode == 0
 
 
 def test_without_the_warning_every_stop_is_noticed(demos: dict[str, Demo]) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _USER_ID = re.compile(r"[UW][A-Z0-9]{6,}")
 _TIMEOUT_SECONDS = 10
+# A name in a card is no link, no mention and no preview, however much it looks like one.
+_MESSAGE = {"parse": "none", "link_names": False, "unfurl_links": False, "unfurl_media": False}
 _TRANSIENT = frozenset({"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 
 
@@ -30,7 +32,7 @@ class Slack:
 
     def post(self, channel: str, card: Card) -> str:
         """Post a card; returns the message's `ts` when Slack answered ok."""
-        answer = self._call("chat_postMessage", channel=channel, text=card.text, blocks=card.blocks, unfurl_links=False)
+        answer = self._call("chat_postMessage", channel=channel, text=card.text, blocks=card.blocks, **_MESSAGE)
         return str(answer["ts"])
 
     def user_id(self, owner: str) -> str | None:

@@ -1,0 +1,64 @@
+"""Cards of every kind, made of ordinary facts where a test names no others."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from costwatch.core import times
+from costwatch.core.cards import Card, CardContext, render
+from costwatch.core.messages import Audience, Message, MessageKind
+from tests.support.builders import HOUR, NOW
+
+RUN_ID = "111122223333/us-east-1/instance/i-0abc"
+CARD_KINDS = [kind for kind in MessageKind if kind is not MessageKind.RUN_STOPPED]  # that one is for pipelines
+RUN_KINDS = [kind for kind in CARD_KINDS if kind not in (MessageKind.UNWATCHED, MessageKind.SUMMARY)]
+STOPS_AT = NOW + HOUR
+
+
+def facts(**changes: str) -> dict[str, str]:
+    """The facts of any message about a run; each kind reads its own."""
+    return {
+        "run": RUN_ID,
+        "name": "churn-bert-large",
+        "owner": "maria@example.com",
+        "team": "risk",
+        "selector": "trainers",
+        "mode": "enforce",
+        "capacity": "1 x p4d.24xlarge",
+        "clock": "running since 2026-11-21T22:00:00Z (LaunchTime of i-0abc)",
+        "price_note": "1 x p4d.24xlarge, list price (as of 2026-11-14)",
+        "start": times.to_text(NOW - 11 * HOUR),
+        "deadline": times.to_text(STOPS_AT),
+        "hourly_rate_usd": "21.957642",
+        "rule": "max_runtime 12h of selector trainers",
+        "reason": "its time is up",
+        "notice": "notice#1",
+        "min_notice_seconds": "1800",
+        "hard_cap_at": times.to_text(NOW + 61 * HOUR),
+        "seen": "i-0abc shutting-down",
+        "stopped_at": times.to_text(NOW),
+        "hold": "hold-1a2b3c4d",
+        "code": "cap",
+        "tag": "costwatch:max-runtime",
+        "problem": "'12' is not a duration (a bare number has no unit)",
+        "count": "3",
+        "burn": "$65.87 an hour",
+        "lines": "i-1: 1 x p4d.24xlarge, $21.96/h",
+        "head": "Costwatch observes: 2 would be stopped now, $43.92 an hour",
+        **changes,
+    }
+
+
+def card(kind: MessageKind, *, mention: str = "", **changes: str) -> Card:
+    steps = (timedelta(hours=4), timedelta(hours=12))
+    context = CardContext(now=NOW, stops_at=STOPS_AT, extend_steps=steps, mention=mention)
+    return render(Message("id", kind, Audience.OWNER, facts(**changes)), context)
+
+
+def texts(of: Card) -> list[tuple[str, str]]:
+    """(type, text) of every text in the blocks."""
+    found: list[tuple[str, str]] = []
+    for block in of.blocks:
+        parts = [block["text"]] if "text" in block else [*block.get("fields", []), *block.get("elements", [])]
+        found.extend((part["type"], part["text"]) for part in parts)
+    return found
