@@ -10,6 +10,7 @@ from costwatch.cli.failures import Commands
 from costwatch.cli.granting import exempt, extend, release
 from costwatch.cli.pausing import pause, resume
 from costwatch.cli.reading import explain, ledger, status
+from costwatch.cli.scanning import scan
 from costwatch.cli.sweeping import sweep
 
 
@@ -28,5 +29,5 @@ def main() -> None:
     """
 
 
-for _command in (check_config, sweep, status, ledger, explain, extend, exempt, release, pause, resume):
+for _command in (scan, check_config, sweep, status, ledger, explain, extend, exempt, release, pause, resume):
     main.add_command(_command)

@@ -123,7 +123,7 @@ class Session:
         if service in self.tools.clients:
             return self.tools.clients[service]
         where = region or self.home_regions[0]
-        self._check_region(where)
+        self.check_region(where)
         try:
             with translated(service):
                 return self._boto.client(service, region_name=where, config=config)
@@ -134,7 +134,13 @@ class Session:
         """The client for a call that waits for a whole sweep."""
         return self.client("lambda", self.deployment.home_region, config=_INVOKE_CONFIG)
 
-    def _check_region(self, region: str) -> None:
+    @property
+    def profile_region(self) -> str | None:
+        """What the AWS profile names, if anything."""
+        return self._boto.region_name
+
+    def check_region(self, region: str) -> None:
+        """Raises PermanentAwsError for a name that no partition of AWS could have."""
         with translated(f"region {region}"):
             self._boto.get_partition_for_region(region)
 
