@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
+import click
 from rich.console import Console
 
 from costwatch.cli import show
 from costwatch.cli.show import Row
-from costwatch.core import durations
 from costwatch.core.money import show_usd
-from costwatch.scan.judging import prepaid
-from costwatch.scan.lines import Finding, Line, Total
-from costwatch.scan.report import Report
+from costwatch.scan.lines import Finding, Line, Total, total
+from costwatch.scan.report import BASIS, HEADINGS, NOTES, Report
 
 _MOST_LINES: Final = 40
-"""Of one finding; the rest is summed up in a sentence, and --all shows it."""
-_ROOMY = 96
+"""Of one finding; what is over is summed up in a sentence, and --all shows it."""
+_ROOMY: Final = 96
 """From this many columns on, type and owner have columns of their own."""
-
-HEADINGS: Final = {
-    Finding.STOP: "Would be warned now and stopped when the notice is over",
-    Finding.WARN: "Would be warned now",
-    Finding.UNPROVEN: "Cannot be proven: reported, never acted on",
-    Finding.HOLD: "Past the limit, but held",
-    Finding.KEEP: "Within the limit",
-    Finding.LISTED: "Without a limit in this version",
-}
 
 
 def show_report(report: Report, *, everything: bool) -> None:
     """Print it. `everything`: every line, however many."""
     out = show.console()
     inventory = report.inventory
-    show.say(out, f"Account {inventory.account}, {show.clock(inventory.at)}. Nothing was changed.")
+    show.say(out, f"Account {inventory.account} at {show.clock(inventory.at)}. Nothing was changed.", style="bold")
     show.say(out, f"{report.regions_line}.")
     for gap in report.gaps:
         show.say(out, f"Not read: {gap}", style="magenta")
     out.print()
-    if not report.lines:
-        show.say(out, "No accelerator instance and no SageMaker job, notebook or endpoint runs there.", style="bold")
-    else:
+    if report.lines:
         _totals(out, report)
+    else:
+        show.say(out, "No accelerator instance and no SageMaker job, notebook or endpoint was found.", style="bold")
     for finding in Finding:
-        _section(out, report.lines_of(finding), report.total_of(finding), finding, everything=everything)
+        if lines := report.lines_of(finding):
+            _section(out, lines, finding, inventory.at, everything=everything)
     if report.unproven:
         out.print()
         show.say(out, "Not proven", style="bold")
@@ -52,76 +44,71 @@ def show_report(report: Report, *, everything: bool) -> None:
     out.print()
     show.say(out, "A costwatch.yaml for this account (--write FILE saves it):", style="bold")
     out.print()
-    for line in report.configuration.splitlines():
-        show.say(out, line)
+    click.echo(report.configuration, nl=False)  # never wrapped: it is there to be copied
 
 
 def _totals(out: Console, report: Report) -> None:
-    total = report.total
-    show.say(out, f"Burning {_money(total)}.", style="bold")
+    show.say(out, f"Burning {money(report.total)}.", style="bold")
+    out.print()
     rows = []
     for finding in Finding:
         found = report.total_of(finding)
         if found.lines:
-            cells = (finding.value, str(found.lines), str(found.instances), *_rates(found))
-            rows.append(Row((*cells, str(found.without_price) if found.without_price else "-")))
-    headings = ("finding", "lines", "instances", "$/h", "$/month", "no price")
+            counts = (str(found.lines), str(found.instances), *_rates(found))
+            rows.append(Row((finding.value, *counts, str(found.without_price) if found.without_price else "-")))
+    headings = ("", "lines", "machines", "$/h", "$/month", "no price")
     show.listing(out, headings, rows, right=headings[1:])
-    show.say(
-        out,
-        "Judged by the defaults: max_runtime 12h, warn_before 1h, hard_cap 72h. List prices before discounts, without "
-        "storage; a month is 730 h. Only accelerator instances are listed on EC2.",
-    )
-
-
-def _section(out: Console, lines: list[Line], total: Total, finding: Finding, *, everything: bool) -> None:
-    if not lines:
-        return
-    shown = lines if everything else lines[:_MOST_LINES]
     out.print()
-    show.say(out, f"{HEADINGS[finding]}: {show.count(total.lines, 'line')}, {_money(total)}", style="bold")
-    now_roomy = out.width >= _ROOMY
-    headings = ("what runs", "type", "age", "owner", "$/h", "$/month") if now_roomy else (
-        "what runs", "age", "$/h", "$/month")  # fmt: skip
-    rows = [Row(_cells(line, roomy=now_roomy), _reason(line)) for line in shown]
-    show.listing(out, headings, rows, right=("$/h", "$/month"))
+    show.say(out, BASIS)
+
+
+def _section(out: Console, lines: list[Line], finding: Finding, now: datetime, *, everything: bool) -> None:
+    shown = lines if everything else lines[:_MOST_LINES]
     left = lines[len(shown) :]
+    out.print()
+    show.say(out, f"{HEADINGS[finding]}: {show.count(len(lines), 'line')}, {money(total(lines))}", style="bold")
+    if note := NOTES.get(finding):
+        show.say(out, note)
+    roomy = out.width >= _ROOMY
+    headings = ("what", "type and region", "age", "owner", "$/h", "$/month") if roomy else ("what", "age", "$/h", "$/month")
+    rows = [Row(_cells(line, now, roomy=roomy)) for line in shown]
+    show.listing(out, headings, rows, right=("$/h", "$/month"))
     if left:
-        from costwatch.scan.lines import total as total_of
+        show.say(out, f"... and {show.count(len(left), 'line')} more, {money(total(left))}; --all shows them")
+    remarks = [line for line in shown if line.remark]
+    if remarks:
+        out.print()
+    for line in remarks:
+        show.say(out, f"{line.name}: {line.remark}", indent=2)
 
-        show.say(out, f"and {show.count(len(left), 'line')} more, {_money(total_of(left))}; --all shows them")
 
-
-def _cells(line: Line, *, roomy: bool) -> tuple[str, ...]:
-    name = line.name if line.name == line.id else f"{line.name}\n{line.id}"
-    capacity = _capacity(line)
-    where = f"{line.region} {line.kind}"
-    age = f"{_age(line)}\n{line.evidence}" if line.evidence else "unknown"
+def _cells(line: Line, now: datetime, *, roomy: bool) -> tuple[str, ...]:
+    what = [line.name] if line.name == line.id else [line.name, line.id]
+    what.append(line.kind_label)
+    age = "not started" if line.not_started else "unknown"
+    if line.since:
+        age = f"{show.age(now - line.since)}\n{line.evidence}"
+    if line.exists_since:
+        age += f"\nfirst {show.age(now - line.exists_since)}"
     rates = (show.usd(line.hourly_rate_usd), show.usd(line.monthly_rate_usd))
-    owner = line.owner or "-"
     if roomy:
-        return (f"{name}\n{where}", capacity, age, owner, *rates)
-    return ("\n".join((name, where, capacity, f"owner {owner}")), age, *rates)
+        return ("\n".join(what), _types(line), age, line.owner_label, *rates)
+    return ("\n".join([*what, _types(line).replace("\n", ", "), f"owner {line.owner_label}"]), age, *rates)
 
 
-def _age(line: Line) -> str:
-    return show.moment(line.since)
-
-
-def _capacity(line: Line) -> str:
+def _types(line: Line) -> str:
     if line.capacity is None:
-        return "type unknown"
-    return "-"
+        return f"unknown\n{line.region}"
+    counted = [f"{count} x {kind}" for kind, count in line.capacity]
+    bought = [each.replace("_", " ") for each in line.purchase if each != "on_demand"]
+    return "\n".join([*counted, ", ".join([*bought, line.region])])
 
 
-def _reason(line: Line) -> str:
-    return line.reason
+def money(amount: Total) -> str:
+    """`$48.21 an hour, $35,196.90 a month, and 2 without a known price`."""
+    unknown = f", and {amount.without_price} without a known price" if amount.without_price else ""
+    return f"{show_usd(amount.hourly_rate_usd)} an hour, {show_usd(amount.monthly_rate_usd)} a month{unknown}"
 
 
-def _money(total: Total) -> str:
-    unknown = f", and {total.without_price} without a known price" if total.without_price else ""
-    return f"{show_usd(total.hourly_rate_usd)} an hour, {show_usd(total.monthly_rate_usd)} a month{unknown}"
-
-
-def _rates(total: Total) -> tuple[str, str]:
-    return show_usd(total.hourly_rate_usd), show_usd(total.monthly_rate_usd)
+def _rates(amount: Total) -> tuple[str, str]:
+    return show_usd(amount.hourly_rate_usd), show_usd(amount.monthly_rate_usd)

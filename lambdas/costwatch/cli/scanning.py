@@ -16,7 +16,7 @@ from costwatch.cli import scan_text, show
 from costwatch.cli.failures import DENIED, UNEXPECTED
 from costwatch.cli.options import as_json
 from costwatch.cli.session import Session, Tools
-from costwatch.scan import document, judging, page, permissions, reading
+from costwatch.scan import defaults, document, judging, page, permissions, reading
 from costwatch.scan.inventory import GapKind, Inventory
 from costwatch.scan.report import Report
 from costwatch.scan.sagemaker import AT_ONCE
@@ -106,7 +106,7 @@ def _scan(tools: Tools, wanted: tuple[str, ...]) -> Report:
         def protected(region: str, ids: list[str]) -> Mapping[str, bool | None]:
             return reading.protected(client("ec2", region), region, ids)
 
-        policy = judging.default_policy(regions.wanted or session.home_regions)
+        policy = defaults.default_policy(regions.wanted or session.home_regions)
         lines = judging.judge(inventory, policy, SeedPrices(), protected)
     return Report.of(inventory, lines, home=session.home_regions[0])
 

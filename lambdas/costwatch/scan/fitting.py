@@ -16,7 +16,7 @@ from costwatch.core.model import Member
 from costwatch.core.money import show_usd
 from costwatch.core.policy import PurchaseOption, Service
 from costwatch.scan.inventory import Inventory
-from costwatch.scan.judging import OWNER_KEYS, TEAM_KEYS, is_group
+from costwatch.scan.defaults import OWNER_KEYS, TEAM_KEYS
 from costwatch.scan.lines import Line
 
 # Tags that say what an instance is for, the most telling first; others come after these, by how many carry them.
@@ -27,7 +27,8 @@ _TELLING: Final = (
 _ENVIRONMENT: Final = ("environment", "env", "stage")
 _PRODUCTION: Final = ("prod", "production", "live")
 _SERVING: Final = re.compile(r"inference|serving|\bprod(uction)?\b", re.IGNORECASE)
-_FOREIGN: Final = re.compile(r"aws:|costwatch:|kubernetes|k8s\.|eks:|karpenter|sagemaker:|elasticmapreduce", re.IGNORECASE)
+_FOREIGN: Final = re.compile(r"aws:|costwatch:|kubernetes|k8s\.|eks:|karpenter|sagemaker:|AWSBatch", re.IGNORECASE)
+_GROUPS: Final = frozenset({"asg", "fleet", "cluster"})
 _MOST_SELECTORS = 20
 _MOST_NAMED = 20
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
@@ -47,7 +48,7 @@ def configuration(inventory: Inventory, lines: Sequence[Line], *, home: str) -> 
     placed = [_Placed(line.region, m) for line in lines for m in line.members if m.service is Service.EC2]
     regions = _regions(inventory, home)
     protects = list(_protects(lines, placed))
-    selectors, left = _selectors(placed, inventory)
+    selectors, left = _selectors(placed)
     out = [
         f"# Fitted by `costwatch scan` to account {inventory.account}, {inventory.at:%Y-%m-%d %H:%M} UTC.",
         "# Check it with `costwatch check-config`. Mode observe: nothing is stopped and no owner hears of it;",
@@ -56,6 +57,9 @@ def configuration(inventory: Inventory, lines: Sequence[Line], *, home: str) -> 
         f'account: "{inventory.account}"   # a deploy into any other account is refused',
         f"regions: [{', '.join(regions)}]   # {_regions_comment(inventory)}",
     ]
+    unread = sorted({gap.region for gap in inventory.gaps})
+    if unread:
+        out.append(f"# Not wholly read, so something may be missing here: {', '.join(unread)}")
     tags = _tag_keys(placed)
     if tags:
         out.append("tags: {" + ", ".join(f"{key}: {_quoted(value)}" for key, value in tags.items()) + "}")
@@ -84,9 +88,8 @@ def _regions(inventory: Inventory, home: str) -> list[str]:
 
 
 def _regions_comment(inventory: Inventory) -> str:
-    said = "where something runs; the first is the home region" if inventory.regions_found else "nothing runs yet"
-    unread = sorted({gap.region for gap in inventory.gaps})
-    return said + (f"; not wholly read: {', '.join(unread)}" if unread else "")
+    found = inventory.regions_found
+    return "where something runs; the first is the home region" if found else "nothing was found to run"
 
 
 def _tag_keys(placed: Iterable[_Placed]) -> dict[str, str]:
@@ -119,9 +122,8 @@ def _is_production(key: str, value: str) -> bool:
 # --- selectors ------------------------------------------------------------------------------------------
 
 
-def _selectors(placed: Sequence[_Placed], inventory: Inventory) -> tuple[list[str], list[str]]:
+def _selectors(placed: Sequence[_Placed]) -> tuple[list[str], list[str]]:
     """The selectors' lines, and sentences about what none of them picks."""
-    del inventory
     eligible = [each for each in placed if not _protected(each.member)]
     prepaid = [each for each in eligible if each.member.purchase is PurchaseOption.CAPACITY_BLOCK]
     usual = [each for each in eligible if each.member.purchase is not PurchaseOption.CAPACITY_BLOCK]
@@ -136,7 +138,8 @@ def _selectors(placed: Sequence[_Placed], inventory: Inventory) -> tuple[list[st
         else:
             by_combination[ranked.index(key), key, tags[key], each.member.purchase].append(each)
     written, refused = _written(by_combination)
-    left = [*_about_untagged(untagged + refused)]
+    # Tags on a group's instances would be gone with the next one; the group has a line of its own.
+    left = [*_about_untagged([each for each in untagged + refused if each.member.parent is None])]
     if prepaid:
         left.append(
             f"Prepaid: {len(prepaid)} instance{'s' * (len(prepaid) > 1)} in capacity blocks or reservations. They cost "
@@ -227,21 +230,20 @@ def _sagemaker(lines: Iterable[Line]) -> Iterator[str]:
     if counts["training"]:
         yield "    - name: sagemaker"
         yield "      sagemaker: [training]   # to enforce it, name a tag: {jobs: [training], tag: {...}}"
-    others = [(counts[kind], word) for kind, word in _OTHER_JOBS if counts[kind]]
+    others = [f"{counts[kind]} {word}{'s' * (counts[kind] > 1)}" for kind, word in _OTHERS if counts[kind]]
     if others:
-        said = ", ".join(f"{number} {word}" for number, word in others)
-        yield f"    # Not watched in this version: {said}; scan lists them with their burn."
+        yield f"    # Listed by scan and not stopped in this version: {', '.join(others)}."
 
 
-_OTHER_JOBS = (("tuning", "tuning"), ("automl", "AutoML"), ("processing", "processing"), ("notebook", "notebook"),
-               ("endpoint", "endpoint"))  # fmt: skip
+_OTHERS = (("tuning", "tuning job"), ("automl", "AutoML job"), ("processing", "processing job"),
+           ("notebook", "notebook"), ("endpoint", "endpoint"))  # fmt: skip
 
 
 # --- what no selector can say -------------------------------------------------------------------------------
 
 
 def _groups(lines: Iterable[Line]) -> Iterator[str]:
-    groups = [line for line in lines if is_group(line)]
+    groups = [line for line in lines if line.kind in _GROUPS]
     if not groups:
         return
     yield "Groups: what a controller would relaunch is recognised, held and reported, never stopped in this version:"
@@ -256,7 +258,7 @@ def _about_untagged(untagged: Sequence[_Placed]) -> Iterator[str]:
     if not untagged:
         return
     number = len(untagged)
-    yield f"Untagged: {number} accelerator instance{'s' * (number > 1)} carry no tag that a selector could name."
+    yield f"Untagged: {number} accelerator instance{'s' * (number > 1)} without a tag that a selector could name."
     yield "They are listed as unwatched and never touched. To have them watched, tag them and add a selector:"
     regions = Counter(each.region for each in untagged)
     for region in sorted(regions):

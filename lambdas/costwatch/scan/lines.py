@@ -30,6 +30,14 @@ class Finding(StrEnum):
     """Of a kind that has no limit in this version; listed for its burn."""
 
 
+class Doubt(StrEnum):
+    """What could not be proven about a line."""
+
+    TAGS = "tags"
+    AGE = "age"
+    DESCRIPTION = "description"
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One run, or one SageMaker resource. Money is USD per hour; None is unknown and never 0."""
@@ -40,6 +48,9 @@ class Line:
     id: str
     finding: Finding
     reason: str
+    """The whole sentence."""
+    remark: str
+    """What sets it apart from the others of its finding; often nothing."""
     hourly_rate_usd: Decimal | None
     """What stopping it would end; prepaid capacity counts as 0 here."""
     list_rate_usd: Decimal | None
@@ -61,6 +72,27 @@ class Line:
     members: tuple[Member, ...] = ()
     children: tuple[str, ...] = ()
     """Names of jobs that are rolled up into this line and stand nowhere else."""
+    doubt: Doubt | None = None
+    """What could not be proven about it; None: nothing."""
+
+    @property
+    def kind_label(self) -> str:
+        """For people: `instance`, `Auto Scaling group`, `run in Auto Scaling group trainers`."""
+        if not self.group:
+            return self.kind
+        if self.group.endswith(f" {self.id}"):
+            return self.group.removesuffix(f" {self.id}")
+        return f"{self.kind} in {self.group}"
+
+    @property
+    def owner_label(self) -> str:
+        """`-`: no such tag. What could not be read may well have one."""
+        return self.owner or ("unknown" if self.doubt in (Doubt.TAGS, Doubt.DESCRIPTION) else "-")
+
+    @property
+    def not_started(self) -> bool:
+        """A job that waits for its machines: it has no age and costs nothing yet."""
+        return self.since is None and self.doubt is None and self.hourly_rate_usd == 0
 
     @property
     def monthly_rate_usd(self) -> Decimal | None:

@@ -5,11 +5,32 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from costwatch.scan import fitting
 from costwatch.scan.inventory import Gap, GapKind, Inventory
-from costwatch.scan.lines import Finding, Line, Total, of, total
+from costwatch.scan.lines import Doubt, Finding, Line, Total, of, total
+
+HEADINGS: Final = {
+    Finding.STOP: "Would be stopped",
+    Finding.WARN: "Would be warned",
+    Finding.UNPROVEN: "Cannot be proven",
+    Finding.HOLD: "Would be held",
+    Finding.KEEP: "Within the limit",
+    Finding.LISTED: "Listed only",
+}
+NOTES: Final = {
+    Finding.STOP: "Past max_runtime 12h, or the limit named below. Owners are warned first, at least 30 minutes before.",
+    Finding.WARN: "Less than an hour is left.",
+    Finding.UNPROVEN: "Reported and alarmed, never acted on.",
+    Finding.HOLD: "Past its limit. What a group, cluster or tuning job would relaunch is not stopped in this version.",
+    Finding.LISTED: "Processing and AutoML jobs, notebooks, endpoints, prepaid capacity: no limit in this version.",
+}
+BASIS: Final = (
+    "Judged by the defaults: max_runtime 12h, warn_before 1h, hard_cap 72h, tags as by default. List prices, before "
+    "discounts and without storage; spot counts at list price; a month is 730 hours. On EC2 only accelerator instances "
+    "are listed."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +59,9 @@ class Report:
     @property
     def unproven(self) -> list[str]:
         """A sentence for each way in which something could not be proven; empty when all could."""
-        unreadable = sum(any(m.tags is None for m in line.members) for line in self.lines)
-        nameless = [line for line in self.lines_of(Finding.UNPROVEN) if not line.members]
-        ageless = [line for line in self.lines if line.since is None and line.finding is Finding.UNPROVEN]
-        said = [
-            (unreadable, "with tags that could not be read"),
-            (len(nameless), "that could not be described, or whose tags could not be read"),
-            (len(ageless), "of unknown age"),
-            (self.total.without_price, "without a known price: counted in no total, and not free"),
-        ]
-        return [f"{number} {what}" for number, what in said if number]
+        said = [(sum(line.doubt is doubt for line in self.lines), what) for doubt, what in _DOUBTS.items()]
+        said.append((self.total.without_price, "without a known price: in no total above, and not free"))
+        return [f"{number} line{'s' * (number > 1)} {what}" for number, what in said if number]
 
     @property
     def gaps(self) -> list[str]:
@@ -66,6 +80,13 @@ class Report:
 
 
 _NAMED = 6
+_REASON_CHARACTERS = 200
+_SAGEMAKER_LISTS = 6
+_DOUBTS = {
+    Doubt.TAGS: "with tags that could not be read",
+    Doubt.AGE: "of unknown age",
+    Doubt.DESCRIPTION: "for what exists and could not be described",
+}
 _WORDS = {
     GapKind.DENIED: "denied",
     GapKind.NOT_ENABLED: "not enabled for this account, or not open to these credentials",
@@ -86,6 +107,15 @@ def _gap_lines(gaps: Sequence[Gap]) -> list[str]:
     said = []
     for (kind, operations), examples in alike.items():
         where = ", ".join(sorted(gap.region for gap in examples))
-        what = ", ".join(operations)
-        said.append(f"{where}: {_WORDS[kind]}: {what} ({examples[0].reason})")
+        reason = examples[0].reason
+        shortened = reason if len(reason) <= _REASON_CHARACTERS else reason[: _REASON_CHARACTERS - 3] + "..."
+        said.append(f"{where}: {_WORDS[kind]}: {', '.join(_in_short(operations))} ({shortened})")
     return sorted(said)
+
+
+def _in_short(operations: Sequence[str]) -> list[str]:
+    """All of SageMaker's lists are one word."""
+    lists = [each for each in operations if each.startswith("sagemaker")]
+    if len(lists) < _SAGEMAKER_LISTS and "sagemaker" not in lists:
+        return list(operations)
+    return [*(each for each in operations if each not in lists), "all of SageMaker"]

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from costwatch.adapters.aws_errors import translated
 from costwatch.adapters.sagemaker import SageMaker
 from costwatch.core.model import Member, Parent, RunKind
-from costwatch.errors import AwsError, TransientAwsError
+from costwatch.errors import AwsError
 from costwatch.scan.inventory import Findings, Gap, Resource, ResourceKind, Unread
 from costwatch.scan.trouble import gap_of
 
@@ -92,9 +92,10 @@ class Reader:
                 listed += self._list(which)
                 answered = True
             except AwsError as error:
-                gaps.append(gap_of(error, self._region, f"sagemaker:{which.operation}"))
-                if isinstance(error, TransientAwsError) and not answered:
-                    break  # a region that hangs would hang five times more
+                hangs = error.retry and not answered  # and would hang at each of the other lists
+                gaps.append(gap_of(error, self._region, "sagemaker" if hangs else f"sagemaker:{which.operation}"))
+                if hangs:
+                    break
         members: list[Member] = []
         resources: list[Resource] = []
         unread: list[Unread] = []

@@ -24,4 +24,6 @@ def gap_of(error: AwsError, region: str, operation: str) -> Gap:
         kind = GapKind.NOT_ENABLED
     else:
         kind = GapKind.SILENT if error.retry else GapKind.FAILED
-    return Gap(region, operation, kind, " ".join(str(error).split()))
+    # What a connection says names addresses and ports that help nobody; what a service says names the permission.
+    reason = error.code if error.retry else str(error).removeprefix(f"{operation}: ")
+    return Gap(region, operation, kind, " ".join(reason.split()) or type(error).__name__)
