@@ -142,7 +142,9 @@ def _other_sagemaker(aws: EmbeddedAws) -> None:
     processing("auto-demand-p1", "ml.g5.xlarge", 1, 2, auto_m_l_job_arn=arn)
 
     def tuning(name: str, running: int) -> None:
-        backend.create_hyper_parameter_tuning_job(name, {"Strategy": "Bayesian", "ResourceLimits": {}}, None, None, None, tags, None)
+        backend.create_hyper_parameter_tuning_job(
+            name, {"Strategy": "Bayesian", "ResourceLimits": {}}, None, None, None, tags, None
+        )
         job = backend.hyper_parameter_tuning_jobs[name]
         job.hyper_parameter_tuning_job_status = "InProgress"
         job.creation_time = naive_utc(hours_ago(16))

@@ -18,6 +18,7 @@ _MOST_LINES: Final = 40
 """Of one finding; what is over is summed up in a sentence, and --all shows it."""
 _ROOMY: Final = 96
 """From this many columns on, type and owner have columns of their own."""
+_TYPE_COLUMNS: Final = 20
 
 
 def show_report(report: Report, *, everything: bool) -> None:
@@ -70,7 +71,9 @@ def _section(out: Console, lines: list[Line], finding: Finding, now: datetime, *
     if note := NOTES.get(finding):
         show.say(out, note)
     roomy = out.width >= _ROOMY
-    headings = ("what", "type and region", "age", "owner", "$/h", "$/month") if roomy else ("what", "age", "$/h", "$/month")
+    headings = (
+        ("what", "type and region", "age", "owner", "$/h", "$/month") if roomy else ("what", "age", "$/h", "$/month")
+    )
     rows = [Row(_cells(line, now, roomy=roomy)) for line in shown]
     show.listing(out, headings, rows, right=("$/h", "$/month"))
     if left:
@@ -101,7 +104,9 @@ def _types(line: Line) -> str:
         return f"unknown\n{line.region}"
     counted = [f"{count} x {kind}" for kind, count in line.capacity]
     bought = [each.replace("_", " ") for each in line.purchase if each != "on_demand"]
-    return "\n".join([*counted, ", ".join([*bought, line.region])])
+    where = ", ".join([*bought, line.region])
+    # Room for the ids beside it, which are to be copied whole.
+    return "\n".join([*counted, *([where] if len(where) <= _TYPE_COLUMNS else [*bought, line.region])])
 
 
 def money(amount: Total) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 from costwatch.config import source
 from costwatch.config.model import InvalidDocument, parse
 from costwatch.core.model import Member
-from costwatch.core.money import show_usd
 from costwatch.core.policy import PurchaseOption, Service
-from costwatch.scan.inventory import Inventory
+from costwatch.scan import asides
+from costwatch.scan.asides import Placed, quoted
 from costwatch.scan.defaults import OWNER_KEYS, TEAM_KEYS
+from costwatch.scan.inventory import Inventory
 from costwatch.scan.lines import Line
 
 # Tags that say what an instance is for, the most telling first; others come after these, by how many carry them.
@@ -28,24 +26,12 @@ _ENVIRONMENT: Final = ("environment", "env", "stage")
 _PRODUCTION: Final = ("prod", "production", "live")
 _SERVING: Final = re.compile(r"inference|serving|\bprod(uction)?\b", re.IGNORECASE)
 _FOREIGN: Final = re.compile(r"aws:|costwatch:|kubernetes|k8s\.|eks:|karpenter|sagemaker:|AWSBatch", re.IGNORECASE)
-_GROUPS: Final = frozenset({"asg", "fleet", "cluster"})
 _MOST_SELECTORS = 20
-_MOST_NAMED = 20
-_PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
-_WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """One instance, where it runs."""
-
-    region: str
-    member: Member
 
 
 def configuration(inventory: Inventory, lines: Sequence[Line], *, home: str) -> str:
     """The text of the file. What cannot be expressed in this version stands in its comments."""
-    placed = [_Placed(line.region, m) for line in lines for m in line.members if m.service is Service.EC2]
+    placed = [Placed(line.region, m) for line in lines for m in line.members if m.service is Service.EC2]
     regions = _regions(inventory, home)
     protects = list(_protects(lines, placed))
     selectors, left = _selectors(placed)
@@ -62,7 +48,7 @@ def configuration(inventory: Inventory, lines: Sequence[Line], *, home: str) -> 
         out.append(f"# Not wholly read, so something may be missing here: {', '.join(unread)}")
     tags = _tag_keys(placed)
     if tags:
-        out.append("tags: {" + ", ".join(f"{key}: {_quoted(value)}" for key, value in tags.items()) + "}")
+        out.append("tags: {" + ", ".join(f"{key}: {quoted(value)}" for key, value in tags.items()) + "}")
     out += [
         "# slack:",
         '#   platform_channel: "#ml-platform"   # holds, alarms, the daily summary',
@@ -74,7 +60,7 @@ def configuration(inventory: Inventory, lines: Sequence[Line], *, home: str) -> 
     out += ["  max_runtime: 12h", "  warn_before: 1h", "  min_notice: 30m", "  hard_cap: 72h"]
     sagemaker = list(_sagemaker(lines))
     out += ["  selectors:", *selectors, *sagemaker] if selectors or sagemaker else ["  selectors: []"]
-    for comment in (*_groups(lines), *left):
+    for comment in (*asides.groups(lines), *left):
         out.append(f"  # {comment}" if comment else "  #")
     return "\n".join(out) + "\n"
 
@@ -92,7 +78,7 @@ def _regions_comment(inventory: Inventory) -> str:
     return "where something runs; the first is the home region" if found else "nothing was found to run"
 
 
-def _tag_keys(placed: Iterable[_Placed]) -> dict[str, str]:
+def _tag_keys(placed: Iterable[Placed]) -> dict[str, str]:
     """Keys that differ from the defaults, as most instances have them."""
     keys = Counter(key for each in placed for key in each.member.tags or {})
     found: dict[str, str] = {}
@@ -105,14 +91,14 @@ def _tag_keys(placed: Iterable[_Placed]) -> dict[str, str]:
     return found
 
 
-def _protects(lines: Iterable[Line], placed: Iterable[_Placed]) -> Iterator[str]:
+def _protects(lines: Iterable[Line], placed: Iterable[Placed]) -> Iterator[str]:
     pairs = {pair for each in placed for pair in (each.member.tags or {}).items() if _is_production(*pair)}
     for key, value in sorted(pairs):
-        yield f"    - tag: {{{_quoted(key)}: {_quoted(value)}}}"
-    groups = {line.id for line in lines if line.kind == "asg" and _SERVING.search(line.id)}
+        yield f"    - tag: {{{quoted(key)}: {quoted(value)}}}"
+    groups = {line.id for line in lines if line.kind == "asg" and _SERVING.search(line.id) and line.id.isprintable()}
     for name in sorted(groups):
         # An asg rule is a wildcard: what has a meaning in one is matched by any one character.
-        yield f"    - asg: {_quoted(re.sub(r'[][*?]', '?', name))}"
+        yield f"    - asg: {quoted(re.sub(r'[][*?]', '?', name))}"
 
 
 def _is_production(key: str, value: str) -> bool:
@@ -122,14 +108,14 @@ def _is_production(key: str, value: str) -> bool:
 # --- selectors ------------------------------------------------------------------------------------------
 
 
-def _selectors(placed: Sequence[_Placed]) -> tuple[list[str], list[str]]:
+def _selectors(placed: Sequence[Placed]) -> tuple[list[str], list[str]]:
     """The selectors' lines, and sentences about what none of them picks."""
     eligible = [each for each in placed if not _protected(each.member)]
     prepaid = [each for each in eligible if each.member.purchase is PurchaseOption.CAPACITY_BLOCK]
     usual = [each for each in eligible if each.member.purchase is not PurchaseOption.CAPACITY_BLOCK]
     ranked = _ranked_keys(usual)
-    by_combination: defaultdict[tuple[int, str, str, PurchaseOption], list[_Placed]] = defaultdict(list)
-    untagged: list[_Placed] = []
+    by_combination: defaultdict[tuple[int, str, str, PurchaseOption], list[Placed]] = defaultdict(list)
+    untagged: list[Placed] = []
     for each in usual:
         tags = each.member.tags or {}
         key = next((key for key in ranked if key in tags), None)
@@ -139,7 +125,7 @@ def _selectors(placed: Sequence[_Placed]) -> tuple[list[str], list[str]]:
             by_combination[ranked.index(key), key, tags[key], each.member.purchase].append(each)
     written, refused = _written(by_combination)
     # Tags on a group's instances would be gone with the next one; the group has a line of its own.
-    left = [*_about_untagged([each for each in untagged + refused if each.member.parent is None])]
+    left = [*asides.untagged([each for each in untagged + refused if each.member.parent is None])]
     if prepaid:
         left.append(
             f"Prepaid: {len(prepaid)} instance{'s' * (len(prepaid) > 1)} in capacity blocks or reservations. They cost "
@@ -148,7 +134,7 @@ def _selectors(placed: Sequence[_Placed]) -> tuple[list[str], list[str]]:
     return written, left
 
 
-def _ranked_keys(placed: Iterable[_Placed]) -> list[str]:
+def _ranked_keys(placed: Iterable[Placed]) -> list[str]:
     """Tag keys to select by, best first."""
     keys = Counter(key for each in placed for key in each.member.tags or {} if _selects(key))
 
@@ -165,15 +151,15 @@ def _selects(key: str) -> bool:
 
 
 def _written(
-    by_combination: Mapping[tuple[int, str, str, PurchaseOption], list[_Placed]],
-) -> tuple[list[str], list[_Placed]]:
-    merged: defaultdict[tuple[int, str, PurchaseOption], dict[str, list[_Placed]]] = defaultdict(dict)
+    by_combination: Mapping[tuple[int, str, str, PurchaseOption], list[Placed]],
+) -> tuple[list[str], list[Placed]]:
+    merged: defaultdict[tuple[int, str, PurchaseOption], dict[str, list[Placed]]] = defaultdict(dict)
     for (rank, key, value, purchase), found in by_combination.items():
         merged[rank, key, purchase][value] = found
     # One selector for each value where they are few; else one for each key with a list of values.
     apart = len(by_combination) <= _MOST_SELECTORS
     out: list[str] = []
-    refused: list[_Placed] = []
+    refused: list[Placed] = []
     taken: set[str] = set()
     for (_rank, key, purchase), values in sorted(merged.items()):
         batches = [[value] for value in sorted(values)] if apart else [sorted(values)]
@@ -181,7 +167,7 @@ def _written(
             found = [each for value in batch for each in values[value]]
             name = _name(batch[0] if len(batch) == 1 else key, purchase, taken)
             block = _block(name, key, batch, purchase, found)
-            if _accepted(block):
+            if _accepted(block, key, batch):
                 taken.add(name)
                 out += block
             else:
@@ -189,15 +175,15 @@ def _written(
     return out, refused
 
 
-def _block(name: str, key: str, values: Sequence[str], purchase: PurchaseOption, found: Sequence[_Placed]) -> list[str]:
+def _block(name: str, key: str, values: Sequence[str], purchase: PurchaseOption, found: Sequence[Placed]) -> list[str]:
     families = sorted({f"{kind.partition('.')[0]}.*" for each in found for kind, _ in each.member.capacity})
-    value = _quoted(values[0]) if len(values) == 1 else f"[{', '.join(map(_quoted, values))}]"
+    value = quoted(values[0]) if len(values) == 1 else f"[{', '.join(map(quoted, values))}]"
     types = ", ".join(f'"{family}"' for family in families)
     number = len(found)
     return [
         f"    - name: {name}   # {number} instance{'s' * (number > 1)} now",
         "      ec2:",
-        f"        tag: {{{_quoted(key)}: {value}}}",
+        f"        tag: {{{quoted(key)}: {value}}}",
         f"        types: [{types}]",
         f"        purchase: {purchase.value}",
     ]
@@ -212,17 +198,20 @@ def _name(value: str, purchase: PurchaseOption, taken: set[str]) -> str:
     return name
 
 
-def _accepted(block: Sequence[str]) -> bool:
-    """Whether a file with this selector alone is valid: a foreign tag must not cost the others their file."""
+def _accepted(block: Sequence[str], key: str, values: Sequence[str]) -> bool:
+    """Whether a file with this selector alone is valid and names exactly this tag.
+
+    A foreign tag must not cost the others their file, and YAML reads some characters as others.
+    """
     text = "version: 1\nregions: [us-east-1]\ndead_man:\n  selectors:\n" + "\n".join(block) + "\n"
     try:
         read = source.read(text.encode())
         if read.problems:
             return False
-        parse(read.document)
+        selection = parse(read.document).dead_man.selectors[0].ec2
     except (source.UnreadableSource, InvalidDocument, UnicodeEncodeError):
         return False
-    return True
+    return selection is not None and selection.tag == {key: tuple(values)}
 
 
 def _sagemaker(lines: Iterable[Line]) -> Iterator[str]:
@@ -239,50 +228,5 @@ _OTHERS = (("tuning", "tuning job"), ("automl", "AutoML job"), ("processing", "p
            ("notebook", "notebook"), ("endpoint", "endpoint"))  # fmt: skip
 
 
-# --- what no selector can say -------------------------------------------------------------------------------
-
-
-def _groups(lines: Iterable[Line]) -> Iterator[str]:
-    groups = [line for line in lines if line.kind in _GROUPS]
-    if not groups:
-        return
-    yield "Groups: what a controller would relaunch is recognised, held and reported, never stopped in this version:"
-    for line in groups[:_MOST_NAMED]:
-        what = " + ".join(f"{count} x {kind}" for kind, count in line.capacity or ())
-        yield f"  {line.region} {_in_comment(line.group)}: {what}, {_an_hour(line.hourly_rate_usd)}"
-    if len(groups) > _MOST_NAMED:
-        yield f"  and {len(groups) - _MOST_NAMED} more"
-
-
-def _about_untagged(untagged: Sequence[_Placed]) -> Iterator[str]:
-    if not untagged:
-        return
-    number = len(untagged)
-    yield f"Untagged: {number} accelerator instance{'s' * (number > 1)} without a tag that a selector could name."
-    yield "They are listed as unwatched and never touched. To have them watched, tag them and add a selector:"
-    regions = Counter(each.region for each in untagged)
-    for region in sorted(regions):
-        ids = sorted(each.member.id for each in untagged if each.region == region)
-        more = f"   # and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
-        tags = "--tags Key=Purpose,Value=ml-training"
-        yield f"  aws ec2 create-tags --region {region} --resources {' '.join(ids[:_MOST_NAMED])} {tags}{more}"
-
-
 def _protected(member: Member) -> bool:
     return any(_is_production(key, value) for key, value in (member.tags or {}).items())
-
-
-def _an_hour(rate: Decimal | None) -> str:
-    return f"{show_usd(rate)} an hour" if rate is not None else "price unknown"
-
-
-def _in_comment(text: str) -> str:
-    """Foreign text that cannot end its comment: YAML knows more line breaks than a newline."""
-    return json.dumps(text)[1:-1]
-
-
-def _quoted(text: str) -> str:
-    """A YAML scalar that is text, whatever it says; a tag's `yes` must not become true."""
-    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
-        return text
-    return json.dumps(text, ensure_ascii=False)

@@ -80,9 +80,7 @@ def _decided(runs: list[Run], basis: Basis, protected: Protection) -> Iterator[t
         if not _to_stop(decision, basis.now) or not any(_is_ec2(m) for m in run.members):
             yield run, decision, ""
             continue
-        read = replace(
-            run, members=tuple(replace(m, termination_protection=answers.get(m.id)) for m in run.members)
-        )
+        read = replace(run, members=tuple(replace(m, termination_protection=answers.get(m.id)) for m in run.members))
         unknown = any(m.termination_protection is None for m in read.members)
         note = "whether it has termination protection was not read" if unknown else ""
         yield read, deadman.judge(read, None, basis.policy, None, basis.now), note

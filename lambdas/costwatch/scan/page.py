@@ -71,7 +71,7 @@ def _share(report: Report, finding: Finding) -> str:
 
 
 def _row(line: Line, now: datetime) -> Mapping[str, Any]:
-    capacity = ["unknown"] if line.capacity is None else [f"{count} × {kind}" for kind, count in line.capacity] or ["–"]
+    capacity = ["unknown"] if line.capacity is None else [f"{count} x {kind}" for kind, count in line.capacity] or ["-"]
     bought = [each.replace("_", " ") for each in line.purchase if each != "on_demand"]
     return {
         "line": line,
@@ -83,7 +83,7 @@ def _row(line: Line, now: datetime) -> Mapping[str, Any]:
             {
                 "id": member.id,
                 "name": "" if member.name == member.id else member.name,
-                "types": ", ".join(f"{count} × {kind}" for kind, count in member.capacity) or "type unknown",
+                "types": ", ".join(f"{count} x {kind}" for kind, count in member.capacity) or "type unknown",
                 "age": _age(now - member.clock.running_since) if member.clock.running_since else "age unknown",
             }
             for member in line.members

@@ -39,10 +39,11 @@ def choose_regions(client: Any, asked_for: Sequence[str]) -> Regions:
     try:
         with translated("ec2:DescribeRegions"):
             answer = client.describe_regions(AllRegions=True)
-    except PermanentAwsError:
+    except PermanentAwsError as error:
         if asked_for:
             return Regions(tuple(sorted(set(asked_for))), ())
-        raise
+        told = f"{error}; or name the regions yourself: --regions us-east-1,eu-west-1"
+        raise PermanentAwsError(told, code=error.code, operation=error.operation) from error
     off = {each["RegionName"] for each in answer["Regions"] if each.get("OptInStatus") == "not-opted-in"}
     known = {each["RegionName"] for each in answer["Regions"]}
     for region in asked_for:

@@ -20,7 +20,7 @@ HEADINGS: Final = {
     Finding.LISTED: "Listed only",
 }
 NOTES: Final = {
-    Finding.STOP: "Past max_runtime 12h, or the limit named below. Owners are warned first, at least 30 minutes before.",
+    Finding.STOP: "Past max_runtime 12h, or the limit named below. Owners are warned at least 30 minutes before.",
     Finding.WARN: "Less than an hour is left.",
     Finding.UNPROVEN: "Reported and alarmed, never acted on.",
     Finding.HOLD: "Past its limit. What a group, cluster or tuning job would relaunch is not stopped in this version.",

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from threading import Event, Lock
 from typing import Any, Final, TypeVar
 
 from costwatch.adapters.aws_errors import translated
-from costwatch.adapters.sagemaker import SageMaker
-from costwatch.core.model import Member, Parent, RunKind
+from costwatch.core.model import Member
 from costwatch.errors import AwsError
-from costwatch.scan.inventory import Findings, Gap, Resource, ResourceKind, Unread
+from costwatch.scan.describing import Describer, Listed, utc
+from costwatch.scan.inventory import Findings, Gap, Resource, Unread
 from costwatch.scan.trouble import gap_of
 
 AT_ONCE: Final = 8
@@ -23,18 +22,6 @@ _UNANSWERED = 3
 _PAGE = 100
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One entry of a list. `raw` is the list's own summary."""
-
-    kind: str
-    name: str
-    arn: str
-    state: str
-    created: datetime | None
-    raw: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +63,7 @@ class Reader:
         self._client = client
         self._region = region
         self._stop = stop
-        self._jobs = SageMaker(client, region=region)
+        self._describer = Describer(client, region=region)
         self._lock = Lock()
         self._unanswered = 0
 
@@ -115,15 +102,13 @@ class Reader:
         arguments: dict[str, Any] = {"StatusEquals": "InProgress"} if which.by_status else {}
         found: list[Listed] = []
         with translated(f"sagemaker:{which.operation}"):
-            pages = self._client.get_paginator(which.method).paginate(
-                **arguments, PaginationConfig={"PageSize": _PAGE}
-            )
+            pages = self._client.get_paginator(which.method).paginate(**arguments, PaginationConfig={"PageSize": _PAGE})
             for page in pages:
                 for raw in page[which.key]:
                     state = raw[f"{which.prefix}Status"]
                     if state in which.states:
                         name, arn = raw[f"{which.prefix}Name"], raw[f"{which.prefix}Arn"]
-                        found.append(Listed(which.kind, name, arn, state, _utc(raw.get("CreationTime")), raw))
+                        found.append(Listed(which.kind, name, arn, state, utc(raw.get("CreationTime")), raw))
         return found
 
     def _describe(self, listed: Listed) -> Member | Resource | Unread | None:
@@ -131,7 +116,7 @@ class Reader:
         if self._stop.is_set() or self._given_up:
             return _unread(listed, "not asked any more: SageMaker stopped answering in this region")
         try:
-            found = self._read_one(listed)
+            found = self._describer.one(listed)
         except AwsError as error:
             with self._lock:
                 self._unanswered += error.retry
@@ -147,107 +132,6 @@ class Reader:
         with self._lock:
             return self._unanswered >= _UNANSWERED
 
-    def _read_one(self, listed: Listed) -> Member | Resource | None:
-        match listed.kind:
-            case "training":
-                member = self._jobs.job(listed.name)
-                return member if member is not None and member.alive else None
-            case "processing":
-                return self._processing(listed)
-            case "notebook":
-                capacity = ((listed.raw["InstanceType"], 1),) if "InstanceType" in listed.raw else None
-                return self._resource(listed, ResourceKind.NOTEBOOK, capacity)
-            case "endpoint":
-                return self._endpoint(listed)
-            case "tuning":
-                running = listed.raw.get("TrainingJobStatusCounters", {}).get("InProgress", 0)
-                return self._resource(listed, ResourceKind.TUNING, (), running_children=running)
-            case _:
-                phase = listed.raw.get("AutoMLJobSecondaryStatus", "")
-                return self._resource(listed, ResourceKind.AUTOML, (), note=f"phase {phase}" if phase else "")
-
-    def _processing(self, listed: Listed) -> Resource | None:
-        with translated("sagemaker:DescribeProcessingJob"):
-            raw = self._client.describe_processing_job(ProcessingJobName=listed.name)
-        if raw["ProcessingJobStatus"] != "InProgress":
-            return None
-        cluster = raw.get("ProcessingResources", {}).get("ClusterConfig", {})
-        chosen = cluster.get("SelectedInstanceType") or cluster.get("InstanceType")
-        count = cluster.get("SelectedInstanceCount") or cluster.get("InstanceCount", 1)
-        started = _utc(raw.get("ProcessingStartTime"))
-        return Resource(
-            kind=ResourceKind.PROCESSING,
-            name=listed.name,
-            state=raw["ProcessingJobStatus"],
-            capacity=((chosen, int(count)),) if chosen else None,
-            tags=self._tags(listed.arn),
-            since=started,
-            evidence="ProcessingStartTime",
-            parent=_parent(raw),
-            note="" if started else "not started yet: it costs nothing so far",
-        )
-
-    def _endpoint(self, listed: Listed) -> Resource:
-        """Counts as they are now come from the endpoint, types from its configuration."""
-        with translated("sagemaker:DescribeEndpoint"):
-            raw = self._client.describe_endpoint(EndpointName=listed.name)
-        with translated("sagemaker:DescribeEndpointConfig"):
-            config = self._client.describe_endpoint_config(EndpointConfigName=raw["EndpointConfigName"])
-        types = {
-            variant["VariantName"]: variant.get("InstanceType")
-            for key in ("ProductionVariants", "ShadowProductionVariants")
-            for variant in config.get(key, [])
-        }
-        totals: dict[str, int] = {}
-        known, serverless = True, False
-        for key in ("ProductionVariants", "ShadowProductionVariants"):
-            for variant in raw.get(key, []):
-                if served := variant.get("CurrentServerlessConfig"):
-                    serverless = True
-                    known = known and not served.get("ProvisionedConcurrency")
-                    continue
-                pools = variant.get("InstancePools") or [
-                    {"InstanceType": types.get(variant["VariantName"]), **_count(variant)}
-                ]
-                for pool in pools:
-                    instance_type, count = pool.get("InstanceType"), pool.get("CurrentInstanceCount")
-                    if instance_type is None or count is None:
-                        known = False
-                    elif count:
-                        totals[instance_type] = totals.get(instance_type, 0) + int(count)
-        note = "serverless: billed by use, which is not counted here" if serverless else ""
-        capacity = tuple(sorted(totals.items())) if known else None
-        return self._resource(listed, ResourceKind.ENDPOINT, capacity, note=note)
-
-    def _resource(
-        self,
-        listed: Listed,
-        kind: ResourceKind,
-        capacity: tuple[tuple[str, int], ...] | None,
-        *,
-        note: str = "",
-        running_children: int | None = None,
-    ) -> Resource:
-        return Resource(
-            kind=kind,
-            name=listed.name,
-            state=listed.state,
-            capacity=capacity,
-            tags=self._tags(listed.arn),
-            since=listed.created,
-            evidence="CreationTime",
-            note=note,
-            running_children=running_children,
-        )
-
-    def _tags(self, arn: str) -> dict[str, str] | None:
-        try:
-            with translated("sagemaker:ListTags"):
-                pages = self._client.get_paginator("list_tags").paginate(ResourceArn=arn)
-                return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
-        except AwsError:
-            return None  # said on its line: unreadable tags are not no tags
-
     def _several(self, work: Callable[[Listed], T], items: Iterable[Listed]) -> list[T]:
         """In the order of `items`."""
         wanted = list(items)
@@ -260,18 +144,3 @@ class Reader:
 
 def _unread(listed: Listed, reason: str) -> Unread:
     return Unread(listed.kind, listed.name, listed.created, "CreationTime", reason)
-
-
-def _count(variant: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: variant[key] for key in ("CurrentInstanceCount",) if key in variant}
-
-
-def _parent(raw: Mapping[str, Any]) -> Parent | None:
-    if arn := raw.get("AutoMLJobArn"):
-        name = arn.rpartition("/")[2]
-        return Parent(RunKind.AUTOML, name, f"AutoML job {name}")
-    return None
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.astimezone(UTC) if moment is not None else None

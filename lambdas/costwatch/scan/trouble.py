@@ -11,9 +11,7 @@ _DENIED: Final = frozenset(
     {"AccessDenied", "AccessDeniedException", "UnauthorizedAccess", "UnauthorizedOperation", "ForbiddenException"}
 )
 # The account's credentials were taken elsewhere before any region is read: here these mean the region is off.
-_NOT_ENABLED: Final = frozenset(
-    {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"}
-)
+_NOT_ENABLED: Final = frozenset({"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"})
 
 
 def gap_of(error: AwsError, region: str, operation: str) -> Gap:
