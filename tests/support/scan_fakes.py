@@ -78,6 +78,7 @@ class FakeEc2:
 
     def describe_instance_attribute(self, *, InstanceId: str, Attribute: str) -> dict[str, Any]:  # noqa: N803
         assert Attribute == "disableApiTermination"
+        self.wait()
         self.protection_asked.append(InstanceId)
         if self.protection_error is not None:
             raise self.protection_error

@@ -16,6 +16,7 @@ from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTim
 from costwatch.adapters.prices import SeedPrices
 from costwatch.core.accelerators import WILDCARDS, is_accelerator
 from costwatch.scan import reading
+from costwatch.scan.judging import MOST_READ_AFRESH
 from costwatch.scan.reading import Regions
 from tests.support.command_line import FakeSts, client_error
 from tests.support.scan_fakes import NOW, FakeBoto, FakeEc2, FakeSageMaker, denied, hours_ago, instance
@@ -80,6 +81,27 @@ def test_protection_that_could_not_be_read_is_said_beside_what_would_be_stopped(
     found = line(boto)
     assert found["finding"] == "stop"
     assert "whether it has termination protection was not read" in found["reason"]
+
+
+def test_where_protection_is_not_read_of_all_it_is_read_of_the_dearest() -> None:
+    cheap = [instance(number, "g5.xlarge", f"{EAST}a", 20) for number in range(MOST_READ_AFRESH)]
+    dear = instance(999_999, "p5.48xlarge", f"{EAST}a", 20)
+    boto = account(*cheap, dear, protected={dear["InstanceId"]})
+    lines = body(boto)["lines"]
+    assert [each["finding"] for each in lines if each["id"] == dear["InstanceId"]] == ["hold"]
+    assert len(boto.ec2[EAST].protection_asked) == MOST_READ_AFRESH
+    assert sum("termination protection was not read" in each["reason"] for each in lines) == 1
+
+
+def test_protection_that_is_not_told_in_time_is_unknown_and_not_absent() -> None:
+    over = Event()
+    hanging = FakeEc2(wait=lambda: over.wait(30))
+    try:
+        assert reading.protected(hanging, EAST, ["i-1"], within=timedelta(milliseconds=50)) == {"i-1": None}
+        assert reading.protected(hanging, EAST, ["i-1"], within=timedelta(seconds=-1)) == {"i-1": None}
+    finally:
+        over.set()
+    assert reading.protected(FakeEc2(), EAST, ["i-1"]) == {"i-1": False}
 
 
 # --- what is unknown -------------------------------------------------------------------------------------------------
@@ -382,3 +404,12 @@ def test_what_ec2_filters_is_never_narrower_than_what_counts_as_an_accelerator()
     accelerators = {name for name in types if is_accelerator(name)}
     assert len(accelerators) > 90
     assert [name for name in accelerators if not name.startswith(tuple(stems))] == []
+
+
+def test_the_readme_shows_the_policy_as_it_is_printed() -> None:
+    printed = account().costwatch("scan", "--policy").stdout
+    assert printed in (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+
+
+def test_help_mentions_the_policy() -> None:
+    assert "--policy" in account().costwatch("scan", "--help").stdout

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,8 +105,11 @@ def _scan(tools: Tools, wanted: tuple[str, ...]) -> Report:
     with show.busy(f"Looking at {show.count(len(regions.wanted), 'region')}"):
         inventory = reading.read(regions, client, account=account, at=session.now())
 
+        until = time.monotonic() + reading.PROTECTION_WITHIN.total_seconds()
+
         def protected(region: str, ids: list[str]) -> Mapping[str, bool | None]:
-            return reading.protected(client("ec2", region), region, ids)
+            left = timedelta(seconds=until - time.monotonic())
+            return reading.protected(client("ec2", region), region, ids, within=left)
 
         policy = defaults.default_policy(regions.wanted or session.home_regions)
         lines = judging.judge(inventory, policy, SeedPrices(), protected)

@@ -197,7 +197,7 @@ class Session:
             return Deployment(table, function, "", "", "", regions, self.home_regions[0])
         raise NotDeployedError(
             f"no Costwatch is deployed in account {self.caller.account}, {' or '.join(self.home_regions)}: deploy it "
-            "with `make deploy`, or name its home region with --region"
+            "with `make deploy`, or name its home region with --region; `costwatch scan` looks without one"
         )
 
     def _parameter(self, region: str) -> Any:

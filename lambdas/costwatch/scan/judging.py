@@ -25,7 +25,7 @@ Protection = Callable[[str, list[str]], Mapping[str, bool | None]]
 """(region, instance ids) -> termination protection by id; None where it could not be read."""
 
 MOST_READ_AFRESH: Final = 200
-"""Protection is one call for each instance; past this many of a region it is not read, and that is said."""
+"""Of a region, the dearest first: protection is one call for each instance. Where it is not read, that is said."""
 _OWN_LIMITS = (f"of selector {SELECTOR}", f"of selector {TRAINING_SELECTOR}")
 _BELONGS = "it would be held: it belongs to "
 _CHILDREN_ARE_LISTED_BY = frozenset({"sagemaker", "sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs"})
@@ -73,8 +73,9 @@ def _lines(account: str, parts: list[Findings], basis: Basis, protected: Protect
 def _decided(runs: list[Run], basis: Basis, protected: Protection) -> Iterator[tuple[Run, Decision, str]]:
     """Every run with its decision; those past their time with termination protection, which may hold them."""
     first = [(run, deadman.judge(run, None, basis.policy, None, basis.now)) for run in runs]
-    past = [m.id for run, decision in first if _to_stop(decision, basis.now) for m in run.members if _is_ec2(m)]
-    asked = past[:MOST_READ_AFRESH]
+    past = [run for run, decision in first if _to_stop(decision, basis.now)]
+    past.sort(key=lambda run: burn_rate(run, basis.prices).hourly_rate_usd or Decimal(0), reverse=True)
+    asked = [m.id for run in past for m in run.members if _is_ec2(m)][:MOST_READ_AFRESH]
     answers = protected(basis.region, asked) if asked else {}
     for run, decision in first:
         if not _to_stop(decision, basis.now) or not any(_is_ec2(m) for m in run.members):

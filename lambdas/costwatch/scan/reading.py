@@ -20,6 +20,8 @@ from costwatch.scan.trouble import gap_of
 
 GIVE_UP_AFTER: Final = timedelta(seconds=45)
 """Whoever has not answered by then is a line: the whole scan promises a minute."""
+PROTECTION_WITHIN: Final = timedelta(seconds=10)
+"""For all regions together."""
 _AT_ONCE = 32
 
 
@@ -87,8 +89,10 @@ def read(
     return Inventory(account, at, regions.wanted, regions.not_enabled, tuple(found[key] for key in sorted(found)))
 
 
-def protected(client: Any, region: str, ids: Iterable[str]) -> Mapping[str, bool | None]:
-    """Termination protection by instance id; None where it could not be read."""
+def protected(
+    client: Any, region: str, ids: Iterable[str], *, within: timedelta = PROTECTION_WITHIN
+) -> Mapping[str, bool | None]:
+    """Termination protection by instance id; None where it could not be read, or not in time."""
     ec2 = Ec2(client, region=region)
 
     def one(instance_id: str) -> bool | None:
@@ -98,9 +102,11 @@ def protected(client: Any, region: str, ids: Iterable[str]) -> Mapping[str, bool
             return None
 
     wanted = list(ids)
-    with ThreadPoolExecutor(max_workers=sagemaker.AT_ONCE, thread_name_prefix=f"scan-{region}") as pool:
-        futures = [pool.submit(copy_context().run, one, each) for each in wanted]
-        return {each: future.result() for each, future in zip(wanted, futures, strict=True)}
+    pool = ThreadPoolExecutor(max_workers=sagemaker.AT_ONCE, thread_name_prefix=f"scan-{region}")
+    futures = [pool.submit(copy_context().run, one, each) for each in wanted]
+    done, _late = wait(futures, timeout=max(within, timedelta(0)).total_seconds())
+    pool.shutdown(wait=False, cancel_futures=True)
+    return {each: future.result() if future in done else None for each, future in zip(wanted, futures, strict=True)}
 
 
 def _ec2(client: Any, region: str, _stop: Event) -> Callable[[], Findings]:

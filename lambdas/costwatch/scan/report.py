@@ -24,7 +24,7 @@ NOTES: Final = {
     Finding.WARN: "Less than an hour is left.",
     Finding.UNPROVEN: "Reported and alarmed, never acted on.",
     Finding.HOLD: "Past its limit. What a group, cluster or tuning job would relaunch is not stopped in this version.",
-    Finding.LISTED: "Processing and AutoML jobs, notebooks, endpoints, prepaid capacity: no limit in this version.",
+    Finding.LISTED: "Processing, idle tuning and AutoML jobs, notebooks, endpoints, prepaid capacity: no limit yet.",
 }
 BASIS: Final = (
     "Judged by the defaults: max_runtime 12h, warn_before 1h, hard_cap 72h, tags as by default. List prices, before "
