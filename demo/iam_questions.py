@@ -31,9 +31,23 @@ _WITHOUT_RESOURCE_LEVEL = frozenset(
         ("ec2", "DescribeRegions"),
         ("ec2", "DescribeSpotInstanceRequests"),
         ("ec2", "DescribeSpotPriceHistory"),
+        ("sagemaker", "ListAutoMLJobs"),
+        ("sagemaker", "ListEndpoints"),
+        ("sagemaker", "ListHyperParameterTuningJobs"),
+        ("sagemaker", "ListNotebookInstances"),
+        ("sagemaker", "ListProcessingJobs"),
         ("sagemaker", "ListTrainingJobs"),
     }
 )
+
+
+_NAMED_BY = {
+    "DescribeEndpoint": ("endpoint", "EndpointName"),
+    "DescribeEndpointConfig": ("endpoint-config", "EndpointConfigName"),
+    "DescribeProcessingJob": ("processing-job", "ProcessingJobName"),
+}
+"""SageMaker's reads by one name: the kind in the ARN, and the parameter. None has a condition on its tags."""
+_TAGGED = frozenset({"automl-job", "endpoint", "hyper-parameter-tuning-job", "notebook-instance", "processing-job"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,11 @@ def _sagemaker(operation: str, params: Mapping[str, Any], where: _Where) -> Iter
         yield where.about(f"sagemaker:{operation}", TRAINING_JOB, params["TrainingJobName"])
     elif operation == "ListTags" and f":{TRAINING_JOB}/" in params["ResourceArn"]:
         yield where.about("sagemaker:ListTags", TRAINING_JOB, params["ResourceArn"].rpartition("/")[2])
+    elif operation == "ListTags" and params["ResourceArn"].rpartition(":")[2].partition("/")[0] in _TAGGED:
+        yield where.ask("sagemaker:ListTags", params["ResourceArn"])
+    elif operation in _NAMED_BY:
+        kind, name = _NAMED_BY[operation]
+        yield where.ask(f"sagemaker:{operation}", where.arn("sagemaker", f"{kind}/{params[name]}"))
 
 
 def _sns(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:

@@ -29,8 +29,8 @@ from demo.iam_questions import Question, questions
 from demo.resource_context import describe
 
 ENV_FILE: Final = "COSTWATCH_RECORD_CALLS"
-DEADMAN, HINTS, OPERATOR = "deadman", "hints", "operator"
-ROLES: Final = (DEADMAN, HINTS, OPERATOR)
+DEADMAN, HINTS, OPERATOR, SCANNER = "deadman", "hints", "operator", "scanner"
+ROLES: Final = (DEADMAN, HINTS, OPERATOR, SCANNER)
 _EVENT: Final = "before-parameter-build"
 _DEFAULT_ACCOUNT: Final = "123456789012"  # moto's
 
@@ -119,7 +119,7 @@ def acting_as(
     policy: Policy | Mapping[str, Any] | None = None,
     settings: DeadmanSettings | HintsSettings | Mapping[str, str] | None = None,
 ) -> Iterator[None]:
-    """Calls made inside are made by `deadman`, `hints` or `operator`; None: by nobody, such as a fake's own doings.
+    """Calls made inside are made by one of ROLES; None: by nobody, such as a fake's own doings.
 
     `policy`: what the function decides by, as Policy, as policy.json or as its body. `settings`: its settings or
     environment. Raises ValueError for an unknown role.

@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 
 from costwatch import names
+from costwatch.scan import permissions
 from demo.iam_questions import Question
 from demo.recorder import (
     DEADMAN,
     ENV_FILE,
     HINTS,
     OPERATOR,
+    SCANNER,
     Acting,
     Asked,
     acting_as,
@@ -40,6 +42,7 @@ __all__ = [
     "DEADMAN",
     "HINTS",
     "OPERATOR",
+    "SCANNER",
     "Acting",
     "Asked",
     "acting_as",
@@ -173,6 +176,8 @@ def statements_for(acting: Acting) -> tuple[Statement, ...]:
     """Everything the role is allowed under its policy. Raises ValueError for a function without policy or settings."""
     if acting.role == OPERATOR:
         return statements_of(OPERATOR_DOCUMENT, OPERATOR)
+    if acting.role == SCANNER:
+        return statements_of(permissions.policy_document(), SCANNER)
     if not acting.policy or not acting.settings:
         raise ValueError(f"{acting.role} acted without policy or settings: pass both to acting_as")
     policy = json.loads(acting.policy)

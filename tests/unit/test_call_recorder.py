@@ -286,7 +286,7 @@ def test_who_am_i_needs_no_permission() -> None:
         ("ec2", "RebootInstances", {"InstanceIds": ["i-1"]}),
         ("s3", "DeleteBucket", {"Bucket": "b"}),
         ("sns", "Publish", {"PhoneNumber": "1"}),
-        ("sagemaker", "ListTags", {"ResourceArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/e"}),
+        ("sagemaker", "ListTags", {"ResourceArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/m"}),
         ("dynamodb", "ExecuteStatement", {"Statement": "DELETE"}),
         ("events", "PutRule", {"Name": "r"}),
     ],

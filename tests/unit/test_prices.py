@@ -92,6 +92,19 @@ def test_a_training_price_is_its_own_and_not_derived_from_ec2() -> None:
     assert prices.training_hourly_rate("ml.trn1.32xlarge", "us-east-1") is None
 
 
+def test_processing_and_notebooks_have_prices_of_their_own() -> None:
+    prices = SeedPrices()
+    processing = prices.processing_hourly_rate("ml.g6.xlarge", "us-east-1")
+    notebook = prices.notebook_hourly_rate("ml.g5.xlarge", "us-east-1")
+    training = prices.training_hourly_rate("ml.g6.xlarge", "us-east-1")
+    assert processing is not None
+    assert notebook is not None
+    assert training is not None
+    assert (processing.hourly_rate_usd, notebook.hourly_rate_usd) == (Decimal("1.1267"), Decimal("1.41"))
+    assert training.hourly_rate_usd == Decimal("1.127")
+    assert prices.notebook_hourly_rate("ml.p4d.24xlarge", "us-east-1") is None
+
+
 def test_a_type_or_region_that_is_not_listed_has_no_price() -> None:
     prices = SeedPrices()
     assert prices.ec2_hourly_rate("p99.metal", "us-east-1") is None
@@ -107,7 +120,7 @@ def test_the_committed_table_is_text_priced_sourced_and_free_of_paths() -> None:
     for block in document["blocks"]:
         assert re.fullmatch(r"[a-z]{2}(-gov)?-[a-z]+-\d", block["region"])
         assert all(re.fullmatch(r"\d+(\.\d+)?", rate) and Decimal(rate) > 0 for rate in block["rates"].values())
-        assert all(name.startswith("ml.") == (block["service"] == "training") for name in block["rates"])
+        assert all(name.startswith("ml.") == (block["service"] != "ec2") for name in block["rates"])
 
 
 def test_the_table_is_read_at_the_first_look_up_and_not_before(tmp_path: Path) -> None:

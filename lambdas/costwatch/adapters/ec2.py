@@ -41,9 +41,15 @@ class Ec2:
         self._client = client
         self.region = region
 
-    def instances(self) -> list[Member]:
-        """All pending and running instances; protection and spot requests are not read."""
-        return self._describe(Filters=[{"Name": "instance-state-name", "Values": list(_ALIVE)}])
+    def instances(self, types: Sequence[str] = ()) -> list[Member]:
+        """All pending and running instances; protection and spot requests are not read.
+
+        `types`: wildcards such as `p4d.*`, matched by EC2 itself; empty means any.
+        """
+        filters: list[Any] = [{"Name": "instance-state-name", "Values": list(_ALIVE)}]
+        if types:
+            filters.append({"Name": "instance-type", "Values": list(types)})
+        return self._describe(Filters=filters)
 
     def instances_by_id(self, ids: Iterable[str]) -> dict[str, Member]:
         """The named instances in any state; one that EC2 no longer knows is absent."""
@@ -80,7 +86,7 @@ class Ec2:
         afresh = tuple(
             replace(
                 member,
-                termination_protection=self._termination_protection(member.id),
+                termination_protection=self.termination_protection(member.id),
                 stop_protection=self._stop_protection(member.id) if action is Action.STOP else None,
                 spot_request=requests.get(member.spot_request_id or ""),
             )
@@ -88,6 +94,12 @@ class Ec2:
         )
         parent = next((m.parent for m in afresh if m.parent is not None), None)
         return Run(id=run.id, members=afresh, parent=parent, fresh=True)
+
+    def termination_protection(self, instance_id: str) -> bool:
+        """Whether EC2 refuses to terminate it. One call for each instance."""
+        with translated("ec2:DescribeInstanceAttribute"):
+            answer = self._client.describe_instance_attribute(InstanceId=instance_id, Attribute="disableApiTermination")
+        return bool(answer["DisableApiTermination"]["Value"])
 
     def spot_requests(self, ids: Iterable[str]) -> dict[str, SpotRequest]:
         """Spot requests by id; one that EC2 no longer knows is absent."""
@@ -115,11 +127,6 @@ class Ec2:
         """Stop instances of one zone; their EBS volumes stay. One bad id fails the call: describe what happened."""
         with translated("ec2:StopInstances"):
             self._client.stop_instances(InstanceIds=list(ids))
-
-    def _termination_protection(self, instance_id: str) -> bool:
-        with translated("ec2:DescribeInstanceAttribute"):
-            answer = self._client.describe_instance_attribute(InstanceId=instance_id, Attribute="disableApiTermination")
-        return bool(answer["DisableApiTermination"]["Value"])
 
     def _stop_protection(self, instance_id: str) -> bool:
         with translated("ec2:DescribeInstanceAttribute"):

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from costwatch.core.money import Rate
-from costwatch.core.policy import Service
 from costwatch.errors import ConfigError
 
 FORMAT_VERSION = 1
 SEED_FILE = Path(__file__).parent.parent / "data" / "prices.json"
 
-_Key = tuple[Service, str, str]
+EC2, TRAINING, PROCESSING, NOTEBOOK = "ec2", "training", "processing", "notebook"
+_SERVICES = frozenset({EC2, TRAINING, PROCESSING, NOTEBOOK})
+
+_Key = tuple[str, str, str]
 
 
 class SeedPrices:
@@ -32,11 +34,19 @@ class SeedPrices:
 
     def ec2_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
         """The rate of an EC2 instance type in a region, or None where no price is known."""
-        return self._rates.get((Service.EC2, region, instance_type))
+        return self._rates.get((EC2, region, instance_type))
 
     def training_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
         """The rate of a SageMaker training instance type (`ml.` included), or None where no price is known."""
-        return self._rates.get((Service.TRAINING, region, instance_type))
+        return self._rates.get((TRAINING, region, instance_type))
+
+    def processing_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
+        """The rate of a SageMaker processing instance type (`ml.` included), or None where no price is known."""
+        return self._rates.get((PROCESSING, region, instance_type))
+
+    def notebook_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
+        """The rate of a SageMaker notebook instance type (`ml.` included), or None where no price is known."""
+        return self._rates.get((NOTEBOOK, region, instance_type))
 
     @cached_property
     def _rates(self) -> Mapping[_Key, Rate]:
@@ -55,9 +65,11 @@ def _read(document: Mapping[str, Any]) -> dict[_Key, Rate]:
         )
     rates: dict[_Key, Rate] = {}
     for block in document["blocks"]:
+        if block["service"] not in _SERVICES:
+            raise ValueError(f"{block['service']!r} is not one of {', '.join(sorted(_SERVICES))}")
         source, as_of = document["sources"][block["source"]], date.fromisoformat(block["as_of"])
         for instance_type, text in block["rates"].items():
-            key = (Service(block["service"]), block["region"], instance_type)
+            key = (block["service"], block["region"], instance_type)
             if key in rates:
                 # Two prices for one thing mean one is wrong, and nothing here could tell which.
                 raise ValueError(f"{instance_type} in {block['region']} has two prices")

@@ -11,6 +11,7 @@ from costwatch.cli.failures import Commands
 from costwatch.cli.granting import exempt, extend, release
 from costwatch.cli.pausing import pause, resume
 from costwatch.cli.reading import explain, ledger
+from costwatch.cli.scanning import scan
 from costwatch.cli.status import status
 from costwatch.cli.sweeping import sweep
 
@@ -28,6 +29,19 @@ def main() -> None:
     """
 
 
-for _command in (check_config, sweep, status, ledger, explain, extend, exempt, release, pause, resume, completion):
+for _command in (
+    scan,
+    check_config,
+    sweep,
+    status,
+    ledger,
+    explain,
+    extend,
+    exempt,
+    release,
+    pause,
+    resume,
+    completion,
+):
     complete_runs(_command)
     main.add_command(_command)

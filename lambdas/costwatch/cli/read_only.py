@@ -8,9 +8,25 @@ from costwatch.errors import RefusedError
 
 ALLOWED: Final = {
     "dynamodb": frozenset({"GetItem", "Query", "TransactWriteItems"}),
-    "ec2": frozenset({"DescribeInstanceAttribute", "DescribeInstances", "DescribeSpotInstanceRequests"}),
+    "ec2": frozenset(
+        {"DescribeInstanceAttribute", "DescribeInstances", "DescribeRegions", "DescribeSpotInstanceRequests"}
+    ),
     "lambda": frozenset({"Invoke"}),
-    "sagemaker": frozenset({"DescribeTrainingJob", "ListTags", "ListTrainingJobs"}),
+    "sagemaker": frozenset(
+        {
+            "DescribeEndpoint",
+            "DescribeEndpointConfig",
+            "DescribeProcessingJob",
+            "DescribeTrainingJob",
+            "ListAutoMLJobs",
+            "ListEndpoints",
+            "ListHyperParameterTuningJobs",
+            "ListNotebookInstances",
+            "ListProcessingJobs",
+            "ListTags",
+            "ListTrainingJobs",
+        }
+    ),
     "ssm": frozenset({"GetParameter"}),
 }
 SIGNING_IN: Final = frozenset({"sts", "sso", "sso-oidc", "signin"})

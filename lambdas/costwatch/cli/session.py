@@ -163,7 +163,7 @@ class Session:
         if service in self.tools.clients:
             return self.tools.clients[service]
         where = region or self.home_regions[0]
-        self._check_region(where)
+        self.check_region(where)
         try:
             with translated(service):
                 return self._boto.client(service, region_name=where, config=config or self._client_config)
@@ -174,7 +174,13 @@ class Session:
         """The client for a call that waits for a whole sweep."""
         return self.client("lambda", self.deployment.home_region, config=_INVOKE_CONFIG)
 
-    def _check_region(self, region: str) -> None:
+    @property
+    def profile_region(self) -> str | None:
+        """What the AWS profile names, if anything."""
+        return self._boto.region_name
+
+    def check_region(self, region: str) -> None:
+        """Raises PermanentAwsError for a name that no partition of AWS could have."""
         with translated(f"region {region}"):
             self._boto.get_partition_for_region(region)
         unknown = regions.problem(region)
@@ -234,7 +240,7 @@ class Session:
             return Deployment(table, function, "", "", "", watched, self.home_regions[0])
         raise NotDeployedError(
             f"no Costwatch is deployed in account {self.caller.account}, {' or '.join(self.home_regions)}: deploy it "
-            "with `make deploy`, or name its home region with --region"
+            "with `make deploy`, or name its home region with --region; `costwatch scan` looks without one"
         )
 
     def _parameter(self, region: str) -> Any:

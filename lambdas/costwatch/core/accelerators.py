@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 _FAMILIES = re.compile(r"(?:ml\.)?(?:p\d|g\d|gr\d|trn\d|inf\d|dl\d)[a-z0-9-]*\..+")
+
+WILDCARDS: Final = ("p*", "g*", "trn*", "inf*", "dl*")
+"""EC2's own filter for them: it lets through all that `is_accelerator` accepts, and little else."""
 
 
 def is_accelerator(instance_type: str) -> bool:

@@ -1,0 +1,131 @@
+"""scan: look at an account before anything is deployed there."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from botocore.config import Config
+
+from costwatch import names
+from costwatch.adapters.prices import SeedPrices
+from costwatch.cli import scan_text, show
+from costwatch.cli.failures import DENIED, UNEXPECTED
+from costwatch.cli.options import as_json
+from costwatch.cli.session import Session, Tools
+from costwatch.scan import defaults, document, judging, page, permissions, reading
+from costwatch.scan.inventory import GapKind, Inventory
+from costwatch.scan.report import Report
+from costwatch.scan.sagemaker import AT_ONCE
+
+_DEFAULT_REGION: Final = "us-east-1"
+_PAGE: Final = "costwatch-scan.html"
+_CONFIG: Final = Config(
+    retries={"mode": "standard", "total_max_attempts": 3},
+    connect_timeout=3,
+    read_timeout=12,
+    max_pool_connections=AT_ONCE,
+    user_agent_extra=names.PROJECT,
+)
+
+
+def _listed(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in (value or "").split(",") if part.strip()))
+
+
+@click.command(short_help="Look at your own account: no stack, no configuration, read-only.")
+@click.option("--regions", metavar="A,B", callback=_listed, help="Regions to read.  [default: all that are enabled]")
+@click.option("--all", "show_all", is_flag=True, help="Show every line, however many.")
+@click.option(
+    "--html",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value=_PAGE,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"Write one self-contained page to forward.  [FILE: {_PAGE}]",
+)
+@click.option(
+    "--write", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write the fitted costwatch.yaml."
+)
+@click.option("--policy", is_flag=True, help="Print the IAM policy that a scan needs, and nothing else.")
+@as_json
+@click.pass_context
+def scan(
+    ctx: click.Context,
+    regions: tuple[str, ...],
+    show_all: bool,
+    html: Path | None,
+    write: Path | None,
+    policy: bool,
+    as_json: bool,
+) -> int:
+    """List every accelerator instance and running SageMaker job: what it burns, and what Costwatch would do about it.
+
+    Needs no deployment and no configuration file, and makes only Describe, List and Get calls; `--policy` prints the
+    exact permissions. It judges by the defaults (max_runtime 12h, warn_before 1h, hard_cap 72h) and ends with a
+    costwatch.yaml fitted to what it found. A region that is denied or silent is a line, not a failure.
+    """
+    if policy:
+        click.echo(json.dumps(permissions.policy_document(), indent=2))
+        return 0
+    for target in (html, write):
+        if target is not None and not target.absolute().parent.is_dir():
+            raise click.BadParameter(f"{target.parent} is no directory")
+    tools = ctx.obj if isinstance(ctx.obj, Tools) else Tools()
+    report = _scan(tools, regions)
+    if html is not None:
+        html.write_text(page.render(report), encoding="utf-8")
+        show.note(f"{html} is written: one page without links to elsewhere, to open or forward")
+    if write is not None:
+        write.write_text(report.configuration, encoding="utf-8")
+        show.note(f"{write} is written; next: costwatch check-config {write}")
+    if as_json:
+        show.document(document.document(report))
+    elif html is None:
+        scan_text.show_report(report, everything=show_all)
+    return _exit_code(report.inventory)
+
+
+def _scan(tools: Tools, wanted: tuple[str, ...]) -> Report:
+    session = Session(region=_home(tools, wanted), tools=tools)
+
+    def client(service: str, region: str) -> Any:
+        return session.client(service, region, config=_CONFIG)
+
+    with show.busy("Looking around"):
+        account = session.caller.account
+        for region in wanted:
+            session.check_region(region)
+        regions = reading.choose_regions(client("ec2", session.home_regions[0]), wanted)
+    with show.busy(f"Looking at {show.count(len(regions.wanted), 'region')}"):
+        inventory = reading.read(regions, client, account=account, at=session.now())
+
+        until = time.monotonic() + reading.PROTECTION_WITHIN.total_seconds()
+
+        def protected(region: str, ids: list[str]) -> Mapping[str, bool | None]:
+            left = timedelta(seconds=until - time.monotonic())
+            return reading.protected(client("ec2", region), region, ids, within=left)
+
+        policy = defaults.default_policy(regions.wanted or session.home_regions)
+        lines = judging.judge(inventory, policy, SeedPrices(), protected)
+    return Report.of(inventory, lines, home=session.home_regions[0])
+
+
+def _home(tools: Tools, wanted: tuple[str, ...]) -> str:
+    """Where to ask which regions there are. No configuration file has a say in it."""
+    if wanted:
+        return wanted[0]
+    found = tools.environ.get("AWS_REGION") or tools.environ.get("AWS_DEFAULT_REGION")
+    return found or Session(tools=tools).profile_region or _DEFAULT_REGION
+
+
+def _exit_code(inventory: Inventory) -> int:
+    """0, also where a region is a line; 4 or 1 when nothing at all could be read."""
+    if not inventory.nothing_read:
+        return 0
+    return DENIED if any(gap.kind is GapKind.DENIED for gap in inventory.gaps) else UNEXPECTED

@@ -1,0 +1,152 @@
+"""One job, notebook or endpoint of SageMaker, described: its machines, its age, its tags, its parent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from costwatch.adapters.aws_errors import translated
+from costwatch.adapters.sagemaker import SageMaker
+from costwatch.core.model import Member, Parent, RunKind
+from costwatch.errors import AwsError
+from costwatch.scan.inventory import Resource, ResourceKind
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One entry of a list. `raw` is the list's own summary."""
+
+    kind: str
+    name: str
+    arn: str
+    state: str
+    created: datetime | None
+    raw: Mapping[str, Any]
+
+
+class Describer:
+    """One account and region."""
+
+    def __init__(self, client: Any, *, region: str) -> None:
+        self._client = client
+        self._jobs = SageMaker(client, region=region)
+
+    def one(self, listed: Listed) -> Member | Resource | None:
+        """As it is now; None when it has ended. Raises AwsError, KeyError where an answer lacks what it must have."""
+        match listed.kind:
+            case "training":
+                member = self._jobs.job(listed.name)
+                return member if member is not None and member.alive else None
+            case "processing":
+                return self._processing(listed)
+            case "notebook":
+                capacity = ((listed.raw["InstanceType"], 1),) if "InstanceType" in listed.raw else None
+                return self._resource(listed, ResourceKind.NOTEBOOK, capacity)
+            case "endpoint":
+                return self._endpoint(listed)
+            case "tuning":
+                running = listed.raw.get("TrainingJobStatusCounters", {}).get("InProgress", 0)
+                return self._resource(listed, ResourceKind.TUNING, (), running_children=running)
+            case _:
+                phase = listed.raw.get("AutoMLJobSecondaryStatus", "")
+                return self._resource(listed, ResourceKind.AUTOML, (), note=f"phase {phase}" if phase else "")
+
+    def _processing(self, listed: Listed) -> Resource | None:
+        with translated("sagemaker:DescribeProcessingJob"):
+            raw = self._client.describe_processing_job(ProcessingJobName=listed.name)
+        if raw["ProcessingJobStatus"] != "InProgress":
+            return None
+        cluster = raw.get("ProcessingResources", {}).get("ClusterConfig", {})
+        chosen = cluster.get("SelectedInstanceType") or cluster.get("InstanceType")
+        count = cluster.get("SelectedInstanceCount") or cluster.get("InstanceCount", 1)
+        started = utc(raw.get("ProcessingStartTime"))
+        return Resource(
+            kind=ResourceKind.PROCESSING,
+            name=listed.name,
+            state=raw["ProcessingJobStatus"],
+            capacity=((chosen, int(count)),) if chosen else None,
+            tags=self._tags(listed.arn),
+            since=started,
+            evidence="ProcessingStartTime",
+            parent=_parent(raw),
+            note="" if started else "not started yet: it costs nothing so far",
+        )
+
+    def _endpoint(self, listed: Listed) -> Resource:
+        """Counts as they are now come from the endpoint, types from its configuration."""
+        with translated("sagemaker:DescribeEndpoint"):
+            raw = self._client.describe_endpoint(EndpointName=listed.name)
+        with translated("sagemaker:DescribeEndpointConfig"):
+            config = self._client.describe_endpoint_config(EndpointConfigName=raw["EndpointConfigName"])
+        types = {
+            variant["VariantName"]: variant.get("InstanceType")
+            for key in ("ProductionVariants", "ShadowProductionVariants")
+            for variant in config.get(key, [])
+        }
+        totals: dict[str, int] = {}
+        known, serverless = True, False
+        for key in ("ProductionVariants", "ShadowProductionVariants"):
+            for variant in raw.get(key, []):
+                if served := variant.get("CurrentServerlessConfig"):
+                    serverless = True
+                    known = known and not served.get("ProvisionedConcurrency")
+                    continue
+                pools = variant.get("InstancePools") or [
+                    {"InstanceType": types.get(variant["VariantName"]), **_count(variant)}
+                ]
+                for pool in pools:
+                    instance_type, count = pool.get("InstanceType"), pool.get("CurrentInstanceCount")
+                    if instance_type is None or count is None:
+                        known = False
+                    elif count:
+                        totals[instance_type] = totals.get(instance_type, 0) + int(count)
+        note = "serverless: billed by use, which is not counted here" if serverless else ""
+        capacity = tuple(sorted(totals.items())) if known else None
+        return self._resource(listed, ResourceKind.ENDPOINT, capacity, note=note)
+
+    def _resource(
+        self,
+        listed: Listed,
+        kind: ResourceKind,
+        capacity: tuple[tuple[str, int], ...] | None,
+        *,
+        note: str = "",
+        running_children: int | None = None,
+    ) -> Resource:
+        return Resource(
+            kind=kind,
+            name=listed.name,
+            state=listed.state,
+            capacity=capacity,
+            tags=self._tags(listed.arn),
+            since=listed.created,
+            evidence="CreationTime",
+            note=note,
+            running_children=running_children,
+        )
+
+    def _tags(self, arn: str) -> dict[str, str] | None:
+        try:
+            with translated("sagemaker:ListTags"):
+                pages = self._client.get_paginator("list_tags").paginate(ResourceArn=arn)
+                return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+        except AwsError:
+            return None  # said on its line: unreadable tags are not no tags
+
+
+def _count(variant: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: variant[key] for key in ("CurrentInstanceCount",) if key in variant}
+
+
+def _parent(raw: Mapping[str, Any]) -> Parent | None:
+    if arn := raw.get("AutoMLJobArn"):
+        name = arn.rpartition("/")[2]
+        return Parent(RunKind.AUTOML, name, f"AutoML job {name}")
+    return None
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """Aware UTC of what botocore gives, which is in the machine's own zone."""
+    return moment.astimezone(UTC) if moment is not None else None

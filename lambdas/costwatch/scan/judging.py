@@ -1,0 +1,191 @@
+"""Judges an inventory by the defaults: the same code and the same limits as the deployed sweep, without a record."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from costwatch.core import deadman, durations, grouping
+from costwatch.core.deadman import Decision, Verdict
+from costwatch.core.model import Member, Run
+from costwatch.core.money import burn_rate
+from costwatch.core.policy import Policy, Service
+from costwatch.core.selection import HoldCode
+from costwatch.scan import resources
+from costwatch.scan.defaults import OWNER_KEYS, SELECTOR, TEAM_KEYS, TRAINING_SELECTOR, Prices, tag_value
+from costwatch.scan.inventory import Findings, Inventory, Resource
+from costwatch.scan.lines import Doubt, Finding, Line, dearest_first
+from costwatch.scan.resources import Basis
+
+Protection = Callable[[str, list[str]], Mapping[str, bool | None]]
+"""(region, instance ids) -> termination protection by id; None where it could not be read."""
+
+MOST_READ_AFRESH: Final = 200
+"""Of a region, the dearest first: protection is one call for each instance. Where it is not read, that is said."""
+_OWN_LIMITS = (f"of selector {SELECTOR}", f"of selector {TRAINING_SELECTOR}")
+_BELONGS = "it would be held: it belongs to "
+_CHILDREN_ARE_LISTED_BY = frozenset({"sagemaker", "sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs"})
+
+
+def judge(inventory: Inventory, policy: Policy, prices: Prices, protected: Protection) -> list[Line]:
+    """One line for each run and resource, the dearest first. Children stand on their parent's line alone.
+
+    `protected` is asked only about instances of runs past their time.
+    """
+    by_region: dict[str, list[Findings]] = {}
+    for each in inventory.findings:
+        by_region.setdefault(each.region, []).append(each)
+    lines: list[Line] = []
+    for region, parts in by_region.items():
+        gaps = {gap.operation for each in parts for gap in each.gaps}
+        basis = Basis(region, policy, prices, inventory.at, children_unread=bool(gaps & _CHILDREN_ARE_LISTED_BY))
+        lines += _lines(inventory.account, parts, basis, protected)
+    return dearest_first(lines)
+
+
+def _lines(account: str, parts: list[Findings], basis: Basis, protected: Protection) -> Iterator[Line]:
+    found = [resource for each in parts for resource in each.resources]
+    children: defaultdict[tuple[str, str], list[Resource]] = defaultdict(list)
+    for resource in found:
+        if resource.parent is not None:
+            children[resource.parent.kind.value, resource.parent.id].append(resource)
+    parents = {(resource.kind.value, resource.name): resource for resource in found if resource.parent is None}
+    members = [member for each in parts for member in each.members]
+    runs = grouping.runs(members, account=account, region=basis.region, run_tag=basis.policy.tags.run)
+    for run, decision, note in _decided(runs, basis, protected):
+        key = (run.id.kind.value, run.id.name)
+        yield _line(run, decision, note, basis, parents.pop(key, None), children.pop(key, []))
+    for key, rolled_up in children.items():
+        # A parent without training jobs at present, or one that was not listed itself.
+        parent = parents.pop(key) if key in parents else resources.stand_in(rolled_up[0])
+        yield resources.line(parent, basis, rolled_up)
+    for resource in parents.values():
+        yield resources.line(resource, basis, [])
+    for each in parts:
+        for unread in each.unread:
+            yield resources.line_of_unread(unread, basis.region)
+
+
+def _decided(runs: list[Run], basis: Basis, protected: Protection) -> Iterator[tuple[Run, Decision, str]]:
+    """Every run with its decision; those past their time with termination protection, which may hold them."""
+    first = [(run, deadman.judge(run, None, basis.policy, None, basis.now)) for run in runs]
+    past = [run for run, decision in first if _to_stop(decision, basis.now)]
+    past.sort(key=lambda run: burn_rate(run, basis.prices).hourly_rate_usd or Decimal(0), reverse=True)
+    asked = [m.id for run in past for m in run.members if _is_ec2(m)][:MOST_READ_AFRESH]
+    answers = protected(basis.region, asked) if asked else {}
+    for run, decision in first:
+        if not _to_stop(decision, basis.now) or not any(_is_ec2(m) for m in run.members):
+            yield run, decision, ""
+            continue
+        read = replace(run, members=tuple(replace(m, termination_protection=answers.get(m.id)) for m in run.members))
+        unknown = any(m.termination_protection is None for m in read.members)
+        note = "whether it has termination protection was not read" if unknown else ""
+        yield read, deadman.judge(read, None, basis.policy, None, basis.now), note
+
+
+def _line(
+    run: Run, decision: Decision, note: str, basis: Basis, parent: Resource | None, rolled_up: list[Resource]
+) -> Line:
+    finding, reason, remark = _finding(run, decision, basis.now)
+    doubt = _doubt(run)
+    if note:
+        reason, remark = f"{reason}; {note}", "; ".join(filter(None, (remark, note)))
+    hourly, listed, price_note = _rates(run, basis, parent, rolled_up)
+    first = min(run.members, key=lambda m: m.clock.running_since or datetime.max.replace(tzinfo=basis.now.tzinfo))
+    exists = first.clock.exists_since
+    restarted = exists is not None and run.start is not None and exists < run.start and _is_ec2(first)
+    tagged = [parent.tags if parent else None, *(m.tags for m in run.members)]
+    return Line(
+        region=basis.region,
+        kind=run.id.kind.value,
+        name=run.name,
+        id=run.id.name,
+        finding=finding,
+        reason=reason,
+        remark=remark,
+        hourly_rate_usd=hourly,
+        list_rate_usd=listed,
+        price_note=price_note,
+        capacity=_capacity(run, rolled_up),
+        purchase=tuple(sorted({m.purchase.value for m in run.members})),
+        owner=tag_value(tagged, basis.policy.tags.owner, OWNER_KEYS),
+        team=tag_value(tagged, basis.policy.tags.team, TEAM_KEYS),
+        group=run.parent.label if run.parent is not None else "",
+        since=run.start,
+        evidence=first.clock.running_evidence if run.start else "",
+        exists_since=exists if restarted else None,
+        exists_evidence=first.clock.exists_evidence if restarted else "",
+        deadline=decision.deadline_at,
+        members=run.members,
+        children=(*(m.id for m in run.members if not _is_ec2(m) and run.parent), *(c.name for c in rolled_up)),
+        doubt=doubt,
+    )
+
+
+def _doubt(run: Run) -> Doubt | None:
+    if any(m.tags is None for m in run.members):
+        return Doubt.TAGS
+    ageless = any(m.state == "running" and m.clock.running_since is None for m in run.members)
+    return Doubt.AGE if ageless else None
+
+
+def _finding(run: Run, decision: Decision, now: datetime) -> tuple[Finding, str, str]:
+    """With the whole sentence, and what of it is not the rule."""
+    reason = decision.reason
+    unreadable = [m.id for m in run.members if m.tags is None]
+    if unreadable:
+        told = f"the tags of {', '.join(unreadable)} could not be read"
+        return Finding.UNPROVEN, reason if told in reason else f"{told}; {reason}", told
+    if _doubt(run) is Doubt.AGE:
+        return Finding.UNPROVEN, reason, reason
+    if decision.verdict is Verdict.IGNORE:
+        return Finding.LISTED, "prepaid: a selector picks it only where it says purchase: capacity_block", "prepaid"
+    if decision.verdict is Verdict.HOLD:
+        return Finding.HOLD, reason, "" if decision.hold is HoldCode.PARENT else reason.partition(", held: ")[2]
+    rule = decision.deadline.rule if decision.deadline else ""
+    remark = "" if rule.endswith(_OWN_LIMITS) else rule
+    if decision.verdict is Verdict.WARN:
+        notice = decision.selector.limits.min_notice if decision.selector else None
+        later = f"; warned now, stopped {durations.show(notice)} later at the earliest" if notice else ""
+        return (Finding.STOP, reason + later, remark) if _to_stop(decision, now) else (Finding.WARN, reason, remark)
+    usual = reason.startswith("its time is up at ") or _BELONGS in reason
+    return Finding.KEEP, reason, remark if usual else reason
+
+
+def _rates(
+    run: Run, basis: Basis, parent: Resource | None, rolled_up: list[Resource]
+) -> tuple[Decimal | None, Decimal | None, str]:
+    """USD per hour to end by stopping, and at list price, with the note that explains them. Children included."""
+    billed = replace(run, members=tuple(m for m in run.members if _is_ec2(m) or m.clock.running_since is not None))
+    burn = burn_rate(billed, basis.prices)
+    hourly, listed, note = burn.hourly_rate_usd, burn.list_rate_usd, burn.note
+    if not billed.members:
+        note = "not started yet: it costs nothing so far"  # a job is billed from its training start on
+    for child in rolled_up:
+        rate, child_note = resources.rate(child, basis)
+        hourly, listed, note = resources.plus(hourly, rate), resources.plus(listed, rate), f"{note}; {child_note}"
+    missing = max(0, (parent.running_children or 0) - len(run.members)) if parent is not None else 0
+    if missing or (not run.id.kind.stoppable and run.id.kind.service is Service.TRAINING and basis.children_unread):
+        what = f"{missing} more of its running jobs" if missing else "some of its jobs"
+        return None, None, f"{note}; {what} could not be read"
+    return hourly, listed, note
+
+
+def _capacity(run: Run, rolled_up: Iterable[Resource]) -> tuple[tuple[str, int], ...] | None:
+    totals = run.capacity
+    for child in rolled_up:
+        for instance_type, count in child.capacity or ():
+            totals[instance_type] = totals.get(instance_type, 0) + count
+    return tuple(sorted(totals.items())) if totals else None
+
+
+def _to_stop(decision: Decision, now: datetime) -> bool:
+    return decision.verdict is Verdict.WARN and decision.deadline is not None and now > decision.deadline.at
+
+
+def _is_ec2(member: Member) -> bool:
+    return member.service is Service.EC2
