@@ -1,3 +1,3 @@
 """Costwatch: a serverless cost watchdog for ML training on AWS."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from costwatch import names
+from costwatch.core.model import RunId
 from costwatch.core.policy import Mode, Service
 from costwatch.errors import MalformedEvent
 
@@ -25,6 +26,15 @@ class SweepRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class StopRequested:
+    """A named person asks the deployed function to stop one run."""
+
+    run_id: RunId
+    requested_by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResourceChanged:
     """An instance or a training job changed its state. A hint: what it says is read again from the world."""
 
@@ -34,7 +44,7 @@ class ResourceChanged:
     member_id: str
 
 
-def deadman(event: object) -> Tick | SweepRequested:
+def deadman(event: object) -> Tick | SweepRequested | StopRequested:
     """What the dead-man's function takes. Raises MalformedEvent for anything else."""
     body = _body(event)
     match body.get("source"), body.get("detail-type"):
@@ -48,6 +58,12 @@ def deadman(event: object) -> Tick | SweepRequested:
                     f"detail.mode is {mode[:80]!r}; only an enforce sweep is asked of the deployed function"
                 )
             return SweepRequested(_text(detail, "detail.policy_digest"), _text(detail, "detail.requested_by"))
+        case names.SOURCE_CLI, names.DETAIL_STOP_REQUESTED:
+            detail = _mapping(body, "detail")
+            reason = detail.get("reason", "")
+            if not isinstance(reason, str):
+                raise MalformedEvent("detail.reason is no text")
+            return StopRequested(_run_id(detail), _text(detail, "detail.requested_by"), reason)
     raise _unknown(body)
 
 
@@ -62,6 +78,14 @@ def hint(event: object) -> ResourceChanged:
         case _:
             raise _unknown(body)
     return ResourceChanged(_text(body, "account"), _text(body, "region"), service, member)
+
+
+def _run_id(detail: Mapping[str, Any]) -> RunId:
+    text = _text(detail, "detail.run")
+    try:
+        return RunId.parse(text)
+    except ValueError:
+        raise MalformedEvent(f"detail.run is {text[:80]!r}; expected ACCOUNT/REGION/KIND/NAME") from None
 
 
 def _job_name(detail: Mapping[str, Any]) -> str:

@@ -43,6 +43,8 @@ class Step:
     calls: int | None = None
     hint_about: Callable[[Account], str] | None = None
     """Not a sweep, but the event that this instance was terminated."""
+    asked: bool = False
+    """Not a sweep, but a person's stop of the one instance; after a crash the person asks again."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,14 @@ def _accelerators_nobody_watches(account: Account) -> None:
         account.fleet.instance(tags={"Name": "mine"}, launched_at=START - timedelta(hours=3))
 
 
+def _a_workbench_past_its_time(account: Account) -> None:
+    account.fleet.instance(tags=_TRAINER, launched_at=START - timedelta(hours=13))
+
+
+def _a_workbench(account: Account) -> None:
+    account.fleet.instance(tags=_TRAINER, launched_at=START - timedelta(hours=3))
+
+
 _EC2_AND_JOBS = [policies.selector(), policies.selector("jobs", service="training")]
 _NO_SLACK = {"platform_channel": "", "team_channels": {}, "warn_owner_by": "dm"}
 
@@ -120,6 +130,26 @@ STORIES = (
         (Step("warn", 0, 16), Step("stop", 35, 28), Step("verify once", 5), Step("verify twice", 5)),
     ),
     Story(
+        "a person has a workbench stopped, whose disk stays",
+        policies.document(selectors=[policies.selector(action="stop")]),
+        _a_workbench,
+        (Step("first seen", 0), Step("asked", 1, 32, asked=True), Step("verify once", 5), Step("verify twice", 5)),
+    ),
+    Story(
+        "a selector that only warns",
+        policies.document(selectors=[policies.selector(mode="warn")]),
+        _a_workbench_past_its_time,
+        (Step("warn", 0, 17), Step("would stop", 35, 17)),
+        stays=frozenset({"would stop"}),
+    ),
+    Story(
+        "observe, with its daily summary",
+        policies.document(selectors=[policies.selector(mode="observe")]),
+        _a_workbench_past_its_time,
+        (Step("would be warned", 0, 12), Step("would stop and the summary of the day", 24 * 60, 18)),
+        stays=frozenset({"would stop"}),
+    ),
+    Story(
         "accelerators that nobody watches are told of",
         policies.document(mode="enforce"),
         _accelerators_nobody_watches,
@@ -130,13 +160,17 @@ STORIES = (
 
 # --- the end of a story ----------------------------------------------------------------------------------
 
-# A takeover is another attempt; an unwatched accelerator is noted before it counts as told. All else is recorded once.
-_RECORDED_AGAIN = frozenset({Transition.STOPPING.value, Transition.UNWATCHED.value})
+# A takeover is another attempt; an unwatched accelerator is noted before it counts as told; a person who saw no answer
+# asks twice. All else is recorded once.
+_RECORDED_AGAIN = frozenset({Transition.STOPPING.value, Transition.UNWATCHED.value, Transition.STOP_ASKED.value})
 _KINDS = {
     "warning": r"(?P<run>.+) stops in .+",
     "stopped": r"(?P<run>.+) was stopped at .+",
-    "verified": r"(?P<run>.+): verified gone.+",
+    "verified": r"(?P<run>.+): verified (gone|stopped).+",
     "held": r"Held: (?P<run>.+) is past its time.+",
+    "would stop": r"(?P<run>.+) would have been stopped now.+",
+    "would warn": r"(?P<run>.+) would stop in .+",
+    "summary": r"(?P<run>Costwatch observes).*",
     "unwatched": r"(?P<run>\d+ accelerators) that no selector picks.+",
 }
 
@@ -227,6 +261,9 @@ class Teller:
         return [step for step in self.story.steps if step.calls is not None]
 
     def _run(self, step: Step, crash: Crash | None = None) -> Ran:
+        if step.asked:
+            instance_id = min(self.account.instances())
+            return run_forked(lambda: self.account.stop_asked(self._cold[False], instance_id, by="ada"), crash)
         if step.hint_about is not None:
             instance_id = step.hint_about(self.account)
             return run_forked(lambda: self.account.instance_changed(self._cold[True], instance_id), crash)
@@ -242,6 +279,9 @@ class Teller:
             self._begin[step.name]()
             ran = self._run(step, crash)
             assert (ran.exit_code, ran.error, ran.calls) == (CRASHED, "", calls[: crash.call])
+            if step.asked:
+                again = self._run(step)
+                assert again.exit_code == 0 or "RefusedError" in again.error, again.error
             yield f"{step.name}: {crash.moment} call {crash.call}, {calls[crash.call - 1]}", self._go_on()
 
     def _go_on(self) -> End:
@@ -258,7 +298,8 @@ class Teller:
             assert answer["failures"] == []
             if self._over():
                 break
-        self._nobody_was_stopped_early()
+        if not any(step.asked for step in self.story.steps):  # a person's stop needs no notice
+            self._nobody_was_stopped_early()
         return end(self.account)
 
     def _over(self) -> bool:

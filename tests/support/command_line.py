@@ -12,12 +12,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
+from costwatch import __version__, intake
 from costwatch.adapters.table import Table
 from costwatch.cli.main import main
 from costwatch.cli.session import Tools
 from costwatch.config.loader import load
 from costwatch.core.policy import Policy
 from costwatch.errors import CostwatchError, RefusedError
+from costwatch.procedures.stop_asked import stop_asked
 from costwatch.procedures.sweep import sweep
 from tests.support.fakes import ACCOUNT, Town
 
@@ -103,7 +105,7 @@ class Terminal:
                 "alerts_topic_arn": "arn:aws:sns:us-east-1:111122223333:alerts",
                 "policy_digest": town.policy.digest,
                 "config_commit": "c0ffee",
-                "version": "1",
+                "version": __version__,
                 "regions": list(town.policy.regions),
             }
         )
@@ -133,6 +135,10 @@ class Terminal:
         return json.loads(result.stdout)
 
     def _deadman(self, event: Mapping[str, Any]) -> Any:
+        message = intake.deadman(event)
+        if isinstance(message, intake.StopRequested):
+            watchdog = self.town.watchdog()
+            return stop_asked(watchdog, message.run_id, by=message.requested_by, reason=message.reason)
         if event["detail"]["policy_digest"] != self.town.policy.digest:
             raise RefusedError("the deployed policy is another: deploy first")
         return sweep(self.town.watchdog()).document()

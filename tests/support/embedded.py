@@ -161,6 +161,14 @@ class Account:
         with acting_as("deadman", policy=self.document, settings=wired.settings):
             return deadman.handle(event, self._context(DEADMAN.name), wired)
 
+    def stop_asked(self, wired: Wiring, instance_id: str, *, by: str) -> dict[str, Any]:
+        """What a person's command line sends, through the real handler."""
+        run = f"{self.aws.account_id}/{REGION}/instance/{instance_id}"
+        detail = {"run": run, "requested_by": by, "reason": "wrong data"}
+        event = {"source": names.SOURCE_CLI, "detail-type": names.DETAIL_STOP_REQUESTED, "detail": detail}
+        with acting_as("deadman", policy=self.document, settings=wired.settings):
+            return deadman.handle(event, self._context(DEADMAN.name), wired)
+
     def instance_changed(self, wired: Wiring, instance_id: str, state: str = "terminated") -> dict[str, Any]:
         """EC2's own event about an instance, through the real hints handler."""
         event = {

@@ -458,7 +458,7 @@ def test_a_parameter_of_another_version_is_said_to_be_one(maria: Terminal, body:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("stop", "x"), ("extend", "x"), ("extend", "x", "12"), ("sweep", "--mode", "warn"), ("status", "--jsn"),
+        ("stop",), ("extend", "x"), ("extend", "x", "12"), ("sweep", "--mode", "warn"), ("status", "--jsn"),
         ("exempt", "x", "--reason"),
     ],
 )  # fmt: skip

@@ -21,6 +21,7 @@ from costwatch.core.record import (
     RunRecord,
     Status,
     StopAttempt,
+    StopOrder,
     Transition,
 )
 from costwatch.core.selection import HoldCode
@@ -87,6 +88,7 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
             },
             "exempt_tags": [[value, _text(first_seen)] for value, first_seen in r.exempt_tags],
             "malformed_told": list(r.malformed_told),
+            "order": r.order and {"by": r.order.by, "at": _text(r.order.at), "reason": r.order.reason},
             "stop": r.stop and stop_to_item(r.stop),
             "would_stop_at": _text(r.would_stop_at),
             "restarts": r.restarts,
@@ -131,6 +133,7 @@ def record_from_item(item: Body) -> RunRecord:
         ),
         exempt_tags=tuple((value, times.from_text(first_seen)) for value, first_seen in item["exempt_tags"]),
         malformed_told=tuple(item["malformed_told"]),
+        order=_optional(item, "order", lambda o: StopOrder(o["by"], times.from_text(o["at"]), o["reason"])),
         stop=_optional(item, "stop", _stop),
         would_stop_at=_time(item, "would_stop_at"),
         restarts=int(item["restarts"]),

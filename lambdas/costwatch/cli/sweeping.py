@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -12,26 +11,21 @@ from typing import Any
 import click
 
 from costwatch import names
-from costwatch.adapters.aws_errors import translated
 from costwatch.adapters.ec2 import Ec2
 from costwatch.adapters.ledger import Ledger, Stamp
 from costwatch.adapters.memory_table import MemoryTable
 from costwatch.adapters.prices import SeedPrices
 from costwatch.adapters.sagemaker import SageMaker
-from costwatch.cli import show, sweep_table
+from costwatch.cli import deployed_function, show, sweep_table
 from costwatch.cli.options import as_json, with_session
 from costwatch.cli.session import Session
 from costwatch.core.policy import Mode, Policy
-from costwatch.errors import CostwatchError, NotDeployedError, RefusedError
+from costwatch.errors import NotDeployedError, RefusedError
 from costwatch.procedures.digest import capacity_text
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.sweep import sweep as sweep_once
 
 _PLENTY_SECONDS = 3600.0
-
-
-class FunctionFailedError(CostwatchError):
-    """The deployed function answered with an error of its own."""
 
 
 @click.command(short_help="Look at every run once and say what is due.")
@@ -119,9 +113,6 @@ def _cached(make: Callable[[str], Any]) -> Callable[[str], Any]:
     return lru_cache(maxsize=None)(make)
 
 
-# --- the deployed function ---------------------------------------------------------------------------
-
-
 def _invoke(session: Session) -> dict[str, Any]:
     """Ask the deployed function for a sweep in the selectors' own modes; its answer is its report."""
     deployed, policy = session.deployment, session.policy
@@ -130,36 +121,5 @@ def _invoke(session: Session) -> dict[str, Any]:
             f"your configuration ({policy.digest[:12]}) is not the deployed one ({deployed.policy_digest[:12]}, commit "
             f"{deployed.config_commit[:12]}): deploy it first, or use the deployed one with --config"
         )
-    if not deployed.function:
-        raise NotDeployedError("the deployment names no function to ask; set COSTWATCH_FUNCTION or deploy again")
-    event = {
-        "source": names.SOURCE_CLI,
-        "detail-type": names.DETAIL_SWEEP_REQUESTED,
-        "detail": {
-            "mode": Mode.ENFORCE.value,
-            "policy_digest": policy.digest,
-            "requested_by": session.caller.arn,
-        },
-    }
-    client = session.invoke_client()
-    with translated("lambda:Invoke"):
-        answer = client.invoke(
-            FunctionName=deployed.function, InvocationType="RequestResponse", Payload=json.dumps(event).encode()
-        )
-    return _answered(answer, answer["Payload"].read())
-
-
-def _answered(answer: Mapping[str, Any], payload: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(payload)
-    except ValueError as error:
-        raise FunctionFailedError(f"the deployed function answered {payload[:200]!r}") from error
-    if answer.get("FunctionError"):
-        kind, message = str(body.get("errorType", "")), str(body.get("errorMessage", body))
-        if kind == RefusedError.__name__:
-            raise RefusedError(f"the deployed function refuses: {message}")
-        raise FunctionFailedError(f"the deployed function failed with {kind or 'an error'}: {message}")
-    if not isinstance(body, dict) or "runs" not in body:
-        refused = body.get("refused") if isinstance(body, dict) else None
-        raise FunctionFailedError(f"the deployed function did not sweep: {refused or body}; deploy this version")
-    return body
+    detail = {"mode": Mode.ENFORCE.value, "policy_digest": policy.digest, "requested_by": session.caller.arn}
+    return deployed_function.ask(session, names.DETAIL_SWEEP_REQUESTED, detail, answer="runs")

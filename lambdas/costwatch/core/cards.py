@@ -124,12 +124,10 @@ def _stopped(facts: Mapping[str, str], context: CardContext) -> Card:
     stopped_at = _time(facts, "stopped_at") or context.now
     spent, rate = _spent(facts, stopped_at), _rate(facts)
     head = f"{_name(facts)} was stopped"
+    why = _sentence(facts["asked"]) if facts.get("asked") else "Its time was up and nobody extended it."
     blocks = [
         header(head),
-        section(
-            f"{_mention(context)}Its time was up and nobody extended it. {_sentence(facts['seen'])} "
-            "The next sweeps check that nothing comes back."
-        ),
+        section(f"{_mention(context)}{why} {_sentence(facts['seen'])} The next sweeps check that nothing comes back."),
         fields(
             ("Stopped", date_token(stopped_at)),
             ("Spent", f"{_usd(spent)} ({_note(facts['price_note'])})"),

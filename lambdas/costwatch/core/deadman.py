@@ -104,6 +104,13 @@ def judge(
         return decide(Verdict.KEEP, exempt, voids=True)
     if any(member.phase == "Uploading" for member in run.members):
         return decide(Verdict.KEEP, "it is uploading its model and is left to finish")
+    order = record.order if record is not None else None
+    if order is not None and order.active(now) and mode is Mode.ENFORCE:
+        # A named person's stop needs no notice, no proven age and no cap; a pause is for what stops by itself.
+        key = f"{key}#{order.key}"
+        blocker = next(iter(selection.blockers), None)
+        reason = f"{order.sentence}; held: {blocker.reason}" if blocker else order.sentence
+        return decide(Verdict.HOLD if blocker else Verdict.STOP, reason, hold=blocker.code if blocker else None)
     unproven = _unproven_age(run)
     if deadline is None:
         if unproven is not None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from costwatch.core import durations, times
 from costwatch.core.money import show_usd, spent_usd
-from costwatch.core.record import Entry, Exemption, Extension, Pause, RunRecord, Status, Transition
+from costwatch.core.record import Entry, Exemption, Extension, Pause, RunRecord, Status, StopOrder, Transition
 from costwatch.core.selection import HoldCode
 from costwatch.core.step import Step
 from costwatch.errors import InputError, RefusedError
@@ -112,6 +112,14 @@ def exempt(record: RunRecord, *, by: str, until: datetime, reason: str, now: dat
     text = f"exempt until {times.to_key(until)} by {by}: {exemption.reason}"
     entry = _entry(record, Transition.EXEMPTED, text, by, now, until=times.to_key(until))
     return Step(record, after, (entry,))
+
+
+def order_stop(record: RunRecord, *, by: str, reason: str, now: datetime) -> Step:
+    """A named person asks for the run to be stopped, now. Raises RefusedError when it is being stopped already."""
+    _refuse_when_stopping(record)
+    order = StopOrder(by=by, at=now, reason=reason.strip())
+    text = f"{by} asked to stop it: {order.reason or 'no reason given'}"
+    return Step(record, replace(record, order=order), (_entry(record, Transition.STOP_ASKED, text, by, now),))
 
 
 def release(record: RunRecord, *, by: str, now: datetime) -> Step | None:

@@ -102,6 +102,7 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
         capped_key="",
         extensions=(),
         malformed_told=(),
+        order=None,
         stop=None,
         would_stop_at=None,
         restarts=record.restarts + 1,

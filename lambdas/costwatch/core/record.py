@@ -45,6 +45,7 @@ class Transition(StrEnum):
     EXTENDED = "extended"
     EXEMPTED = "exempted"
     RELEASED = "released"
+    STOP_ASKED = "stop asked for"
     PAUSED = "paused"
     RESUMED = "resumed"
     UNWATCHED = "unwatched"
@@ -108,6 +109,28 @@ class Exemption:
 
 
 @dataclass(frozen=True, slots=True)
+class StopOrder:
+    """A named person asked for the run to be stopped: it needs no notice and counts against no cap."""
+
+    by: str
+    at: datetime
+    reason: str
+
+    @property
+    def key(self) -> str:
+        """What tells its claim key from the one of the run's own time."""
+        return f"asked-{times.to_key(self.at)}"
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.by} asked for it: {self.reason or 'no reason given'}"
+
+    def active(self, now: datetime) -> bool:
+        """For an hour (exclusive): long enough to be tried again after a failure, too short to be forgotten."""
+        return now < self.at + timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
 class StopAttempt:
     """A claim on a stop and what came of it. The claim is a lease: others may take over after `lease_until`."""
 
@@ -157,9 +180,15 @@ class RunRecord:
     exempt_tags: tuple[tuple[str, datetime], ...] = ()
     """(tag value, first seen): a reason lasts 7 days from then, over restarts too (the ledger remembers it)."""
     malformed_told: tuple[str, ...] = ()
+    order: StopOrder | None = None
     stop: StopAttempt | None = None
     would_stop_at: datetime | None = None
     restarts: int = 0
+
+    def order_of(self, key: str) -> StopOrder | None:
+        """The order that the claim key was made for; None: its time was up."""
+        order = self.order
+        return order if order is not None and key.endswith(f"#{order.key}") else None
 
     @property
     def extended_until(self) -> datetime | None:

@@ -16,6 +16,7 @@ def of(record: RunRecord, *, seen: str, at: datetime, version: int) -> Message:
     It is published at least once per stop: `stop_key` tells repeats apart. Money is text in USD, null when unknown.
     """
     spent = record.spent_usd(at)
+    order = record.order_of(record.stop.key) if record.stop else None
     detail = {
         "run": str(record.run_id),
         "account": record.run_id.account,
@@ -24,6 +25,7 @@ def of(record: RunRecord, *, seen: str, at: datetime, version: int) -> Message:
         "name": record.name,
         "members": list(record.stop.members if record.stop else record.member_ids),
         "stop_key": record.stop.key if record.stop else "",
+        "asked_by": order.by if order is not None else None,
         "action": record.stop.action.value if record.stop else "",
         "final": True,
         "stopped_at": times.to_key(at),

@@ -97,9 +97,16 @@ def stop_requested(record: RunRecord, now: datetime, *, seen: str) -> Step:
     assert record.stop is not None  # noqa: S101 - only a claimed record gets here
     # Stopping, also where an attempt had failed: what is verified next is the same whoever ended it.
     after = replace(record, status=Status.STOPPING, hold=None, stop=replace(record.stop, requested_at=now))
+    order = record.order_of(record.stop.key)
     entry = Entry(now, Transition.STOP_REQUESTED, seen, mode=record.mode.value, evidence=spent_evidence(record, now))
     message = about(
-        after, MessageKind.STOPPED, Audience.OWNER, version=record.version + 1, seen=seen, stopped_at=times.to_text(now)
+        after,
+        MessageKind.STOPPED,
+        Audience.OWNER,
+        version=record.version + 1,
+        seen=seen,
+        stopped_at=times.to_text(now),
+        asked=order.sentence if order is not None else "",
     )
     event = stop_event.of(after, seen=seen, at=now, version=record.version + 1)
     return Step(record, after, (entry,), (message, event))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costwatch import intake, wiring
 from costwatch.errors import MalformedEvent, RefusedError
 from costwatch.handlers.metrics import count_refused, count_sweep
+from costwatch.procedures.stop_asked import stop_asked
 from costwatch.procedures.sweep import sweep
 from costwatch.settings import DeadmanSettings
 from costwatch.topology import DEADMAN
@@ -28,7 +29,10 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
 
 
 def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[str, Any]:
-    """Sweep. A malformed event is refused into the queue; a failing ledger raises, so the missed sweep alarms."""
+    """Sweep, or stop the one run that a person names.
+
+    A malformed event is refused into the queue; a failing ledger raises, so the missed sweep alarms.
+    """
     try:
         message = intake.deadman(event)
     except MalformedEvent as error:
@@ -40,6 +44,9 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
             ours, theirs = wired.policy.digest[:12], message.policy_digest[:12]
             raise RefusedError(f"the deployed policy is {ours}, yours is {theirs}: deploy first")
         wired.logger.info("sweep requested", extra={"requested_by": message.requested_by})
+    if isinstance(message, intake.StopRequested):
+        wired.logger.info("stop requested", extra={"run": str(message.run_id), "requested_by": message.requested_by})
+        return stop_asked(wired.watchdog(context), message.run_id, by=message.requested_by, reason=message.reason)
     report = sweep(wired.watchdog(context))
     for failure in report.failures:
         wired.logger.error("not handled", extra={"where": failure.where, "reason": failure.reason})

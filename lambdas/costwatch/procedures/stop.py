@@ -45,6 +45,11 @@ class Due:
         return self.again and (self.record.status is Status.STOPPING or bool(self.stopped_before))
 
     @property
+    def ordered(self) -> bool:
+        """A named person asked for it: it counts against no cap."""
+        return self.record.order_of(self.decision.key) is not None
+
+    @property
     def released(self) -> bool:
         """A person lifted the caps for it; it still counts."""
         return self.record.released_key == self.decision.key
@@ -153,7 +158,7 @@ def _within_caps(w: Watchdog, due: Sequence[Due], runs_of: Mapping[str, int], re
 
 def _counters(w: Watchdog, due: Due, runs_of: Mapping[str, int], now: datetime) -> tuple[caps.CapLimit, ...]:
     """What a stop counts against."""
-    if due.finishes:
+    if due.finishes or due.ordered:
         return ()
     selector = due.decision.selector.name if due.decision.selector else ""
     found = caps.limits(w.policy, selector=selector, runs_of_selector=runs_of.get(selector, 1), now=now)

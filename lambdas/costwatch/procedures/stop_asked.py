@@ -1,0 +1,81 @@
+"""A named person's stop: no notice and no cap, and everything else that holds a stop holds this one too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from costwatch.core import grants
+from costwatch.core.deadman import Decision, Verdict, judge
+from costwatch.core.model import Member, Run, RunId
+from costwatch.core.policy import Mode, Service
+from costwatch.core.record import RunRecord
+from costwatch.errors import RefusedError
+from costwatch.procedures import outbox
+from costwatch.procedures.ports import Watchdog
+from costwatch.procedures.report import SweepReport
+from costwatch.procedures.stop import Due, afresh, stop_due
+
+_TRIES: Final = 4
+
+
+def stop_asked(w: Watchdog, run_id: RunId, *, by: str, reason: str) -> dict[str, Any]:
+    """Stop the run now, by the same claim, act and verification as one whose time is up.
+
+    The order is recorded first and lasts an hour, so that what fails or crashes here is tried again by the sweep.
+    Returns what came of it as a document. Raises RefusedError, with nothing written, where anything holds the run:
+    protection, `costwatch:never`, an exemption, an upload, a selector that is not in enforce.
+    """
+    report = SweepReport(at=w.now())
+    for _ in range(_TRIES):
+        record = w.ledger.record(run_id)
+        if record is None:
+            raise RefusedError(f"no run is open under {run_id}")
+        step = grants.order_stop(record, by=by, reason=reason, now=w.now())
+        ordered = replace(record, order=step.after.order if step.after else None, version=step.version)
+        run, decision = _judged(w, ordered)
+        if w.save(step):
+            due = Due(run, ordered, decision)
+            stop_due(w, [due], runs_of={}, pause=w.ledger.pause(), report=report)
+            outbox.flush(w, report, warnings=False)
+            return _document(w, run_id, decision, report)
+    raise RefusedError(f"{run_id} was changed by others each time; nothing was written: try again")
+
+
+def _judged(w: Watchdog, record: RunRecord) -> tuple[Run, Decision]:
+    """The run as it is now, and the verdict: always to stop. Raises RefusedError."""
+    run = Run(record.run_id, tuple(sorted(_members(w, record), key=lambda member: member.id)))
+    gone = f"{record.run_id} has ended, started anew or changed its members: the next sweep sees which"
+    if not run.members:
+        raise RefusedError(gone)
+    pause = w.ledger.pause()
+    run = afresh(w, run, record, judge(run, record, w.policy, pause, w.now()))
+    if not run.members:
+        raise RefusedError(gone)
+    decision = judge(run, record, w.policy, pause, w.now())
+    if decision.selector is not None and decision.mode is not Mode.ENFORCE:
+        name, mode = decision.selector.name, decision.mode.value
+        raise RefusedError(f"selector {name} is in {mode}: only what is in enforce may be stopped from here")
+    if decision.verdict is not Verdict.STOP:
+        raise RefusedError(decision.reason)
+    return run, decision
+
+
+def _members(w: Watchdog, record: RunRecord) -> list[Member]:
+    region = record.run_id.region
+    if record.run_id.kind.service is Service.TRAINING:
+        found = [w.sagemaker(region).job(name) for name in record.member_ids]
+        return [member for member in found if member is not None and member.alive]
+    return [member for member in w.ec2(region).instances_by_id(record.member_ids).values() if member.alive]
+
+
+def _document(w: Watchdog, run_id: RunId, decision: Decision, report: SweepReport) -> dict[str, Any]:
+    after = w.ledger.record(run_id)
+    return {
+        "run": str(run_id),
+        "stopped": report.stopped > 0,
+        "reason": decision.reason,
+        "status": after.status.value if after is not None else "over",
+        "hold": after.hold.reason if after is not None and after.hold is not None else None,
+        "failures": [{"where": f.where, "reason": f.reason, "retry": f.retry} for f in report.failures],
+    }
