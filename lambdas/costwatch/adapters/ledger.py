@@ -36,6 +36,7 @@ from costwatch.adapters.ledger_codec import (
     record_to_item,
     stop_to_item,
 )
+from costwatch.adapters.ledger_rows import Skip, decoded, read
 from costwatch.adapters.table import (
     Absent,
     AbsentOrAtMost,
@@ -47,6 +48,7 @@ from costwatch.adapters.table import (
     Delete,
     Equals,
     Exists,
+    Item,
     Key,
     Put,
     Table,
@@ -58,6 +60,7 @@ from costwatch.core.messages import Message
 from costwatch.core.model import RunId
 from costwatch.core.record import Entry, Pause, RunRecord
 from costwatch.core.step import Step
+from costwatch.errors import UnreadableRow
 
 DEPLOYED = "deployed"
 KEEP_TIMELINE = timedelta(days=400)
@@ -111,15 +114,22 @@ class Ledger:
 
     # --- records -----------------------------------------------------------------------------------
 
-    def open_records(self, account: str, region: str) -> dict[RunId, RunRecord]:
-        """All open records of one account and region."""
+    def open_records(self, account: str, region: str, skip: Skip | None = None) -> dict[RunId, RunRecord]:
+        """All open records of one account and region.
+
+        `skip` is given every row that cannot be read; without it the first one raises UnreadableRow.
+        """
         items = self._table.query(f"open#{self.origin}#{account}#{region}")
-        records = (record_from_item(item) for item in items)
-        return {record.run_id: record for record in records}
+        return {record.run_id: record for record in decoded(items, self._record, skip)}
 
     def record(self, run_id: RunId) -> RunRecord | None:
+        """The open record of one run. Raises UnreadableRow."""
         item = self._table.get(self._record_key(run_id))
-        return record_from_item(item) if item else None
+        return read(item, self._record) if item else None
+
+    def is_row_of(self, row: UnreadableRow, run_id: RunId) -> bool:
+        """Whether `row` is the open record of `run_id`, whatever stands in it."""
+        return Key(row.pk, row.sk) == self._record_key(run_id)
 
     def save(self, step: Step) -> bool:
         """Write a step; False: somebody else was first and nothing was written."""
@@ -158,16 +168,17 @@ class Ledger:
 
     # --- timeline ----------------------------------------------------------------------------------
 
-    def timeline(self, run_id: RunId) -> list[TimelineRow]:
+    def timeline(self, run_id: RunId, skip: Skip | None = None) -> list[TimelineRow]:
         """All entries of a run over all its episodes, oldest first."""
-        return [_row(item) for item in self._table.query(f"run#{self.origin}#{run_id}")]
+        return list(decoded(self._table.query(f"run#{self.origin}#{run_id}"), _row, skip))
 
-    def since(self, moment: datetime, now: datetime) -> list[TimelineRow]:
+    def since(self, moment: datetime, now: datetime, skip: Skip | None = None) -> list[TimelineRow]:
         """All entries of all runs and origins at or after `moment`, oldest first (eventually consistent)."""
         found: list[TimelineRow] = []
         day = moment.astimezone(UTC).date()
         while day <= now.astimezone(UTC).date():
-            found.extend(_row(item) for item in self._table.query_day(day.isoformat(), since=times.to_text(moment)))
+            items = self._table.query_day(day.isoformat(), since=times.to_text(moment))
+            found.extend(decoded(items, _row, skip))
             day += timedelta(days=1)
         return found
 
@@ -177,11 +188,14 @@ class Ledger:
 
     # --- outbox ------------------------------------------------------------------------------------
 
-    def outbox(self, now: datetime) -> list[Message]:
-        """What is still to be said and nobody is saying right now, oldest first."""
-        items = [item for item in self._table.query(self._outbox_pk()) if times.from_text(item["lease_until"]) <= now]
-        items.sort(key=lambda item: (item["created_at"], item["sk"]))
-        return [message_from_item(item["sk"], item) for item in items]
+    def outbox(self, now: datetime, skip: Skip | None = None) -> list[Message]:
+        """What is still to be said and nobody is saying right now: what was never tried, then the least recently
+        tried, each oldest first.
+
+        `skip` is given every row that can never be said as it stands, again at each call.
+        """
+        waiting = [w for w in decoded(self._table.query(self._outbox_pk()), _Waiting.of, skip) if w.lease_until <= now]
+        return [w.message for w in sorted(waiting, key=lambda w: w.order)]
 
     def lease_message(self, message: Message, now: datetime) -> bool:
         """Whether it is ours to send now; False: another sweep sends it or has sent it."""
@@ -189,19 +203,24 @@ class Ledger:
         item = self._table.get(key)
         if item is None or times.from_text(item["lease_until"]) > now:
             return False
-        leased = {**item, "lease_until": times.to_text(now + OUTBOX_LEASE), "attempts": item["attempts"] + 1}
+        leased = {**item, "lease_until": times.to_text(now + OUTBOX_LEASE), "attempts": item.get("attempts", 0) + 1}
         try:
             self._table.transact([Put(leased, Equals("lease_until", item["lease_until"]))])
         except ConditionFailed:
             return False
         return True
 
-    def keep_message(self, message: Message, error: str, now: datetime) -> None:
-        """Nothing took it: keep it for the next sweep, with the reason."""
+    def keep_message(self, message: Message, error: str, now: datetime, *, tried: bool = True) -> None:
+        """Nothing took it: keep it for the next sweep, with the reason.
+
+        `tried`: it was at fault or may be, so that the others go before it then.
+        """
         key = Key(self._outbox_pk(), message.id)
         item = self._table.get(key)
         if item is not None:
             kept = {**item, "lease_until": times.to_text(now), "last_error": error[:500]}
+            if tried:
+                kept["tried_at"] = times.to_text(now)
             with suppress(ConditionFailed):  # another sweep delivered it meanwhile
                 self._table.transact([Put(kept, Exists())])
 
@@ -264,9 +283,9 @@ class Ledger:
     # --- pause -------------------------------------------------------------------------------------
 
     def pause(self) -> Pause | None:
-        """The last pause, ended or not."""
+        """The last pause, ended or not. Raises UnreadableRow: nobody may be stopped who may be paused."""
         item = self._table.get(_PAUSE)
-        return pause_from_item(item) if item else None
+        return read(item, pause_from_item) if item else None
 
     def set_pause(self, pause: Pause, before: Pause | None, entry: Entry | None = None) -> bool:
         """Begin, change or end a pause, with its entry; False: somebody else changed it first."""
@@ -365,6 +384,12 @@ class Ledger:
             }
         )
 
+    def _record(self, item: Item) -> RunRecord:
+        record = record_from_item(item)
+        if Key(item["pk"], item["sk"]) != self._record_key(record.run_id):
+            raise ValueError(f"it stands under another run's key than {record.run_id}")
+        return record
+
     def _record_key(self, run_id: RunId) -> Key:
         return Key(f"open#{self.origin}#{run_id.account}#{run_id.region}", str(run_id))
 
@@ -373,6 +398,24 @@ class Ledger:
 
     def _stamped(self) -> dict[str, Any]:
         return {"policy_digest": self._stamp.policy_digest, "config_commit": self._stamp.config_commit}
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An outbox row."""
+
+    message: Message
+    lease_until: datetime
+    order: tuple[str, ...]
+
+    @classmethod
+    def of(cls, item: Item) -> _Waiting:
+        message = message_from_item(item["sk"], item)
+        return cls(
+            message,
+            times.from_text(item["lease_until"]),
+            (str(item.get("tried_at", "")), str(item["created_at"]), item["sk"]),
+        )
 
 
 def _row(item: Any) -> TimelineRow:
