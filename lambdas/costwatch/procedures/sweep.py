@@ -166,10 +166,10 @@ def _run(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, r
 
 
 def _exempt_seen(w: Watchdog, run: Run, record: RunRecord | None, now: datetime) -> dict[str, datetime]:
-    """When the exempt reasons that the record does not know were first seen: over restarts, so each one ends."""
+    """When the exempt values that the record does not know were first seen: over restarts, so each one ends."""
     known = dict(record.exempt_tags) if record is not None else {}
-    reasons = [tag.value for tag in overrides.read(run, w.policy.tags).exempt if tag.until is None]
-    return {value: w.ledger.first_seen(f"exempt#{run.id}#{value}", now) for value in reasons if value not in known}
+    values = [tag.value for tag in overrides.read(run, w.policy.tags).exempt]
+    return {value: w.ledger.first_seen(f"exempt#{run.id}#{value}", now) for value in values if value not in known}
 
 
 def _ignored(w: Watchdog, record: RunRecord | None, decision: Decision, seen: Seen, report: SweepReport) -> None:
