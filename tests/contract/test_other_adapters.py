@@ -155,6 +155,18 @@ def test_an_event_too_large_for_the_queue_is_cut_and_its_beginning_kept(
     assert len(json.dumps(kept).encode()) < 262_144
 
 
+@pytest.mark.parametrize("nested", [{}, []])
+def test_an_event_nested_too_deeply_is_kept_as_far_as_it_can_be_written(
+    clients: Clients, queue_url: str, nested: Any
+) -> None:
+    for _ in range(5000):
+        nested = {"a": nested} if isinstance(nested, dict) else [nested]
+    RefusedEvents(clients("sqs"), queue_url).refuse({"id": "first", "x": nested}, reason="r", function="f")
+    kept = waiting(clients, queue_url)
+    assert kept["event"]["id"] == "first"
+    assert "(nested too deeply)" in json.dumps(kept["event"])
+
+
 def test_a_queue_that_is_gone_is_an_error_so_that_lambdas_own_queue_takes_the_event(
     clients: Clients, queue_url: str
 ) -> None:
@@ -333,10 +345,10 @@ def test_a_failed_call_is_translated_by_whether_it_may_succeed_later(error: Exce
     [
         (
             "UnauthorizedOperation",
-            "You are not authorized to perform this operation. User: arn:aws:sts::111122223333:assumed-role/stop/fn is "
-            "not authorized to perform: ec2:TerminateInstances on resource: arn:aws:ec2:us-east-1:111122223333:instance/"
-            "i-0abcd1234ef567890 with an explicit deny in a service control policy. Encoded authorization failure "
-            "message: {0}{1}{0}-{1}\n{0}",
+            "You are not authorized to perform this operation. User: arn:aws:sts::111122223333:assumed-role/a/f is "
+            "not authorized to perform: ec2:TerminateInstances on resource: arn:aws:ec2:us-east-1:111122223333:"
+            "instance/i-0abcd1234ef567890 with an explicit deny in a service control policy. "
+            "Encoded authorization failure message: {0}{1}{0}-{1}\n{0}",
             "... ec2:TerminateInstances on resource: arn:aws:ec2:us-east-1:111122223333:instance/i-0abcd1234ef567890 "
             "with an explicit deny in a service control policy.",
         ),
