@@ -10,6 +10,7 @@
     └── AwsError                 what an AWS or Slack call answered, translated inside adapters
         ├── TransientAwsError    yes: throttled, timed out, unreachable; the next sweep tries again
         └── PermanentAwsError    no: denied or invalid; reported and alarmed, never guessed around
+            └── UnreadableRow    no: a row of the ledger is not what this version writes; names its key
 
 Anything else propagates as it is: a swallowed failure makes a watchdog look healthy.
 """
@@ -62,3 +63,12 @@ class TransientAwsError(AwsError):
 
 class PermanentAwsError(AwsError):
     """Denied or invalid: will fail again until somebody changes something."""
+
+
+class UnreadableRow(PermanentAwsError):
+    """A row of the ledger that is not what this version writes. `pk` and `sk` are its key."""
+
+    def __init__(self, pk: str, sk: str, problem: str) -> None:
+        super().__init__(f"ledger row ({pk}, {sk}) cannot be read: {problem}; mend or delete it", code="UnreadableRow")
+        self.pk = pk
+        self.sk = sk

@@ -118,5 +118,12 @@ def _text(body: Mapping[str, Any], path: str) -> str:
 
 
 def _unknown(body: Mapping[str, Any]) -> MalformedEvent:
-    source, detail_type = str(body.get("source"))[:80], str(body.get("detail-type"))[:80]
-    return MalformedEvent(f"source {source!r} with detail-type {detail_type!r} is no event this function takes")
+    source, detail_type = _shown(body.get("source")), _shown(body.get("detail-type"))
+    return MalformedEvent(f"source {source} with detail-type {detail_type} is no event this function takes")
+
+
+def _shown(value: object) -> str:
+    """Text in quotes; of anything else its kind alone: it may be nested more deeply than can be printed."""
+    if isinstance(value, str) or value is None:
+        return repr(str(value)[:80])
+    return f"of kind {type(value).__name__}"

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from costwatch import names
+from costwatch.adapters import ledger_keys
 from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ledger import OUTBOX_LEASE, ClaimOutcome, Ledger, Stamp
 from costwatch.adapters.ledger_codec import record_from_item, record_to_item
@@ -101,7 +102,23 @@ def client() -> Iterator[Any]:
         patch.delenv("AWS_ENDPOINT_URL", raising=False)
         patch.delenv("AWS_PROFILE", raising=False)
         with mock_aws():
-            yield boto3.client("dynamodb", region_name=REGION)
+            made = boto3.client("dynamodb", region_name=REGION)
+            made.meta.events.register("provide-client-params.dynamodb.*", refuse_long_keys)
+            yield made
+
+
+def refuse_long_keys(params: Any, **_: Any) -> None:
+    """As DynamoDB does in every call; moto does so for a Put alone."""
+    if isinstance(params, dict):
+        for name, most in ((names.TABLE_PARTITION_KEY, 2048), (names.TABLE_SORT_KEY, 1024)):
+            value = params.get(name)
+            if isinstance(value, dict) and len(str(value.get("S", "")).encode()) > most:
+                raise ValueError(f"a key longer than DynamoDB takes: {name}")
+        parts = list(params.values())
+    else:
+        parts = params if isinstance(params, list) else []
+    for part in parts:
+        refuse_long_keys(part)
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
@@ -493,6 +510,88 @@ def test_two_messages_delivered_in_one_instant_are_two_entries(ledger: Ledger) -
     for each in (message, other):
         ledger.delivered(each, None, delivery(), NOW)
     assert sum(row.entry.transition is Transition.DELIVERED for row in ledger.timeline(LATE.id)) == 2
+
+
+def test_what_was_tried_last_comes_last(ledger: Ledger) -> None:
+    made = [Message(f"m{n}", MessageKind.SUMMARY, Audience.PLATFORM, {"head": "", "lines": ""}) for n in range(3)]
+    for n, message in enumerate(made):
+        ledger.say_once([str(n)], message, NOW + n * SECOND)
+    ledger.keep_message(made[0], "Slack broke off", NOW + MINUTE)
+    ledger.keep_message(made[1], "Slack was not asked", NOW + MINUTE, tried=False)
+    assert ledger.outbox(NOW + MINUTE) == [made[1], made[2], made[0]]
+    ledger.keep_message(made[2], "Slack broke off", NOW + 2 * MINUTE)
+    assert ledger.outbox(NOW + 2 * MINUTE) == [made[1], made[0], made[2]]
+
+
+# --- keys that a long tag makes long ---------------------------------------------------------------------------
+
+LONGEST_TAG = "\U0001f9ea" * 256
+"""A tag value as AWS allows it: 256 characters, here of 4 bytes each."""
+LONG = run(member(age=40 * HOUR, tags={"Purpose": "training"}), kind=RunKind.TAGGED, name=LONGEST_TAG)
+
+
+@pytest.mark.parametrize(("pk", "sk"), [("p" * 2049, "s"), ("p", "s" * 1025)], ids=["partition", "sort"])
+def test_a_table_refuses_a_key_that_dynamodb_would_refuse(table: Table, pk: str, sk: str) -> None:
+    with pytest.raises((ValueError, PermanentAwsError)):
+        table.get(Key(pk, sk))
+    with pytest.raises((ValueError, PermanentAwsError)):
+        table.transact([Put({"pk": pk, "sk": sk})])
+
+
+@pytest.mark.parametrize(("pk", "sk"), [("p" * 2048, "s"), ("p", "s" * 1024)], ids=["partition", "sort"])
+def test_a_table_takes_a_key_at_dynamodbs_limit(table: Table, pk: str, sk: str) -> None:
+    table.transact([Put({"pk": pk, "sk": sk})])
+    assert table.get(Key(pk, sk)) is not None
+
+
+def test_short_keys_are_kept_as_they_are() -> None:
+    assert ledger_keys.key("open#deployed#1#us-east-1", "1/us-east-1/run/churn") == Key(
+        "open#deployed#1#us-east-1", "1/us-east-1/run/churn"
+    )
+    longest = Key("p" * (2048 - 72), "s" * (1024 - 72))
+    assert ledger_keys.key(longest.pk, longest.sk) == longest
+
+
+@given(st.text(max_size=1100), st.text(max_size=1100))
+def test_every_key_fits_and_two_texts_never_make_one_key(one: str, other: str) -> None:
+    keys = [ledger_keys.key(f"run#{text}", text) for text in (one, other)]
+    for made in keys:
+        assert len(made.pk.encode()) <= 2048
+        assert len(made.sk.encode()) <= 1024
+    assert (keys[0].sk == keys[1].sk) == (one == other)
+
+
+@pytest.mark.parametrize("text", ["s" * 953, "s" * 951 + "é", "s" * 950 + LONGEST_TAG, LONGEST_TAG])
+def test_a_shortened_key_begins_as_it_was_and_is_no_other_texts_key(text: str) -> None:
+    made = ledger_keys.key("p", text).sk
+    assert made.startswith(text[:200])
+    assert len(made.encode()) <= 1024
+    assert ledger_keys.key("p", made).sk != made, "a tag that spells the shortened key gets another one"
+    assert ledger_keys.key("p", text + "!").sk != made
+
+
+def test_a_run_with_the_longest_tag_is_kept_claimed_and_its_message_delivered(ledger: Ledger) -> None:
+    assert ledger.save(first(LONG))
+    assert ledger.open_records(ACCOUNT, REGION).keys() == {LONG.id}
+    (message,) = ledger.outbox(NOW)
+    assert message == first(LONG).messages[0]
+    assert ledger.lease_message(message, NOW)
+    assert ledger.delivered(message, None, delivery(), NOW)
+    assert ledger.outbox(NOW) == []
+    assert [row.run_id for row in ledger.timeline(LONG.id)] == [str(LONG.id)] * 3
+    known = held(ledger, LONG)
+    warned_one = warned(LONG, POLICY, ago=5 * HOUR, version=known.version)
+    assert ledger.save(Step(known, warned_one, ()))
+    step = claim_step(held(ledger, LONG), LONG)
+    claim = ledger.claim(step, pause=None, caps=NO_CAPS, released=False, now=NOW)
+    assert claim.outcome is ClaimOutcome.CLAIMED
+    for origin in ("deployed", "laptop:arn:aws:sts::111122223333:assumed-role/" + "R" * 64 + "/" + "s" * 64):
+        other = Ledger(ledger._table, stamp=STAMP, origin=origin)
+        seen = f"exempt#{LONG.id}#{LONGEST_TAG}"
+        assert other.first_seen(seen, NOW) == NOW
+        assert other.first_seen(seen, NOW + HOUR) == NOW
+        assert other.first_time(f"unwatched#{LONG.id}", NOW)
+        assert other.was_told(f"unwatched#{LONG.id}")
 
 
 # --- told once ------------------------------------------------------------------------------------------------

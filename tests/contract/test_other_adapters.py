@@ -13,12 +13,13 @@ from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    HTTPClientError,
     NoCredentialsError,
     ParamValidationError,
     ReadTimeoutError,
 )
 
-from costwatch.adapters.aws_errors import translated
+from costwatch.adapters.aws_errors import from_client_error, translated
 from costwatch.adapters.bus import Bus
 from costwatch.adapters.refused import RefusedEvents
 from costwatch.adapters.slack import Slack, token_from_parameter
@@ -152,6 +153,18 @@ def test_an_event_too_large_for_the_queue_is_cut_and_its_beginning_kept(
     kept = waiting(clients, queue_url)
     assert kept["event_cut"].startswith('{"id": "first"')
     assert len(json.dumps(kept).encode()) < 262_144
+
+
+@pytest.mark.parametrize("nested", [{}, []])
+def test_an_event_nested_too_deeply_is_kept_as_far_as_it_can_be_written(
+    clients: Clients, queue_url: str, nested: Any
+) -> None:
+    for _ in range(5000):
+        nested = {"a": nested} if isinstance(nested, dict) else [nested]
+    RefusedEvents(clients("sqs"), queue_url).refuse({"id": "first", "x": nested}, reason="r", function="f")
+    kept = waiting(clients, queue_url)
+    assert kept["event"]["id"] == "first"
+    assert "(nested too deeply)" in json.dumps(kept["event"])
 
 
 def test_a_queue_that_is_gone_is_an_error_so_that_lambdas_own_queue_takes_the_event(
@@ -325,6 +338,61 @@ def test_a_failed_call_is_translated_by_whether_it_may_succeed_later(error: Exce
     with pytest.raises(kind, match="ec2:Op") as raised, translated("ec2:Op"):
         raise error
     assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "told"),
+    [
+        (
+            "UnauthorizedOperation",
+            "You are not authorized to perform this operation. User: arn:aws:sts::111122223333:assumed-role/a/f is "
+            "not authorized to perform: ec2:TerminateInstances on resource: arn:aws:ec2:us-east-1:111122223333:"
+            "instance/i-0abcd1234ef567890 with an explicit deny in a service control policy. "
+            "Encoded authorization failure message: {0}{1}{0}-{1}\n{0}",
+            "... ec2:TerminateInstances on resource: arn:aws:ec2:us-east-1:111122223333:instance/i-0abcd1234ef567890 "
+            "with an explicit deny in a service control policy.",
+        ),
+        (
+            "UnauthorizedOperation",
+            "You are not authorized to perform this operation. Encoded authorization failure message: {0}",
+            "You are not authorized to perform this operation.",
+        ),
+        (
+            "ThrottlingException",
+            "Rate exceeded (Service: AmazonSageMaker; Status Code: 400; Error Code: ThrottlingException; Request ID: "
+            "{1}; Proxy: null)",
+            "Error Code: ThrottlingException; Request ID: ...; Proxy: null)",
+        ),
+        ("InternalError", "An internal error has occurred (RequestId: {1})", "occurred (RequestId: ...)"),
+        ("InternalFailure", "Internal failure, request id: '{0}ABC123'", "Internal failure, request id: '...'"),
+        ("ValidationException", "We cannot serve {1} now", "We cannot serve ... now"),
+        ("KMSAccessDenied", "no kms:Decrypt on key/7f3c1a2b-1111-2222-3333-444455556666: {1}",
+         "key/7f3c1a2b-1111-2222-3333-444455556666: ..."),
+        ("InvalidSpotInstanceRequestID.NotFound", "The spot instance request ID 'sir-08b93456' does not exist",
+         "request ID 'sir-08b93456' does not exist"),
+        ("SignatureDoesNotMatch", "Signature expired: 2026112{2}T090000Z is now earlier than 2026112{2}T090500Z",
+         "Signature expired: ... is now earlier than ..."),
+    ],
+)  # fmt: skip
+def test_a_failure_reads_the_same_when_the_same_call_fails_again(code: str, message: str, told: str) -> None:
+    calls = (
+        ("kMxq8ZpW3nB1vT0f" * 9, "0b1c2d3e-4f50-4a6b-8c7d-9e0f1a2b3c4d", "1"),
+        ("Zz9aA0bB7cC6dD5e" * 9, "ffeeddcc-bbaa-4099-8877-665544332211", "2"),
+    )
+    texts = {str(from_client_error(client_error(code, message=message.format(*call)), "ec2:Op")) for call in calls}
+    (text,) = texts
+    assert text.startswith(f"ec2:Op: {code}: ")
+    assert text.endswith(told.removeprefix("... "))
+
+
+def test_a_connection_that_breaks_reads_the_same_each_time() -> None:
+    def told(address: str) -> str:
+        error = HTTPClientError(error=f"<urllib3.connection.HTTPSConnection object at {address}>: broken")
+        with pytest.raises(TransientAwsError) as raised, translated("ec2:Op"):
+            raise error
+        return str(raised.value)
+
+    assert told("0x7f4a8c0d1e50") == told("0x7fd911b8d756")
 
 
 def test_what_is_no_aws_error_goes_through_as_it_is() -> None:

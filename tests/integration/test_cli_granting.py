@@ -194,14 +194,32 @@ def test_who_is_overtaken_each_time_is_told_that_nothing_was_written(
     assert {e.by for e in record.extensions} == {JOHN}
 
 
-def test_a_configuration_that_is_not_the_deployed_one_is_mentioned(town: Town, maria: Terminal) -> None:
+def test_nothing_is_extended_by_a_configuration_that_is_not_the_deployed_one(
+    town: Town, maria: Terminal, config: Path
+) -> None:
     overdue_soon(town)
     sweeps(town)
-    assert maria.ssm.body is not None
-    maria.ssm.body = {**maria.ssm.body, "policy_digest": "0" * 64}
-    result = maria.costwatch("extend", "churn", "1h")
-    assert result.exit_code == 0
+    lax = config.read_text(encoding="utf-8").replace("mode: enforce\n", "mode: enforce\n  hard_cap: 700h\n")
+    config.write_text(lax, encoding="utf-8")
+    result = maria.costwatch("extend", "churn", "24h")
+    assert result.exit_code == 4
     assert "is not the deployed one" in result.stderr
+    assert "use the deployed one with --config" in result.stderr
+    assert result.stderr.count("\n") == 1
+    [record] = town.ledger.open_records("111122223333", "us-east-1").values()
+    assert record.extensions == ()
+
+
+def test_where_the_deployed_configuration_is_not_known_the_local_one_is_taken_and_that_is_noted(
+    town: Town, maria: Terminal
+) -> None:
+    overdue_soon(town)
+    sweeps(town)
+    maria.ssm.body = None
+    maria.environ["COSTWATCH_LEDGER_TABLE"] = "costwatch-ledger"
+    result = maria.costwatch("extend", "churn", "1h")
+    assert result.exit_code == 0, result.output
+    assert "note: the deployed configuration is not known here" in result.stderr
 
 
 # --- exempt -----------------------------------------------------------------------------------------

@@ -812,6 +812,17 @@ def test_5_a_reason_exempts_for_seven_days_in_all_however_often_the_instance_is_
     assert trainer.state == "terminated"
 
 
+def test_5_an_exempt_tag_until_a_far_year_ends_however_often_the_instance_is_restarted() -> None:
+    of = town()
+    trainer = of.world.launch(age=HOUR, tags={**TAGS, "costwatch:exempt": "until 9998-01-01T00:00:00Z"})
+    for _ in range(4):
+        sweep(of.watchdog())
+        of.clock.forward(days=91)
+        of.world.restart(trainer)
+        of.clock.forward(hours=13)
+    assert sweep(of.watchdog()).seen[0].decision.verdict.value == "warn"
+
+
 def test_5_a_job_that_uploads_its_model_is_left() -> None:
     of = town(policies.selector(service="training"))
     job = of.world.train("churn", age=40 * HOUR)

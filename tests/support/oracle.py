@@ -22,6 +22,7 @@ QUIET = frozenset({HELD, KEPT, IGNORED})
 
 NEVER = "costwatch:never"
 REASON_LASTS = timedelta(days=7)
+LONGEST_EXEMPTION = timedelta(days=365)
 LEASE = timedelta(minutes=10)
 """Longer than any lease: how long a stop that was cut short may be left to whoever began it."""
 MOST_LENIENT_SWEEPS = 3
@@ -474,10 +475,10 @@ class Oracle:
             if value is None:
                 continue
             until = _instant(value[5:].strip()) if value.lower().startswith("until") else None
-            if until is not None:
-                surely |= now < until
-                continue
             first = self.exempt_perhaps_seen.setdefault((view.id, value), now)
+            if until is not None:
+                surely |= now < min(until, first + LONGEST_EXEMPTION)
+                continue
             if not self._is_faulty(view.region):
                 self.exempt_seen.setdefault((view.id, value), now)
             lasts = now < first + REASON_LASTS

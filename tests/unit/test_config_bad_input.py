@@ -69,6 +69,54 @@ ONE_PROBLEM = {
         "dead_man.selectors[0].action",
         "is for EC2 instances; a SageMaker job can only be stopped: leave it out",
     ),
+    "a type without its size": (
+        "dead_man: {selectors: [{name: a, ec2: {types: [p4d]}}]}",
+        3,
+        "dead_man.selectors[0].ec2.types[0]",
+        "'p4d' names no size, so it matches nothing; expected like 'p4d.*'",
+    ),
+    "a SageMaker type without its size": (
+        "dead_man: {selectors: [{name: a, sagemaker: {jobs: [training], types: [ml.p4d]}}]}",
+        3,
+        "dead_man.selectors[0].sagemaker.types[0]",
+        "expected like 'ml.p4d.*'",
+    ),
+    "no types": (
+        "dead_man: {selectors: [{name: a, ec2: {types: []}}]}",
+        3,
+        "dead_man.selectors[0].ec2.types",
+        "an empty list matches nothing",
+    ),
+    "no SageMaker types": (
+        "dead_man: {selectors: [{name: a, sagemaker: {jobs: [training], types: []}}]}",
+        3,
+        "dead_man.selectors[0].sagemaker.types",
+        "an empty list matches nothing",
+    ),
+    "a selector that picks by the run tag": (
+        "tags: {run: Purpose}\ndead_man: {selectors: [{name: a, ec2: {tag: {Purpose: training}}}]}",
+        4,
+        "dead_man.selectors[0].ec2.tag.Purpose",
+        "'Purpose' is the run tag: all that this selector picks would be one run",
+    ),
+    "a selector that picks by the run tag's default": (
+        'dead_man: {selectors: [{name: a, sagemaker: {jobs: [training], tag: {"costwatch:run": llm}}}]}',
+        3,
+        "dead_man.selectors[0].sagemaker.tag.costwatch:run",
+        "is the run tag",
+    ),
+    "a protect value with a blank before it": (
+        'dead_man: {protect: [{tag: {Environment: " prod"}}]}',
+        3,
+        "dead_man.protect[0].tag.Environment",
+        "begins or ends with a blank",
+    ),
+    "a protect value with a blank after it": (
+        'dead_man: {protect: [{tag: {Environment: [dev, "prod "]}}]}',
+        3,
+        "dead_man.protect[0].tag.Environment[1]",
+        "begins or ends with a blank",
+    ),
     "tuning jobs": (
         "dead_man:\n  selectors:\n    - name: a\n      sagemaker: [training, tuning]",
         6,
@@ -405,6 +453,12 @@ REGIONS_AND_VERSION = {
         "A newer region needs a newer boto3",
     ),
     "a partition's pseudo region": ("version: 1\nregions: [aws-global]", 2, "regions[0]", "an AWS region such as"),
+    "regions of two partitions": (
+        "version: 1\nregions: [us-east-1, cn-north-1]",
+        2,
+        "regions[1]",
+        "'cn-north-1' is of partition aws-cn and 'us-east-1' of aws: deploy once in each",
+    ),
     "region twice": ("version: 1\nregions: [us-east-1, us-east-1]", 2, "regions[1]", "listed twice"),
 }
 

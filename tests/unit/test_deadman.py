@@ -342,6 +342,16 @@ def test_an_exemption_for_a_reason_lasts_seven_days_from_when_it_was_first_seen(
     assert verdict(trainer, over) is Verdict.WARN
 
 
+def test_an_exempt_tag_until_a_far_year_ends_365_days_after_it_was_first_seen() -> None:
+    forever = "until 9998-01-01T00:00:00Z"
+    trainer = aged(200 * HOUR, costwatch_exempt=forever)
+    seen = record(trainer, exempt_tags=((forever, NOW - timedelta(days=365) + SECOND),))
+    over = record(trainer, exempt_tags=((forever, NOW - timedelta(days=365)),))
+    assert decided(trainer).reason == f"exempt by tag until 2027-11-22T09:00:00Z: {forever}"
+    assert verdict(trainer, seen) is Verdict.KEEP
+    assert verdict(trainer, over) is Verdict.WARN
+
+
 def test_an_exemption_by_command_ends_exactly_at_its_time() -> None:
     trainer = aged(200 * HOUR)
     going_on = record(trainer, exemption=Exemption("ada", NOW - HOUR, NOW + SECOND, "demo"))

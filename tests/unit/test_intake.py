@@ -189,6 +189,16 @@ def test_an_unknown_event_is_refused_with_its_source_and_kind(unknown: dict[str,
         assert len(str(refused.value)) < 300
 
 
+def test_an_event_nested_too_deeply_to_be_printed_is_refused() -> None:
+    deep: object = "end"
+    for _ in range(5000):
+        deep = [{"a": deep}]
+    for event in ({"source": deep}, {"source": "aws.ec2", "detail-type": deep}, {"source": "x", "detail": deep}):
+        for door in (intake.deadman, intake.hint):
+            with pytest.raises(MalformedEvent, match="is no event this function takes"):
+                door(event)
+
+
 def test_each_function_refuses_what_the_other_takes() -> None:
     for event in (TICK, REQUEST):
         with pytest.raises(MalformedEvent):

@@ -11,6 +11,7 @@
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
 
+Keys are made in `ledger_keys`: one that a long tag would make too long for DynamoDB is shortened there.
 `origin` is `deployed`, or `laptop:<who>` for observe sweeps from a command line, which block nobody.
 """
 
@@ -36,6 +37,8 @@ from costwatch.adapters.ledger_codec import (
     record_to_item,
     stop_to_item,
 )
+from costwatch.adapters.ledger_keys import key
+from costwatch.adapters.ledger_rows import Skip, decoded, read
 from costwatch.adapters.table import (
     Absent,
     AbsentOrAtMost,
@@ -47,6 +50,7 @@ from costwatch.adapters.table import (
     Delete,
     Equals,
     Exists,
+    Item,
     Key,
     Put,
     Table,
@@ -58,6 +62,7 @@ from costwatch.core.messages import Message
 from costwatch.core.model import RunId
 from costwatch.core.record import Entry, Pause, RunRecord
 from costwatch.core.step import Step
+from costwatch.errors import UnreadableRow
 
 DEPLOYED = "deployed"
 KEEP_TIMELINE = timedelta(days=400)
@@ -68,7 +73,7 @@ OUTBOX_LEASE = timedelta(minutes=6)
 EVERY_RUN = "every run"
 """Stands for a run's id on entries about no single run: a pause and its end."""
 
-_PAUSE = Key("control", "pause")
+_PAUSE = key("control", "pause")
 
 
 class ClaimOutcome(StrEnum):
@@ -111,15 +116,22 @@ class Ledger:
 
     # --- records -----------------------------------------------------------------------------------
 
-    def open_records(self, account: str, region: str) -> dict[RunId, RunRecord]:
-        """All open records of one account and region."""
-        items = self._table.query(f"open#{self.origin}#{account}#{region}")
-        records = (record_from_item(item) for item in items)
-        return {record.run_id: record for record in records}
+    def open_records(self, account: str, region: str, skip: Skip | None = None) -> dict[RunId, RunRecord]:
+        """All open records of one account and region.
+
+        `skip` is given every row that cannot be read; without it the first one raises UnreadableRow.
+        """
+        items = self._table.query(key(f"open#{self.origin}#{account}#{region}", "").pk)
+        return {record.run_id: record for record in decoded(items, self._record, skip)}
 
     def record(self, run_id: RunId) -> RunRecord | None:
+        """The open record of one run. Raises UnreadableRow."""
         item = self._table.get(self._record_key(run_id))
-        return record_from_item(item) if item else None
+        return read(item, self._record) if item else None
+
+    def is_row_of(self, row: UnreadableRow, run_id: RunId) -> bool:
+        """Whether `row` is the open record of `run_id`, whatever stands in it."""
+        return Key(row.pk, row.sk) == self._record_key(run_id)
 
     def save(self, step: Step) -> bool:
         """Write a step; False: somebody else was first and nothing was written."""
@@ -145,8 +157,8 @@ class Ledger:
         also = {names.TABLE_TTL_ATTRIBUTE: _expiry(now, KEEP_COUNTERS), **self._stamped()}
         for cap in caps:
             condition = None if released else AbsentOrBelow("stops", cap.limit)
-            key = Key(f"cap#{self.origin}#{record.mode.value}", cap.counter)
-            writes.append(Count(key, "stops", condition, also))
+            counter = key(f"cap#{self.origin}#{record.mode.value}", cap.counter)
+            writes.append(Count(counter, "stops", condition, also))
         try:
             self._table.transact(writes)
         except ConditionFailed as failed:
@@ -158,16 +170,17 @@ class Ledger:
 
     # --- timeline ----------------------------------------------------------------------------------
 
-    def timeline(self, run_id: RunId) -> list[TimelineRow]:
+    def timeline(self, run_id: RunId, skip: Skip | None = None) -> list[TimelineRow]:
         """All entries of a run over all its episodes, oldest first."""
-        return [_row(item) for item in self._table.query(f"run#{self.origin}#{run_id}")]
+        return list(decoded(self._table.query(self._timeline_key(run_id).pk), _row, skip))
 
-    def since(self, moment: datetime, now: datetime) -> list[TimelineRow]:
+    def since(self, moment: datetime, now: datetime, skip: Skip | None = None) -> list[TimelineRow]:
         """All entries of all runs and origins at or after `moment`, oldest first (eventually consistent)."""
         found: list[TimelineRow] = []
         day = moment.astimezone(UTC).date()
         while day <= now.astimezone(UTC).date():
-            found.extend(_row(item) for item in self._table.query_day(day.isoformat(), since=times.to_text(moment)))
+            items = self._table.query_day(day.isoformat(), since=times.to_text(moment))
+            found.extend(decoded(items, _row, skip))
             day += timedelta(days=1)
         return found
 
@@ -177,31 +190,39 @@ class Ledger:
 
     # --- outbox ------------------------------------------------------------------------------------
 
-    def outbox(self, now: datetime) -> list[Message]:
-        """What is still to be said and nobody is saying right now, oldest first."""
-        items = [item for item in self._table.query(self._outbox_pk()) if times.from_text(item["lease_until"]) <= now]
-        items.sort(key=lambda item: (item["created_at"], item["sk"]))
-        return [message_from_item(item["sk"], item) for item in items]
+    def outbox(self, now: datetime, skip: Skip | None = None) -> list[Message]:
+        """What is still to be said and nobody is saying right now: what was never tried, then the least recently
+        tried, each oldest first.
+
+        `skip` is given every row that can never be said as it stands, again at each call.
+        """
+        waiting = [
+            w for w in decoded(self._table.query(self._outbox_key("").pk), self._waiting, skip) if w.lease_until <= now
+        ]
+        return [w.message for w in sorted(waiting, key=lambda w: w.order)]
 
     def lease_message(self, message: Message, now: datetime) -> bool:
         """Whether it is ours to send now; False: another sweep sends it or has sent it."""
-        key = Key(self._outbox_pk(), message.id)
-        item = self._table.get(key)
+        item = self._table.get(self._outbox_key(message.id))
         if item is None or times.from_text(item["lease_until"]) > now:
             return False
-        leased = {**item, "lease_until": times.to_text(now + OUTBOX_LEASE), "attempts": item["attempts"] + 1}
+        leased = {**item, "lease_until": times.to_text(now + OUTBOX_LEASE), "attempts": item.get("attempts", 0) + 1}
         try:
             self._table.transact([Put(leased, Equals("lease_until", item["lease_until"]))])
         except ConditionFailed:
             return False
         return True
 
-    def keep_message(self, message: Message, error: str, now: datetime) -> None:
-        """Nothing took it: keep it for the next sweep, with the reason."""
-        key = Key(self._outbox_pk(), message.id)
-        item = self._table.get(key)
+    def keep_message(self, message: Message, error: str, now: datetime, *, tried: bool = True) -> None:
+        """Nothing took it: keep it for the next sweep, with the reason.
+
+        `tried`: it was at fault or may be, so that the others go before it then.
+        """
+        item = self._table.get(self._outbox_key(message.id))
         if item is not None:
             kept = {**item, "lease_until": times.to_text(now), "last_error": error[:500]}
+            if tried:
+                kept["tried_at"] = times.to_text(now)
             with suppress(ConditionFailed):  # another sweep delivered it meanwhile
                 self._table.transact([Put(kept, Exists())])
 
@@ -211,7 +232,7 @@ class Ledger:
         False: the record changed meanwhile; read it again and try again.
         """
         run_id = RunId.parse(message.facts["run"]) if "run" in message.facts else None
-        writes: list[Write] = [Delete(Key(self._outbox_pk(), message.id))]
+        writes: list[Write] = [Delete(self._outbox_key(message.id))]
         writes.extend(self._writes(step) if step is not None else [])
         if run_id is not None:
             # The version keeps two deliveries in one instant apart; the message id does so too.
@@ -228,7 +249,7 @@ class Ledger:
         False: one of the keys was told before, and nothing was written.
         """
         kept = {names.TABLE_TTL_ATTRIBUTE: _expiry(now, KEEP_TIMELINE), **self._stamped()}
-        writes: list[Write] = [Put({"pk": f"told#{self.origin}", "sk": key, **kept}, Absent()) for key in keys]
+        writes: list[Write] = [Put({**_at(self._told_key(each)), **kept}, Absent()) for each in keys]
         writes.extend([self._outbox_put(message, now)] if message is not None else [])
         try:
             self._table.transact(writes)
@@ -236,16 +257,15 @@ class Ledger:
             return False
         return True
 
-    def first_time(self, key: str, now: datetime) -> bool:
-        """Whether `key` is new; it is remembered as long as the timeline."""
-        return self.say_once([key], None, now)
+    def first_time(self, what: str, now: datetime) -> bool:
+        """Whether `what` is new; it is remembered as long as the timeline."""
+        return self.say_once([what], None, now)
 
-    def first_seen(self, key: str, now: datetime) -> datetime:
-        """When `key` was first seen: `now` at the first call, the same time ever after (as long as the timeline)."""
-        row = Key(f"seen#{self.origin}", key)
+    def first_seen(self, what: str, now: datetime) -> datetime:
+        """When `what` was first seen: `now` at the first call, the same time ever after (as long as the timeline)."""
+        row = key(f"seen#{self.origin}", what)
         item = {
-            "pk": row.pk,
-            "sk": row.sk,
+            **_at(row),
             "at": times.to_text(now),
             names.TABLE_TTL_ATTRIBUTE: _expiry(now, KEEP_TIMELINE),
             **self._stamped(),
@@ -257,21 +277,21 @@ class Ledger:
             return times.from_text(found["at"]) if found is not None else now
         return now
 
-    def was_told(self, key: str) -> bool:
-        """Whether `key` is remembered."""
-        return self._table.get(Key(f"told#{self.origin}", key)) is not None
+    def was_told(self, what: str) -> bool:
+        """Whether `what` is remembered."""
+        return self._table.get(self._told_key(what)) is not None
 
     # --- pause -------------------------------------------------------------------------------------
 
     def pause(self) -> Pause | None:
-        """The last pause, ended or not."""
+        """The last pause, ended or not. Raises UnreadableRow: nobody may be stopped who may be paused."""
         item = self._table.get(_PAUSE)
-        return pause_from_item(item) if item else None
+        return read(item, pause_from_item) if item else None
 
     def set_pause(self, pause: Pause, before: Pause | None, entry: Entry | None = None) -> bool:
         """Begin, change or end a pause, with its entry; False: somebody else changed it first."""
         condition: Condition = Equals("version", before.version) if before else Absent()
-        writes = [Put({"pk": _PAUSE.pk, "sk": _PAUSE.sk, **pause_to_item(pause), **self._stamped()}, condition)]
+        writes = [Put({**_at(_PAUSE), **pause_to_item(pause), **self._stamped()}, condition)]
         if entry is not None:
             writes.append(self._control_put(entry, pause.version))
         try:
@@ -287,14 +307,14 @@ class Ledger:
         if subject is None:
             raise ValueError("a step needs a record before or after it")
         run_id = subject.run_id
-        key = self._record_key(run_id)
+        row = self._record_key(run_id)
         unchanged: Condition = Equals("version", step.before.version) if step.before else Absent()
         writes: list[Write] = []
         if step.after is None:
-            writes.append(Delete(key, unchanged))
+            writes.append(Delete(row, unchanged))
         else:
             after = replace(step.after, version=step.version, origin=self.origin)
-            item = {"pk": key.pk, "sk": key.sk, **record_to_item(after), **self._stamped()}
+            item = {**_at(row), **record_to_item(after), **self._stamped()}
             writes.append(Put(item, unchanged))
             writes.extend(self._claim_row(step))
         writes.extend(self._entry_put(run_id, entry, step.version, n) for n, entry in enumerate(step.entries))
@@ -306,9 +326,8 @@ class Ledger:
         stop = after.stop if after else None
         if stop is None or (before is not None and before.stop == stop):
             return []
-        item = {"pk": stop.key, "sk": "claim", **stop_to_item(stop), **self._stamped()}
-        if self.origin != DEPLOYED:
-            item["pk"] = f"{stop.key}@{self.origin}"
+        claim = key(stop.key if self.origin == DEPLOYED else f"{stop.key}@{self.origin}", "claim")
+        item = {**_at(claim), **stop_to_item(stop), **self._stamped()}
         # A new lease may only follow one that ran out; changes under our own lease are guarded by the version.
         taken = (
             before is None or before.stop is None or before.stop.key != stop.key or before.stop.attempt != stop.attempt
@@ -320,8 +339,7 @@ class Ledger:
         at = times.to_text(entry.at)
         return Put(
             {
-                "pk": f"run#{self.origin}#{run_id}",
-                "sk": f"{at}#{version:06d}#{n:03d}",
+                **_at(self._timeline_key(run_id, f"{at}#{version:06d}#{n:03d}")),
                 "run_id": str(run_id),
                 "account": run_id.account,
                 "region": run_id.region,
@@ -339,8 +357,7 @@ class Ledger:
         at = times.to_text(entry.at)
         return Put(
             {
-                "pk": _PAUSE.pk,
-                "sk": f"timeline#{at}#{version:06d}",
+                **_at(key(_PAUSE.pk, f"timeline#{at}#{version:06d}")),
                 "run_id": EVERY_RUN,
                 "origin": self.origin,
                 **entry_to_item(entry),
@@ -355,8 +372,8 @@ class Ledger:
         at = times.to_text(now)
         return Put(
             {
-                "pk": self._outbox_pk(),
-                "sk": message.id,
+                **_at(self._outbox_key(message.id)),
+                "message_id": message.id,
                 **message_to_item(message),
                 "created_at": at,
                 "lease_until": at,
@@ -365,14 +382,43 @@ class Ledger:
             }
         )
 
-    def _record_key(self, run_id: RunId) -> Key:
-        return Key(f"open#{self.origin}#{run_id.account}#{run_id.region}", str(run_id))
+    def _record(self, item: Item) -> RunRecord:
+        record = record_from_item(item)
+        if Key(item["pk"], item["sk"]) != self._record_key(record.run_id):
+            raise ValueError(f"it stands under another run's key than {record.run_id}")
+        return record
 
-    def _outbox_pk(self) -> str:
-        return f"outbox#{self.origin}"
+    def _waiting(self, item: Item) -> _Waiting:
+        # A long id stands in the key shortened. Rows of before ids had an attribute of their own have short ones.
+        message = message_from_item(item.get("message_id", item["sk"]), item)
+        if Key(item["pk"], item["sk"]) != self._outbox_key(message.id):
+            raise ValueError("it stands under another message's key")
+        order = (str(item.get("tried_at", "")), str(item["created_at"]), item["sk"])
+        return _Waiting(message, times.from_text(item["lease_until"]), order)
+
+    def _record_key(self, run_id: RunId) -> Key:
+        return key(f"open#{self.origin}#{run_id.account}#{run_id.region}", str(run_id))
+
+    def _timeline_key(self, run_id: RunId, line: str = "") -> Key:
+        return key(f"run#{self.origin}#{run_id}", line)
+
+    def _outbox_key(self, message_id: str) -> Key:
+        return key(f"outbox#{self.origin}", message_id)
+
+    def _told_key(self, what: str) -> Key:
+        return key(f"told#{self.origin}", what)
 
     def _stamped(self) -> dict[str, Any]:
         return {"policy_digest": self._stamp.policy_digest, "config_commit": self._stamp.config_commit}
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An outbox row."""
+
+    message: Message
+    lease_until: datetime
+    order: tuple[str, ...]
 
 
 def _row(item: Any) -> TimelineRow:
@@ -382,6 +428,10 @@ def _row(item: Any) -> TimelineRow:
         entry=entry_from_item(item),
         stamp=Stamp(item["policy_digest"], item["config_commit"]),
     )
+
+
+def _at(key: Key) -> dict[str, Any]:
+    return {names.TABLE_PARTITION_KEY: key.pk, names.TABLE_SORT_KEY: key.sk}
 
 
 def _expiry(now: datetime, keep: timedelta) -> int:

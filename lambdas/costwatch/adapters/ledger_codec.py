@@ -187,7 +187,16 @@ def message_to_item(message: Message) -> dict[str, Any]:
 
 
 def message_from_item(message_id: str, item: Body) -> Message:
-    return Message(message_id, MessageKind(item["kind"]), Audience(item["audience"]), item["facts"])
+    """Raises like any reading of a row also for facts without which it could not be sent, or sent and not recorded."""
+    message = Message(message_id, MessageKind(item["kind"]), Audience(item["audience"]), dict(item["facts"]))
+    if message.kind is MessageKind.WARNING:
+        needed = message.facts["notice"], int(message.facts["min_notice_seconds"])
+        if not all(needed):
+            raise ValueError("a warning without its notice")
+        times.from_text(message.facts["deadline"])
+    if message.kind is MessageKind.WARNING or "run" in message.facts:
+        RunId.parse(message.facts["run"])
+    return message
 
 
 def pause_to_item(pause: Pause) -> dict[str, Any]:

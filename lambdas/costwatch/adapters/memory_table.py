@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from costwatch.adapters.table import (
+    LONGEST_PARTITION_KEY_BYTES,
+    LONGEST_SORT_KEY_BYTES,
     Absent,
     AbsentOrAtMost,
     AbsentOrBelow,
@@ -32,10 +34,12 @@ class MemoryTable:
         self.items: dict[tuple[str, str], dict[str, Any]] = {}
 
     def get(self, key: Key) -> Item | None:
+        _refuse_too_long(key.pk, key.sk)
         found = self.items.get((key.pk, key.sk))
         return _copied(found) if found is not None else None
 
     def query(self, pk: str, *, prefix: str = "") -> list[Item]:
+        _refuse_too_long(pk, prefix)
         keys = sorted(key for key in self.items if key[0] == pk and key[1].startswith(prefix))
         return [_copied(self.items[key]) for key in keys]
 
@@ -50,6 +54,8 @@ class MemoryTable:
             raise ValueError(f"two writes to one item in one transaction: {keys}")
         if len(writes) > _MOST_WRITES:
             raise ValueError(f"{len(writes)} writes in one transaction, more than {_MOST_WRITES}")
+        for key in keys:
+            _refuse_too_long(*key)
         failed = [i for i, write in enumerate(writes) if not self._holds(write)]
         if failed:
             raise ConditionFailed(failed)
@@ -95,6 +101,11 @@ def _copied(value: Any) -> Any:
     if isinstance(value, list):
         return [_copied(part) for part in value]
     return value
+
+
+def _refuse_too_long(pk: str, sk: str) -> None:
+    if len(pk.encode()) > LONGEST_PARTITION_KEY_BYTES or len(sk.encode()) > LONGEST_SORT_KEY_BYTES:
+        raise ValueError(f"a key longer than DynamoDB takes: {pk[:80]!r}, {sk[:80]!r}")
 
 
 def _key(write: Write) -> tuple[str, str]:

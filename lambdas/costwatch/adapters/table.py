@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+LONGEST_PARTITION_KEY_BYTES: Final = 2048
+LONGEST_SORT_KEY_BYTES: Final = 1024
+"""DynamoDB's own limits, in bytes of UTF-8; a longer key is refused with the whole transaction."""
 
 Item = Mapping[str, Any]
 

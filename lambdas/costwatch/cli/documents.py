@@ -12,6 +12,7 @@ from costwatch.cli.session import Deployment
 from costwatch.core import times
 from costwatch.core.messages import Message
 from costwatch.core.record import Pause, RunRecord, Status
+from costwatch.errors import UnreadableRow
 
 
 def standing(record: RunRecord, now: datetime) -> str:
@@ -63,7 +64,13 @@ def warned(record: RunRecord) -> str:
 
 
 def status(
-    deployed: Deployment, records: Sequence[RunRecord], pause: Pause | None, unsent: Sequence[Message], now: datetime
+    deployed: Deployment,
+    records: Sequence[RunRecord],
+    pause: Pause | None,
+    unsent: Sequence[Message],
+    now: datetime,
+    *,
+    unreadable: Sequence[UnreadableRow],
 ) -> dict[str, Any]:
     """`costwatch status --json`. Totals count what has a price, and say how many have none."""
     rates = [hourly_rate_usd(record) for record in records]
@@ -82,6 +89,7 @@ def status(
             "without_price": sum(rate is None for rate in rates),
         },
         "undelivered": [message(each) for each in unsent],
+        "unreadable": [str(row) for row in unreadable],
         "runs": [record(each, now) for each in records],
     }
 

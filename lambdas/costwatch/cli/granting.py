@@ -35,8 +35,8 @@ def extend(session: Session, run: str, duration: timedelta, as_json: bool) -> No
     policy = session.policy
     with show.busy("Extending"):
         ledger = session.ledger(policy=policy)
+        _refuse_another_configuration(session, policy)
         found = runs.find_open(session, ledger, run)
-        _mention_difference(session, policy)
 
         def grant(record: RunRecord) -> Step:
             return grants.extend(
@@ -187,12 +187,15 @@ def _limits(policy: Policy, record: RunRecord) -> Limits:
     return selector.limits
 
 
-def _mention_difference(session: Session, policy: Policy) -> None:
+def _refuse_another_configuration(session: Session, policy: Policy) -> None:
+    """By another hard cap or owner_total an extension would be promised and recorded that the sweep does not keep."""
     deployed = session.deployment
-    if deployed.policy_digest and deployed.policy_digest != policy.digest:
-        show.note(
-            f"your configuration ({policy.digest[:12]}) is not the deployed one ({deployed.policy_digest[:12]}, "
-            f"commit {deployed.config_commit[:12]}); the deployed hard cap holds"
+    if not deployed.policy_digest:
+        show.note(f"the deployed configuration is not known here; yours ({policy.digest[:12]}) is taken for it")
+    elif deployed.policy_digest != policy.digest:
+        raise RefusedError(
+            f"your configuration ({policy.digest[:12]}) is not the deployed one ({deployed.policy_digest[:12]}, commit "
+            f"{deployed.config_commit[:12]}), whose limits hold: use the deployed one with --config"
         )
 
 

@@ -13,8 +13,9 @@ from costwatch.cli.options import DurationOrMoment, as_json, with_session
 from costwatch.cli.postmortem import Story, post_mortem
 from costwatch.cli.session import Session
 from costwatch.core import durations, times
+from costwatch.core.model import RunId
 from costwatch.core.record import RunRecord
-from costwatch.errors import InputError
+from costwatch.errors import InputError, UnreadableRow
 
 LONGEST_LOOK_BACK = timedelta(days=400)
 """The ledger keeps a timeline this long."""
@@ -34,7 +35,7 @@ def ledger(session: Session, since: timedelta | datetime, as_json: bool) -> None
         raise InputError(f"{times.to_key(begin)} is in the future; the ledger holds what was")
     begin = max(begin, now - LONGEST_LOOK_BACK)
     with show.busy("Reading the ledger"):
-        rows = session.ledger().since(begin, now)
+        rows = session.ledger().since(begin, now, session.skip)
     if as_json:
         show.document({"since": times.to_key(begin), "entries": [documents.entry(row) for row in rows]})
         return
@@ -64,15 +65,16 @@ def explain(session: Session, run: str, markdown: bool, as_json: bool) -> None:
         now = session.now()
         mine = session.ledger(origin=f"laptop:{session.caller.arn}")
         book, run_id = runs.find_any(session, (session.ledger(), mine), run)
-        record = book.record(run_id)
-        rows = book.timeline(run_id)
-        unsent = [m for m in book.outbox(now) if m.facts.get("run") == str(run_id)]
+        record = _record(session, book, run_id)
+        rows = book.timeline(run_id, session.skip)
+        unsent = [m for m in book.outbox(now, session.skip) if m.facts.get("run") == str(run_id)]
     if as_json:
         show.document(
             {
                 "run": str(run_id),
                 "origin": book.origin,
                 "record": documents.record(record, now) if record is not None else None,
+                "unreadable": [str(row) for row in session.unreadable],
                 "undelivered": [documents.message(m) for m in unsent],
                 "timeline": [documents.entry(row) for row in rows],
             }
@@ -85,12 +87,23 @@ def explain(session: Session, run: str, markdown: bool, as_json: bool) -> None:
     show.say(out, str(run_id), style="bold")
     if record is not None:
         show.facts(out, _record_facts(record, rows, book, now))
+    elif any(book.is_row_of(row, run_id) for row in session.unreadable):
+        show.say(out, "Its record cannot be read, so nothing is done about it; see the note.", style="yellow")
     else:
         show.say(out, "It is over.")
     for message in unsent:
         show.say(out, f"Not delivered yet: {documents.about(message)}", style="yellow")
     out.print()
     _explained(out, rows)
+
+
+def _record(session: Session, book: Ledger, run_id: RunId) -> RunRecord | None:
+    """None: it is over, or its row cannot be read, which is noted."""
+    try:
+        return book.record(run_id)
+    except UnreadableRow as row:
+        session.skip(row)
+        return None
 
 
 def _record_facts(record: RunRecord, rows: list[TimelineRow], book: Ledger, now: datetime) -> list[tuple[str, str]]:

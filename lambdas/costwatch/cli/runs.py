@@ -19,9 +19,9 @@ _SHOWN = 6
 
 
 def open_records(session: Session, ledger: Ledger) -> list[RunRecord]:
-    """All open records over the deployed regions, by run id."""
+    """All open records over the deployed regions that can be read, by run id."""
     account = session.caller.account
-    found = (ledger.open_records(account, region) for region in session.deployment.regions)
+    found = (ledger.open_records(account, region, session.skip) for region in session.deployment.regions)
     return sorted((record for each in found for record in each.values()), key=lambda record: record.run_id)
 
 
@@ -56,7 +56,7 @@ def find_any(session: Session, ledgers: Iterable[Ledger], text: str) -> tuple[Le
     run_id = parse_id(text)
     tried = list(ledgers)
     for ledger in tried:
-        if run_id is not None and (ledger.record(run_id) is not None or ledger.timeline(run_id)):
+        if run_id is not None and (ledger.timeline(run_id, session.skip) or ledger.record(run_id) is not None):
             return ledger, run_id
     records: list[RunRecord] = []
     for ledger in tried:
@@ -68,7 +68,7 @@ def find_any(session: Session, ledgers: Iterable[Ledger], text: str) -> tuple[Le
                 raise
     now = session.now()
     for ledger in tried:
-        rows = ledger.since(now - LOOK_BACK, now)
+        rows = ledger.since(now - LOOK_BACK, now, session.skip)
         ids = (parse_id(row.run_id) for row in rows if row.origin == ledger.origin)
         over = {each for each in ids if each is not None and text in (each.name, last_part(str(each)))}
         if len(over) == 1:

@@ -25,11 +25,12 @@ from costwatch.adapters.aws_errors import translated
 from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.table import Table
+from costwatch.cli import show
 from costwatch.cli.read_only import refuse_unlisted
 from costwatch.config import regions
 from costwatch.config.loader import Loaded, load
 from costwatch.core.policy import Policy
-from costwatch.errors import ConfigError, InputError, NotDeployedError, PermanentAwsError
+from costwatch.errors import ConfigError, InputError, NotDeployedError, PermanentAwsError, UnreadableRow
 
 DEFAULT_CONFIG: Final = Path("costwatch.yaml")
 ENV_FUNCTION: Final = "COSTWATCH_FUNCTION"
@@ -109,6 +110,7 @@ class Session:
         self._config_given = config is not None
         self._region = region
         self.tools = tools or Tools()
+        self.unreadable: list[UnreadableRow] = []
 
     def again(self) -> Session:
         """The same, with nothing read yet: credentials, deployment and configuration may have changed."""
@@ -122,6 +124,12 @@ class Session:
     def now(self) -> datetime:
         """Aware UTC."""
         return self.tools.clock()
+
+    def skip(self, row: UnreadableRow) -> None:
+        """Say, once a command, that a row of the ledger cannot be read; the command goes on with the others."""
+        if (row.pk, row.sk) not in {(known.pk, known.sk) for known in self.unreadable}:
+            self.unreadable.append(row)
+            show.note(str(row))
 
     # --- the local configuration ---------------------------------------------------------------------
 

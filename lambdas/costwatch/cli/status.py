@@ -15,6 +15,7 @@ from costwatch.cli.session import Deployment, Session
 from costwatch.cli.show import Row
 from costwatch.core.messages import Message
 from costwatch.core.record import Pause, RunRecord, Status
+from costwatch.errors import UnreadableRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,12 @@ class Snapshot:
     records: list[RunRecord]
     pause: Pause | None
     unsent: list[Message]
+    unreadable: list[UnreadableRow]
 
     def document(self) -> dict[str, Any]:
-        return documents.status(self.deployed, self.records, self.pause, self.unsent, self.at)
+        return documents.status(
+            self.deployed, self.records, self.pause, self.unsent, self.at, unreadable=self.unreadable
+        )
 
 
 @click.command(short_help="Every open run: where it stands and what it costs.")
@@ -66,7 +70,8 @@ def _read(session: Session) -> Snapshot:
     now = session.now()
     ledger = session.ledger()
     records = runs.open_records(session, ledger)
-    return Snapshot(now, session.caller.account, session.deployment, records, ledger.pause(), ledger.outbox(now))
+    pause, unsent = ledger.pause(), ledger.outbox(now, session.skip)
+    return Snapshot(now, session.caller.account, session.deployment, records, pause, unsent, session.unreadable)
 
 
 def _draw(out: Console, seen: Snapshot) -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from costwatch import names
-from costwatch.config import fields, shadows
+from costwatch.config import fields, regions, shadows
 from costwatch.core import durations
 from costwatch.core.policy import Action, Mode, PurchaseOption
 
@@ -59,6 +59,7 @@ def keys_without_value(value: object, path: Path = ()) -> Iterator[Problem]:
 def across_fields(document: Mapping[str, Any]) -> Iterator[Problem]:
     """Rules that need more than one field, over a raw document whose parts may be invalid."""
     yield from _twice(("regions",), document.get("regions"))
+    yield from _partitions(_list(document.get("regions")))
     yield from _twice(("email", "to"), _mapping(document.get("email")).get("to"))
     yield from _tag_keys(_mapping(document.get("tags")))
     dead_man = _mapping(document.get("dead_man"))
@@ -68,6 +69,7 @@ def across_fields(document: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _extend(_mapping(dead_man.get("extend")))
     yield from _limits(("dead_man",), dead_man, {})
     yield from _selectors(dead_man)
+    yield from _run_tag(_mapping(document.get("tags")), dead_man)
 
 
 def warnings(config: Config) -> Iterator[Problem]:
@@ -139,6 +141,30 @@ def _tag_keys(tags: Mapping[str, Any]) -> Iterator[Problem]:
         if key in meanings:
             yield Problem(("tags", meaning), f"{key!r} already means {meanings[key]}; one tag cannot mean two things")
         meanings.setdefault(key, meaning)
+
+
+def _partitions(written: list[Any]) -> Iterator[Problem]:
+    """Credentials of one partition are none in another, so no function could sweep both."""
+    home = regions.partition(written[0]) if written and isinstance(written[0], str) else ""
+    for index, region in enumerate(written):
+        other = regions.partition(region) if isinstance(region, str) else ""
+        if home and other and other != home:
+            message = f"{region!r} is of partition {other} and {written[0]!r} of {home}: deploy once in each"
+            yield Problem(("regions", index), message)
+
+
+def _run_tag(tags: Mapping[str, Any], dead_man: Mapping[str, Any]) -> Iterator[Problem]:
+    """Whatever shares the run tag's value is one run: a tag that picks a fleet would make it a single one."""
+    key = tags.get("run", names.TAG_RUN)
+    for index, selector in enumerate(_list(dead_man.get("selectors"))):
+        for service in ("ec2", "sagemaker"):
+            picked_by = _mapping(_mapping(_mapping(selector).get(service)).get("tag"))
+            if isinstance(key, str) and key in picked_by:
+                message = (
+                    f"{key!r} is the run tag: all that this selector picks would be one run, stopped together; pick by "
+                    "another tag, or let tags.run name one that tells runs apart"
+                )
+                yield Problem(("dead_man", "selectors", index, service, "tag", key), message)
 
 
 def _sweep(dead_man: Mapping[str, Any]) -> Iterator[Problem]:
@@ -235,6 +261,10 @@ def _selectors(dead_man: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem((*path, "sagemaker"), "names no kind of job; expected [training]")
         if "sagemaker" in selector and "action" in selector:
             yield Problem((*path, "action"), "is for EC2 instances; a SageMaker job can only be stopped: leave it out")
+        for service in ("ec2", "sagemaker"):
+            if _mapping(selector.get(service)).get("types") == []:
+                message = "an empty list matches nothing; expected at least one type, or no such line for all"
+                yield Problem((*path, service, "types"), message)
         yield from _limits(path, selector, dead_man)
         if selector.get("mode", dead_man.get("mode")) == Mode.ENFORCE:
             for service in ("ec2", "sagemaker"):

@@ -31,6 +31,7 @@ _PARAMETER = re.compile(r"(/[A-Za-z0-9_.-]+)+")
 _SHARE = re.compile(r"\d{1,3}(\.\d{1,2})?%")
 _SELECTOR_NAME = re.compile(r"[a-z0-9-]{1,40}")
 _TYPES = re.compile(r"[a-z0-9*?-]+(\.[a-z0-9*?-]+){0,2}")
+_FAMILY_ALONE = re.compile(r"(ml\.)?[a-z0-9-]+")
 _LARGEST_COUNT = 100_000
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -167,6 +168,8 @@ def tag_key(value: object) -> str:
 def tag_value(value: object) -> str:
     """A tag value as AWS allows it: at most 256 printable characters, compared exactly."""
     written = text(value, "a tag value")
+    if written != written.strip():
+        raise ValueError(f"{shown(value)} begins or ends with a blank, and values are compared exactly: take it out")
     if len(written) > 256 or not written.isprintable():
         raise ValueError(f"{shown(value)} is not a tag value of at most 256 printable characters")
     return written
@@ -216,7 +219,7 @@ def ec2_type(value: object) -> str:
     if written.startswith("ml.") or not _TYPES.fullmatch(written):
         hint = " (ml. types belong to SageMaker)" if written.startswith("ml.") else ""
         raise ValueError(f"{shown(value)} is not {expected}{hint}")
-    return written
+    return _with_size(written)
 
 
 def training_type(value: object) -> str:
@@ -226,6 +229,13 @@ def training_type(value: object) -> str:
     if not _TYPES.fullmatch(written) or not written.startswith(("ml.", "*")):
         hint = " (it starts with ml.)" if _TYPES.fullmatch(written) else ""
         raise ValueError(f"{shown(value)} is not {expected}{hint}")
+    return _with_size(written)
+
+
+def _with_size(written: str) -> str:
+    """A type has a family and a size; what can match no dot can match no type."""
+    if _FAMILY_ALONE.fullmatch(written):
+        raise ValueError(f"{shown(written)} names no size, so it matches nothing; expected like {written + '.*'!r}")
     return written
 
 

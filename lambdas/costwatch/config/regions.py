@@ -10,9 +10,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 
-@cache
 def known() -> frozenset[str]:
-    """Regions of every partition; empty where botocore's list cannot be read, which then refuses nothing.
+    """Regions of every partition; empty where botocore's list cannot be read, which then refuses nothing."""
+    return frozenset(_partitions())
+
+
+def partition(region: str) -> str:
+    """`aws`, `aws-cn`, ...; empty where it is not known."""
+    return _partitions().get(region, "")
+
+
+@cache
+def _partitions() -> dict[str, str]:
+    """Each region's partition.
 
     The file is read directly: botocore's own way to it imports half of botocore, 0.2 s for one list.
     """
@@ -20,11 +30,11 @@ def known() -> frozenset[str]:
     for folder in (package.submodule_search_locations or ()) if package else ():
         try:
             document = json.loads(Path(folder, "data", "partitions.json").read_text("utf-8"))
-            named = {region for partition in document["partitions"] for region in partition["regions"]}
+            named = {region: each["id"] for each in document["partitions"] for region in each["regions"]}
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        return frozenset(region for region in named if not region.endswith("-global"))
-    return frozenset()
+        return {region: each for region, each in named.items() if not region.endswith("-global")}
+    return {}
 
 
 def problem(region: str) -> str:

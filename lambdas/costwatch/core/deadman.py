@@ -12,7 +12,7 @@ from typing import Final
 from costwatch.core import durations, overrides, times
 from costwatch.core.deadlines import Deadline, deadline_of, overdue_or_soon
 from costwatch.core.model import Run
-from costwatch.core.overrides import EXEMPT_FOR_A_REASON, MalformedTag, Overrides
+from costwatch.core.overrides import MalformedTag, Overrides
 from costwatch.core.policy import Action, Mode, Policy, Selector
 from costwatch.core.record import Notice, Pause, RunRecord, Status, claim_key, start_of
 from costwatch.core.selection import Blocker, HoldCode, select
@@ -212,7 +212,7 @@ def exemption_reason(
 ) -> str:
     """The sentence that says why the run is exempt at `now`; empty when it is not. Every exemption ends.
 
-    `exempt_tags`: the values in `found`, each with when it was first seen; a reason lasts 7 days from then.
+    `exempt_tags`: the values in `found`, each with when it was first seen, from which on it ends.
     """
     if record is not None and record.exemption is not None and now < record.exemption.until:
         exemption = record.exemption
@@ -221,7 +221,7 @@ def exemption_reason(
         )
     first_seen = dict(exempt_tags)
     for tag in found.exempt:
-        until = tag.until or first_seen[tag.value] + EXEMPT_FOR_A_REASON
+        until = tag.ends_at(first_seen[tag.value])
         if now < until:
             return f"exempt by tag until {times.to_key(until)}: {tag.value[:120] or 'no reason given'}"
     return ""

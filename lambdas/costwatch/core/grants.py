@@ -12,12 +12,12 @@ from typing import Final
 
 from costwatch.core import durations, times
 from costwatch.core.money import show_usd, spent_usd
+from costwatch.core.overrides import LONGEST_EXEMPTION
 from costwatch.core.record import Entry, Exemption, Extension, Pause, RunRecord, Status, StopOrder, Transition
 from costwatch.core.selection import HoldCode
 from costwatch.core.step import Step
 from costwatch.errors import InputError, RefusedError
 
-LONGEST_EXEMPTION: Final = timedelta(days=365)
 DEFAULT_PAUSE: Final = timedelta(hours=24)
 LONGEST_PAUSE: Final = timedelta(days=7)
 

@@ -11,6 +11,8 @@ from costwatch.core.model import Run
 from costwatch.core.policy import TagKeys
 
 EXEMPT_FOR_A_REASON = timedelta(days=7)
+LONGEST_EXEMPTION = timedelta(days=365)
+"""By tag or by command: every exemption ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,16 @@ class MalformedTag:
 
 @dataclass(frozen=True, slots=True)
 class ExemptTag:
-    """`until` None: a reason, which lasts 7 days from when it was first seen."""
+    """`until` None: a reason, which lasts 7 days from when it was first seen. A time holds for 365 days from then."""
 
     value: str
     until: datetime | None
+
+    def ends_at(self, first_seen: datetime) -> datetime:
+        """Exclusive; UTC."""
+        if self.until is None:
+            return first_seen + EXEMPT_FOR_A_REASON
+        return min(self.until, first_seen + LONGEST_EXEMPTION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def is_unwatched(seen: Seen, policy: Policy) -> bool:
     )
 
 
-def summary(w: Watchdog, records: list[RunRecord]) -> None:
+def summary(w: Watchdog, records: list[RunRecord], report: SweepReport) -> None:
     """In observe: one message a day to the platform channel with what would have happened, when anything would."""
     if w.slack is None and w.topic is None:
         return  # a laptop's sweep tells whoever runs it, and nobody else
@@ -81,7 +81,7 @@ def summary(w: Watchdog, records: list[RunRecord]) -> None:
     would = [r for r in observed if r.status in (Status.WOULD_STOP, Status.WARNED, Status.HELD)]
     closed = [
         row
-        for row in w.ledger.since(now - timedelta(days=1), now)
+        for row in w.ledger.since(now - timedelta(days=1), now, report.skip)
         if row.origin == w.ledger.origin
         and row.entry.mode == Mode.OBSERVE.value
         and row.entry.transition in (Transition.ENDED_BY_ITSELF, Transition.UNWATCHED)

@@ -18,7 +18,7 @@ def follow(w: Watchdog, account: str, region: str, service: Service, member_id: 
     report = SweepReport(at=w.now())
     if w.policy.mode is Mode.OFF or account != w.account:
         return report
-    for run_id, record in w.ledger.open_records(account, region).items():
+    for run_id, record in w.ledger.open_records(account, region, report.skip).items():
         stopping = record.status is Status.STOPPING and record.stop is not None
         known = set(record.member_ids) | set(record.stop.members if record.stop else ())
         if run_id.kind.service is not service or not (member_id in known or stopping):

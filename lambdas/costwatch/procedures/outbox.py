@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from costwatch.core import ladder, times
@@ -12,34 +15,54 @@ from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.model import RunId
 from costwatch.core.record import Entry, RunRecord, Transition
 from costwatch.errors import AwsError
-from costwatch.procedures.ports import Watchdog
-from costwatch.procedures.report import Failure, SweepReport
+from costwatch.procedures.ports import SlackPort, Watchdog
+from costwatch.procedures.report import DATA_ERRORS, Failure, SweepReport
 
 SECONDS_TO_SEND = 25.0
 _RECORD_TRIES = 5
 
 
+@dataclass(slots=True)
+class _SlackSeen:
+    """What one flush has learnt about Slack."""
+
+    up: bool = True
+    """No post has failed in a way that the next one would share."""
+    lost_owners: set[str] = field(default_factory=set)
+    """Whose lookup failed: not asked again, since a lookup that hangs would use up the others' time."""
+
+
 def flush(w: Watchdog, report: SweepReport, *, warnings: bool) -> None:
-    """Send what is pending, oldest first. What nothing takes is kept for the next sweep and reported.
+    """Send what is pending, what was tried last comes last. What nothing takes is kept for the next sweep and reported.
 
     `warnings` false: they are kept back, since their runs have not been judged just now, or nothing stops now.
     """
-    slack_is_up = True
-    for message in w.ledger.outbox(w.now()):
+    slack_seen = _SlackSeen()
+    for message in w.ledger.outbox(w.now(), report.skip):
         if message.kind is MessageKind.WARNING and not warnings:
             continue
         if w.seconds_left() < SECONDS_TO_SEND:
-            report.failures.append(
-                Failure("outbox", "the function's time is nearly over; the rest is sent later", True)
-            )
+            report.fail(Failure("outbox", "the function's time is nearly over; the rest is sent later", True))
             return
         with report.isolating(f"message {message.id}"):
             if not w.ledger.lease_message(message, w.now()):
                 continue
-            if message.audience is Audience.BUS:
-                _publish(w, message)
-            else:
-                slack_is_up = _send(w, message, report, slack_is_up=slack_is_up)
+            with _kept_if_unsayable(w, message):
+                if message.audience is Audience.BUS:
+                    _publish(w, message)
+                else:
+                    _send(w, message, report, slack_seen)
+
+
+@contextmanager
+def _kept_if_unsayable(w: Watchdog, message: Message) -> Iterator[None]:
+    """A message whose facts make no card is reported by every sweep until somebody mends it, not only when its
+    lease runs out."""
+    try:
+        yield
+    except DATA_ERRORS as error:
+        w.ledger.keep_message(message, f"{type(error).__name__}: {error}", w.now(), tried=True)
+        raise
 
 
 def _publish(w: Watchdog, message: Message) -> None:
@@ -50,19 +73,19 @@ def _publish(w: Watchdog, message: Message) -> None:
         detail = {**json.loads(message.facts["event"]), "policy_digest": w.policy.digest}
         w.bus.run_stopped(detail, at=times.from_text(message.facts["at"]))
     except AwsError as error:
-        w.ledger.keep_message(message, str(error), w.now())
+        w.ledger.keep_message(message, str(error), w.now(), tried=True)
         raise
     _record_delivery(w, message, "EventBridge")
 
 
-def _send(w: Watchdog, message: Message, report: SweepReport, *, slack_is_up: bool) -> bool:
-    """Send one leased message. Returns whether Slack still seems to be up."""
+def _send(w: Watchdog, message: Message, report: SweepReport, slack_seen: _SlackSeen) -> None:
+    """Send one leased message."""
     record = _record(w, message)
     if message.kind is MessageKind.WARNING and not _still_needed(message, record):
         entry = Entry(w.now(), Transition.DELIVERED, "warning not sent: what it warns of has changed meanwhile")
         # Void in the same write: a notice whose card is never sent must not be waited for.
         w.ledger.delivered(message, ladder.notice_dropped(record, message), entry, w.now())
-        return slack_is_up
+        return
     now = w.now()
     stops_at = None
     if message.kind is MessageKind.WARNING and record is not None and record.notice is not None:
@@ -70,21 +93,21 @@ def _send(w: Watchdog, message: Message, report: SweepReport, *, slack_is_up: bo
         stops_at = stops_at_earliest(record.notice.deadline, notice_time, now)
     errors: list[str] = []
     via = ""
-    if w.slack is not None and slack_is_up:
+    tried = slack_seen.up
+    if w.slack is not None and slack_seen.up:
         context = CardContext(now=now, stops_at=stops_at, extend_steps=w.policy.extend_steps)
-        via, slack_is_up = _by_slack(w, message, context, errors)
+        via = _by_slack(w, message, context, errors, slack_seen)
     if not via and w.topic is not None:
         card = render(message, CardContext(now=now, stops_at=stops_at, extend_steps=w.policy.extend_steps))
         via = _by_topic(w, card, errors)
     if not via:
         reason = "; ".join(errors) or "neither Slack nor a confirmed e-mail subscription is configured"
-        w.ledger.keep_message(message, reason, w.now())
+        w.ledger.keep_message(message, reason, w.now(), tried=tried)
         report.undelivered += 1
         w.log("message kept", {"message_id": message.id, "reason": reason})
-        return slack_is_up
+        return
     report.delivered += 1
     _record_delivery(w, message, via)
-    return slack_is_up
 
 
 def _record_delivery(w: Watchdog, message: Message, via: str) -> None:
@@ -105,17 +128,13 @@ def _record_delivery(w: Watchdog, message: Message, via: str) -> None:
     w.log("delivery not recorded", {"message_id": message.id, "via": via})
 
 
-def _by_slack(w: Watchdog, message: Message, context: CardContext, errors: list[str]) -> tuple[str, bool]:
-    """(by whom it was accepted or empty, whether Slack answered at all)."""
+def _by_slack(w: Watchdog, message: Message, context: CardContext, errors: list[str], slack_seen: _SlackSeen) -> str:
+    """By whom it was accepted, or empty."""
     slack = w.slack
     if slack is None:
-        return "", True
+        return ""
     routes = w.policy.slack
-    try:
-        user = slack.user_id(message.facts.get("owner", "")) if message.audience is Audience.OWNER else None
-    except AwsError as error:
-        errors.append(str(error))
-        return "", not error.retry
+    user = _slack_user(slack, message, errors, slack_seen) if message.audience is Audience.OWNER else None
     targets: list[tuple[str, str, str]] = []
     if message.audience is Audience.OWNER:
         if user and routes.warn_owner_by == "dm":
@@ -131,10 +150,24 @@ def _by_slack(w: Watchdog, message: Message, context: CardContext, errors: list[
         except AwsError as error:
             errors.append(str(error))
             if error.retry:
-                return "", False
+                slack_seen.up = False
+                return ""
             continue
-        return via, True
-    return "", True
+        return via
+    return ""
+
+
+def _slack_user(slack: SlackPort, message: Message, errors: list[str], slack_seen: _SlackSeen) -> str | None:
+    """The owner's Slack user. A lookup that fails costs the mention and never the card: a channel takes that."""
+    owner = message.facts.get("owner", "")
+    if owner in slack_seen.lost_owners:
+        return None
+    try:
+        return slack.user_id(owner)
+    except AwsError as error:
+        errors.append(str(error))
+        slack_seen.lost_owners.add(owner)
+        return None
 
 
 def _by_topic(w: Watchdog, card: Card, errors: list[str]) -> str:

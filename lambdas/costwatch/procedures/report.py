@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from costwatch.core import times
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.model import Run
 from costwatch.core.money import Burn
-from costwatch.errors import AwsError
+from costwatch.errors import AwsError, UnreadableRow
+
+DATA_ERRORS: Final = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+"""What reading data raises that is not what its source documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,18 @@ class SweepReport:
         try:
             yield
         except AwsError as error:
-            self.failures.append(Failure(where, str(error), error.retry))
-        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-            self.failures.append(Failure(where, f"{type(error).__name__}: {error}", retry=False))
+            self.fail(Failure(where, str(error), error.retry))
+        except DATA_ERRORS as error:
+            self.fail(Failure(where, f"{type(error).__name__}: {error}", retry=False))
+
+    def fail(self, failure: Failure) -> None:
+        """Note it once: what waits in the outbox is looked at twice a sweep."""
+        if failure not in self.failures:
+            self.failures.append(failure)
+
+    def skip(self, row: UnreadableRow) -> None:
+        """A row of the ledger that cannot be read is a failure of its own; the others go on."""
+        self.fail(Failure(f"ledger {row.sk}", str(row), row.retry))
 
     @property
     def watched(self) -> int:

@@ -16,7 +16,7 @@ from costwatch.core.model import Member, Run, RunId
 from costwatch.core.money import burn_rate
 from costwatch.core.policy import Mode, Service
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
-from costwatch.errors import TransientAwsError
+from costwatch.errors import TransientAwsError, UnreadableRow
 from costwatch.procedures import digest, outbox
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, Seen, SweepReport
@@ -32,6 +32,8 @@ class _Region:
     name: str
     records: dict[RunId, RunRecord]
     pause: Pause | None
+    unreadable: list[UnreadableRow]
+    """Rows whose runs are left as they are: what was granted, said or done to them is not known."""
 
 
 def sweep(w: Watchdog) -> SweepReport:
@@ -45,11 +47,15 @@ def sweep(w: Watchdog) -> SweepReport:
         return report
     # Warnings wait until their runs are judged: what was true when they were written may not be any more.
     outbox.flush(w, report, warnings=False)
+    # A pause that cannot be read ends the sweep: nobody may be stopped while it is unknown whether there is one.
     pause = w.ledger.pause()
     due: list[Due] = []
     records: list[RunRecord] = []
     for name in w.policy.regions:
-        region = _Region(name, w.ledger.open_records(w.account, name), pause)
+        unreadable: list[UnreadableRow] = []
+        region = _Region(name, w.ledger.open_records(w.account, name, unreadable.append), pause, unreadable)
+        for row in unreadable:
+            report.skip(row)
         records.extend(region.records.values())
         for service, read in ((Service.EC2, _instances), (Service.TRAINING, _jobs)):
             with report.isolating(f"{name} {service.value}"):
@@ -61,7 +67,7 @@ def sweep(w: Watchdog) -> SweepReport:
     stop_due(w, due, runs_of=_runs_of(w, report, records), pause=pause, report=report)
     with report.isolating("digest"):
         digest.unwatched(w, report)
-        digest.summary(w, records)
+        digest.summary(w, records, report)
     outbox.flush(w, report, warnings=pause is None or not pause.active(w.now()))
     return report
 
@@ -69,7 +75,7 @@ def sweep(w: Watchdog) -> SweepReport:
 def _stand_down(w: Watchdog, report: SweepReport) -> None:
     """Off: nobody is judged, and no notice from before counts when it is switched on again."""
     for name in w.policy.regions:
-        for record in w.ledger.open_records(w.account, name).values():
+        for record in w.ledger.open_records(w.account, name, report.skip).values():
             with report.isolating(str(record.run_id)):
                 w.save(ladder.unwatched(record, "switched off", w.now()))
 
@@ -117,6 +123,8 @@ def _service(
                 reconcile(w, record, report)
     due: list[Due] = []
     for run in runs:
+        if any(w.ledger.is_row_of(row, run.id) for row in region.unreadable):
+            continue
         with report.isolating(str(run.id)):
             found = _run(w, run, region.records.get(run.id), region.pause, report)
             if found is not None:
@@ -158,10 +166,10 @@ def _run(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, r
 
 
 def _exempt_seen(w: Watchdog, run: Run, record: RunRecord | None, now: datetime) -> dict[str, datetime]:
-    """When the exempt reasons that the record does not know were first seen: over restarts, so each one ends."""
+    """When the exempt values that the record does not know were first seen: over restarts, so each one ends."""
     known = dict(record.exempt_tags) if record is not None else {}
-    reasons = [tag.value for tag in overrides.read(run, w.policy.tags).exempt if tag.until is None]
-    return {value: w.ledger.first_seen(f"exempt#{run.id}#{value}", now) for value in reasons if value not in known}
+    values = [tag.value for tag in overrides.read(run, w.policy.tags).exempt]
+    return {value: w.ledger.first_seen(f"exempt#{run.id}#{value}", now) for value in values if value not in known}
 
 
 def _ignored(w: Watchdog, record: RunRecord | None, decision: Decision, seen: Seen, report: SweepReport) -> None:
