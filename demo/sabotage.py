@@ -65,7 +65,7 @@ def _ignore_protection() -> Iterator[None]:
     def unprotected(*_: Any) -> bool:
         return False
 
-    with patch.object(selection, "protected_by", nothing), patch.object(Ec2, "_termination_protection", unprotected):
+    with patch.object(selection, "protected_by", nothing), patch.object(Ec2, "termination_protection", unprotected):
         yield
 
 
