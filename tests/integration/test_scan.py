@@ -55,6 +55,11 @@ def zoo() -> Iterator[EmbeddedAws]:
         yield aws
 
 
+def numberless(text: str) -> str:
+    """EC2's ids all alike: moto draws them, and what else ran in this process draws with it."""
+    return re.sub(r"\bi-[0-9a-f]{17}\b", "i-" + 17 * "0", text)
+
+
 def scan(*arguments: str, columns: int = 100) -> Result:
     env = {"COLUMNS": str(columns), "NO_COLOR": "1"}
     wanted = ["scan", "--regions", ",".join(ASKED), *arguments]
@@ -77,7 +82,7 @@ def scanned(zoo: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> Scann
 
 def test_the_terminal_shows_the_golden_report(zoo: EmbeddedAws) -> None:
     # A change of this file is to be read by eye: it is what a newcomer sees first.
-    assert scan().stdout == (GOLDEN / "scan_100_columns.txt").read_text("utf-8")
+    assert numberless(scan().stdout) == numberless((GOLDEN / "scan_100_columns.txt").read_text("utf-8"))
 
 
 def test_every_accelerator_instance_and_running_job_is_on_exactly_one_line(scanned: Scanned, zoo: EmbeddedAws) -> None:
@@ -176,7 +181,7 @@ def test_the_disabled_region_is_not_even_asked(scanned: Scanned) -> None:
 def test_the_fitted_configuration_is_the_golden_one_and_is_accepted(scanned: Scanned) -> None:
     text = scanned.written.read_text("utf-8")
     assert text == scanned.body["configuration"]
-    assert text == (GOLDEN / "scan_costwatch.yaml").read_text("utf-8")
+    assert numberless(text) == numberless((GOLDEN / "scan_costwatch.yaml").read_text("utf-8"))
     loaded = load(scanned.written)
     policy = Policy.from_document(loaded.policy_document)
     assert loaded.warnings == ()
