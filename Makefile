@@ -36,7 +36,7 @@ check: .venv/.ready-dev ## lint, format, types, import rules, the template
 
 .PHONY: check-types check-code check-template
 check-types: .venv/.ready-dev
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers $(WORKERS)
 check-code: .venv/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -79,10 +79,12 @@ clean: ## remove what was built and installed here
 	@$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
-.venv/.ready-dev: .venv/.ready requirements-dev.txt
-	@echo "Setting up tools for checks, tests and deploys (once) ..."
+# All in one go: pip would resolve everything a second time.
+.venv/.ready-dev: .venv/.python requirements.txt requirements-dev.txt constraints.txt pyproject.toml
+	@echo "Setting up .venv with the tools for checks, tests and deploys (once) ..."
 	@$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
-	@touch $@
+	@$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch .venv/.ready $@
 
 $(CDK): package.json package-lock.json | .venv/.ready-dev
 	@npm ci --silent --no-fund --no-audit

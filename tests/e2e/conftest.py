@@ -1,21 +1,13 @@
-"""One bootstrap, one synthesis and one deploy for all end-to-end tests."""
+"""One bootstrap, one synthesis and one deploy for all end-to-end tests of one configuration."""
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
-from moto.events.models import Rule
 
-from costwatch import names
-from demo.embedded import EmbeddedAws
-from tests.e2e import cdk, cloudformation_gaps
-from tests.e2e.deployed import Clock, Deployed
+from tests.e2e.deployed import Deployed
+from tests.e2e.deploying import deploying
 
 EMAIL = "ml-platform@example.com"
 CONFIG = f"""\
@@ -40,60 +32,8 @@ dead_man:
 
 @pytest.fixture(scope="package")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """The real stack, deployed by the real command line into an empty account."""
     directory = tmp_path_factory.mktemp("deploy")
     config = directory / "costwatch.yaml"
     config.write_text(CONFIG, "utf-8")
-    clock = Clock()
-    with EmbeddedAws(clock=clock) as aws, cloudformation_gaps.installed(aws), _schedules_hear_no_events():
-        assembly = directory / "cdk.out"
-        with (
-            cdk.bootstrap(aws, empty=tmp_path_factory.mktemp("empty")) as bootstrapping,
-            cdk.synth(aws, config=config, out=assembly) as synthesizing,
-        ):
-            bootstrapping.finish()
-            synthesizing.finish()
-        with cdk.deploy(aws, assembly=assembly) as deploying:
-            deploying.finish()
-        template = json.loads((assembly / f"{names.STACK}.template.json").read_text("utf-8"))
-        yield Deployed(
-            aws=aws,
-            clock=clock,
-            template=template,
-            physical=_physical_ids(aws),
-            config=config,
-            code=_unpacked(aws, template, directory / "code"),
-        )
-
-
-@contextmanager
-def _schedules_hear_no_events() -> Iterator[None]:
-    """moto takes a rule without a pattern for one that matches everything, and fails on its target."""
-    hand_over = Rule.send_to_targets
-
-    def only_by_pattern(rule: Any, *args: Any, **kwargs: Any) -> None:
-        if rule.event_pattern.get_pattern():
-            hand_over(rule, *args, **kwargs)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Rule, "send_to_targets", only_by_pattern)
-        yield
-
-
-def _physical_ids(aws: EmbeddedAws) -> dict[str, str]:
-    pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=names.STACK)
-    listed = [resource for page in pages for resource in page["StackResourceSummaries"]]
-    return {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in listed}
-
-
-def _unpacked(aws: EmbeddedAws, template: dict[str, Any], directory: Path) -> Path:
-    """The zip that the CLI made and uploaded; the functions share one."""
-    functions = [r for r in template["Resources"].values() if r["Type"] == "AWS::Lambda::Function"]
-    (place,) = {tuple(sorted(each["Properties"]["Code"].items())) for each in functions}
-    where = dict(place)
-    body = aws.client("s3").get_object(Bucket=where["S3Bucket"], Key=where["S3Key"])["Body"]
-    archive = directory.with_suffix(".zip")
-    archive.write_bytes(body.read())
-    with zipfile.ZipFile(archive) as packed:
-        packed.extractall(directory)
-    return directory
+    with deploying(config, directory) as stack:
+        yield stack

@@ -461,7 +461,7 @@ class Story:
             case 21:
                 world.topic_has_listener = not world.topic_has_listener
             case 22:
-                self.deploy(dead_man=tape.pick(("enforce", "enforce", "off")))
+                self.deploy(dead_man=tape.pick(("enforce",) * 8 + ("off",)))
             case 23 if isinstance(thing, FakeInstance) and tape.one_in(2):
                 thing.stop_protected = not thing.stop_protected
             case 23 if isinstance(thing, FakeInstance):

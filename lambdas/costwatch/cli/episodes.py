@@ -10,7 +10,12 @@ from typing import Final
 from costwatch.adapters.ledger import TimelineRow
 from costwatch.core.record import Entry, RunRecord, Transition
 
-_ENDS: Final = (Transition.VERIFIED_GONE, Transition.ENDED_BY_ITSELF, Transition.SUPERSEDED)
+_ENDS: Final = (
+    Transition.VERIFIED_GONE,
+    Transition.VERIFIED_STOPPED,
+    Transition.ENDED_BY_ITSELF,
+    Transition.SUPERSEDED,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,14 @@ from costwatch.core.record import Entry, RunRecord, Status, Transition
 _NOT_KEPT: Final = "not kept once a run is over"
 _GRANTS: Final = (Transition.EXTENDED, Transition.EXEMPTED)
 _STOP: Final = (
+    Transition.STOP_ASKED,
     Transition.DUE,
     Transition.STOPPING,
     Transition.STOP_REQUESTED,
     Transition.FAILED,
     Transition.CAME_BACK,
     Transition.VERIFIED_GONE,
+    Transition.VERIFIED_STOPPED,
 )
 
 
@@ -46,7 +48,8 @@ class Story:
 def post_mortem(story: Story) -> str:
     """A Markdown document that ends with a line break."""
     parts = episodes(story.rows, story.record)
-    name = story.record.name if story.record is not None else story.run_id.name
+    name = story.record.name if story.record is not None else (parts[-1].last("name") if parts else "")
+    name = name or story.run_id.name
     named = text(name) if name == story.run_id.name else f"{text(name)} ({code(story.run_id.name)})"
     times_in = "UTC" if _is_utc(story) else f"UTC and {_zone_name(story)}"
     blocks = [
@@ -80,10 +83,10 @@ def _facts(story: Story, part: Episode) -> list[tuple[str, str]]:
     return [
         ("Run", code(str(story.run_id))),
         ("Ledger", "" if story.origin == DEPLOYED else f"observe sweeps of {code(story.origin)}, not the deployed one"),
-        ("Owner", text(record.owner) or "none named" if record is not None else _NOT_KEPT),
-        ("Team", text(record.team) if record is not None else ""),
+        ("Owner", text(record.owner if record is not None else part.last("owner")) or _nobody(part)),
+        ("Team", text(record.team if record is not None else part.last("team"))),
         ("Selector", _selector(part)),
-        ("Members", _members(story, record)),
+        ("Members", _members(story, part)),
         ("Instance types", text(record.capacity_text) if record is not None else _types(part)),
         ("Started", _at(story, times.from_text(started)) if started else "not started, or not provable"),
         ("Clock evidence", text(record.clock_evidence if record is not None else part.last("clock"))),
@@ -96,6 +99,11 @@ def _facts(story: Story, part: Episode) -> list[tuple[str, str]]:
     ]
 
 
+def _nobody(part: Episode) -> str:
+    """Where no owner is known: nobody was named, or the entries are of before they kept who."""
+    return "none named" if part.record is not None or part.last("hourly_rate_usd") else _NOT_KEPT
+
+
 def _selector(part: Episode) -> str:
     name = part.record.selector if part.record is not None else part.last("selector")
     mode = part.record.mode.value if part.record is not None else _last_mode(part)
@@ -106,15 +114,16 @@ def _last_mode(part: Episode) -> str:
     return next((entry.mode for entry in reversed(part.entries) if entry.mode), "")
 
 
-def _members(story: Story, record: RunRecord | None) -> str:
-    if record is not None:
-        return ", ".join(code(member) for member in record.member_ids)
-    alone = story.run_id.kind in (RunKind.INSTANCE, RunKind.TRAINING)
-    return code(story.run_id.name) if alone else f"{_NOT_KEPT}; what was stopped stands below"
+def _members(story: Story, part: Episode) -> str:
+    if part.record is not None:
+        return ", ".join(code(member) for member in part.record.member_ids)
+    if story.run_id.kind in (RunKind.INSTANCE, RunKind.TRAINING):
+        return code(story.run_id.name)
+    return ", ".join(code(member) for member in part.last("members").split(", ") if member) or _NOT_KEPT
 
 
 def _types(part: Episode) -> str:
-    return "as in the price below" if part.last("price") else _NOT_KEPT
+    return text(part.last("capacity")) or _NOT_KEPT
 
 
 def _deadline(story: Story, part: Episode) -> str:
@@ -150,7 +159,7 @@ def _cost(story: Story, part: Episode) -> list[tuple[str, str]]:
     spent = dict(stopped[-1].evidence)["spent_usd"] if stopped else part.last("spent_usd")
     return [
         ("Spent", _dollars(spent) if spent else "not recorded"),
-        ("Hourly rate", _NOT_KEPT),
+        ("Hourly rate", _dollars(part.last("hourly_rate_usd")) if part.last("hourly_rate_usd") else _NOT_KEPT),
         ("Price", text(part.last("price"))),
     ]
 

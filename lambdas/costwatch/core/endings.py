@@ -42,7 +42,8 @@ def came_back(record: RunRecord, relaunched: str, now: datetime) -> Step:
 
 def superseded(record: RunRecord, reason: str, now: datetime) -> Step:
     """A new start: this episode is over."""
-    return Step(record, None, (Entry(now, Transition.SUPERSEDED, reason, mode=record.mode.value),))
+    spent = spent_evidence(record, now)
+    return Step(record, None, (Entry(now, Transition.SUPERSEDED, reason, mode=record.mode.value, evidence=spent),))
 
 
 def ended(record: RunRecord, *, ended_at: datetime, finished: bool, how: str, now: datetime) -> Step:

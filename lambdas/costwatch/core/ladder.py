@@ -27,7 +27,7 @@ from costwatch.core.record import (
     hold_id,
 )
 from costwatch.core.selection import HoldCode
-from costwatch.core.step import Step, decision_entry
+from costwatch.core.step import Step, decision_entry, spent_evidence
 
 _MALFORMED_PER_STEP = 20
 """The next sweep goes on: a transaction takes at most 100 writes."""
@@ -53,7 +53,8 @@ def observe(
     after, entries = _seen(run, record, decision, policy=policy, origin=origin, burn=burn, now=now)
     if previous is not None:
         since = f"started anew at {times.to_key(run.start)}" if run.start else "it has not started again yet"
-        again = Entry(now, Transition.SUPERSEDED, f"{since}; restart {after.restarts}", mode=previous.mode.value)
+        reason, spent = f"{since}; restart {after.restarts}", spent_evidence(previous, now)
+        again = Entry(now, Transition.SUPERSEDED, reason, mode=previous.mode.value, evidence=spent)
         first = decision_entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=after.clock_evidence)
         entries = [again, first, *entries]
     messages: list[Message] = []

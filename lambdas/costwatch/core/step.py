@@ -50,8 +50,20 @@ def decision_entry(now: datetime, transition: Transition, reason: str, decision:
 
 
 def spent_evidence(record: RunRecord, at: datetime) -> tuple[tuple[str, str], ...]:
-    """What it had cost by `at`, with its price, as evidence of an entry."""
-    return (("spent_usd", spent_text(record, at)), ("price", record.price_note))
+    """What it had cost by `at`, with its price, and what the record alone knows of it: the record may end here."""
+    known = {
+        "name": record.name if record.name != record.run_id.name else "",
+        "owner": record.owner,
+        "team": record.team,
+        "members": ", ".join(record.stop.members if record.stop else record.member_ids),
+        "capacity": record.capacity_text,
+        "hourly_rate_usd": str(record.hourly_rate_usd) if record.hourly_rate_usd is not None else "unknown",
+    }
+    return (
+        ("spent_usd", spent_text(record, at)),
+        ("price", record.price_note),
+        *((name, value) for name, value in known.items() if value),
+    )
 
 
 def spent_text(record: RunRecord, at: datetime) -> str:

@@ -1,0 +1,144 @@
+"""A crash at any call of a command that writes: the person asks again, and it comes to the same end.
+
+`costwatch stop` writes nothing itself; what the function does with it is crashed in test_crashes.py. An extension is
+the one grant that adds up: whoever sees no answer and extends again has both, which the README says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from costwatch import __version__, names
+from costwatch.cli.main import main
+from costwatch.cli.session import Tools
+from costwatch.config.loader import load
+from demo.recorder import OPERATOR, acting_as
+from tests.support.command_line import CONFIG
+from tests.support.crash import CRASHED, Crash, Ran, run_forked
+from tests.support.embedded import OWNER, REGION, Account, embedded_account
+from tests.support.fakes import START
+
+_TAGS = {"Purpose": "training", "owner": OWNER}
+
+
+@dataclass(frozen=True)
+class Told:
+    """A command and the calls to the outside it is known to make. `first`: a command that leads up to it."""
+
+    arguments: tuple[str, ...]
+    calls: int
+    first: tuple[str, ...] = ()
+    adds_up: bool = False
+
+
+COMMANDS = (
+    Told(("extend", "RUN", "1h"), 5, adds_up=True),
+    Told(("exempt", "RUN", "--for", "7d", "--reason", "paper"), 5),
+    Told(("release", "HELD"), 5),
+    Told(("pause", "--for", "2h"), 4),
+    Told(("resume",), 4, first=("pause",)),
+)
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    with embedded_account(tmp_path_factory.mktemp("account")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "costwatch.yaml"
+    path.write_text(CONFIG.replace("runs: 2", "runs: 1"), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def begin(account: Account, config: Path) -> Callable[[], None]:
+    """Back to: one run within its time, one that a cap holds, and a deployment that a command line finds."""
+    account.document = load(config).policy_document
+    account.reset(START)
+    wired = account.wiring()
+    for hours in (14, 13):
+        account.fleet.instance(tags=_TAGS, launched_at=START - timedelta(hours=hours))
+    account.fleet.instance(tags={**_TAGS, "Name": "young"}, launched_at=START - timedelta(hours=1))
+    account.sweep(wired)
+    account.clock.forward(minutes=35)
+    account.sweep(wired)
+    body = {
+        "table": wired.settings.ledger_table,
+        "function": "costwatch-deadman",
+        "policy_digest": account.document["digest"],
+        "config_commit": "c0ffee",
+        "version": __version__,
+        "regions": [REGION],
+    }
+    account.aws.client("ssm").put_parameter(Name=names.DEPLOYMENT_PARAMETER, Type="String", Value=json.dumps(body))
+    return account.snapshot()
+
+
+def run(account: Account, config: Path, arguments: tuple[str, ...], crash: Crash | None = None) -> Ran:
+    """One command in a process of its own."""
+    held = next(row["hold"]["id"] for row in account.ledger_items() if row.get("hold"))
+    words = [{"RUN": "young", "HELD": held}.get(word, word) for word in arguments]
+    tools = Tools(environ={"AWS_REGION": REGION}, clock=account.clock)
+
+    def command() -> int:
+        with acting_as(OPERATOR):
+            result = CliRunner().invoke(main, [*words, "--config", str(config)], obj=tools, prog_name="costwatch")
+        assert result.exit_code == 0, result.output
+        return result.exit_code
+
+    return run_forked(command, crash)
+
+
+def end(account: Account) -> tuple[Any, ...]:
+    """What the ledger holds, without versions."""
+    rows = account.ledger_items()
+    records = [
+        (r["sk"], r["status"], r["extensions"], r.get("exemption"), r["released_key"])
+        for r in rows
+        if r["pk"].startswith("open#")
+    ]
+    pauses = [(r["until"], r["since"]) for r in rows if r["sk"] == "pause" or r["pk"] == "pause" or "since" in r]
+    told = sorted((r["run_id"], r["transition"]) for r in rows if r["pk"].startswith("run#"))
+    return records, pauses, told
+
+
+@pytest.mark.parametrize("told", COMMANDS, ids=lambda told: told.arguments[0])
+def test_a_crash_at_any_call_of_a_command_changes_nothing_about_the_end(
+    account: Account, config: Path, begin: Callable[[], None], told: Told
+) -> None:
+    begin()
+    if told.first:
+        assert run(account, config, told.first).exit_code == 0
+    here = account.snapshot()
+    whole = run(account, config, told.arguments)
+    assert (whole.exit_code, whole.error) == (0, "")
+    assert len(whole.calls) == told.calls, whole.calls
+    reference = end(account)
+    for crash in (Crash(1, "before"), *(Crash(number, "after") for number in range(1, told.calls + 1))):
+        here()
+        died = run(account, config, told.arguments, crash)
+        assert (died.exit_code, died.calls) == (CRASHED, whole.calls[: crash.call])
+        if told.adds_up and died.calls[-1] == "dynamodb:TransactWriteItems":
+            assert end(account) == reference, "written whole, and only the answer is missing"
+            continue
+        again = run(account, config, told.arguments)
+        assert (again.exit_code, again.error) == (0, "")
+        assert without_repeats(end(account)) == without_repeats(reference), crash
+    assert account.aws.errors == []
+
+
+def without_repeats(found: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A person who asks twice is recorded twice."""
+    records, pauses, told = found
+    return records, pauses, sorted(set(told))
