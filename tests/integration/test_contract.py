@@ -78,6 +78,31 @@ def test_1_a_job_whose_tags_cannot_be_read_is_never_stopped() -> None:
     assert records(of)["churn"].status is Status.HELD
 
 
+def test_1_tags_that_cannot_be_read_now_and_then_neither_void_the_notice_nor_tell_of_another_selector() -> None:
+    first = policies.selector("prod-jobs", service="training", tags={"Purpose": ["prod"]})
+    own = policies.selector("jobs", service="training")
+    of = town(first, own)
+    job = of.world.train("churn", age=11 * HOUR + 30 * MINUTE, tags=TAGS)
+    for sweeps in range(24):
+        job.tags = None if sweeps % 3 == 1 else dict(TAGS)
+        later(of, minutes=5)
+        if job.status != "InProgress":
+            break
+    assert job.status == "Stopped"
+    assert sum("stops in" in card.text for _, _, card in of.world.posts) == 1
+
+
+def test_1_in_observe_nobody_hears_of_tags_that_cannot_be_read_now_and_then() -> None:
+    first = policies.selector("prod-jobs", service="training", tags={"Purpose": ["prod"]})
+    own = policies.selector("jobs", "observe", service="training")
+    of = town(first, own)
+    job = of.world.train("churn", age=11 * HOUR, tags=TAGS)
+    for sweeps in range(24):
+        job.tags = None if sweeps % 2 else dict(TAGS)
+        later(of, minutes=5)
+    assert not any("churn" in card.text for _, _, card in of.world.posts)
+
+
 def test_1_an_instance_of_unknown_age_is_never_stopped() -> None:
     of = town()
     trainer = of.world.launch(age=40 * HOUR)

@@ -79,7 +79,7 @@ def judge(
     `record` is the same episode's row or None. Overdue is strictly *after* the deadline; the notice is over
     `min_notice` after it was accepted for delivery and not before the time its card named.
     """
-    selection = select(run, policy)
+    selection = select(run, policy, record.selector if record is not None else "")
     selector = selection.selector
     if selector is None:
         return Decision(Verdict.IGNORE, "no selector picks it")
@@ -127,7 +127,10 @@ def judge(
         voids = any(blocker.code.voids_notice for blocker in blockers)
         if overdue:
             return decide(Verdict.HOLD, _held(first, deadline), hold=first.code, voids=voids)
-        return decide(Verdict.KEEP, f"its time is not up; it would be held: {first.reason}", voids=voids)
+        # What only cannot be read for a moment leaves a notice as it is.
+        waits = not voids and valid_notice(record, mode, deadline.at, pause) is not None
+        verdict = Verdict.WAIT if waits else Verdict.KEEP
+        return decide(verdict, f"its time is not up; it would be held: {first.reason}", voids=voids)
     if now < deadline.at - selector.limits.warn_before:
         return decide(Verdict.KEEP, f"its time is up at {times.to_key(deadline.at)} ({deadline.rule})")
 

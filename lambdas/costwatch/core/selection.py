@@ -49,12 +49,17 @@ class Selection:
     blockers: tuple[Blocker, ...]
 
 
-def select(run: Run, policy: Policy) -> Selection:
-    """Match every member against the selectors, first match wins; `protect` beats all."""
+def select(run: Run, policy: Policy, known: str = "") -> Selection:
+    """Match every member against the selectors, first match wins; `protect` beats all.
+
+    `known`: the selector by which the run is in the ledger. Tags that cannot be read show nothing new, so it stays.
+    """
     picked = [_first(member, policy) for member in run.members]
     found = [s for s in policy.selectors if s in picked]
     # A member of a selector that is off must not hide the others of its run: it holds them.
     chosen = next((s for s in found if s.mode is not Mode.OFF), found[0] if found else None)
+    if known and any(member.tags is None for member in run.members):
+        chosen = policy.selector(known) or chosen
     if chosen is None:
         return Selection(None, ())
     return Selection(chosen, tuple(_blockers(run, chosen, picked, policy)))
