@@ -5,29 +5,19 @@ from __future__ import annotations
 from typing import Any, Final
 
 from costwatch.errors import RefusedError
+from costwatch.scan import permissions
 
-ALLOWED: Final = {
+_DEPLOYED: Final = {
     "dynamodb": frozenset({"GetItem", "Query", "TransactWriteItems"}),
-    "ec2": frozenset(
-        {"DescribeInstanceAttribute", "DescribeInstances", "DescribeRegions", "DescribeSpotInstanceRequests"}
-    ),
+    "ec2": frozenset({"DescribeInstanceAttribute", "DescribeInstances", "DescribeSpotInstanceRequests"}),
     "lambda": frozenset({"Invoke"}),
-    "sagemaker": frozenset(
-        {
-            "DescribeEndpoint",
-            "DescribeEndpointConfig",
-            "DescribeProcessingJob",
-            "DescribeTrainingJob",
-            "ListAutoMLJobs",
-            "ListEndpoints",
-            "ListHyperParameterTuningJobs",
-            "ListNotebookInstances",
-            "ListProcessingJobs",
-            "ListTags",
-            "ListTrainingJobs",
-        }
-    ),
+    "sagemaker": frozenset({"DescribeTrainingJob", "ListTags", "ListTrainingJobs"}),
     "ssm": frozenset({"GetParameter"}),
+}
+"""For everything but a scan, which names its own calls."""
+ALLOWED: Final = {
+    service: _DEPLOYED.get(service, frozenset()) | permissions.CALLS.get(service, frozenset())
+    for service in (*_DEPLOYED, *permissions.CALLS)
 }
 SIGNING_IN: Final = frozenset({"sts", "sso", "sso-oidc", "signin"})
 """How boto3 finds credentials: assumed roles and single sign-on make calls of their own."""

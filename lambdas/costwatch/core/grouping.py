@@ -31,6 +31,11 @@ def run_id_of(member: Member, *, account: str, region: str, run_tag: str) -> Run
     return RunId(account, region, kind, member.id)
 
 
+def run_id_now(member: Member, run_id: RunId, *, run_tag: str) -> RunId:
+    """The run that `member`, read in the account and region of `run_id`, belongs to now."""
+    return run_id_of(member, account=run_id.account, region=run_id.region, run_tag=run_tag)
+
+
 def _run(run_id: RunId, members: list[Member]) -> Run:
     parent: Parent | None = next((m.parent for m in members if m.parent is not None), None)
     return Run(id=run_id, members=tuple(sorted(members, key=lambda m: m.id)), parent=parent)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costwatch.core.model import Member
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -11,5 +13,5 @@ class Outcome:
 
     seen: str
     problem: str = ""
-    ended_by_itself: bool = False
-    """It had finished, and was not stopped by anybody."""
+    ended: Member | None = None
+    """The job, where it had come to its own end: nobody stopped it."""

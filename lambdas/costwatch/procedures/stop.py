@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from costwatch.adapters.ledger import ClaimOutcome
 from costwatch.core import caps, endings, grouping, ladder, stopping
 from costwatch.core.deadman import Decision, Verdict, judge
-from costwatch.core.model import Member, Run, RunId, RunKind
+from costwatch.core.model import Run, RunKind
 from costwatch.core.policy import Action, Mode, Service
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
 from costwatch.errors import AwsError, PermanentAwsError
@@ -85,16 +85,11 @@ def afresh(w: Watchdog, run: Run, record: RunRecord | None, decision: Decision) 
         found = w.sagemaker(run.id.region).afresh(run)
     else:
         found = w.ec2(run.id.region).afresh(run, w.policy.tags.run, decision.action)
-    if any(run_id_of(member, run.id, w.policy.tags.run) != run.id for member in found.members):
+    if any(grouping.run_id_now(m, run.id, run_tag=w.policy.tags.run) != run.id for m in found.members):
         return replace(found, members=())
     if record is not None and found.members and not same_episode(found, record):
         return replace(found, members=())
     return replace(found, left=_left(w, found, record))
-
-
-def run_id_of(member: Member, near: RunId, run_tag: str) -> RunId:
-    """The run that `member`, read in the account and region of `near`, belongs to now."""
-    return grouping.run_id_of(member, account=near.account, region=near.region, run_tag=run_tag)
 
 
 def _left(w: Watchdog, run: Run, record: RunRecord | None) -> tuple[str, ...]:
@@ -199,8 +194,10 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
         w.save(stopping.failed(record, outcome.problem, now))
         report.failures.append(Failure(str(run.id), outcome.problem, retry=True))
         return
-    if outcome.ended_by_itself:
-        w.save(endings.ended(record, ended_at=now, finished=True, how=outcome.seen, now=now))
+    job = outcome.ended
+    if job is not None:
+        completed = job.state == "Completed"
+        w.save(endings.ended(record, ended_at=job.ended_at or now, finished=completed, how=outcome.seen, now=now))
     elif w.save(stopping.stop_requested(record, now, seen=outcome.seen)):
         report.stopped += 1
 

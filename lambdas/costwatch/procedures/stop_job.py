@@ -20,4 +20,4 @@ def stop_job(sagemaker: SageMakerPort, name: str) -> Outcome:
     seen = f"{name} {job.state}"
     if problem and job.alive:
         return Outcome(seen=seen, problem=f"{name} is still {job.state}: {problem}")
-    return Outcome(seen=seen, ended_by_itself=job.finished)
+    return Outcome(seen=seen, ended=job if job.finished else None)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from costwatch.core import durations, endings, stopping, times
+from costwatch.core import durations, endings, grouping, stopping, times
 from costwatch.core.model import Member, RunKind
 from costwatch.core.policy import Action, Service
 from costwatch.core.record import RunRecord, Status, StopAttempt
 from costwatch.core.step import Step
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
-from costwatch.procedures.stop import run_id_of
 
 STILL_RUNNING_AFTER = timedelta(minutes=15)
 """A stop that was accepted and shows no effect for this long has failed and is tried again."""
@@ -39,7 +38,7 @@ def reconcile(w: Watchdog, record: RunRecord, report: SweepReport) -> None:
             w.save(_ended(record, list(members.values()), now))
         return
     # Alive and still of this run: a listing that lags. Only what was regrouped ends this record.
-    now_of = [run_id_of(m, record.run_id, w.policy.tags.run) for m in alive]
+    now_of = [grouping.run_id_now(m, record.run_id, run_tag=w.policy.tags.run) for m in alive]
     if record.run_id not in now_of:
         ids = ", ".join(m.id for m in alive)
         w.save(endings.superseded(record, f"{ids} runs on and belongs to {now_of[0]} now", now))
