@@ -17,6 +17,7 @@ class RunKind(StrEnum):
     INSTANCE = "instance"
     TAGGED = "run"
     TRAINING = "training"
+    PROCESSING = "processing"
     ASG = "asg"
     FLEET = "fleet"
     CLUSTER = "cluster"
@@ -29,8 +30,8 @@ class RunKind(StrEnum):
 
     @property
     def service(self) -> Service:
-        sagemaker = (RunKind.TRAINING, RunKind.TUNING, RunKind.AUTOML)
-        return Service.TRAINING if self in sagemaker else Service.EC2
+        jobs = (RunKind.TRAINING, RunKind.PROCESSING, RunKind.TUNING, RunKind.AUTOML)
+        return Service(self.value) if self in jobs else Service.EC2
 
 
 @dataclass(frozen=True, slots=True, order=True)

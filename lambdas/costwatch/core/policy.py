@@ -30,8 +30,17 @@ class Mode(StrEnum):
 
 
 class Service(StrEnum):
+    """What a selector picks and a member is: EC2 instances, or one kind of SageMaker job."""
+
     EC2 = "ec2"
     TRAINING = "training"
+    PROCESSING = "processing"
+    TUNING = "tuning"
+    AUTOML = "automl"
+
+    @property
+    def is_sagemaker(self) -> bool:
+        return self is not Service.EC2
 
 
 class PurchaseOption(StrEnum):

@@ -21,7 +21,7 @@ def follow(w: Watchdog, account: str, region: str, service: Service, member_id: 
     for run_id, record in w.ledger.open_records(account, region, report.skip).items():
         stopping = record.status is Status.STOPPING and record.stop is not None
         known = set(record.member_ids) | set(record.stop.members if record.stop else ())
-        if run_id.kind.service is not service or not (member_id in known or stopping):
+        if run_id.kind.service.is_sagemaker is not service.is_sagemaker or not (member_id in known or stopping):
             continue
         reconcile(w, record, report)
     outbox.flush(w, report, warnings=False)

@@ -11,14 +11,13 @@ from costwatch.adapters.ledger import ClaimOutcome
 from costwatch.core import caps, endings, grouping, ladder, stopping
 from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.model import Run, RunKind
-from costwatch.core.policy import Action, Mode, Service
+from costwatch.core.policy import Action, Mode
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
 from costwatch.errors import AwsError, PermanentAwsError
+from costwatch.procedures.kinds import kind_of
 from costwatch.procedures.outcome import Outcome
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, SweepReport
-from costwatch.procedures.stop_instances import stop_instances
-from costwatch.procedures.stop_job import stop_job
 
 LEASE = timedelta(minutes=6)
 """Longer than the function's timeout: nobody takes over while the first may still be acting."""
@@ -81,10 +80,7 @@ def afresh(w: Watchdog, run: Run, record: RunRecord | None, decision: Decision) 
     Without members where it is not the run of `record` any more: it ended, started anew, or its members belong to
     another run now.
     """
-    if run.id.kind.service is Service.TRAINING:
-        found = w.sagemaker(run.id.region).afresh(run)
-    else:
-        found = w.ec2(run.id.region).afresh(run, w.policy.tags.run, decision.action)
+    found = kind_of(w, run.id).afresh(run, decision.action)
     if any(grouping.run_id_now(m, run.id, run_tag=w.policy.tags.run) != run.id for m in found.members):
         return replace(found, members=())
     if record is not None and found.members and not same_episode(found, record):
@@ -97,7 +93,7 @@ def _left(w: Watchdog, run: Run, record: RunRecord | None) -> tuple[str, ...]:
     if run.id.kind is not RunKind.TAGGED or record is None or record.notice is None:
         return ()
     missing = sorted({m.id for m in record.notice.members} - {m.id for m in run.members})
-    world = w.ec2(run.id.region).instances_by_id(missing) if missing else {}
+    world = kind_of(w, run.id).read(run.id, missing) if missing else {}
     return tuple(name for name in missing if name in world and world[name].alive)
 
 
@@ -164,9 +160,9 @@ def _counters(w: Watchdog, due: Due, runs_of: Mapping[str, int], now: datetime) 
 def _stopped_before(w: Watchdog, due: Due) -> tuple[str, ...]:
     claimed = due.record.stop.members if due.again and due.record.stop is not None else ()
     missing = sorted(set(claimed) - {m.id for m in due.run.members})
-    if not missing or due.run.id.kind.service is Service.TRAINING:
+    if not missing:
         return ()
-    world = w.ec2(due.run.id.region).instances_by_id(missing)
+    world = kind_of(w, due.run.id).read(due.run.id, missing)
     return tuple(i for i in missing if i not in world or not world[i].alive)
 
 
@@ -204,8 +200,6 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
 
 def _outcome(w: Watchdog, run: Run, action: Action) -> Outcome:
     try:
-        if run.id.kind.service is Service.TRAINING:
-            return stop_job(w.sagemaker(run.id.region), run.id.name)
-        return stop_instances(w.ec2(run.id.region), run, action)
+        return kind_of(w, run.id).stop(run, action)
     except AwsError as error:
         return Outcome(seen=str(error), problem=str(error))

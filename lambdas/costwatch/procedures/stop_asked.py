@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from costwatch.core import grants
 from costwatch.core.deadman import Decision, Verdict, judge
-from costwatch.core.model import Member, Run, RunId
-from costwatch.core.policy import Mode, Service
+from costwatch.core.model import Run, RunId
+from costwatch.core.policy import Mode
 from costwatch.core.record import RunRecord
 from costwatch.errors import RefusedError
 from costwatch.procedures import outbox
+from costwatch.procedures.kinds import kind_of
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
 from costwatch.procedures.stop import Due, afresh, stop_due
@@ -44,7 +45,9 @@ def stop_asked(w: Watchdog, run_id: RunId, *, by: str, reason: str) -> dict[str,
 
 def _judged(w: Watchdog, record: RunRecord) -> tuple[Run, Decision]:
     """The run as it is now, and the verdict: always to stop. Raises RefusedError."""
-    run = Run(record.run_id, tuple(sorted(_members(w, record), key=lambda member: member.id)))
+    found = kind_of(w, record.run_id).read(record.run_id, record.member_ids).values()
+    alive = sorted((member for member in found if member.alive), key=lambda member: member.id)
+    run = Run(record.run_id, tuple(alive))
     gone = f"{record.run_id} has ended, started anew or changed its members: the next sweep sees which"
     if not run.members:
         raise RefusedError(gone)
@@ -59,14 +62,6 @@ def _judged(w: Watchdog, record: RunRecord) -> tuple[Run, Decision]:
     if decision.verdict is not Verdict.STOP:
         raise RefusedError(decision.reason)
     return run, decision
-
-
-def _members(w: Watchdog, record: RunRecord) -> list[Member]:
-    region = record.run_id.region
-    if record.run_id.kind.service is Service.TRAINING:
-        found = [w.sagemaker(region).job(name) for name in record.member_ids]
-        return [member for member in found if member is not None and member.alive]
-    return [member for member in w.ec2(region).instances_by_id(record.member_ids).values() if member.alive]
 
 
 def _document(w: Watchdog, run_id: RunId, decision: Decision, report: SweepReport) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def _service(
     runs = grouping.runs(members, account=w.account, region=region.name, run_tag=w.policy.tags.run)
     listed = {run.id for run in runs}
     for run_id, record in region.records.items():
-        if run_id.kind.service is service and run_id not in listed:
+        if run_id.kind.service.is_sagemaker is service.is_sagemaker and run_id not in listed:
             with report.isolating(str(run_id)):
                 reconcile(w, record, report)
     due: list[Due] = []

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from costwatch.core import durations, endings, grouping, stopping, times
-from costwatch.core.model import Member, RunKind
-from costwatch.core.policy import Action, Service
-from costwatch.core.record import RunRecord, Status, StopAttempt
+from costwatch.core import durations, endings, grouping, stopping
+from costwatch.core.model import Member
+from costwatch.core.record import RunRecord, Status
 from costwatch.core.step import Step
+from costwatch.procedures.kinds import kind_of
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
 
@@ -66,7 +66,7 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
     stop = record.stop
     if stop is None or stop.requested_at is None:
         return
-    relaunched = _started_again(record, stop, members) or _relaunched(w, record)
+    relaunched = kind_of(w, record.run_id).relaunched(record, stop, members)
     if relaunched:
         if w.save(endings.came_back(record, relaunched, now)):
             report.came_back += 1
@@ -91,48 +91,11 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
         w.save(endings.verified(record, now))
 
 
-def _started_again(record: RunRecord, stop: StopAttempt, members: dict[str, Member]) -> str:
-    """Who started a stopped instance, as a sentence; empty when nobody did."""
-    if stop.action is not Action.STOP or record.run_id.kind.service is Service.TRAINING:
-        return ""
-    for member in members.values():
-        since = member.clock.running_since
-        if member.alive and since is not None and stop.requested_at is not None and since > stop.requested_at:
-            return f"{member.id} was started again at {times.to_key(since)} (CloudTrail knows by whom)"
-    return ""
-
-
-def _relaunched(w: Watchdog, record: RunRecord) -> str:
-    """What brought the run back, as a sentence; empty when nothing did."""
-    stop = record.stop
-    if stop is None or record.run_id.kind.service is Service.TRAINING:
-        return ""
-    ec2 = w.ec2(record.run_id.region)
-    for request in ec2.spot_requests(stop.spot_requests).values():
-        other = request.instance_id is not None and request.instance_id not in stop.members
-        opens = request.would_relaunch and stop.action is Action.TERMINATE
-        if other or opens:
-            what = f"launched {request.instance_id}" if other else "is open and will launch another instance"
-            return f"spot request {request.id} ({request.type}, {request.state}; {request.status}) {what}"
-    if record.run_id.kind is RunKind.TAGGED:
-        for member in ec2.instances_by_tag(w.policy.tags.run, record.run_id.name):
-            if member.id not in stop.members:
-                launched = member.clock.running_since
-                when = f" at {times.to_key(launched)}" if launched else ""
-                by = f" by {member.parent.label}" if member.parent else ""
-                by = by or (f" by spot request {member.spot_request_id}" if member.spot_request_id else "")
-                return f"{member.id} was launched{when}{by or ' by somebody (CloudTrail knows who)'} with the run's tag"
-    return ""
-
-
 def _members(w: Watchdog, record: RunRecord) -> dict[str, Member]:
     """The record's members as they are now; the claim's, where there is one. Unknown ones are absent: gone."""
     claimed = record.stop is not None and record.status in (Status.STOPPING, Status.FAILED)
     ids = record.stop.members if record.stop is not None and claimed else record.member_ids
-    if record.run_id.kind.service is Service.TRAINING:
-        found = (w.sagemaker(record.run_id.region).job(name) for name in ids)
-        return {member.id: member for member in found if member is not None}
-    return w.ec2(record.run_id.region).instances_by_id(ids)
+    return kind_of(w, record.run_id).read(record.run_id, ids)
 
 
 def _ended(record: RunRecord, members: list[Member], now: datetime) -> Step:

@@ -169,7 +169,7 @@ def _rates(
         rate, child_note = resources.rate(child, basis)
         hourly, listed, note = resources.plus(hourly, rate), resources.plus(listed, rate), f"{note}; {child_note}"
     missing = max(0, (parent.running_children or 0) - len(run.members)) if parent is not None else 0
-    if missing or (not run.id.kind.stoppable and run.id.kind.service is Service.TRAINING and basis.children_unread):
+    if missing or (not run.id.kind.stoppable and run.id.kind.service.is_sagemaker and basis.children_unread):
         what = f"{missing} more of its running jobs" if missing else "some of its jobs"
         return None, None, f"{note}; {what} could not be read"
     return hourly, listed, note

@@ -1,0 +1,120 @@
+"""What reading, stopping and verifying means for each kind of run; everything else is the same for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from costwatch.core import times
+from costwatch.core.model import Member, Run, RunId, RunKind
+from costwatch.core.policy import Action
+from costwatch.core.record import RunRecord, StopAttempt
+from costwatch.procedures.outcome import Outcome
+from costwatch.procedures.ports import Ec2Port, SageMakerPort, Watchdog
+from costwatch.procedures.stop_instances import stop_instances
+from costwatch.procedures.stop_job import stop_job
+
+
+class Kind(Protocol):
+    """One kind of run in one region. Every method may raise AwsError."""
+
+    def read(self, run_id: RunId, ids: Iterable[str]) -> dict[str, Member]:
+        """The members of `run_id` with these ids, in any state; one that AWS no longer knows is absent."""
+        ...
+
+    def afresh(self, run: Run, action: Action) -> Run:
+        """The run as it is now: its living members, with what protects them from `action`."""
+        ...
+
+    def stop(self, run: Run, action: Action) -> Outcome:
+        """Stop all of a run that was read afresh, and settle from what is seen."""
+        ...
+
+    def relaunched(self, record: RunRecord, stop: StopAttempt, members: dict[str, Member]) -> str:
+        """What brought the run back after `stop`, as a sentence; empty when nothing did. `members`: as they are now."""
+        ...
+
+
+def kind_of(w: Watchdog, run_id: RunId) -> Kind:
+    """The kind that `run_id` is of."""
+    if run_id.kind.service.is_sagemaker:
+        return _Job(w.sagemaker(run_id.region))
+    return _Instances(w.ec2(run_id.region), w.policy.tags.run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Instances:
+    """A standalone instance, or all that share a run tag."""
+
+    ec2: Ec2Port
+    run_tag: str
+
+    def read(self, run_id: RunId, ids: Iterable[str]) -> dict[str, Member]:
+        del run_id
+        return self.ec2.instances_by_id(ids)
+
+    def afresh(self, run: Run, action: Action) -> Run:
+        return self.ec2.afresh(run, self.run_tag, action)
+
+    def stop(self, run: Run, action: Action) -> Outcome:
+        return stop_instances(self.ec2, run, action)
+
+    def relaunched(self, record: RunRecord, stop: StopAttempt, members: dict[str, Member]) -> str:
+        return _started_again(stop, members) or self._by_request(stop) or self._with_tag(record, stop)
+
+    def _by_request(self, stop: StopAttempt) -> str:
+        for request in self.ec2.spot_requests(stop.spot_requests).values():
+            other = request.instance_id is not None and request.instance_id not in stop.members
+            opens = request.would_relaunch and stop.action is Action.TERMINATE
+            if other or opens:
+                what = f"launched {request.instance_id}" if other else "is open and will launch another instance"
+                return f"spot request {request.id} ({request.type}, {request.state}; {request.status}) {what}"
+        return ""
+
+    def _with_tag(self, record: RunRecord, stop: StopAttempt) -> str:
+        if record.run_id.kind is not RunKind.TAGGED:
+            return ""
+        for member in self.ec2.instances_by_tag(self.run_tag, record.run_id.name):
+            if member.id not in stop.members:
+                launched = member.clock.running_since
+                when = f" at {times.to_key(launched)}" if launched else ""
+                by = f" by {member.parent.label}" if member.parent else ""
+                by = by or (f" by spot request {member.spot_request_id}" if member.spot_request_id else "")
+                return f"{member.id} was launched{when}{by or ' by somebody (CloudTrail knows who)'} with the run's tag"
+        return ""
+
+
+def _started_again(stop: StopAttempt, members: dict[str, Member]) -> str:
+    """Who started a stopped instance, as a sentence; empty when nobody did."""
+    if stop.action is not Action.STOP:
+        return ""
+    for member in members.values():
+        since = member.clock.running_since
+        if member.alive and since is not None and stop.requested_at is not None and since > stop.requested_at:
+            return f"{member.id} was started again at {times.to_key(since)} (CloudTrail knows by whom)"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A SageMaker job by itself: what was stopped stays so under its name."""
+
+    sagemaker: SageMakerPort
+
+    def read(self, run_id: RunId, ids: Iterable[str]) -> dict[str, Member]:
+        del run_id
+        found = (self.sagemaker.job(name) for name in ids)
+        return {member.id: member for member in found if member is not None}
+
+    def afresh(self, run: Run, action: Action) -> Run:
+        del action
+        return self.sagemaker.afresh(run)
+
+    def stop(self, run: Run, action: Action) -> Outcome:
+        del action
+        return stop_job(self.sagemaker, run.id.name)
+
+    def relaunched(self, record: RunRecord, stop: StopAttempt, members: dict[str, Member]) -> str:
+        del record, stop, members
+        return ""
