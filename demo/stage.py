@@ -31,7 +31,8 @@ from moto.events.models import EventPattern
 from costwatch import __version__, names, topology
 from costwatch.config import loader
 from costwatch.config.loader import Loaded
-from costwatch.wiring import Wiring
+from costwatch.settings import HeartbeatsSettings
+from costwatch.wiring import TableWiring, Wiring
 from demo import recorder
 from demo.embedded import EmbeddedAws
 from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
@@ -78,17 +79,32 @@ class Invocation:
     error: str = ""
 
 
+def _session() -> boto3.session.Session:
+    """Sessions share the API descriptions they read, 25 MB of JSON, and nothing else."""
+    core = botocore.session.Session()
+    core.register_component("data_loader", _API_DESCRIPTIONS)
+    return boto3.session.Session(botocore_session=core)
+
+
 class _Wiring(Wiring):
-    """The real wiring; its sessions share the API descriptions they read, 25 MB of JSON, and nothing else."""
+    """The real wiring."""
 
     @cached_property
     def session(self) -> boto3.session.Session:
-        core = botocore.session.Session()
-        core.register_component("data_loader", _API_DESCRIPTIONS)
-        return boto3.session.Session(botocore_session=core)
+        return _session()
+
+
+class _TableWiring(TableWiring):
+    """The real wiring of a function that knows the ledger's table alone."""
+
+    @cached_property
+    def session(self) -> boto3.session.Session:
+        return _session()
 
 
 _API_DESCRIPTIONS: Final = create_loader()
+_BATCH: Final = 10
+"""The most that one call of SQS gives out."""
 
 
 @dataclass
@@ -97,8 +113,8 @@ class _Deployed:
 
     spec: topology.Function
     environment: dict[str, str]
-    wiring: Wiring
-    handle: Callable[[object, Any, Wiring], dict[str, Any]]
+    wiring: TableWiring
+    handle: Callable[[object, Any, Any], dict[str, Any]]
     dead_letters_url: str
 
 
@@ -163,6 +179,9 @@ class Stage:
         )
         arn = client("sqs").get_queue_attributes(QueueUrl=self.stop_events_url, AttributeNames=["QueueArn"])
         client("events").put_targets(Rule="pipeline", Targets=[{"Id": "queue", "Arn": arn["Attributes"]["QueueArn"]}])
+        for bus in topology.BUSES:
+            client("events").create_event_bus(Name=bus)
+        self._queue_urls = {queue.name: self._queue(f"costwatch-{queue.name}") for queue in topology.QUEUES}
         self.state_events = StateEvents(self.aws, self.clock)
 
     def _queue(self, name: str) -> str:
@@ -188,17 +207,28 @@ class Stage:
         for rule in self._rules:
             if rule.every is not None:
                 self._next_at.setdefault(rule.name, self.clock())
+            if rule.queue:
+                self._connect(rule)
         ssm.put_parameter(
             Name=names.DEPLOYMENT_PARAMETER, Value=json.dumps(self._deployment(loaded)), Type="String", Overwrite=True
         )
         self.config_file = file
         return loaded
 
+    def _connect(self, rule: topology.Rule) -> None:
+        """EventBridge itself carries what matches into a queue: moto does that."""
+        events, sqs = self.aws.client("events"), self.aws.client("sqs")
+        events.put_rule(Name=rule.name, EventPattern=json.dumps(rule.pattern), EventBusName=rule.bus)
+        url = self._queue_urls[rule.queue]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        events.put_targets(Rule=rule.name, EventBusName=rule.bus, Targets=[{"Id": "queue", "Arn": arn}])
+
     def _deployed(self, spec: topology.Function, policy_file: Path, token_parameter: str) -> _Deployed:
-        settings = spec.settings(
+        settings = spec.settings.of(
             ledger_table=TABLE,
             alerts_topic_arn=self.topic_arn,
             refused_queue_url=self.refused_queue_url,
+            heartbeat_bus=names.HEARTBEAT_BUS,
             slack_token_parameter=token_parameter,
             slack_api_url=self.slack.base_url,
         )
@@ -209,7 +239,12 @@ class Stage:
             "POWERTOOLS_METRICS_NAMESPACE": names.METRIC_NAMESPACE,
         }
         # As wiring.from_environment does, but with this policy and this clock.
-        wiring = _Wiring(spec.settings.from_env(environment), policy_file, spec.service, clock=self.clock)
+        told = spec.settings.from_env(environment)
+        wiring: TableWiring
+        if isinstance(told, HeartbeatsSettings):
+            wiring = _TableWiring(told, policy_file, spec.service, clock=self.clock)
+        else:
+            wiring = _Wiring(told, policy_file, spec.service, clock=self.clock)
         module = importlib.import_module(spec.handler.rpartition(".")[0])
         return _Deployed(spec, environment, wiring, module.handle, self._queue(f"costwatch-{spec.name}-dead-letters"))
 
@@ -232,8 +267,8 @@ class Stage:
 
     @property
     def dead_letter_urls(self) -> dict[str, str]:
-        """Queue URL by function name."""
-        return {name: each.dead_letters_url for name, each in self._functions.items()}
+        """Queue URL by function name; a function that reads a queue has none of its own."""
+        return {name: each.dead_letters_url for name, each in self._functions.items() if each.spec.asynchronous}
 
     # --- time -------------------------------------------------------------------------------------------
 
@@ -268,6 +303,8 @@ class Stage:
                 self._next_at[rule.name] = now + rule.every
                 yield self._invoke(rule, self._tick(rule))
                 self._look()
+        for queue in topology.QUEUES:
+            yield from self._batches(queue)
 
     def _look(self) -> None:
         self._due_events += [(self.clock() + _EVENT_DELAY, change) for change in self.state_events.take()]
@@ -281,10 +318,29 @@ class Stage:
         """Give an event to every function whose rule matches it."""
         message: Any = what  # moto types events by the keys it knows
         for rule in self._rules:
-            if rule.pattern is not None and EventPattern.load(json.dumps(rule.pattern)).matches_event(message):
+            wanted = EventPattern.load(json.dumps(rule.pattern)) if rule.function and rule.pattern else None
+            if wanted is not None and wanted.matches_event(message):
                 yield self._invoke(rule, what)
 
     # --- invocations ------------------------------------------------------------------------------------
+
+    def _batches(self, queue: topology.Queue) -> Iterator[Invocation]:
+        """What Lambda's poller does: give the function what waits, and delete what it does not ask for again."""
+        sqs, url, function = self.aws.client("sqs"), self._queue_urls[queue.name], self._functions[queue.function]
+        arrived = str(int(self.clock().timestamp() * 1000))
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=_BATCH).get("Messages"):
+            records = [
+                {"messageId": m["MessageId"], "body": m["Body"], "attributes": {"SentTimestamp": arrived}}
+                for m in messages
+            ]
+            result = self._attempt(function, {"Records": records})
+            again = {each["itemIdentifier"] for each in result["batchItemFailures"]}
+            for message in messages:
+                if message["MessageId"] not in again:
+                    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            done = Invocation(self.clock(), queue.function, queue.name, result)
+            self.invocations.append(done)
+            yield done
 
     def _invoke(self, rule: topology.Rule, what: Event) -> Invocation:
         """Lambda's asynchronous invocation; its pauses between attempts are left out."""
@@ -304,7 +360,7 @@ class Stage:
         self.invocations.append(done)
         return done
 
-    def _attempt(self, function: _Deployed, what: Event) -> dict[str, Any]:
+    def _attempt(self, function: _Deployed, what: Event | Mapping[str, Any]) -> dict[str, Any]:
         spec = function.spec
         arn = f"arn:aws:lambda:{self.aws.region}:{self.aws.account_id}:function:costwatch-{spec.name}"
         context = LambdaContext(arn, str(uuid.uuid4()), spec.timeout)

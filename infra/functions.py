@@ -34,7 +34,8 @@ class WatchdogFunction(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.spec = function
-        self.dead_letters = DeadLetterQueue(self, "DeadLetters")
+        # What events invoke can fail unseen; what reads a queue leaves that queue what it fails on.
+        self.dead_letters = DeadLetterQueue(self, "DeadLetters") if function.asynchronous else None
         # Logs go with the stack: what was decided is in the ledger, which stays.
         self.log_group = logs.LogGroup(self, "Logs", retention=LOG_RETENTION, removal_policy=RemovalPolicy.DESTROY)
         self.role = iam.Role(
@@ -61,7 +62,7 @@ class WatchdogFunction(Construct):
             },
             log_group=self.log_group,
             dead_letter_queue=self.dead_letters,
-            retry_attempts=function.retry_attempts,
+            retry_attempts=function.retry_attempts if function.asynchronous else None,
         )
         acknowledge(
             self.function,

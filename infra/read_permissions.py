@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from costwatch import names
+from costwatch import names, topology
 
 Statement = dict[str, Any]
 
@@ -41,8 +41,24 @@ class Targets:
     """Name of the parameter; empty where Slack is not configured."""
 
 
+def statements_of(function: topology.Function, targets: Targets) -> list[Statement]:
+    """The statements of one function's role. What reads a queue is allowed to by the queue's own construct."""
+    if function is topology.HEARTBEATS:
+        return [
+            _allow("Pulses", ["dynamodb:GetItem", "dynamodb:PutItem"], targets.ledger_table),
+            _allow("RefusedEvents", ["sqs:SendMessage"], targets.refused_queue),
+            _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], targets.log_group),
+        ]
+    granted = statements(targets)
+    if function is topology.DEADMAN:
+        bus = f"arn:{targets.partition}:events:{targets.home_region}:{targets.account}:event-bus/{names.HEARTBEAT_BUS}"
+        only = {"StringEquals": {"events:source": [names.SOURCE_CLIENT]}}
+        granted.append(_allow("Canary", ["events:PutEvents"], bus, only))
+    return granted
+
+
 def statements(targets: Targets) -> list[Statement]:
-    """The statements of one function's role."""
+    """What a function that looks at the world may do: the sweep and the hints."""
     arn = f"arn:{targets.partition}"
     in_regions = {"StringEquals": {"aws:RequestedRegion": list(targets.regions)}}
     granted = [

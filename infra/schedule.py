@@ -1,4 +1,4 @@
-"""EventBridge rules of the topology: the sweep's schedule and the events that only hint."""
+"""EventBridge buses and rules of the topology: the sweep's schedule, the events that only hint, the heartbeats."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from constructs import Construct
 
 from costwatch import topology
 from infra.functions import WatchdogFunction
+from infra.queues import BatchedQueue
+
+_OLDEST_NEWS = Duration.hours(1)
+"""Old news is no news: the next sweep sees the world as it is by then."""
 
 
 class Rules(Construct):
-    """Rules on the default bus. What EventBridge cannot deliver lands in the function's dead-letter queue."""
+    """Buses and their rules. What EventBridge cannot deliver lands in the target's dead-letter queue."""
 
     def __init__(
         self,
@@ -24,25 +28,32 @@ class Rules(Construct):
         *,
         rules: Sequence[topology.Rule],
         functions: Mapping[str, WatchdogFunction],
+        queues: Mapping[str, BatchedQueue],
     ) -> None:
         super().__init__(scope, construct_id)
+        self.buses = {name: events.EventBus(self, name.title(), event_bus_name=name) for name in topology.BUSES}
         for rule in rules:
-            watchdog = functions[rule.function]
             created = events.Rule(
                 self,
                 rule.name,
                 description=rule.description,
+                event_bus=self.buses.get(rule.bus),
                 schedule=(events.Schedule.expression(topology.schedule_expression(rule.every)) if rule.every else None),
                 event_pattern=_pattern(rule.pattern) if rule.pattern else None,
             )
-            created.add_target(
-                targets.LambdaFunction(
-                    watchdog.function,
-                    dead_letter_queue=watchdog.dead_letters,
-                    # Old news is no news: the next sweep sees the world as it is by then.
-                    max_event_age=Duration.hours(1),
-                )
-            )
+            created.add_target(_target(rule, functions, queues))
+
+
+def _target(
+    rule: topology.Rule, functions: Mapping[str, WatchdogFunction], queues: Mapping[str, BatchedQueue]
+) -> events.IRuleTarget:
+    if rule.queue:
+        batched = queues[rule.queue]
+        return targets.SqsQueue(batched.queue, dead_letter_queue=batched.dead_letters, max_event_age=_OLDEST_NEWS)
+    watchdog = functions[rule.function]
+    return targets.LambdaFunction(
+        watchdog.function, dead_letter_queue=watchdog.dead_letters, max_event_age=_OLDEST_NEWS
+    )
 
 
 def _pattern(pattern: Mapping[str, Any]) -> events.EventPattern:

@@ -19,6 +19,7 @@ from infra.dead_letters import DeadLetterQueue
 from infra.functions import WatchdogFunction
 from infra.inputs import Inputs
 from infra.ledger import Ledger
+from infra.queues import BatchedQueue
 from infra.schedule import Rules
 from infra.stop_policies import stop_policies
 
@@ -36,28 +37,36 @@ class CostwatchStack(Stack):
         self._refused = DeadLetterQueue(self, "RefusedEvents")
         code = lambda_.Code.from_asset(str(asset))
         functions = {spec.name: self._function(spec, code) for spec in topology.FUNCTIONS}
+        batched = {
+            queue.name: BatchedQueue(self, queue.name.title(), queue=queue, function=functions[queue.function])
+            for queue in topology.QUEUES
+        }
         sweep_every = timedelta(seconds=inputs.policy["sweep_every_seconds"])
-        Rules(self, "Rules", rules=topology.rules(sweep_every), functions=functions)
+        Rules(self, "Rules", rules=topology.rules(sweep_every), functions=functions, queues=batched)
         Alarms(
             self,
             "Alarms",
             topic=self._alerts.topic,
             sweep_every=sweep_every,
-            queues={name: each.dead_letters for name, each in functions.items()} | {"refused": self._refused},
+            queues={name: each.dead_letters for name, each in functions.items() if each.dead_letters is not None}
+            | {name: each.dead_letters for name, each in batched.items()}
+            | {"refused": self._refused},
         )
         self._record(functions[topology.DEADMAN.name])
 
     def _function(self, spec: topology.Function, code: lambda_.Code) -> WatchdogFunction:
         inputs = self._inputs
-        settings = spec.settings(
+        settings = spec.settings.of(
             ledger_table=self._ledger.table.table_name,
             alerts_topic_arn=self._alerts.topic.topic_arn,
             refused_queue_url=self._refused.queue_url,
+            heartbeat_bus=names.HEARTBEAT_BUS,
             slack_token_parameter=inputs.slack_token_parameter,
         )
         created = WatchdogFunction(self, spec.name.title(), function=spec, code=code, environment=settings.to_env())
         created.may(
-            read_permissions.statements(
+            read_permissions.statements_of(
+                spec,
                 read_permissions.Targets(
                     partition=Aws.PARTITION,
                     account=self.account,
@@ -68,7 +77,7 @@ class CostwatchStack(Stack):
                     refused_queue=self._refused.queue_arn,
                     log_group=created.log_group.log_group_arn,
                     slack_token_parameter=inputs.slack_token_parameter,
-                )
+                ),
             ),
             why_wildcards="EC2 and SageMaker lists have no resource level, and which instances and jobs there will "
             "be is not known at deploy; these statements only read, in the configured regions.",

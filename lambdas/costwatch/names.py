@@ -12,6 +12,7 @@ STACK: Final = "Costwatch"
 TAG_MAX_RUNTIME: Final = "costwatch:max-runtime"
 TAG_DEADLINE: Final = "costwatch:deadline"
 TAG_EXEMPT: Final = "costwatch:exempt"
+TAG_HEARTBEAT: Final = "costwatch:heartbeat"
 TAG_RUN: Final = "costwatch:run"
 TAG_NEVER: Final = "costwatch:never"  # IAM denies on it by this name, so it is not configurable
 
@@ -26,6 +27,7 @@ SOURCE_SAGEMAKER: Final = "aws.sagemaker"
 SOURCE_SCHEDULE: Final = "aws.events"
 SOURCE_COSTWATCH: Final = "costwatch"
 SOURCE_CLI: Final = "costwatch.cli"
+SOURCE_CLIENT: Final = "costwatch.client"  # the training client, and the sweep's canary
 
 DETAIL_SCHEDULED: Final = "Scheduled Event"
 DETAIL_EC2_STATE: Final = "EC2 Instance State-change Notification"
@@ -33,12 +35,19 @@ DETAIL_TRAINING_STATE: Final = "SageMaker Training Job State Change"
 DETAIL_SWEEP_REQUESTED: Final = "Sweep Requested"
 DETAIL_STOP_REQUESTED: Final = "Stop Requested"
 DETAIL_RUN_STOPPED: Final = "Run Stopped By Costwatch"
+DETAIL_HEARTBEAT: Final = "Run Heartbeat"
+DETAIL_STARTED: Final = "Run Started"
+DETAIL_DONE: Final = "Run Done"
+DETAIL_CANARY: Final = "Canary Beat"
+
+HEARTBEAT_BUS: Final = "costwatch"  # what the training client sends to, in the home region
 
 # --- metrics (CloudWatch embedded metric format) ----------------------------------------------------
 METRIC_NAMESPACE: Final = "Costwatch"
 METRIC_DIMENSION_SERVICE: Final = "service"  # powertools' own dimension name
 SERVICE_DEADMAN: Final = "costwatch-deadman"
 SERVICE_HINTS: Final = "costwatch-hints"
+SERVICE_HEARTBEATS: Final = "costwatch-heartbeats"
 METRIC_SWEEP_COMPLETED: Final = "SweepCompleted"
 METRIC_SWEEP_FAILURES: Final = "SweepFailures"  # regions, services or runs a sweep could not handle
 METRIC_RUNS_WATCHED: Final = "RunsWatched"
@@ -52,6 +61,7 @@ METRIC_EVENTS_REFUSED: Final = "EventsRefused"
 ENV_LEDGER_TABLE: Final = "COSTWATCH_LEDGER_TABLE"
 ENV_ALERTS_TOPIC_ARN: Final = "COSTWATCH_ALERTS_TOPIC_ARN"
 ENV_REFUSED_QUEUE_URL: Final = "COSTWATCH_REFUSED_QUEUE_URL"
+ENV_HEARTBEAT_BUS: Final = "COSTWATCH_HEARTBEAT_BUS"
 ENV_SLACK_TOKEN_PARAMETER: Final = "COSTWATCH_SLACK_TOKEN_PARAMETER"
 ENV_SLACK_API_URL: Final = "COSTWATCH_SLACK_API_URL"  # empty: Slack's own; the demo sets its endpoint
 

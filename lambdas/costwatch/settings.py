@@ -24,6 +24,12 @@ class _Environment:
         return {variable: value for variable, value in pairs if value}
 
     @classmethod
+    def of(cls, **values: str) -> Self:
+        """Of the values that a stack has, those that this function is told."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+    @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Parse `env`. Raises ConfigError for a required variable that is absent or empty."""
         values: dict[str, str] = {}
@@ -40,6 +46,7 @@ _VARIABLES = {
     "ledger_table": names.ENV_LEDGER_TABLE,
     "alerts_topic_arn": names.ENV_ALERTS_TOPIC_ARN,
     "refused_queue_url": names.ENV_REFUSED_QUEUE_URL,
+    "heartbeat_bus": names.ENV_HEARTBEAT_BUS,
     "slack_token_parameter": names.ENV_SLACK_TOKEN_PARAMETER,
     "slack_api_url": names.ENV_SLACK_API_URL,
 }
@@ -53,6 +60,7 @@ class DeadmanSettings(_Environment):
     ledger_table: str
     alerts_topic_arn: str
     refused_queue_url: str
+    heartbeat_bus: str
     slack_token_parameter: str = ""
     slack_api_url: str = ""
 
@@ -64,5 +72,14 @@ class HintsSettings(_Environment):
     ledger_table: str
     alerts_topic_arn: str
     refused_queue_url: str
+    heartbeat_bus: str
     slack_token_parameter: str = ""
     slack_api_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatsSettings(_Environment):
+    """The heartbeats of trainers: they go into the ledger's table, what cannot be read into the queue."""
+
+    ledger_table: str
+    refused_queue_url: str

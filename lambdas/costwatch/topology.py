@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from costwatch import names
-from costwatch.settings import DeadmanSettings, HintsSettings
+from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +18,43 @@ class Function:
     name: str
     handler: str
     service: str
-    settings: type[DeadmanSettings] | type[HintsSettings]
+    settings: type[DeadmanSettings] | type[HintsSettings] | type[HeartbeatsSettings]
     timeout: timedelta
     memory_mb: int
     retry_attempts: int
     stops_runs: bool
     """Whether the function's role may ever hold a destructive permission."""
+    asynchronous: bool = True
+    """Whether events invoke it, so that what it fails on goes into its dead-letter queue; else it reads a queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """An SQS queue that a function reads in batches: at most `batch_size` messages, gathered for `batch_window`.
+
+    A message that fails `tries` times goes into the queue's own dead-letter queue.
+    """
+
+    name: str
+    function: str
+    batch_size: int
+    batch_window: timedelta
+    most_at_once: int
+    tries: int
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An EventBridge rule on the default bus: exactly one of `pattern` and `every` is set."""
+    """An EventBridge rule: exactly one of `pattern` and `every`, and one of `function` and `queue`, is set.
+
+    `bus` empty: the default bus.
+    """
 
     name: str
-    function: str
     description: str
+    function: str = ""
+    queue: str = ""
+    bus: str = ""
     pattern: Mapping[str, Any] | None = None
     every: timedelta | None = None
 
@@ -57,7 +79,29 @@ HINTS = Function(
     retry_attempts=2,
     stops_runs=False,
 )
-FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS)
+HEARTBEATS = Function(
+    name="heartbeats",
+    handler="costwatch.handlers.heartbeats.handler",
+    service=names.SERVICE_HEARTBEATS,
+    settings=HeartbeatsSettings,
+    timeout=timedelta(minutes=1),
+    memory_mb=512,
+    retry_attempts=0,
+    stops_runs=False,
+    asynchronous=False,
+)
+FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS)
+
+BEATS = Queue(
+    name="beats",
+    function=HEARTBEATS.name,
+    batch_size=500,
+    batch_window=timedelta(minutes=1),
+    most_at_once=2,
+    tries=5,
+)
+QUEUES: tuple[Queue, ...] = (BEATS,)
+BUSES: tuple[str, ...] = (names.HEARTBEAT_BUS,)
 
 
 def rules(sweep_every: timedelta) -> tuple[Rule, ...]:
@@ -88,6 +132,13 @@ def rules(sweep_every: timedelta) -> tuple[Rule, ...]:
                 "detail-type": [names.DETAIL_TRAINING_STATE],
                 "detail": {"TrainingJobStatus": ["Completed", "Failed", "Stopped"]},
             },
+        ),
+        Rule(
+            name="heartbeats",
+            queue=BEATS.name,
+            bus=names.HEARTBEAT_BUS,
+            description="What trainers say of themselves, and the sweep's canary, gathered for one write a run.",
+            pattern={"source": [names.SOURCE_CLIENT]},
         ),
     )
 

@@ -22,6 +22,7 @@ from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ec2 import Ec2
 from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.prices import SeedPrices
+from costwatch.adapters.pulses import Pulses
 from costwatch.adapters.refused import RefusedEvents
 from costwatch.adapters.sagemaker import SageMaker
 from costwatch.adapters.slack import Slack, token_from_parameter
@@ -29,7 +30,7 @@ from costwatch.adapters.topic import Topic
 from costwatch.core.policy import Policy
 from costwatch.errors import ConfigError
 from costwatch.procedures.ports import Watchdog
-from costwatch.settings import DeadmanSettings, HintsSettings
+from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -47,10 +48,13 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True)
-class Wiring:
-    """Builds what a function works with. `clock` and `policy_file` are arguments so that a demo can bring its own."""
+class TableWiring:
+    """What every function has: the policy, the ledger's table, the queue for what is refused.
 
-    settings: DeadmanSettings | HintsSettings
+    `clock` and `policy_file` are arguments so that a demo can bring its own.
+    """
+
+    settings: DeadmanSettings | HintsSettings | HeartbeatsSettings
     policy_file: Path
     service: str
     clock: Callable[[], datetime] = utc_now
@@ -73,14 +77,35 @@ class Wiring:
         return Logger(service=self.service)
 
     @cached_property
-    def ledger(self) -> Ledger:
-        table = DynamoTable(self.client("dynamodb"), self.settings.ledger_table)
-        stamp = Stamp(self.policy.digest, self.policy.config_commit)
-        return Ledger(table, stamp=stamp, origin=DEPLOYED)
+    def table(self) -> DynamoTable:
+        return DynamoTable(self.client("dynamodb"), self.settings.ledger_table)
+
+    @cached_property
+    def stamp(self) -> Stamp:
+        return Stamp(self.policy.digest, self.policy.config_commit)
+
+    @cached_property
+    def pulses(self) -> Pulses:
+        return Pulses(self.table, stamp=self.stamp)
 
     @cached_property
     def refused(self) -> RefusedEvents:
         return RefusedEvents(self.client("sqs"), self.settings.refused_queue_url)
+
+    def client(self, service: Any, region: str | None = None) -> Any:
+        """A boto3 client with timeouts and retries; in the home region unless named."""
+        return self.session.client(service, region_name=region, config=_CLIENT_CONFIG)
+
+
+@dataclass(frozen=True)
+class Wiring(TableWiring):
+    """Builds what a sweep, or a hint, works with."""
+
+    settings: DeadmanSettings | HintsSettings
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.table, stamp=self.stamp, origin=DEPLOYED)
 
     @cached_property
     def slack(self) -> Slack | None:
@@ -90,15 +115,11 @@ class Wiring:
         token = token_from_parameter(self.client("ssm"), self.settings.slack_token_parameter)
         return Slack(token, api_url=self.settings.slack_api_url)
 
-    def client(self, service: Any, region: str | None = None) -> Any:
-        """A boto3 client with timeouts and retries; in the home region unless named."""
-        return self.session.client(service, region_name=region, config=_CLIENT_CONFIG)
-
     def watchdog(self, context: LambdaContext | None) -> Watchdog:
         """Everything a sweep works with, for one invocation."""
         return Watchdog(
             policy=self.policy,
-            account=_account(context),
+            account=account_of(context),
             ledger=self.ledger,
             prices=self._prices,
             ec2=self._ec2,
@@ -106,6 +127,7 @@ class Wiring:
             slack=self.slack,
             topic=self._topic,
             bus=self._bus,
+            pulses=self.pulses,
             clock=self.clock,
             log=self._log,
             worker=f"{context.aws_request_id if context else 'local'}#{uuid.uuid4().hex[:8]}",
@@ -118,7 +140,7 @@ class Wiring:
 
     @cached_property
     def _bus(self) -> Bus:
-        return Bus(self.client("events"))
+        return Bus(self.client("events"), heartbeat_bus=self.settings.heartbeat_bus)
 
     @cached_property
     def _topic(self) -> Topic:
@@ -138,11 +160,20 @@ class Wiring:
 
 def from_environment(settings: type[DeadmanSettings] | type[HintsSettings], service: str) -> Wiring:
     """The wiring of a deployed function: settings from its environment, the policy from its asset."""
-    asset_root = Path(__file__).parent.parent
-    return Wiring(settings=settings.from_env(os.environ), policy_file=asset_root / names.POLICY_FILE, service=service)
+    return Wiring(settings=settings.from_env(os.environ), policy_file=_policy_file(), service=service)
 
 
-def _account(context: LambdaContext | None) -> str:
+def heartbeats_from_environment(service: str) -> TableWiring:
+    """The same for the function that takes heartbeats."""
+    settings = HeartbeatsSettings.from_env(os.environ)
+    return TableWiring(settings=settings, policy_file=_policy_file(), service=service)
+
+
+def _policy_file() -> Path:
+    return Path(__file__).parent.parent / names.POLICY_FILE
+
+
+def account_of(context: LambdaContext | None) -> str:
     """The account of the function itself: the fifth part of its ARN."""
     parts = context.invoked_function_arn.split(":") if context else []
     if len(parts) < 5 or not parts[4]:

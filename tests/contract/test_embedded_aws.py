@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -725,3 +726,17 @@ def test_uninstalling_leaves_moto_as_it_was() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert len({(patch.owner, patch.name) for patch in _patches()}) == len(_patches())
+
+
+def test_an_event_in_a_queue_names_the_account_it_was_sent_from(aws: EmbeddedAws) -> None:
+    events, sqs = aws.client("events"), aws.client("sqs")
+    url = sqs.create_queue(QueueName="beats")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.create_event_bus(Name="costwatch")
+    events.put_rule(Name="beats", EventPattern=json.dumps({"source": ["trainer"]}), EventBusName="costwatch")
+    events.put_targets(Rule="beats", EventBusName="costwatch", Targets=[{"Id": "1", "Arn": arn}])
+    entry = {"EventBusName": "costwatch", "Source": "trainer", "DetailType": "Beat", "Detail": json.dumps({"a": [1]})}
+    assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    event = json.loads(message["Body"])
+    assert (event["account"], event["source"], event["detail"]) == (aws.account_id, "trainer", {"a": [1]})

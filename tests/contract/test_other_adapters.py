@@ -49,7 +49,9 @@ def heard(clients: Clients, world: World) -> str:
 
 
 def test_a_stop_is_an_event_that_a_pipeline_can_match(clients: Clients, heard: str) -> None:
-    Bus(clients("events")).run_stopped({"run": "r", "final": True, "spent_usd": "12.50"}, at=NOW)
+    Bus(clients("events"), heartbeat_bus="costwatch").run_stopped(
+        {"run": "r", "final": True, "spent_usd": "12.50"}, at=NOW
+    )
     (message,) = clients("sqs").receive_message(QueueUrl=heard)["Messages"]
     event = json.loads(message["Body"])
     assert (event["source"], event["detail-type"]) == ("costwatch", "Run Stopped By Costwatch")
@@ -63,13 +65,13 @@ def test_an_entry_that_the_bus_dropped_with_a_200_is_an_error() -> None:
 
     dropping: Any = Dropping()
     with pytest.raises(TransientAwsError, match="events:PutEvents: lost"):
-        Bus(dropping).run_stopped({}, at=NOW)
+        Bus(dropping, heartbeat_bus="costwatch").run_stopped({}, at=NOW)
 
 
 def test_a_bus_that_denies_is_a_permanent_error(clients: Clients, world: World) -> None:
     world.faults.fail("events", "PutEvents", "AccessDeniedException")
     with pytest.raises(PermanentAwsError):
-        Bus(clients("events")).run_stopped({}, at=NOW)
+        Bus(clients("events"), heartbeat_bus="costwatch").run_stopped({}, at=NOW)
 
 
 # --- the topic ------------------------------------------------------------------------------------------------

@@ -127,14 +127,29 @@ def parameter(stack: Deployed, name: str, wanted: Properties) -> None:
     assert json.loads(found["Value"]) == json.loads(wanted["Value"])
 
 
+def bus(stack: Deployed, name: str, wanted: Properties) -> None:
+    found = stack.aws.client("events").describe_event_bus(Name=name)
+    assert found["Name"] == wanted["Name"]
+
+
+def event_source(stack: Deployed, mapping: str, wanted: Properties) -> None:
+    found = stack.aws.client("lambda").get_event_source_mapping(UUID=mapping)
+    assert found["EventSourceArn"] == wanted["EventSourceArn"]
+    assert found["FunctionArn"].endswith(f":function:{wanted['FunctionName']}")
+    # moto keeps a batch window of zero, and no scaling: those are asserted on the template.
+    assert found["BatchSize"] == wanted["BatchSize"]
+
+
 CHECKS: Final[Mapping[str, Check]] = {
     "AWS::CloudWatch::Alarm": alarm,
     "AWS::DynamoDB::Table": table,
+    "AWS::Events::EventBus": bus,
     "AWS::Events::Rule": rule,
     "AWS::IAM::ManagedPolicy": managed_policy,
     "AWS::IAM::Policy": inline_policy,
     "AWS::IAM::Role": role,
     "AWS::Lambda::EventInvokeConfig": asynchronous_retries,
+    "AWS::Lambda::EventSourceMapping": event_source,
     "AWS::Lambda::Function": function,
     "AWS::Lambda::Permission": permission,
     "AWS::Logs::LogGroup": log_group,

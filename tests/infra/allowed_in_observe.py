@@ -24,6 +24,12 @@ ALLOWED_IN_OBSERVE = frozenset(
         "logs:PutLogEvents",
         "sns:Publish",
         "sqs:SendMessage",
+        # take heartbeats from their queue
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:ReceiveMessage",
     }
 )
 DESTRUCTIVE = frozenset(

@@ -11,6 +11,7 @@ LIMITS = {
     "warn_before_seconds": 3_600,
     "min_notice_seconds": 1_800,
     "hard_cap_seconds": 259_200,
+    "finish_grace_seconds": 7_200,
 }
 REGIONS = ["us-east-1", "eu-central-1"]
 
@@ -26,6 +27,7 @@ def selector(name: str, **changes: Any) -> dict[str, Any]:
         "purchase": None,
         "limits": LIMITS,
         "action": "terminate",
+        "heartbeat_seconds": None,
     }
     return selected | changes
 
@@ -52,6 +54,7 @@ def policy(*selectors: dict[str, Any], **changes: Any) -> dict[str, Any]:
             "max_runtime": "costwatch:max-runtime",
             "deadline": "costwatch:deadline",
             "exempt": "costwatch:exempt",
+            "heartbeat": "costwatch:heartbeat",
         },
         "slack": {"platform_channel": "#ml-platform", "team_channels": {}, "warn_owner_by": "dm"},
         "mode": "observe",

@@ -50,12 +50,12 @@ def test_every_dead_letter_queue_raises_an_alarm_when_something_waits_in_it(asse
         assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("Maximum", "GreaterThanThreshold")
         (dimension,) = alarm["Dimensions"]
         watched.add(dimension["Value"]["Fn::GetAtt"][0])
-    assert watched == set(assembly.of_type("AWS::SQS::Queue"))
+    assert watched == assembly.dead_letter_queues
 
 
 def test_every_alarm_tells_the_alerts_topic(assembly: Synthesized) -> None:
     (topic,) = assembly.of_type("AWS::SNS::Topic")
     alarms = assembly.of_type("AWS::CloudWatch::Alarm").values()
-    assert len(alarms) == 8
+    assert len(alarms) == 9
     for alarm in alarms:
         assert alarm["Properties"]["AlarmActions"] == [{"Ref": topic}]

@@ -12,11 +12,13 @@ from tests.support.synth import BOUNDARY, EMAIL, Synthesized, as_list, filled_in
 KNOWN_TYPES = {
     "AWS::CloudWatch::Alarm",
     "AWS::DynamoDB::Table",
+    "AWS::Events::EventBus",
     "AWS::Events::Rule",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::EventSourceMapping",
     "AWS::Lambda::Function",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
@@ -52,10 +54,16 @@ def test_all_functions_share_one_asset(observe: Synthesized) -> None:
     assert sum(1 for f in files.values() if f["source"]["packaging"] == "zip") == 1
 
 
-def test_every_function_has_its_own_role_log_group_and_dead_letter_queue(assembly: Synthesized) -> None:
+def test_every_function_has_its_own_role_and_log_group_and_a_dead_letter_queue_where_events_invoke_it(
+    assembly: Synthesized,
+) -> None:
     functions = [f["Properties"] for f in assembly.of_type("AWS::Lambda::Function").values()]
-    for key in ("Role", "LoggingConfig", "DeadLetterConfig"):
+    for key in ("Role", "LoggingConfig"):
         assert len({json.dumps(f[key]) for f in functions}) == len(functions), key
+    invoked = {f.handler for f in topology.FUNCTIONS if f.asynchronous}
+    assert {f["Handler"] for f in functions if "DeadLetterConfig" in f} == invoked
+    functions = [f for f in functions if f["Handler"] in invoked]
+    assert len({json.dumps(f["DeadLetterConfig"]) for f in functions}) == len(functions)
     queues = set(assembly.of_type("AWS::SQS::Queue"))
     for function in functions:
         queue, attribute = function["DeadLetterConfig"]["TargetArn"]["Fn::GetAtt"]
@@ -69,7 +77,33 @@ def test_asynchronous_retries_are_those_of_the_topology(assembly: Synthesized) -
         handlers[c["Properties"]["FunctionName"]["Ref"]]: c["Properties"]["MaximumRetryAttempts"]
         for c in assembly.of_type("AWS::Lambda::EventInvokeConfig").values()
     }
-    assert configured == {f.handler: f.retry_attempts for f in topology.FUNCTIONS}
+    assert configured == {f.handler: f.retry_attempts for f in topology.FUNCTIONS if f.asynchronous}
+
+
+def test_every_queue_of_the_topology_is_read_in_batches_by_its_function_and_gives_up_into_dead_letters(
+    assembly: Synthesized,
+) -> None:
+    handlers = {k: f["Properties"]["Handler"] for k, f in assembly.of_type("AWS::Lambda::Function").items()}
+    functions = {f.name: f for f in topology.FUNCTIONS}
+    mappings = [m["Properties"] for m in assembly.of_type("AWS::Lambda::EventSourceMapping").values()]
+    assert len(mappings) == len(topology.QUEUES)
+    for queue, mapping in zip(topology.QUEUES, mappings, strict=True):
+        function = functions[queue.function]
+        assert handlers[mapping["FunctionName"]["Ref"]] == function.handler
+        assert mapping["BatchSize"] == queue.batch_size
+        assert mapping["MaximumBatchingWindowInSeconds"] == queue.batch_window.total_seconds()
+        assert mapping["ScalingConfig"] == {"MaximumConcurrency": queue.most_at_once}
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        own = assembly.template["Resources"][mapping["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
+        assert own["SqsManagedSseEnabled"] is True
+        # AWS refuses less than the function's timeout, and advises six times it: a batch must not come twice at once.
+        assert own["VisibilityTimeout"] >= 6 * function.timeout.total_seconds()
+        assert own["RedrivePolicy"]["maxReceiveCount"] == queue.tries
+        assert own["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0] in assembly.dead_letter_queues
+
+
+def test_trainers_find_the_bus_by_its_name(assembly: Synthesized) -> None:
+    assert [b["Properties"]["Name"] for b in assembly.of_type("AWS::Events::EventBus").values()] == ["costwatch"]
 
 
 def test_the_ledger_is_on_demand_recoverable_encrypted_and_kept_when_the_stack_goes(assembly: Synthesized) -> None:
@@ -105,11 +139,15 @@ def test_every_log_group_forgets_after_90_days(assembly: Synthesized) -> None:
 
 def test_dead_letters_wait_14_days_encrypted_and_over_tls_only(assembly: Synthesized) -> None:
     queues = assembly.of_type("AWS::SQS::Queue")
-    assert len(queues) == len(topology.FUNCTIONS) + 1  # and the queue of refused events
-    for queue in queues.values():
-        assert queue["Properties"] == {"MessageRetentionPeriod": 14 * 86_400, "SqsManagedSseEnabled": True}
+    asynchronous = [f for f in topology.FUNCTIONS if f.asynchronous]
+    # and the queue of refused events
+    assert len(assembly.dead_letter_queues) == len(asynchronous) + len(topology.QUEUES) + 1
+    for name in assembly.dead_letter_queues:
+        waits = {"MessageRetentionPeriod": 14 * 86_400, "SqsManagedSseEnabled": True}
+        assert queues[name]["Properties"] == waits
     guarded = {q["Ref"] for p in assembly.of_type("AWS::SQS::QueuePolicy").values() for q in p["Properties"]["Queues"]}
     assert guarded == set(queues)
+    assert len(queues) == len(assembly.dead_letter_queues) + len(topology.QUEUES)
     for policy in assembly.of_type("AWS::SQS::QueuePolicy").values():
         assert _refuses_plain_text(policy["Properties"]["PolicyDocument"]["Statement"])
 

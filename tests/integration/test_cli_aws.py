@@ -17,7 +17,9 @@ from moto import mock_aws
 
 from costwatch import names
 from costwatch.adapters.ec2 import Ec2
+from costwatch.adapters.ledger import Stamp
 from costwatch.adapters.prices import SeedPrices
+from costwatch.adapters.pulses import Pulses
 from costwatch.adapters.sagemaker import SageMaker
 from costwatch.cli.main import main
 from costwatch.cli.read_only import ALLOWED
@@ -231,6 +233,7 @@ def seen_by_the_deployed_sweep(account: Account) -> str:
             slack=None,
             topic=None,
             bus=None,
+            pulses=Pulses(session.table(), stamp=Stamp("", "")),
             clock=account.clock,
             log=lambda _message, _fields: None,
             worker="deployed",

@@ -7,11 +7,12 @@ from datetime import timedelta
 from costwatch.core import times
 from costwatch.core.cards import Card, CardContext, render
 from costwatch.core.messages import Audience, Message, MessageKind
-from tests.support.builders import HOUR, NOW
+from tests.support.builders import HOUR, MINUTE, NOW
 
 RUN_ID = "111122223333/us-east-1/instance/i-0abc"
 CARD_KINDS = [kind for kind in MessageKind if kind is not MessageKind.RUN_STOPPED]  # that one is for pipelines
-RUN_KINDS = [kind for kind in CARD_KINDS if kind not in (MessageKind.UNWATCHED, MessageKind.SUMMARY)]
+_OF_MANY = (MessageKind.UNWATCHED, MessageKind.SUMMARY, MessageKind.MASS_SILENCE)
+RUN_KINDS = [kind for kind in CARD_KINDS if kind not in _OF_MANY]
 STOPS_AT = NOW + HOUR
 
 
@@ -44,6 +45,13 @@ def facts(**changes: str) -> dict[str, str]:
         "count": "3",
         "burn": "$65.87 an hour",
         "lines": "i-1: 1 x p4d.24xlarge, $21.96/h",
+        "last_beat_at": times.to_text(NOW - MINUTE),
+        "progress": "step 48,200 of 60,000",
+        "checkpoint_at": times.to_text(NOW - 9 * MINUTE),
+        "stalled_since": times.to_text(NOW - 2 * HOUR),
+        "limit": times.to_text(STOPS_AT),
+        "expected_at": times.to_text(STOPS_AT + 40 * MINUTE),
+        "until": times.to_text(STOPS_AT + 2 * HOUR),
         "head": "Costwatch observes: 2 would be stopped now, $43.92 an hour",
         **changes,
     }

@@ -40,6 +40,7 @@ REGION: Final = "us-east-1"
 OWNER: Final = "maria@example.com"
 _TABLE: Final = "costwatch-ledger"
 _HEARD: Final = "pipelines"
+_BEATS: Final = "costwatch-beats"
 
 
 @dataclass(frozen=True)
@@ -86,15 +87,20 @@ class Account:
             BillingMode="PAY_PER_REQUEST",
         )
         self._home("sns").create_topic(Name=_name_of(self._topic_arn))
-        for queue in (_name_of(self._queue_url, "/"), _HEARD):
+        for queue in (_name_of(self._queue_url, "/"), _HEARD, _BEATS):
             self._home("sqs").create_queue(QueueName=queue)
         self._home("ssm").put_parameter(
             Name=names.DEFAULT_SLACK_TOKEN_PARAMETER, Type="SecureString", Value=DEFAULT_TOKEN
         )
-        pattern = json.dumps({"source": [names.SOURCE_COSTWATCH]})
-        self._home("events").put_rule(Name=_HEARD, EventPattern=pattern)
-        target = f"arn:aws:sqs:{REGION}:{self.aws.account_id}:{_HEARD}"
-        self._home("events").put_targets(Rule=_HEARD, Targets=[{"Id": "1", "Arn": target}])
+        self._home("events").create_event_bus(Name=names.HEARTBEAT_BUS)
+        self._deliver(_HEARD, {"source": [names.SOURCE_COSTWATCH]}, "default")
+        self._deliver(_BEATS, {"source": [names.SOURCE_CLIENT]}, names.HEARTBEAT_BUS)
+
+    def _deliver(self, queue: str, pattern: Mapping[str, Any], bus: str) -> None:
+        """A rule that puts what matches into a queue."""
+        self._home("events").put_rule(Name=queue, EventPattern=json.dumps(pattern), EventBusName=bus)
+        target = f"arn:aws:sqs:{REGION}:{self.aws.account_id}:{queue}"
+        self._home("events").put_targets(Rule=queue, EventBusName=bus, Targets=[{"Id": "1", "Arn": target}])
 
     def snapshot(self) -> Callable[[], None]:
         """Remember the home region as it is now; call the answer, as often as you like, to have it back."""
@@ -131,6 +137,7 @@ class Account:
             ledger_table=_TABLE,
             alerts_topic_arn=self._topic_arn,
             refused_queue_url=self._queue_url,
+            heartbeat_bus=names.HEARTBEAT_BUS,
             slack_token_parameter=names.DEFAULT_SLACK_TOKEN_PARAMETER,
             slack_api_url=self.slack.base_url,
         )

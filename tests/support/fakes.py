@@ -14,7 +14,9 @@ from typing import Any
 
 from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.prices import SeedPrices
+from costwatch.adapters.pulses import Pulses
 from costwatch.core.cards import Card
+from costwatch.core.heartbeats import Beat, BeatKind, path_allows
 from costwatch.core.model import Clock, Member, Parent, Run, RunKind, SpotRequest
 from costwatch.core.policy import Action, Policy, PurchaseOption, Service
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
@@ -114,6 +116,8 @@ class FakeWorld:
     events: list[dict[str, Any]] = field(default_factory=list)
     slack_is_up: bool = True
     topic_has_listener: bool = False
+    heartbeats_arrive: bool = True
+    """Bus, queue and function of the heartbeats work."""
     slack_users: dict[str, str] = field(default_factory=lambda: {"maria@example.com": "U0MARIA01"})
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -380,11 +384,18 @@ class FakeTopic:
 @dataclass
 class FakeBus:
     world: FakeWorld
+    pulses: Pulses
+    sweep_every: timedelta
 
     def run_stopped(self, detail: Mapping[str, object], *, at: datetime) -> None:
         del at
         self.world.called("PutEvents", "", [str(detail["run"])])
         self.world.events.append(dict(detail))
+
+    def canary(self, at: datetime) -> None:
+        self.world.called("PutEvents", "", ["canary"])
+        if self.world.heartbeats_arrive:
+            self.pulses.canary(at, path_allows(self.sweep_every))
 
 
 @dataclass
@@ -406,6 +417,29 @@ class Town:
     def ledger(self) -> Ledger:
         return Ledger(self.table, stamp=Stamp(self.policy.digest, self.policy.config_commit), origin=self.origin)
 
+    @property
+    def pulses(self) -> Pulses:
+        return Pulses(self.table, stamp=Stamp(self.policy.digest, self.policy.config_commit))
+
+    def beat(self, member: FakeInstance | FakeJob, *, seq: int, session: str = "a", **said: Any) -> None:
+        """One beat of a trainer, as it arrives now; lost where the way of the heartbeats is broken."""
+        if not self.world.heartbeats_arrive:
+            return
+        self.pulses.take(
+            [
+                Beat(
+                    service=Service.EC2 if isinstance(member, FakeInstance) else Service.TRAINING,
+                    member_id=member.id if isinstance(member, FakeInstance) else member.name,
+                    account=ACCOUNT,
+                    region=member.region,
+                    received_at=self.clock(),
+                    session=session,
+                    seq=seq,
+                    **{"kind": BeatKind.BEAT, **said},
+                )
+            ]
+        )
+
     def watchdog(self) -> Watchdog:
         """As each invocation of a function would make it."""
         return Watchdog(
@@ -417,7 +451,8 @@ class Town:
             sagemaker=lambda region: FakeSageMaker(self.world, region),
             slack=FakeSlack(self.world) if self.policy.slack.platform_channel else None,
             topic=FakeTopic(self.world),
-            bus=FakeBus(self.world),
+            bus=FakeBus(self.world, self.pulses, self.policy.sweep_every),
+            pulses=self.pulses,
             clock=self.clock,
             log=lambda message, fields: self.log.append((message, fields)),
             worker=f"worker-{next(self._workers)}",

@@ -16,6 +16,7 @@ def limits(**changes: int) -> dict[str, int]:
         "warn_before_seconds": HOUR,
         "min_notice_seconds": HOUR // 2,
         "hard_cap_seconds": 72 * HOUR,
+        "finish_grace_seconds": 2 * HOUR,
         **changes,
     }
 
@@ -31,6 +32,7 @@ def selector(name: str = "trainers", mode: str = "enforce", **changes: Any) -> d
         "purchase": None,
         "limits": limits(),
         "action": "terminate",
+        "heartbeat_seconds": None,
         **changes,
     }
 
@@ -50,6 +52,7 @@ def body(**changes: Any) -> dict[str, Any]:
             "max_runtime": "costwatch:max-runtime",
             "deadline": "costwatch:deadline",
             "exempt": "costwatch:exempt",
+            "heartbeat": "costwatch:heartbeat",
         },
         "slack": {"platform_channel": "#ml-platform", "team_channels": {"risk": "#risk-ml"}, "warn_owner_by": "dm"},
         "mode": "observe",

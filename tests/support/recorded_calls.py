@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
-from costwatch import names
+from costwatch import names, topology
 from costwatch.scan import permissions
 from demo.iam_questions import Question
 from demo.recorder import (
     DEADMAN,
     ENV_FILE,
+    HEARTBEATS,
     HINTS,
     OPERATOR,
     SCANNER,
@@ -34,12 +35,13 @@ from demo.recorder import (
     paused,
 )
 from infra.read_permissions import Targets
-from infra.read_permissions import statements as read_statements
+from infra.read_permissions import statements_of as read_statements
 from infra.stop_permissions import stop_statements
 from tests.support.iam import Decision, Statement, Verdict, evaluate, statements_of
 
 __all__ = [
     "DEADMAN",
+    "HEARTBEATS",
     "HINTS",
     "OPERATOR",
     "SCANNER",
@@ -182,7 +184,8 @@ def statements_for(acting: Acting) -> tuple[Statement, ...]:
         raise ValueError(f"{acting.role} acted without policy or settings: pass both to acting_as")
     policy = json.loads(acting.policy)
     settings = dict(acting.settings)
-    topic = settings[names.ENV_ALERTS_TOPIC_ARN]
+    # The function that takes heartbeats knows no topic, and so no region.
+    topic = settings.get(names.ENV_ALERTS_TOPIC_ARN) or f"arn:aws:sns:us-east-1:{acting.account}:none"
     _, partition, _, region, account, _ = topic.split(":", 5)
     queue = settings[names.ENV_REFUSED_QUEUE_URL].rpartition("/")[2]
     targets = Targets(
@@ -196,7 +199,8 @@ def statements_for(acting: Acting) -> tuple[Statement, ...]:
         log_group=f"arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/costwatch-{acting.role}",
         slack_token_parameter=settings.get(names.ENV_SLACK_TOKEN_PARAMETER, ""),
     )
-    granted = read_statements(targets)
+    function = next(function for function in topology.FUNCTIONS if function.name == acting.role)
+    granted = read_statements(function, targets)
     if acting.role == DEADMAN:
         granted = granted + stop_statements(policy, account=account, partition=partition)
     return statements_of({"Version": "2012-10-17", "Statement": granted}, acting.role)

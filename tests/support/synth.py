@@ -30,6 +30,15 @@ class Synthesized:
         """Resources of one CloudFormation type, by logical id."""
         return {k: r for k, r in self.template["Resources"].items() if r["Type"] == resource_type}
 
+    @property
+    def dead_letter_queues(self) -> set[str]:
+        """Logical ids of the queues that nothing but people reads."""
+        read = {
+            m["Properties"]["EventSourceArn"]["Fn::GetAtt"][0]
+            for m in self.of_type("AWS::Lambda::EventSourceMapping").values()
+        }
+        return set(self.of_type("AWS::SQS::Queue")) - read
+
     def only(self, resource_type: str) -> dict[str, Any]:
         """The properties of the one resource of a type."""
         (resource,) = self.of_type(resource_type).values()

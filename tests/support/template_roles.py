@@ -156,6 +156,7 @@ _NAMED_TYPES: dict[str, tuple[str, str, str, str, str, bool]] = {
     "AWS::SQS::Queue": ("sqs", "", "QueueName", "url", "Arn", True),
     "AWS::Lambda::Function": ("lambda", "function:", "FunctionName", "name", "Arn", True),
     "AWS::Logs::LogGroup": ("logs", "log-group:", "LogGroupName", "name", "", True),
+    "AWS::Events::EventBus": ("events", "event-bus/", "Name", "name", "Arn", True),
     "AWS::Events::Rule": ("events", "rule/", "Name", "name", "Arn", True),
     "AWS::SSM::Parameter": ("ssm", "parameter/", "Name", "name", "", True),
     "AWS::IAM::Role": ("iam", "role/", "RoleName", "name", "Arn", False),

@@ -29,6 +29,7 @@ SETTINGS = DeadmanSettings(
     ledger_table="ledger",
     alerts_topic_arn=f"arn:aws:sns:{REGION}:{ACCOUNT}:alerts",
     refused_queue_url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/refused",
+    heartbeat_bus="costwatch",
 )
 POLICY: dict[str, Any] = {
     "mode": "observe",

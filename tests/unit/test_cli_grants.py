@@ -166,6 +166,12 @@ def test_a_release_lifts_the_cap_for_the_stop_it_held_and_nothing_else() -> None
     assert step.entries[0].transition is Transition.RELEASED
 
 
+def test_mass_silence_is_released_and_says_what_no_longer_holds() -> None:
+    step = grants.release(record(hold=hold(HoldCode.MASS_SILENCE)), by=MARIA, now=NOW)
+    assert step is not None
+    assert step.entries[0].reason.startswith(f"released by {MARIA}: mass silence no longer holds it")
+
+
 def test_what_was_released_is_not_released_twice() -> None:
     assert grants.release(record(hold=hold(HoldCode.CAP), released_key="stop#key"), by=MARIA, now=NOW) is None
 
@@ -174,9 +180,9 @@ def test_a_release_for_an_earlier_stop_does_not_count_for_this_one() -> None:
     assert grants.release(record(hold=hold(HoldCode.CAP), released_key="stop#old"), by=MARIA, now=NOW) is not None
 
 
-@pytest.mark.parametrize("code", [code for code in HoldCode if code is not HoldCode.CAP])
-def test_only_a_caps_hold_is_released_and_every_other_says_what_ends_it(code: HoldCode) -> None:
-    with pytest.raises(RefusedError, match=r"lifts caps only: .+"):
+@pytest.mark.parametrize("code", [code for code in HoldCode if code not in (HoldCode.CAP, HoldCode.MASS_SILENCE)])
+def test_only_a_cap_or_mass_silence_is_released_and_every_other_hold_says_what_ends_it(code: HoldCode) -> None:
+    with pytest.raises(RefusedError, match=r"lifts caps and mass silence only: .+"):
         grants.release(record(hold=hold(code)), by=MARIA, now=NOW)
 
 

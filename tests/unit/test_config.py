@@ -342,10 +342,14 @@ def test_the_policy_reads_back_what_the_file_says(tmp_path: Path) -> None:
     assert (spot.name, spot.mode, spot.service) == ("spot", Mode.ENFORCE, Service.EC2)
     assert spot.purchase is PurchaseOption.SPOT
     assert (spot.tags, spot.types) == ({"Purpose": ("training",)}, ("p4d.*",))
-    assert spot.limits == Limits(timedelta(days=1), timedelta(minutes=90), timedelta(minutes=30), timedelta(hours=72))
+    assert spot.limits == Limits(
+        timedelta(days=1), timedelta(minutes=90), timedelta(minutes=30), timedelta(hours=72), timedelta(hours=2)
+    )
     assert (jobs.name, jobs.mode, jobs.service, jobs.purchase) == ("jobs", Mode.WARN, Service.TRAINING, None)
     assert (jobs.tags, jobs.types) == ({"team": ("a", "b")}, ("ml.p4d.*",))
-    assert jobs.limits == Limits(timedelta(hours=12), timedelta(minutes=90), timedelta(minutes=45), timedelta(days=2))
+    assert jobs.limits == Limits(
+        timedelta(hours=12), timedelta(minutes=90), timedelta(minutes=45), timedelta(days=2), timedelta(hours=2)
+    )
 
 
 def test_off_for_the_switch_is_off_for_every_selector(tmp_path: Path) -> None:

@@ -49,8 +49,14 @@ ONE_PROBLEM = {
     "res": ("res: {mode: observe}", 3, "res", "not in this version"),
     "prices": ("prices: {multipliers: {}}", 3, "prices", "not in this version"),
     "budgets": ("budgets: []", 3, "budgets", "not in this version"),
-    "finish_grace": ("dead_man: {finish_grace: 2h}", 3, "dead_man.finish_grace", "not in this version"),
-    "heartbeat tag": ("tags: {heartbeat: x}", 3, "tags.heartbeat", "not in this version"),
+    "finish_grace": ("dead_man: {finish_grace: 2}", 3, "dead_man.finish_grace", "a bare number has no unit"),
+    "heartbeat tag": ("tags: {heartbeat: owner}", 3, "tags.heartbeat", "'owner' already means owner"),
+    "heartbeat too often": (
+        "dead_man: {selectors: [{name: a, ec2: {types: [p4d.*]}, heartbeat: 4m59s}]}",
+        3,
+        "dead_man.selectors[0].heartbeat",
+        "'4m59s' is shorter than 5m: the training client beats no more often than that",
+    ),
     "at_min_size": (
         "dead_man: {selectors: [{name: a, ec2: {types: [p4d.*]}, at_min_size: lower}]}",
         3,

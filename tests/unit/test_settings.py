@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from costwatch.errors import ConfigError
-from costwatch.settings import DeadmanSettings, HintsSettings
+from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings
 
 KINDS = [DeadmanSettings, HintsSettings]
 FULL = {
     "COSTWATCH_LEDGER_TABLE": "costwatch-ledger",
     "COSTWATCH_ALERTS_TOPIC_ARN": "arn:aws:sns:us-east-1:111122223333:costwatch-alerts",
     "COSTWATCH_REFUSED_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/costwatch-refused",
+    "COSTWATCH_HEARTBEAT_BUS": "costwatch",
     "COSTWATCH_SLACK_TOKEN_PARAMETER": "/costwatch/slack-token",
     "COSTWATCH_SLACK_API_URL": "http://127.0.0.1:1/api/",
 }
@@ -47,3 +48,17 @@ def test_a_required_variable_that_is_missing_or_empty_is_named(
 @pytest.mark.parametrize("kind", KINDS)
 def test_other_variables_of_the_runtime_do_not_matter(kind: Settings) -> None:
     assert kind.from_env({**FULL, "AWS_REGION": "us-east-1", "TZ": ":UTC"}) == kind.from_env(FULL)
+
+
+def test_a_function_is_told_what_it_needs_and_no_more() -> None:
+    told = HeartbeatsSettings.of(
+        ledger_table="costwatch-ledger",
+        refused_queue_url="https://sqs/refused",
+        alerts_topic_arn="arn:aws:sns:us-east-1:111122223333:costwatch-alerts",
+        slack_token_parameter="/costwatch/slack-token",
+    )
+    assert told.to_env() == {
+        "COSTWATCH_LEDGER_TABLE": "costwatch-ledger",
+        "COSTWATCH_REFUSED_QUEUE_URL": "https://sqs/refused",
+    }
+    assert HeartbeatsSettings.from_env(told.to_env()) == told

@@ -31,10 +31,18 @@ def test_every_handler_exists(function: topology.Function) -> None:
 
 def test_every_rule_has_a_target_that_exists_and_either_a_pattern_or_a_schedule() -> None:
     functions = {function.name for function in topology.FUNCTIONS}
+    queues = {queue.name for queue in topology.QUEUES}
     assert len({rule.name for rule in RULES}) == len(RULES)
     for rule in RULES:
-        assert rule.function in functions
+        assert (rule.function in functions) is not (rule.queue in queues)
+        assert rule.bus in ("", *topology.BUSES)
         assert (rule.pattern is None) is not (rule.every is None)
+
+
+def test_every_queue_is_read_by_a_function_that_no_event_invokes() -> None:
+    asynchronous = {function.name: function.asynchronous for function in topology.FUNCTIONS}
+    assert [asynchronous[queue.function] for queue in topology.QUEUES] == [False]
+    assert {rule.function for rule in RULES if rule.function} == {n for n, each in asynchronous.items() if each}
 
 
 def test_only_the_dead_mans_switch_may_ever_stop_anything() -> None:

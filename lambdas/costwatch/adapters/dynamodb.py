@@ -79,6 +79,15 @@ class DynamoTable:
             ExpressionAttributeValues={":day": self._encode(day), ":since": self._encode(since or "0")},
         )
 
+    def put(self, write: Put) -> None:
+        """One PutItem. Raises ConditionFailed."""
+        arguments: Any = self._write(write)["Put"]
+        with translated("dynamodb:PutItem"):
+            try:
+                self._client.put_item(**arguments)
+            except self._client.exceptions.ConditionalCheckFailedException as error:
+                raise ConditionFailed((0,)) from error
+
     def transact(self, writes: Sequence[Write]) -> None:
         """One TransactWriteItems. Raises ConditionFailed, also when another transaction stays in the way."""
         items: Any = [self._write(write) for write in writes]

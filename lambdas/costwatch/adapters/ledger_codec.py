@@ -14,6 +14,7 @@ from costwatch.core.record import (
     Entry,
     Exemption,
     Extension,
+    Finishing,
     Hold,
     MemberSeen,
     Notice,
@@ -79,6 +80,13 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
                 {"by": e.by, "at": _text(e.at), "seconds": int(e.duration.total_seconds()), "until": _text(e.until)}
                 for e in r.extensions
             ],
+            "finishing": r.finishing
+            and {
+                "at": _text(r.finishing.at),
+                "expected_at": _text(r.finishing.expected_at),
+                "until": _text(r.finishing.until),
+            },
+            "stalled_told": _text(r.stalled_told),
             "exemption": r.exemption
             and {
                 "by": r.exemption.by,
@@ -126,6 +134,14 @@ def record_from_item(item: Body) -> RunRecord:
             )
             for e in item["extensions"]
         ),
+        finishing=_optional(
+            item,
+            "finishing",
+            lambda f: Finishing(
+                times.from_text(f["at"]), times.from_text(f["expected_at"]), times.from_text(f["until"])
+            ),
+        ),
+        stalled_told=_time(item, "stalled_told"),
         exemption=_optional(
             item,
             "exemption",

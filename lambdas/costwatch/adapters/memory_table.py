@@ -47,6 +47,9 @@ class MemoryTable:
         found = [item for item in self.items.values() if item.get("day") == day and item["at"] >= since]
         return [_copied(item) for item in sorted(found, key=lambda i: (i["at"], i["sk"]))]
 
+    def put(self, write: Put) -> None:
+        self.transact([write])
+
     def transact(self, writes: Sequence[Write]) -> None:
         """Raises ConditionFailed, and ValueError for what DynamoDB refuses as a whole."""
         keys = [_key(write) for write in writes]

@@ -109,6 +109,10 @@ class Table(Protocol):
         """All timeline items of a UTC day (`2026-11-22`) at or after `since`, in time order."""
         ...
 
+    def put(self, write: Put) -> None:
+        """One write, at half of a transaction's price. Raises ConditionFailed."""
+        ...
+
     def transact(self, writes: Sequence[Write]) -> None:
         """All writes or none. Raises ConditionFailed; at most 100 writes."""
         ...

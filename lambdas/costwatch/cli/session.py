@@ -268,11 +268,15 @@ class Session:
     def ledger(self, *, policy: Policy | None = None, origin: str = DEPLOYED) -> Ledger:
         """The deployed ledger. `policy`: by which something is decided here; else rows carry the deployed one."""
         deployed = self.deployment
-        table = self.tools.table or DynamoTable(self.client("dynamodb", deployed.home_region), deployed.table)
         stamp = Stamp(deployed.policy_digest, deployed.config_commit)
         if policy is not None:
             stamp = Stamp(policy.digest, policy.config_commit)
-        return Ledger(table, stamp=stamp, origin=origin)
+        return Ledger(self.table(), stamp=stamp, origin=origin)
+
+    def table(self) -> Table:
+        """The deployed ledger's table."""
+        deployed = self.deployment
+        return self.tools.table or DynamoTable(self.client("dynamodb", deployed.home_region), deployed.table)
 
 
 def _version(text: str) -> tuple[int, ...] | None:

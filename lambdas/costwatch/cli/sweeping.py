@@ -15,7 +15,9 @@ from costwatch.adapters.ec2 import Ec2
 from costwatch.adapters.ledger import Ledger, Stamp
 from costwatch.adapters.memory_table import MemoryTable
 from costwatch.adapters.prices import SeedPrices
+from costwatch.adapters.pulses import Pulses
 from costwatch.adapters.sagemaker import SageMaker
+from costwatch.adapters.table import Table
 from costwatch.cli import deployed_function, show, sweep_table
 from costwatch.cli.options import as_json, with_session
 from costwatch.cli.session import Session
@@ -82,16 +84,18 @@ def _observer(session: Session, *, keep: bool) -> Watchdog:
         raise RefusedError(
             f"the configuration is for account {policy.account} and these credentials are for {caller.account}"
         )
+    table, stamp = _table(session, keep=keep), Stamp(policy.digest, policy.config_commit)
     return Watchdog(
         policy=observing(policy),
         account=caller.account,
-        ledger=_ledger(session, origin=f"laptop:{caller.arn}", keep=keep),
+        ledger=Ledger(table, stamp=stamp, origin=f"laptop:{caller.arn}"),
         prices=SeedPrices(),
         ec2=_cached(lambda region: Ec2(session.client("ec2", region), region=region)),
         sagemaker=_cached(lambda region: SageMaker(session.client("sagemaker", region), region=region)),
         slack=None,
         topic=None,
         bus=None,
+        pulses=Pulses(table, stamp=stamp),
         clock=session.tools.clock,
         log=lambda _message, _fields: None,
         worker=f"laptop#{uuid.uuid4().hex[:8]}",
@@ -99,12 +103,11 @@ def _observer(session: Session, *, keep: bool) -> Watchdog:
     )
 
 
-def _ledger(session: Session, *, origin: str, keep: bool) -> Ledger:
-    policy = session.policy
+def _table(session: Session, *, keep: bool) -> Table:
     if not keep:
-        return Ledger(MemoryTable(), stamp=Stamp(policy.digest, policy.config_commit), origin=origin)
+        return MemoryTable()
     try:
-        return session.ledger(policy=policy, origin=origin)
+        return session.table()
     except NotDeployedError as error:
         raise NotDeployedError(f"{error}; --no-ledger looks without a deployment") from error
 

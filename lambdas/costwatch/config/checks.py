@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from costwatch import names
 from costwatch.config import fields, regions, shadows
 from costwatch.core import durations
+from costwatch.core.heartbeats import SHORTEST_INTERVAL
 from costwatch.core.policy import Action, Mode, PurchaseOption
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ DEFAULT_LIMITS: Mapping[str, timedelta] = {
     "warn_before": timedelta(hours=1),
     "min_notice": timedelta(minutes=30),
     "hard_cap": timedelta(hours=72),
+    "finish_grace": timedelta(hours=2),
 }
 SHORTEST_NOTICE = timedelta(minutes=1)
 SHORT_NOTICE_TO_STOP = timedelta(minutes=15)
@@ -131,6 +133,7 @@ def _tag_keys(tags: Mapping[str, Any]) -> Iterator[Problem]:
         "max_runtime": names.TAG_MAX_RUNTIME,
         "deadline": names.TAG_DEADLINE,
         "exempt": names.TAG_EXEMPT,
+        "heartbeat": names.TAG_HEARTBEAT,
     }
     meanings: dict[str, str] = {names.TAG_NEVER: "never"}
     # Keys the file sets come last, so that the line that is told is one the reader can change.
@@ -266,10 +269,18 @@ def _selectors(dead_man: Mapping[str, Any]) -> Iterator[Problem]:
                 message = "an empty list matches nothing; expected at least one type, or no such line for all"
                 yield Problem((*path, service, "types"), message)
         yield from _limits(path, selector, dead_man)
+        yield from _heartbeat(path, selector)
         if selector.get("mode", dead_man.get("mode")) == Mode.ENFORCE:
             for service in ("ec2", "sagemaker"):
                 if service in selector:
                     yield from _enforcing((*path, service), selector[service])
+
+
+def _heartbeat(path: Path, selector: Mapping[str, Any]) -> Iterator[Problem]:
+    interval = _read(fields.duration, selector.get("heartbeat"))
+    if interval is not None and interval < SHORTEST_INTERVAL:
+        message = f"{selector['heartbeat']!r} is shorter than {durations.short(SHORTEST_INTERVAL)}"
+        yield Problem((*path, "heartbeat"), f"{message}: the training client beats no more often than that")
 
 
 def _enforcing(path: Path, selection: object) -> Iterator[Problem]:

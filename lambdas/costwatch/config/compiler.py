@@ -109,6 +109,7 @@ def _selector(selector: Selector, dead_man: DeadMan) -> dict[str, Any]:
         "purchase": purchase.value if purchase else None,
         "limits": _limits(selector, dead_man),
         "action": action.value,
+        "heartbeat_seconds": _seconds(selector.heartbeat) if selector.heartbeat else None,
     }
 
 
@@ -118,6 +119,7 @@ def _limits(own: Selector | DeadMan, defaults: DeadMan) -> dict[str, int]:
         "warn_before_seconds": _seconds(own.warn_before or defaults.warn_before),
         "min_notice_seconds": _seconds(own.min_notice or defaults.min_notice),
         "hard_cap_seconds": _seconds(own.hard_cap or defaults.hard_cap),
+        "finish_grace_seconds": _seconds(own.finish_grace or defaults.finish_grace),
     }
 
 

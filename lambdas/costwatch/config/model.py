@@ -43,6 +43,7 @@ class TagKeys(_Model):
     max_runtime: fields.TagKey = names.TAG_MAX_RUNTIME
     deadline: fields.TagKey = names.TAG_DEADLINE
     exempt: fields.TagKey = names.TAG_EXEMPT
+    heartbeat: fields.TagKey = names.TAG_HEARTBEAT
 
 
 class Slack(_Model):
@@ -118,6 +119,8 @@ class Selector(_Model):
     warn_before: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
     min_notice: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
     hard_cap: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
+    finish_grace: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
+    heartbeat: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
 
 
 class DeadMan(_Model):
@@ -131,6 +134,7 @@ class DeadMan(_Model):
     warn_before: fields.Duration = checks.DEFAULT_LIMITS["warn_before"]
     min_notice: fields.Duration = checks.DEFAULT_LIMITS["min_notice"]
     hard_cap: fields.Duration = checks.DEFAULT_LIMITS["hard_cap"]
+    finish_grace: fields.Duration = checks.DEFAULT_LIMITS["finish_grace"]
     extend: Extend = Extend()
     selectors: Annotated[tuple[Selector, ...], BeforeValidator(fields.listed)] = ()
 
@@ -155,9 +159,8 @@ class Config(_Model):
 
 _LATER_KEYS: dict[type[BaseModel], frozenset[str]] = {
     Config: frozenset({"approval", "res", "prices", "budgets"}),
-    DeadMan: frozenset({"finish_grace", "at_min_size"}),
-    Selector: frozenset({"finish_grace", "at_min_size"}),
-    TagKeys: frozenset({"heartbeat"}),
+    DeadMan: frozenset({"at_min_size"}),
+    Selector: frozenset({"at_min_size"}),
 }
 """Keys that product documents name but that this version would silently not act on."""
 

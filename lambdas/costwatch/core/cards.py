@@ -87,6 +87,8 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
     head = f"{_name(facts)} {verb} in {in_time}"
     spent = _spent(facts, now)
     why = f"It will have run {run_time}; its limit: {_note(facts['rule'])}. Nothing is wrong with it."
+    if facts.get("silent"):
+        why = f"It is {_note(facts['rule'])}. If it is well, let it beat: that alone ends this warning."
     if facts.get("changed"):
         why += f" This is another notice: {_note(facts['changed'])} since the last one."
     if facts["run"].split("/")[2] == "training":
@@ -111,6 +113,7 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
         fields(
             ("Running", _running(facts, now)),
             ("Spent", f"{_usd(spent)}, and {_hourly(rate)} ({_note(facts['price_note'])})"),
+            *_alive(facts, now),
         ),
         section(nobody),
         section_of_lines("*Needs longer?*", commands),
@@ -156,7 +159,7 @@ def _held(facts: Mapping[str, str], context: CardContext) -> Card:
     head = f"Held: {_name(facts)} is past its time and goes on"
     spent, rate = _spent(facts, context.now), _rate(facts)
     then = "It is looked at again in every sweep."
-    if facts["code"] == "cap":
+    if facts["code"] in ("cap", "mass-silence"):
         then = f"Let it be stopped: `costwatch release {facts['hold']}`. Or leave it: nothing happens without that."
     blocks = [
         header(head),
@@ -215,6 +218,59 @@ def _malformed(facts: Mapping[str, str], context: CardContext) -> Card:
     return Card(_push(push), [header(head), section(text), _context(facts)])
 
 
+def _let_finish(facts: Mapping[str, str], context: CardContext) -> Card:
+    expected_at, until = _time(facts, "expected_at") or context.now, _time(facts, "until") or context.now
+    limit = _time(facts, "limit") or context.now
+    head = f"{_name(facts)} is nearly done and is let finish"
+    then = f"it is at {_note(facts['progress'])} and expects to be done {date_token(expected_at)}"
+    blocks = [
+        header(head),
+        section(
+            f"{_mention(context)}Its time is up {date_token(limit)}; {then}. It may run until {date_token(until)}, "
+            "this once; then it is warned about like any other."
+        ),
+        fields(("Running", _running(facts, context.now)), ("Spent", _usd(_spent(facts, context.now)))),
+        _context(facts),
+    ]
+    return Card(_push(f"{head}, until {until:%H:%M} UTC at most; {_hourly(_rate(facts))}"), blocks)
+
+
+def _stalled(facts: Mapping[str, str], context: CardContext) -> Card:
+    now, since = context.now, _time(facts, "stalled_since") or context.now
+    head = f"{_name(facts)} beats and does not advance"
+    saved = _time(facts, "checkpoint_at")
+    checkpoint = f"Its last checkpoint is {durations.show(now - saved)} old." if saved else "It reported no checkpoint."
+    blocks = [
+        header(head),
+        section(
+            f"{_mention(context)}It has been at {_note(facts['progress'])} since {date_token(since)}. {checkpoint} "
+            "It is not stopped for that: look whether it is stuck."
+        ),
+        fields(
+            ("Running", _running(facts, now)),
+            ("Spent", f"{_usd(_spent(facts, now))}, and {_hourly(_rate(facts))}"),
+        ),
+        section(f"Stop it yourself: `costwatch stop {_run(facts)}`"),
+        _context(facts),
+    ]
+    push = f"{head} ({_clock(context)}): {_usd(_spent(facts, now))} so far, {_hourly(_rate(facts))}"
+    return Card(_push(push), blocks)
+
+
+def _mass_silence(facts: Mapping[str, str], context: CardContext) -> Card:
+    head = f"{facts['count']} runs fell silent at once: {facts['burn']}"
+    blocks = [
+        header(head),
+        section(
+            "That is taken for a fault of the way their heartbeats take, not of the runs: none of them is warned about "
+            "or stopped for its silence until somebody says `costwatch release HOLD`, or it beats again. Their time "
+            "limits hold as ever."
+        ),
+        quoted_section(facts["lines"]),
+    ]
+    return Card(_push(f"{head} ({_clock(context)})"), blocks)
+
+
 def _unwatched(facts: Mapping[str, str], context: CardContext) -> Card:
     del context
     head = f"{facts['count']} accelerators that no selector picks: {facts['burn']}"
@@ -241,6 +297,9 @@ _RENDERERS: dict[MessageKind, Callable[[Mapping[str, str], CardContext], Card]] 
     MessageKind.CAME_BACK: _came_back,
     MessageKind.VERIFIED: _verified,
     MessageKind.MALFORMED_TAG: _malformed,
+    MessageKind.LET_FINISH: _let_finish,
+    MessageKind.STALLED: _stalled,
+    MessageKind.MASS_SILENCE: _mass_silence,
     MessageKind.UNWATCHED: _unwatched,
     MessageKind.SUMMARY: _summary,
 }
@@ -257,6 +316,20 @@ def _running(facts: Mapping[str, str], now: datetime) -> str:
     if start is None:
         return "not started"
     return f"{durations.show(now - start)}, since {date_token(start)}"
+
+
+def _alive(facts: Mapping[str, str], now: datetime) -> list[tuple[str, str]]:
+    """What its heartbeats say, and when it saved last; nothing for a run that sends none."""
+    beat, saved = _time(facts, "last_beat_at"), _time(facts, "checkpoint_at")
+    if beat is None:
+        return []
+    steps = f", {_note(facts['progress'])}" if facts.get("progress") else ""
+    found = [("Alive", f"{'silent' if facts.get('silent') else 'yes'}: heartbeat {_ago(now - beat)}{steps}")]
+    return [*found, ("Checkpoint", _ago(now - saved))] if saved is not None else found
+
+
+def _ago(age: timedelta) -> str:
+    return f"{durations.show(age)} ago"
 
 
 def _mention(context: CardContext) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from costwatch.core import durations, times
+from costwatch.core import durations, heartbeats, times
+from costwatch.core.heartbeats import Vitals
 from costwatch.core.overrides import Overrides
 from costwatch.core.policy import Selector
 from costwatch.core.record import RunRecord
@@ -19,10 +20,28 @@ class Deadline:
     rule: str
     hard_cap_at: datetime
     evidence: str
+    silent: bool = False
+    """Its time is not over: it has fallen silent."""
 
 
-def deadline_of(start: datetime, selector: Selector, found: Overrides, record: RunRecord | None) -> Deadline:
-    """Deadline tag, else start + max-runtime tag, else start + the selector's; then extensions; then the hard cap."""
+def deadline_of(
+    start: datetime,
+    selector: Selector,
+    found: Overrides,
+    record: RunRecord | None,
+    vitals: Vitals | None,
+    now: datetime,
+) -> Deadline:
+    """The run's time limit, or since when it is silent, where it is at `now` and that was sooner."""
+    by_time = _by_time(start, selector, found, record)
+    silent = _by_silence(selector, found, record, vitals, by_time.hard_cap_at)
+    if silent is not None and silent.at < min(by_time.at, now):
+        return silent
+    return by_time
+
+
+def _by_time(start: datetime, selector: Selector, found: Overrides, record: RunRecord | None) -> Deadline:
+    """Deadline tag, else start + max-runtime tag, else start + the selector's; then what was granted; the hard cap."""
     hard_cap_at = start + selector.limits.hard_cap
     if found.only_hard_cap:
         at, rule = (
@@ -39,13 +58,36 @@ def deadline_of(start: datetime, selector: Selector, found: Overrides, record: R
     extended_until = record.extended_until if record else None
     if extended_until is not None and extended_until > at:
         at, rule = extended_until, f"{rule}, extended"
+    finishing = record.finishing if record else None
+    if finishing is not None and finishing.until > at:
+        at, rule = finishing.until, f"{rule}, let finish"
     if at > hard_cap_at:
         at, rule = hard_cap_at, f"hard cap {durations.short(selector.limits.hard_cap)}"
     return Deadline(at=at, rule=rule, hard_cap_at=hard_cap_at, evidence=f"started {times.to_key(start)}")
 
 
+def _by_silence(
+    selector: Selector, found: Overrides, record: RunRecord | None, vitals: Vitals | None, hard_cap_at: datetime
+) -> Deadline | None:
+    """None: silence says nothing. A malformed tag may have meant more time; an extension means that it goes on."""
+    interval = found.heartbeat or selector.heartbeat
+    silent_at = heartbeats.silent_at(vitals, interval)
+    if silent_at is None or vitals is None or interval is None or found.malformed:
+        return None
+    asked = f"{durations.short(interval)}, {'tag' if found.heartbeat else f'selector {selector.name}'}"
+    return Deadline(
+        at=max(silent_at, (record.extended_until if record else None) or silent_at),
+        rule=f"silent: no heartbeat since {times.to_key(vitals.last_at)} (one in {asked})",
+        hard_cap_at=hard_cap_at,
+        evidence=f"{vitals.beats} beats in the current run, its longest pause {durations.show(vitals.longest_gap)}",
+        silent=True,
+    )
+
+
 def overdue_or_soon(deadline: Deadline, now: datetime) -> str:
     """How far past the deadline `now` is, or how long before it, as one sentence."""
+    if deadline.silent:
+        return f"silent for {durations.show(now - deadline.at)} beyond its grace ({deadline.rule}; {deadline.evidence})"
     if now > deadline.at:
         return f"over its limit by {durations.show(now - deadline.at)} ({deadline.rule}, {deadline.evidence})"
     return f"its time is up in {durations.show(deadline.at - now)} ({deadline.rule}, {deadline.evidence})"

@@ -9,15 +9,22 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from costwatch.core import durations, overrides, times
+from costwatch.core import durations, heartbeats, overrides, times
 from costwatch.core.deadlines import Deadline, deadline_of, overdue_or_soon
+from costwatch.core.heartbeats import Vitals
 from costwatch.core.model import Run
 from costwatch.core.overrides import MalformedTag, Overrides
 from costwatch.core.policy import Action, Mode, Policy, Selector
-from costwatch.core.record import Notice, Pause, RunRecord, Status, claim_key, start_of
+from costwatch.core.record import Finishing, Notice, Pause, RunRecord, Status, claim_key, start_of
 from costwatch.core.selection import Blocker, HoldCode, select
 
 _CAPPED_BEFORE: Final = "more was due than a cap allowed; it waits for a release"
+MASS_SILENCE: Final = 3
+"""So many silent runs at once are taken for a fault of ours until somebody says otherwise."""
+_MASS_SILENCE: Final = (
+    f"{MASS_SILENCE} or more runs fell silent: taken for a fault of the way their heartbeats take, not of the runs; it "
+    "waits for a release"
+)
 _SHOWN: Final = 3
 
 
@@ -30,6 +37,8 @@ class Verdict(StrEnum):
     WARN = "warn"
     WAIT = "wait"
     """Warned; its time or its notice is not over."""
+    FINISH = "let finish"
+    """Its time is up or nearly, and it is nearly done: once, it gets the time it needs."""
     HOLD = "hold"
     STOP = "stop"
     """Due. Only in enforce the world changes; in observe and warn the ledger says "would stop"."""
@@ -53,6 +62,11 @@ class Decision:
     """Exempt tag values as they stand, each with when it was first seen."""
     changed: str = ""
     """What makes another notice due, where one was given and is accepted."""
+    finishing: Finishing | None = None
+    """With FINISH: what it is given."""
+    stalled_since: datetime | None = None
+    """It beats and does not advance: to be told, whatever the verdict."""
+    vitals: Vitals | None = None
 
     @property
     def action(self) -> Action:
@@ -62,6 +76,11 @@ class Decision:
     @property
     def deadline_at(self) -> datetime | None:
         return self.deadline.at if self.deadline else None
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is its silence, and not its time, that makes it due."""
+        return self.deadline is not None and self.deadline.silent
 
 
 def judge(
@@ -89,14 +108,28 @@ def judge(
 
     found = overrides.read(run, policy.tags)
     start = start_of(run, record)
-    deadline = deadline_of(start, selector, found, record) if start is not None else None
+    vitals = run.vitals
+    deadline = deadline_of(start, selector, found, record, vitals, now) if start is not None else None
+    stalled = heartbeats.stalled_since(vitals, now)
     key = claim_key(run.id, mode, start, deadline.at if deadline else None)
     known = {**exempt_seen, **(dict(record.exempt_tags) if record else {})}
     exempt_tags = tuple((tag.value, known.get(tag.value, now)) for tag in found.exempt)
 
     def decide(verdict: Verdict, reason: str, *, hold: HoldCode | None = None, voids: bool = False) -> Decision:
         return Decision(
-            verdict, reason, mode, selector, deadline, start, hold, found.malformed, voids, key, exempt_tags
+            verdict,
+            reason,
+            mode,
+            selector,
+            deadline,
+            start,
+            hold,
+            found.malformed,
+            voids,
+            key,
+            exempt_tags,
+            stalled_since=stalled,
+            vitals=vitals,
         )
 
     exempt = exemption_reason(record, exempt_tags, found, now)
@@ -136,10 +169,13 @@ def judge(
 
     owner = run.tag(policy.tags.owner) or ""
     verdict, reason, hold = _judge_notice(run, record, selector, mode, deadline, key, pause, now, owner)
+    finishing = _finishing(record, selector, deadline, vitals, now) if verdict in (Verdict.WARN, Verdict.STOP) else None
+    if finishing is not None:
+        verdict, reason = Verdict.FINISH, _let_finish(finishing, deadline, vitals)
     notice = valid_notice(record, mode, deadline.at, pause)
     if verdict is Verdict.WARN and notice is not None:
         return replace(decide(verdict, reason), changed=changed_since(notice, run, owner))
-    return decide(verdict, reason, hold=hold)
+    return replace(decide(verdict, reason, hold=hold), finishing=finishing)
 
 
 def _judge_notice(
@@ -158,6 +194,9 @@ def _judge_notice(
     What changed since the notice makes a new one due: at once, but for changes a run is not warned anew more often
     than every `min_notice`.
     """
+    if deadline.silent and record is not None and record.capped_key == key != record.released_key:
+        waiting = _waiting(record, key)
+        return Verdict.HOLD, waiting.reason, waiting.code
     notice = valid_notice(record, mode, deadline.at, pause)
     if record is None or notice is None:
         return Verdict.WARN, overdue_or_soon(deadline, now), None
@@ -171,10 +210,8 @@ def _judge_notice(
         if record.status is Status.WOULD_STOP and record.stop is not None and record.stop.key == key:
             return Verdict.WAIT, f"would have been stopped at {times.to_key(record.would_stop_at or now)}", None
         if record.capped_key == key != record.released_key:
-            hold = record.hold
-            same = hold is not None and hold.code is HoldCode.CAP and hold.key == key
-            reason = hold.reason if hold is not None and same else _CAPPED_BEFORE
-            return Verdict.HOLD, reason, HoldCode.CAP
+            waiting = _waiting(record, key)
+            return Verdict.HOLD, waiting.reason, waiting.code
     changed = changed_since(notice, run, owner)
     if changed:
         since = f"{changed} since the notice of {times.to_key(notice.requested_at)}"
@@ -186,6 +223,41 @@ def _judge_notice(
         return Verdict.WAIT, reason, None
     warned = f"warned {durations.show(now - notice.accepted_at)} ago by {notice.via}"
     return Verdict.STOP, f"{overdue_or_soon(deadline, now)}; {warned}", None
+
+
+def _waiting(record: RunRecord, key: str) -> Blocker:
+    """What a run waits for that only a release lifts, in the words in which it was told."""
+    hold = record.hold
+    if hold is not None and hold.code.waits_for_release and hold.key == key:
+        return Blocker(hold.code, hold.reason)
+    return Blocker(HoldCode.CAP, _CAPPED_BEFORE)
+
+
+def of_mass_silence(decision: Decision) -> Decision:
+    """The decision about a silent run while too many others are silent too: held until somebody releases it."""
+    return replace(decision, verdict=Verdict.HOLD, reason=_MASS_SILENCE, hold=HoldCode.MASS_SILENCE)
+
+
+def _finishing(
+    record: RunRecord | None, selector: Selector, deadline: Deadline, vitals: Vitals | None, now: datetime
+) -> Finishing | None:
+    """The grace of a run that will be done within `finish_grace` after its time, inclusive; once, within the hard cap.
+
+    What will be done in time needs none, and what is silent has nothing to show.
+    """
+    if deadline.silent or (record is not None and record.finishing is not None):
+        return None
+    expected_at = heartbeats.finishes_at(vitals, now)
+    until = min(deadline.at + selector.limits.finish_grace, deadline.hard_cap_at)
+    if expected_at is None or not deadline.at < expected_at <= until:
+        return None
+    return Finishing(at=now, expected_at=expected_at, until=until)
+
+
+def _let_finish(finishing: Finishing, deadline: Deadline, vitals: Vitals | None) -> str:
+    over = durations.show(finishing.expected_at - deadline.at)
+    steps = heartbeats.steps_text(vitals)
+    return f"{steps}: it expects to be done {over} past its limit ({deadline.rule}) and is let finish"
 
 
 def changed_since(notice: Notice, run: Run, owner: str) -> str:

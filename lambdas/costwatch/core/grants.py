@@ -123,19 +123,22 @@ def order_stop(record: RunRecord, *, by: str, reason: str, now: datetime) -> Ste
 
 
 def release(record: RunRecord, *, by: str, now: datetime) -> Step | None:
-    """Lift the caps for what a cap holds; the next sweep judges it anew. None: it is released already.
+    """Lift what waits for it, a cap or mass silence; the next sweep judges the run anew. None: it is released already.
 
     It lifts nothing else: notice, protection and exemptions still hold. Raises RefusedError for any other hold.
     """
     hold = record.hold
     if hold is None:
         raise RefusedError(f"{record.run_id} is not held: there is nothing to release")
-    if hold.code is not HoldCode.CAP:
-        raise RefusedError(f"{hold.id} is not a cap's, and a release lifts caps only: {_INSTEAD[hold.code]}")
+    if not hold.code.waits_for_release:
+        raise RefusedError(
+            f"{hold.id} is not a cap's, and a release lifts caps and mass silence only: {_INSTEAD[hold.code]}"
+        )
     if record.released_key == hold.key:
         return None
     after = replace(record, released_key=hold.key)
-    reason = f"released by {by}: the caps no longer hold it; notice, protection and exemptions still do"
+    what = "mass silence no longer holds" if hold.code is HoldCode.MASS_SILENCE else "the caps no longer hold"
+    reason = f"released by {by}: {what} it; notice, protection and exemptions still do"
     return Step(record, after, (_entry(record, Transition.RELEASED, reason, by, now, hold=hold.id),))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from costwatch.core import times
+from costwatch.core import heartbeats, times
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
 from costwatch.core.model import Run
@@ -61,6 +61,7 @@ def observe(
     version = (before.version if before else 0) + 1
 
     after = _malformed(after, decision, now, version, entries, messages)
+    after = _stalled(after, decision, now, version, entries, messages)
     match decision.verdict:
         case Verdict.WARN:
             after, warned, message = _warned(after, decision, now, version)
@@ -72,6 +73,12 @@ def observe(
                 after = replace(after, status=Status.HELD, hold=held)
                 entries.extend([entry] if entry else [])
                 messages.extend([message] if message else [])
+            if held.code is HoldCode.MASS_SILENCE:
+                after = replace(after, capped_key=decision.key)
+        case Verdict.FINISH:
+            after, entry, message = _let_finish(after, decision, now, version)
+            entries.append(entry)
+            messages.extend([message] if message else [])
         case Verdict.WAIT:
             if after.status not in (Status.WARNED, Status.WOULD_STOP):
                 after = replace(after, status=Status.WARNED, hold=None)
@@ -102,6 +109,8 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
         released_key="",
         capped_key="",
         extensions=(),
+        finishing=None,
+        stalled_told=None,
         malformed_told=(),
         order=None,
         stop=None,
@@ -234,6 +243,75 @@ def _malformed(
     return record
 
 
+def _stalled(
+    record: RunRecord, decision: Decision, now: datetime, version: int, entries: list[Entry], messages: list[Message]
+) -> RunRecord:
+    """A step that no longer advances is told once, and changes nothing else."""
+    since = decision.stalled_since
+    if since is None or since == record.stalled_told:
+        return record
+    record = replace(record, stalled_told=since)
+    reason = f"{heartbeats.steps_text(decision.vitals)} since {times.to_key(since)}: it beats and does not advance"
+    entries.append(decision_entry(now, Transition.STALLED, reason, decision))
+    if heard(decision.mode):
+        facts = _vitals_facts(decision)
+        messages.append(
+            about(
+                record,
+                MessageKind.STALLED,
+                Audience.OWNER,
+                version=version,
+                stalled_since=times.to_text(since),
+                **facts,
+            )
+        )
+    return record
+
+
+def _let_finish(
+    record: RunRecord, decision: Decision, now: datetime, version: int
+) -> tuple[RunRecord, Entry, Message | None]:
+    finishing = decision.finishing
+    assert finishing is not None  # noqa: S101 - a FINISH verdict says what is given
+    after = replace(
+        record, status=Status.RUNNING, finishing=finishing, deadline=finishing.until, notice=None, hold=None
+    )
+    entry = decision_entry(
+        now,
+        Transition.LET_FINISH,
+        decision.reason,
+        decision,
+        expected=times.to_key(finishing.expected_at),
+        until=times.to_key(finishing.until),
+    )
+    if not heard(decision.mode):
+        return after, entry, None
+    message = about(
+        after,
+        MessageKind.LET_FINISH,
+        Audience.OWNER,
+        version=version,
+        limit=times.to_text(decision.deadline_at or now),
+        expected_at=times.to_text(finishing.expected_at),
+        until=times.to_text(finishing.until),
+        **_vitals_facts(decision),
+    )
+    return after, entry, message
+
+
+def _vitals_facts(decision: Decision) -> dict[str, str]:
+    """What a card says of the run's heartbeats; nothing where it sends none."""
+    vitals = decision.vitals
+    if vitals is None:
+        return {}
+    saved_at = vitals.progress.checkpoint_at
+    return {
+        "last_beat_at": times.to_text(vitals.last_at),
+        "progress": heartbeats.steps_text(vitals),
+        "checkpoint_at": times.to_text(saved_at) if saved_at else "",
+    }
+
+
 def _warned(
     record: RunRecord, decision: Decision, now: datetime, version: int
 ) -> tuple[RunRecord, Entry, Message | None]:
@@ -266,6 +344,8 @@ def _warned(
         rule=decision.deadline.rule,
         reason=decision.reason,
         changed=decision.changed,
+        silent="yes" if decision.silent else "",
+        **_vitals_facts(decision),
         min_notice_seconds=str(int(decision.selector.limits.min_notice.total_seconds())),
         hard_cap_at=times.to_text(decision.deadline.hard_cap_at),
     )
@@ -293,7 +373,7 @@ def _held(
     hold = Hold(hold_id(decision.key, decision.hold), decision.hold, decision.reason, now, decision.key)
     entry = decision_entry(now, Transition.HELD, decision.reason, decision, hold=hold.id, code=hold.code.value)
     message = None
-    if heard(decision.mode):
+    if heard(decision.mode) and hold.code is not HoldCode.MASS_SILENCE:  # that is one message about all of them
         after = replace(record, hold=hold)
         message = about(
             after,

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
+from costwatch.core.heartbeats import Vitals
 from costwatch.core.policy import PurchaseOption, Service
 
 
@@ -155,6 +156,8 @@ class Run:
     """Read for this run alone just now, with protection and spot requests."""
     left: tuple[str, ...] = ()
     """Members that were warned with it and run on outside of it. Read only for what is about to be stopped."""
+    vitals: Vitals | None = None
+    """What its heartbeats say; None: there were none in the current run."""
 
     @cached_property
     def start(self) -> datetime | None:

@@ -48,6 +48,8 @@ class Overrides:
 
     max_runtime: timedelta | None
     deadline: datetime | None
+    heartbeat: timedelta | None
+    """In which time a beat is expected; where the tag asks for it, silence counts."""
     exempt: tuple[ExemptTag, ...]
     malformed: tuple[MalformedTag, ...]
 
@@ -61,6 +63,7 @@ def read(run: Run, keys: TagKeys) -> Overrides:
     """Read the override tags of all members whose tags are readable."""
     runtimes: list[timedelta] = []
     deadlines: list[datetime] = []
+    heartbeats: list[timedelta] = []
     malformed: dict[str, MalformedTag] = {}
     exempt: dict[str, ExemptTag] = {}
 
@@ -68,11 +71,12 @@ def read(run: Run, keys: TagKeys) -> Overrides:
         tag = MalformedTag(key, value, problem)
         malformed[tag.told_key] = tag
 
-    for value in _values(run, keys.max_runtime):
-        try:
-            runtimes.append(durations.parse(value))
-        except ValueError as error:
-            note(keys.max_runtime, value, str(error))
+    for key, lengths in ((keys.max_runtime, runtimes), (keys.heartbeat, heartbeats)):
+        for value in _values(run, key):
+            try:
+                lengths.append(durations.parse(value))
+            except ValueError as error:
+                note(key, value, str(error))
     for value in _values(run, keys.deadline):
         try:
             deadlines.append(times.parse_rfc3339(value))
@@ -90,6 +94,7 @@ def read(run: Run, keys: TagKeys) -> Overrides:
     return Overrides(
         max_runtime=max(runtimes, default=None),
         deadline=max(deadlines, default=None),
+        heartbeat=max(heartbeats, default=None),
         exempt=tuple(exempt.values()),
         malformed=tuple(malformed.values()),
     )

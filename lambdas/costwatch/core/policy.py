@@ -60,12 +60,16 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """max_runtime: from the start of the current run. hard_cap: past it nothing moves the deadline."""
+    """max_runtime: from the start of the current run. hard_cap: past it nothing moves the deadline.
+
+    finish_grace: past its deadline, once, for a run that will be done within it.
+    """
 
     max_runtime: timedelta
     warn_before: timedelta
     min_notice: timedelta
     hard_cap: timedelta
+    finish_grace: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ class Selector:
     purchase: PurchaseOption | None
     limits: Limits
     action: Action = Action.TERMINATE
+    heartbeat: timedelta | None = None
+    """In which time a run is expected to beat; None: its silence means nothing, unless its tag says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,7 @@ class TagKeys:
     max_runtime: str
     deadline: str
     exempt: str
+    heartbeat: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +200,7 @@ class Policy:
                         purchase=PurchaseOption(s["purchase"]) if s["purchase"] else None,
                         limits=_limits(s["limits"]),
                         action=Action(s["action"]),
+                        heartbeat=timedelta(seconds=s["heartbeat_seconds"]) if s["heartbeat_seconds"] else None,
                     )
                     for s in body["selectors"]
                 ),
@@ -213,6 +221,7 @@ def _limits(body: Mapping[str, int]) -> Limits:
         warn_before=timedelta(seconds=body["warn_before_seconds"]),
         min_notice=timedelta(seconds=body["min_notice_seconds"]),
         hard_cap=timedelta(seconds=body["hard_cap_seconds"]),
+        finish_grace=timedelta(seconds=body["finish_grace_seconds"]),
     )
 
 

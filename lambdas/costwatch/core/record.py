@@ -41,6 +41,8 @@ class Transition(StrEnum):
     FAILED = "failed"
     CAME_BACK = "came back"
     MALFORMED_TAG = "malformed tag"
+    LET_FINISH = "let finish"
+    STALLED = "stalled"
     MODE_CHANGED = "mode changed"
     EXTENDED = "extended"
     EXEMPTED = "exempted"
@@ -95,6 +97,15 @@ class Extension:
     by: str
     at: datetime
     duration: timedelta
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Finishing:
+    """It is nearly done and let finish, once: until `until` (UTC), where it expects to be done at `expected_at`."""
+
+    at: datetime
+    expected_at: datetime
     until: datetime
 
 
@@ -176,6 +187,9 @@ class RunRecord:
     capped_key: str = ""
     """The claim key a cap has held: it waits for a release, whatever else held it in between."""
     extensions: tuple[Extension, ...] = ()
+    finishing: Finishing | None = None
+    stalled_told: datetime | None = None
+    """The last step forward whose absence since was told."""
     exemption: Exemption | None = None
     exempt_tags: tuple[tuple[str, datetime], ...] = ()
     """(tag value, first seen): a reason lasts 7 days from then, over restarts too (the ledger remembers it)."""

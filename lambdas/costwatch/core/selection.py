@@ -28,11 +28,23 @@ class HoldCode(StrEnum):
     PAUSED = "paused"
     UNDELIVERED = "notice-undelivered"
     CAP = "cap"
+    MASS_SILENCE = "mass-silence"
 
     @property
     def voids_notice(self) -> bool:
         """After a hold of this kind people were told, or could conclude, that nothing will happen: warn again."""
-        return self not in (HoldCode.CAP, HoldCode.UNDELIVERED, HoldCode.UNPROVABLE, HoldCode.SPOT_REQUEST_UNTAGGED)
+        return self not in (
+            HoldCode.CAP,
+            HoldCode.MASS_SILENCE,
+            HoldCode.UNDELIVERED,
+            HoldCode.UNPROVABLE,
+            HoldCode.SPOT_REQUEST_UNTAGGED,
+        )
+
+    @property
+    def waits_for_release(self) -> bool:
+        """Whether a person can lift it by `costwatch release`."""
+        return self in (HoldCode.CAP, HoldCode.MASS_SILENCE)
 
 
 @dataclass(frozen=True, slots=True)

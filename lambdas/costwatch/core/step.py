@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from costwatch.core import times
+from costwatch.core import heartbeats, times
 from costwatch.core.deadman import Decision
 from costwatch.core.messages import Message
 from costwatch.core.record import (
@@ -37,6 +37,8 @@ def decision_entry(now: datetime, transition: Transition, reason: str, decision:
         "selector": decision.selector.name if decision.selector else "",
         "deadline": times.to_key(deadline.at) if deadline else "",
         "started": times.to_key(decision.start) if decision.start else "",
+        "last_heartbeat": times.to_key(decision.vitals.last_at) if decision.vitals else "",
+        "progress": heartbeats.steps_text(decision.vitals),
         **evidence,
     }
     return Entry(

@@ -30,8 +30,8 @@ def count_came_back(report: SweepReport, service: str) -> None:
         _print(service, {names.METRIC_RUNS_CAME_BACK: report.came_back})
 
 
-def count_refused(service: str) -> None:
-    _print(service, {names.METRIC_EVENTS_REFUSED: 1})
+def count_refused(service: str, count: int = 1) -> None:
+    _print(service, {names.METRIC_EVENTS_REFUSED: count})
 
 
 def _print(service: str, values: dict[str, int]) -> None:

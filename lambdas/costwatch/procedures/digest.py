@@ -12,8 +12,8 @@ from costwatch.core.accelerators import is_accelerator
 from costwatch.core.messages import Audience, Message, MessageKind, heard
 from costwatch.core.money import show_usd
 from costwatch.core.policy import Mode, Policy
-from costwatch.core.record import Entry, RunRecord, Status, Transition
-from costwatch.core.selection import protected_by
+from costwatch.core.record import Entry, RunRecord, Status, Transition, hold_id
+from costwatch.core.selection import HoldCode, protected_by
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Seen, SweepReport
 
@@ -55,6 +55,20 @@ def _unwatched_message(fresh: Sequence[Seen], now: datetime) -> Message:
     burn = burn_text([s.burn.hourly_rate_usd for s in fresh])
     facts = {"count": str(len(fresh)), "burn": burn, "lines": lines + more}
     return Message(f"unwatched#{times.to_key(now)}", MessageKind.UNWATCHED, Audience.PLATFORM, facts)
+
+
+def mass_silence(w: Watchdog, held: Sequence[Seen]) -> None:
+    """One message about all runs that fell silent together, at most one an hour. In observe the summary tells."""
+    heard_of = [seen for seen in held if heard(seen.decision.mode)]
+    now = w.now()
+    if not heard_of:
+        return
+    lines = [f"{hold_id(s.decision.key, HoldCode.MASS_SILENCE)}: {s.run.name} ({s.run.id})" for s in heard_of]
+    more = f"\n... and {len(lines) - _LINES} more: costwatch status" if len(lines) > _LINES else ""
+    burn = burn_text([seen.burn.hourly_rate_usd for seen in heard_of])
+    facts = {"count": str(len(lines)), "burn": burn, "lines": "\n".join(lines[:_LINES]) + more}
+    key = f"mass-silence#{now:%Y-%m-%dT%H}"
+    w.ledger.say_once([key], Message(key, MessageKind.MASS_SILENCE, Audience.PLATFORM, facts), now)
 
 
 def is_unwatched(seen: Seen, policy: Policy) -> bool:

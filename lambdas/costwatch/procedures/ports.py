@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from costwatch.adapters.ledger import Ledger
+from costwatch.adapters.ledger_rows import Skip
+from costwatch.adapters.pulses import MemberKey
 from costwatch.core.cards import Card
+from costwatch.core.heartbeats import Beat, Path, Pulse
 from costwatch.core.model import Member, Run, SpotRequest
 from costwatch.core.money import PriceTable
 from costwatch.core.policy import Action, Policy
 from costwatch.core.step import Step
-from costwatch.errors import AwsError
+from costwatch.errors import AwsError, UnreadableRow
 
 
 class Ec2Port(Protocol):
@@ -56,6 +59,18 @@ class BusPort(Protocol):
     """See adapters.bus.Bus."""
 
     def run_stopped(self, detail: Mapping[str, object], *, at: datetime) -> None: ...
+    def canary(self, at: datetime) -> None: ...
+
+
+class PulsesPort(Protocol):
+    """See adapters.pulses.Pulses."""
+
+    def of_region(self, account: str, region: str, skip: Skip) -> dict[MemberKey, Pulse]: ...
+    def of_members(self, run: Run) -> dict[MemberKey, Pulse]: ...
+    def is_row_of(self, row: UnreadableRow, run: Run) -> bool: ...
+    def path(self) -> Path | None: ...
+    def take(self, beats: Sequence[Beat]) -> None: ...
+    def canary(self, sent_at: datetime, allowed: timedelta) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,7 @@ class Watchdog:
     slack: SlackPort | None
     topic: TopicPort | None
     bus: BusPort | None
+    pulses: PulsesPort
     clock: Callable[[], datetime]
     log: Callable[[str, Mapping[str, object]], None]
     worker: str

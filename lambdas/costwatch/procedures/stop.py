@@ -18,6 +18,7 @@ from costwatch.procedures.kinds import kind_of
 from costwatch.procedures.outcome import Outcome
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, SweepReport
+from costwatch.procedures.vitals import vitals_of
 
 LEASE = timedelta(minutes=6)
 """Longer than the function's timeout: nobody takes over while the first may still be acting."""
@@ -85,7 +86,7 @@ def afresh(w: Watchdog, run: Run, record: RunRecord | None, decision: Decision) 
         return replace(found, members=())
     if record is not None and found.members and not same_episode(found, record):
         return replace(found, members=())
-    return replace(found, left=_left(w, found, record))
+    return replace(found, left=_left(w, found, record), vitals=vitals_of(w, found))
 
 
 def _left(w: Watchdog, run: Run, record: RunRecord | None) -> tuple[str, ...]:

@@ -6,12 +6,14 @@ Events are hints, the sweep is the truth: whatever an event starts, the next swe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from costwatch.adapters.pulses import MemberKey
 from costwatch.core import caps, grouping, ladder, overrides
 from costwatch.core.deadman import Decision, Verdict, judge
+from costwatch.core.heartbeats import Pulse
 from costwatch.core.model import Member, Run, RunId
 from costwatch.core.money import burn_rate
 from costwatch.core.policy import Mode, Service
@@ -20,8 +22,10 @@ from costwatch.errors import TransientAwsError, UnreadableRow
 from costwatch.procedures import digest, outbox
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, Seen, SweepReport
+from costwatch.procedures.silence import Silent, judge_silence
 from costwatch.procedures.stop import LEASE, Due, afresh, stop_due
 from costwatch.procedures.verify import reconcile
+from costwatch.procedures.vitals import prove_path, with_vitals
 
 SECONDS_TO_READ = 120.0
 """With less time left no further region is read: the rest is kept for stopping and telling."""
@@ -32,6 +36,8 @@ class _Region:
     name: str
     records: dict[RunId, RunRecord]
     pause: Pause | None
+    pulses: Mapping[MemberKey, Pulse]
+    path_since: datetime | None
     unreadable: list[UnreadableRow]
     """Rows whose runs are left as they are: what was granted, said or done to them is not known."""
 
@@ -49,11 +55,20 @@ def sweep(w: Watchdog) -> SweepReport:
     outbox.flush(w, report, warnings=False)
     # A pause that cannot be read ends the sweep: nobody may be stopped while it is unknown whether there is one.
     pause = w.ledger.pause()
+    path_since = prove_path(w, report)
     due: list[Due] = []
+    silent: list[Silent] = []
     records: list[RunRecord] = []
     for name in w.policy.regions:
         unreadable: list[UnreadableRow] = []
-        region = _Region(name, w.ledger.open_records(w.account, name, unreadable.append), pause, unreadable)
+        region = _Region(
+            name,
+            w.ledger.open_records(w.account, name, unreadable.append),
+            pause,
+            w.pulses.of_region(w.account, name, unreadable.append),
+            path_since,
+            unreadable,
+        )
         for row in unreadable:
             report.skip(row)
         records.extend(region.records.values())
@@ -63,7 +78,9 @@ def sweep(w: Watchdog) -> SweepReport:
                     raise TransientAwsError(
                         "not read: other regions took the time; what is due elsewhere is stopped first"
                     )
-                due.extend(_service(w, region, service, read, report))
+                for found in _service(w, region, service, read, report):
+                    silent.append(found) if isinstance(found, Silent) else due.append(found)
+    due.extend(judge_silence(w, silent, report))
     stop_due(w, due, runs_of=_runs_of(w, report, records), pause=pause, report=report)
     with report.isolating("digest"):
         digest.unwatched(w, report)
@@ -112,7 +129,7 @@ def _service(
     service: Service,
     read: Callable[[Watchdog, str, SweepReport], list[Member]],
     report: SweepReport,
-) -> list[Due]:
+) -> list[Due | Silent]:
     """All runs of one service in one region. AwsError: its listing failed, so nothing is concluded about it."""
     members = read(w, region.name, report)
     runs = grouping.runs(members, account=w.account, region=region.name, run_tag=w.policy.tags.run)
@@ -121,9 +138,9 @@ def _service(
         if run_id.kind.service.is_sagemaker is service.is_sagemaker and run_id not in listed:
             with report.isolating(str(run_id)):
                 reconcile(w, record, report)
-    due: list[Due] = []
-    for run in runs:
-        if any(w.ledger.is_row_of(row, run.id) for row in region.unreadable):
+    due: list[Due | Silent] = []
+    for run in with_vitals(runs, region.pulses, region.path_since):
+        if any(w.ledger.is_row_of(row, run.id) or w.pulses.is_row_of(row, run) for row in region.unreadable):
             continue
         with report.isolating(str(run.id)):
             found = _run(w, run, region.records.get(run.id), region.pause, report)
@@ -132,8 +149,10 @@ def _service(
     return due
 
 
-def _run(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, report: SweepReport) -> Due | None:
-    """Judge one run and take every step but the stop itself."""
+def _run(
+    w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, report: SweepReport
+) -> Due | Silent | None:
+    """Judge one run and take every step but the stop itself; what is silent waits until all runs are judged."""
     now = w.now()
     if record is not None and record.status is Status.STOPPING and record.stop is not None:
         in_flight = record.stop.requested_at is not None or now < record.stop.lease_until
@@ -156,6 +175,8 @@ def _run(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, r
         _ignored(w, record, decision, seen, report)
         return None
     report.seen.append(seen)
+    if decision.silent and decision.verdict in (Verdict.WARN, Verdict.STOP):
+        return Silent(seen, record, previous)
     if decision.verdict is Verdict.STOP and record is not None:
         return Due(run, record, decision)
     step = ladder.observe(

@@ -1,4 +1,4 @@
-"""The one door: a raw event becomes a typed message here, or is refused with a sentence. Nobody else indexes one."""
+"""Events that invoke a function: the schedule, a person's command, a change of state."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from costwatch import names
 from costwatch.core.model import RunId
 from costwatch.core.policy import Mode, Service
 from costwatch.errors import MalformedEvent
+from costwatch.intake.reading import body_of, mapping, text_of, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,42 +47,42 @@ class ResourceChanged:
 
 def deadman(event: object) -> Tick | SweepRequested | StopRequested:
     """What the dead-man's function takes. Raises MalformedEvent for anything else."""
-    body = _body(event)
+    body = body_of(event)
     match body.get("source"), body.get("detail-type"):
         case names.SOURCE_SCHEDULE, names.DETAIL_SCHEDULED:
             return Tick()
         case names.SOURCE_CLI, names.DETAIL_SWEEP_REQUESTED:
-            detail = _mapping(body, "detail")
-            mode = _text(detail, "detail.mode")
+            detail = mapping(body, "detail")
+            mode = text_of(detail, "detail.mode")
             if mode != Mode.ENFORCE.value:
                 raise MalformedEvent(
                     f"detail.mode is {mode[:80]!r}; only an enforce sweep is asked of the deployed function"
                 )
-            return SweepRequested(_text(detail, "detail.policy_digest"), _text(detail, "detail.requested_by"))
+            return SweepRequested(text_of(detail, "detail.policy_digest"), text_of(detail, "detail.requested_by"))
         case names.SOURCE_CLI, names.DETAIL_STOP_REQUESTED:
-            detail = _mapping(body, "detail")
+            detail = mapping(body, "detail")
             reason = detail.get("reason", "")
             if not isinstance(reason, str):
                 raise MalformedEvent("detail.reason is no text")
-            return StopRequested(_run_id(detail), _text(detail, "detail.requested_by"), reason)
-    raise _unknown(body)
+            return StopRequested(_run_id(detail), text_of(detail, "detail.requested_by"), reason)
+    raise unknown(body)
 
 
 def hint(event: object) -> ResourceChanged:
     """What the hints function takes. Raises MalformedEvent for anything else."""
-    body = _body(event)
+    body = body_of(event)
     match body.get("source"), body.get("detail-type"):
         case names.SOURCE_EC2, names.DETAIL_EC2_STATE:
-            service, member = Service.EC2, _text(_mapping(body, "detail"), "detail.instance-id")
+            service, member = Service.EC2, text_of(mapping(body, "detail"), "detail.instance-id")
         case names.SOURCE_SAGEMAKER, names.DETAIL_TRAINING_STATE:
-            service, member = Service.TRAINING, _job_name(_mapping(body, "detail"))
+            service, member = Service.TRAINING, _job_name(mapping(body, "detail"))
         case _:
-            raise _unknown(body)
-    return ResourceChanged(_text(body, "account"), _text(body, "region"), service, member)
+            raise unknown(body)
+    return ResourceChanged(text_of(body, "account"), text_of(body, "region"), service, member)
 
 
 def _run_id(detail: Mapping[str, Any]) -> RunId:
-    text = _text(detail, "detail.run")
+    text = text_of(detail, "detail.run")
     try:
         return RunId.parse(text)
     except ValueError:
@@ -90,40 +91,8 @@ def _run_id(detail: Mapping[str, Any]) -> RunId:
 
 def _job_name(detail: Mapping[str, Any]) -> str:
     """The ARN's last part: AWS's own sample carries another name in TrainingJobName."""
-    arn = _text(detail, "detail.TrainingJobArn")
+    arn = text_of(detail, "detail.TrainingJobArn")
     name = arn.rpartition(":training-job/")[2]
     if not name or name == arn:
         raise MalformedEvent(f"detail.TrainingJobArn is {arn[:80]!r}; expected arn:...:training-job/NAME")
     return name
-
-
-def _body(event: object) -> Mapping[str, Any]:
-    if not isinstance(event, Mapping):
-        raise MalformedEvent(f"the event is a {type(event).__name__}; expected an EventBridge event (an object)")
-    return event
-
-
-def _mapping(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = body.get(name)
-    if not isinstance(value, Mapping):
-        raise MalformedEvent(f"{name} is missing or no object")
-    return value
-
-
-def _text(body: Mapping[str, Any], path: str) -> str:
-    value = body.get(path.rpartition(".")[2])
-    if not isinstance(value, str) or not value:
-        raise MalformedEvent(f"{path} is missing or no text")
-    return value
-
-
-def _unknown(body: Mapping[str, Any]) -> MalformedEvent:
-    source, detail_type = _shown(body.get("source")), _shown(body.get("detail-type"))
-    return MalformedEvent(f"source {source} with detail-type {detail_type} is no event this function takes")
-
-
-def _shown(value: object) -> str:
-    """Text in quotes; of anything else its kind alone: it may be nested more deeply than can be printed."""
-    if isinstance(value, str) or value is None:
-        return repr(str(value)[:80])
-    return f"of kind {type(value).__name__}"

@@ -1,0 +1,119 @@
+"""Heartbeats in the ledger's table: one row for each member that beats, and one for the canary of their way.
+
+    pk                          sk                        what
+    beats#<account>#<region>    <service>#<member id>     the pulse of an instance or job, its `version` guards writes
+    beats                       path                      the newest canary and since when none was missing
+
+Rows belong to no origin: what a trainer said is the same for the deployed sweep and for one from a laptop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from costwatch import names
+from costwatch.adapters.ledger import Stamp
+from costwatch.adapters.ledger_keys import key
+from costwatch.adapters.ledger_rows import Skip, decoded, read
+from costwatch.adapters.pulse_codec import path_from_item, path_to_item, pulse_from_item, pulse_to_item
+from costwatch.adapters.table import Absent, Condition, ConditionFailed, Equals, Item, Key, Put, Table
+from costwatch.core import heartbeats
+from costwatch.core.heartbeats import Beat, Path, Pulse
+from costwatch.core.model import Run
+from costwatch.core.policy import Service
+from costwatch.errors import TransientAwsError, UnreadableRow
+
+KEEP: Final = timedelta(days=35)
+"""Longer than any job may run."""
+_TRIES: Final = 5
+_PATH: Final = key("beats", "path")
+
+MemberKey = tuple[Service, str]
+
+
+class Pulses:
+    """Reads are strongly consistent. Raises AwsError; UnreadableRow for a row that is not what this version writes."""
+
+    def __init__(self, table: Table, *, stamp: Stamp) -> None:
+        self._table = table
+        self._stamp = stamp
+
+    def of_region(self, account: str, region: str, skip: Skip) -> dict[MemberKey, Pulse]:
+        """All pulses of one account and region; `skip` is given every row that cannot be read."""
+        return dict(decoded(self._table.query(_partition(account, region)), _row, skip))
+
+    def of_members(self, run: Run) -> dict[MemberKey, Pulse]:
+        """The pulses of a run's members, each read by its key. Raises UnreadableRow."""
+        account, region = run.id.account, run.id.region
+        found = (self._table.get(_key(account, region, member.service, member.id)) for member in run.members)
+        return dict(read(item, _row) for item in found if item is not None)
+
+    def is_row_of(self, row: UnreadableRow, run: Run) -> bool:
+        """Whether `row` is the pulse of one of the run's members, whatever stands in it."""
+        account, region = run.id.account, run.id.region
+        return any(Key(row.pk, row.sk) == _key(account, region, m.service, m.id) for m in run.members)
+
+    def path(self) -> Path | None:
+        """The newest canary that arrived; None: none ever did."""
+        item = self._table.get(_PATH)
+        return read(item, path_from_item) if item is not None else None
+
+    def take(self, beats: Sequence[Beat]) -> None:
+        """Add beats of one member, in the order in which they arrived, with one write."""
+        first = beats[0]
+        row = _key(first.account, first.region, first.service, first.member_id)
+
+        def after(item: Item | None) -> Mapping[str, Any]:
+            pulse = _row(item)[1] if item is not None else None
+            for beat in beats:
+                pulse = heartbeats.after(pulse, beat)
+            if pulse is None:
+                raise ValueError("no beat to take")
+            return pulse_to_item(first.service, first.member_id, pulse)
+
+        self._update(row, after, now=max(beat.received_at for beat in beats))
+
+    def canary(self, sent_at: datetime, allowed: timedelta) -> None:
+        """A canary arrived. `allowed`: the longest time between two that is no break."""
+
+        def after(item: Item | None) -> Mapping[str, Any]:
+            path = path_from_item(item) if item is not None else None
+            return path_to_item(heartbeats.path_after(path, sent_at, allowed))
+
+        self._update(_PATH, after, now=sent_at)
+
+    def _update(self, row: Key, after: Callable[[Item | None], Mapping[str, Any]], *, now: datetime) -> None:
+        """Read, change and write back, unless somebody else wrote meanwhile: then again."""
+        for _ in range(_TRIES):
+            item = self._table.get(row)
+            version = int(item["version"]) if item is not None else 0
+            condition: Condition = Equals("version", version) if item is not None else Absent()
+            written = {
+                names.TABLE_PARTITION_KEY: row.pk,
+                names.TABLE_SORT_KEY: row.sk,
+                "version": version + 1,
+                names.TABLE_TTL_ATTRIBUTE: int((now + KEEP).timestamp()),
+                "policy_digest": self._stamp.policy_digest,
+                "config_commit": self._stamp.config_commit,
+                **after(item),
+            }
+            try:
+                self._table.put(Put(written, condition))
+            except ConditionFailed:
+                continue
+            return
+        raise TransientAwsError(f"{row.sk} was changed by others each time", code="Conflict")
+
+
+def _partition(account: str, region: str) -> str:
+    return key(f"beats#{account}#{region}", "").pk
+
+
+def _key(account: str, region: str, service: Service, member_id: str) -> Key:
+    return key(f"beats#{account}#{region}", f"{service.value}#{member_id}")
+
+
+def _row(item: Item) -> tuple[MemberKey, Pulse]:
+    return (Service(item["service"]), str(item["member"])), pulse_from_item(item)

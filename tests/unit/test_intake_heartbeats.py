@@ -1,0 +1,176 @@
+"""Beats at the door: whose beat it is must be right; what else is wrong costs that part only."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costwatch import intake
+from costwatch.core.heartbeats import Beat, BeatKind
+from costwatch.core.policy import Service
+from costwatch.errors import MalformedEvent
+
+ACCOUNT = "111122223333"
+ARRIVED = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+MEMBER = {"service": "ec2", "id": "i-0abc12345", "account": ACCOUNT, "region": "us-east-1"}
+DETAIL = {
+    "v": 1,
+    "member": MEMBER,
+    "session": "5f0c2a11",
+    "at": "2026-11-22T08:59:58Z",
+    "seq": 7,
+    "step": 812,
+    "total": 900,
+    "checkpoint": "s3://bucket/ckpt-800",
+    "next_within_seconds": None,
+    "metrics": {"loss": 0.25},
+    "client": "costwatch-client/0.1.0",
+}
+
+
+def message(detail: Any = DETAIL, *, message_id: str = "m-1", **envelope: Any) -> dict[str, Any]:
+    event = {
+        "source": "costwatch.client",
+        "detail-type": "Run Heartbeat",
+        "account": ACCOUNT,
+        "region": "us-east-1",
+        "detail": detail,
+        **envelope,
+    }
+    return {
+        "messageId": message_id,
+        "body": json.dumps(event),
+        "attributes": {"SentTimestamp": str(int(ARRIVED.timestamp() * 1000))},
+    }
+
+
+def taken(*messages: dict[str, Any]) -> intake.Heartbeats:
+    return intake.heartbeats({"Records": list(messages)}, account=ACCOUNT)
+
+
+def one(**changes: Any) -> Beat:
+    (arrived,) = taken(message({**DETAIL, **changes})).arrived
+    assert isinstance(arrived.what, Beat)
+    return arrived.what
+
+
+def reason(**changes: Any) -> str:
+    (refused,) = taken(message({**DETAIL, **changes})).refused
+    return refused.reason
+
+
+def test_a_beat_says_whose_it_is_and_how_far() -> None:
+    assert one() == Beat(
+        Service.EC2, "i-0abc12345", ACCOUNT, "us-east-1", ARRIVED, BeatKind.BEAT, "5f0c2a11", 7,
+        step=812, total=900, checkpoint="s3://bucket/ckpt-800", metrics={"loss": "0.25"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("detail_type", "kind"), [("Run Started", BeatKind.STARTED), ("Run Done", BeatKind.DONE)])
+def test_a_start_and_an_end_are_beats_of_their_own_kind(detail_type: str, kind: BeatKind) -> None:
+    (arrived,) = taken(message(**{"detail-type": detail_type})).arrived
+    assert isinstance(arrived.what, Beat)
+    assert arrived.what.kind is kind
+
+
+def test_a_job_beats_under_its_name() -> None:
+    found = one(member={**MEMBER, "service": "training", "id": "churn-bert-7"})
+    assert (found.service, found.member_id) == (Service.TRAINING, "churn-bert-7")
+
+
+def test_arrival_counts_and_not_the_senders_clock() -> None:
+    ahead = one(at="2026-11-22T09:05:01Z")
+    assert ahead.received_at == ARRIVED
+    assert ahead.problem == "its clock is 5 min ahead; arrival counts"
+    assert one(at="2026-11-22T09:05:00Z").problem == ""
+
+
+def test_the_sweeps_canary_is_known_from_a_trainers_beat() -> None:
+    (arrived,) = taken(message({"v": 1, "sent_at": "2026-11-22T08:59:00Z"}, **{"detail-type": "Canary Beat"})).arrived
+    assert arrived.what == intake.Canary(ARRIVED - timedelta(minutes=1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"step": -1}, "step is -1; expected a whole number from 0"),
+        ({"step": 10**15 + 1}, "step is 1000000000000001;"),
+        ({"step": True}, "step is True;"),
+        ({"step": 1.5}, "step is 1.5;"),
+        ({"step": "812"}, "step is '812'"),
+        ({"step": 901}, "step 901 is beyond total 900"),
+        ({"total": 0}, "total is 0; expected a whole number from 1"),
+        ({"checkpoint": "x" * 257}, "checkpoint is 'xxx"),
+        ({"next_within_seconds": 0}, "next_within_seconds is 0; expected seconds, at most 604800"),
+        ({"next_within_seconds": 604_801}, "next_within_seconds is 604801;"),
+        ({"metrics": {"loss": "low"}}, "metrics: at most 20 numbers"),
+        ({"metrics": {str(n): n for n in range(21)}}, "metrics: at most 20 numbers"),
+        ({"metrics": [1]}, "metrics is of kind list"),
+        ({"at": "yesterday"}, "at: 'yesterday' is not an RFC 3339 time"),
+    ],
+)
+def test_what_cannot_be_used_is_left_out_and_named_and_the_beat_counts(changes: dict[str, Any], expected: str) -> None:
+    found = one(**changes)
+    assert found.problem.startswith(expected)
+    assert found.received_at == ARRIVED
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"v": 2}, "detail.v is 2; this version reads 1"),
+        ({"member": None}, "detail.member is missing or no object"),
+        ({"member": {**MEMBER, "service": "batch"}}, "detail.member.service is 'batch'; expected ec2, training, proc"),
+        ({"member": {**MEMBER, "id": "i-0ABC"}}, "detail.member.id is 'i-0ABC', which is no id of ec2"),
+        ({"member": {**MEMBER, "service": "training", "id": "a b"}}, "detail.member.id is 'a b', which is no id"),
+        ({"member": {**MEMBER, "region": "moon"}}, "detail.member.region is 'moon'; expected a region"),
+        ({"member": {**MEMBER, "account": "999988887777"}}, "detail.member.account is '999988887777'; the beat came"),
+        ({"seq": 0}, "detail.seq is 0; expected a whole number from 1"),
+        ({"seq": None}, "detail.seq is 'None'; expected"),
+    ],
+)
+def test_a_beat_that_is_nobodys_is_refused_with_its_reason(changes: dict[str, Any], expected: str) -> None:
+    assert reason(**changes).startswith(expected)
+
+
+def test_a_beat_sent_from_another_account_is_refused_whatever_it_says_of_itself() -> None:
+    (refused,) = taken(message(account="999988887777")).refused
+    assert refused.reason == f"account is '999988887777'; only beats sent from {ACCOUNT} are taken"
+
+
+def test_one_bad_message_costs_no_other() -> None:
+    batch = taken(
+        {**message(message_id="bad"), "body": "{"},
+        message(message_id="good"),
+        message(message_id="unknown", **{"detail-type": "Run Paused"}),
+        message(message_id="foreign", source="somebody"),
+    )
+    assert [each.id for each in batch.arrived] == ["good"]
+    assert [each.reason.split(" with")[0] for each in batch.refused] == [
+        "the message's body is no JSON", "source 'costwatch.client'", "source 'somebody'",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("event", [None, {}, {"Records": "none"}])
+def test_what_is_no_batch_is_malformed(event: object) -> None:
+    with pytest.raises(MalformedEvent):
+        intake.heartbeats(event, account=ACCOUNT)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*DETAIL, "fingerprint"]), ANYTHING, max_size=4))
+def test_whatever_a_detail_holds_is_a_beat_or_refused_with_a_sentence(changes: dict[str, Any]) -> None:
+    batch = taken(message({**DETAIL, **changes}))
+    assert len(batch.arrived) + len(batch.refused) == 1
+    assert all(each.reason for each in batch.refused)
