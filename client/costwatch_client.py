@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import concurrent.futures.thread  # noqa: F401 -- boto3 imports it, which at a process' end nobody may any more
 import functools
 import http.client
 import itertools
@@ -40,6 +41,7 @@ DEFAULT_BUS = "costwatch"
 BEAT_INTERVAL_SECONDS = 300.0
 NEWS_INTERVAL_SECONDS = 30.0
 EXIT_SECONDS = 2.0
+FORK_SECONDS = 5.0
 METADATA_TIMEOUT_SECONDS = 1.0
 
 DETAIL_BYTES = 4096  # a detail stays below
@@ -561,8 +563,11 @@ def _program_directory() -> Path:
 def _boto3_client(service: str, region: str) -> Any:
     """A client that gives up soon; boto3 honours AWS_ENDPOINT_URL and AWS_PROFILE. Raises _Missing without boto3."""
     try:
-        import boto3  # noqa: PLC0415 -- training that never sends does not pay for it
-        from botocore.config import Config  # noqa: PLC0415 -- the same
+        with _importing:
+            import encodings.idna  # noqa: F401, PLC0415 -- the first request would import it
+
+            import boto3  # noqa: PLC0415 -- training that never sends does not pay for it
+            from botocore.config import Config  # noqa: PLC0415 -- the same
     except ImportError as error:
         raise _Missing(f"boto3 cannot be imported ({_reason(error)}): pip install boto3") from error
     config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
@@ -1000,16 +1005,31 @@ def _close_in_forked_workers() -> None:
         util.Finalize(None, _close, exitpriority=1)
 
 
-def _after_fork() -> None:
+_importing = threading.RLock()
+_fork = threading.local()
+
+
+def _before_fork() -> None:
+    """A child of a fork in the middle of an import waits for that module for ever, so the fork waits for the import."""
+    _fork.waited = _importing.acquire(timeout=FORK_SECONDS)
+
+
+def _after_fork_in_parent() -> None:
+    if _fork.waited:
+        _importing.release()
+
+
+def _after_fork_in_child() -> None:
     """The child has neither the thread nor anything to say; locks may have been held."""
-    global _client  # noqa: PLW0603 -- one client per process
+    global _client, _importing  # noqa: PLW0603 -- one client per process
+    _importing = threading.RLock()
     _client = _Client()
 
 
 _client = _Client()
 atexit.register(_close)
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 # --- callbacks: made when they are asked for, so that this module needs neither library ------------------

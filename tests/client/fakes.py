@@ -58,7 +58,7 @@ class FakeEvents:
     looks: int = 0
     account: str = ACCOUNT
 
-    def describe_event_bus(self, *, Name: str) -> dict[str, str]:
+    def describe_event_bus(self, *, Name: str) -> dict[str, str]:  # noqa: N803 - boto3's own name
         self.looks += 1
         if self.look_fails is not None:
             raise self.look_fails
@@ -66,7 +66,7 @@ class FakeEvents:
             raise AwsAnswer("ResourceNotFoundException", f"Event bus {Name} does not exist.")
         return {"Name": Name}
 
-    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:
+    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 - boto3's own name
         if self.fails is not None:
             raise self.fails
         self.calls.append(Entries)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from tests.client.fakes import AwsAnswer, FakeEvents, Training
 
 DENIED = AwsAnswer("AccessDeniedException", "not authorized")
@@ -177,7 +179,7 @@ def test_news_that_is_refused_again_and_again_is_tried_ever_more_rarely() -> Non
     training = Training(FakeEvents(fails=DENIED))
     training.client.done()
     tries = [second for second in range(1800) if training.after(1)]
-    assert [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)] == [
+    assert [later - earlier for earlier, later in pairwise(tries)] == [
         60,
         120,
         240,
