@@ -826,7 +826,8 @@ class _Client:
         self._monotonic = monotonic
         self._say = say
         self._threaded = threaded
-        self._condition = threading.Condition(threading.Lock())
+        # Reentrant: a signal's handler, which saves and says so, may run in the middle of a beat of its own thread.
+        self._condition = threading.Condition(threading.RLock())
         self._outbox = _Outbox()
         self._thread: threading.Thread | None = None
         self._speaking = self._closing = False
@@ -937,7 +938,7 @@ class _Client:
         try:
             thread.start()
         except RuntimeError as error:
-            self._report(False, _reason(error))
+            self._say_if_new(self._line(False, _reason(error)))
             return
         self._thread = thread
         _close_in_forked_workers()
@@ -968,18 +969,23 @@ class _Client:
         with self._condition:
             # At the end nothing is tried twice.
             self._outbox.settle([] if self._closing else messages, accepted=well)
-            self._report(well, sentence)
+            line = self._line(well, sentence)
+        self._say_if_new(line)  # without the lock: a terminal may be slow
         return True
 
-    def _report(self, well: bool, sentence: str) -> None:
-        """A line at the first send and one when that changes."""
+    def _line(self, well: bool, sentence: str) -> str:
+        """At the first send and when that changes, once; empty otherwise."""
         if well is self._well or not self._lines_left:
-            return
+            return ""
         self._well = well
         self._lines_left -= 1
         ignored = f"; ignored: {'; '.join(self._notes)}" if self._notes else ""
         self._notes = []
-        self._say(f"{'ok, ' if well else 'no heartbeats: '}{sentence}{ignored}")
+        return f"{'ok, ' if well else 'no heartbeats: '}{sentence}{ignored}"
+
+    def _say_if_new(self, line: str) -> None:
+        if line:
+            self._say(line)
 
     # --- at the process' end
 

@@ -258,6 +258,31 @@ def test_training_never_waits_while_event_bridge_hangs(hanging: dict[str, str]) 
     assert ran.code == 0
 
 
+def test_a_signals_handler_may_beat_in_the_middle_of_a_beat(hanging: dict[str, str]) -> None:
+    ran = run(
+        """
+        import os, signal
+        from costwatch_client import heartbeat
+        handled = 0
+
+        def save(*_):
+            global handled
+            handled += 1
+            heartbeat(checkpoint=f"on signal {handled}")
+
+        signal.signal(signal.SIGALRM, save)
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            heartbeat(step=1)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert handled > 100, handled
+        """,
+        hanging,
+    )
+    assert ran.code == 0
+
+
 def test_a_process_that_said_nothing_ends_at_once(hanging: dict[str, str]) -> None:
     ran = run("", hanging)
     assert ran.seconds_to_end < 1.5
