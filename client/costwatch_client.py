@@ -243,6 +243,7 @@ class _Message:
     next_within_seconds: int | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: Mapping[str, Any] | None = None
+    session: str = ""
     news: bool = True
 
 
@@ -718,6 +719,7 @@ def _detail(message: _Message, member: _Member | None, note: Callable[[str], Non
         "v": 1,
         "member": member
         and {"service": member.service, "id": member.id, "account": member.account, "region": member.region},
+        "session": message.session,
         "at": _rfc3339(message.at),
         "seq": message.seq,
         "step": message.step,
@@ -835,6 +837,7 @@ class _Client:
         self._hosts: tuple[list[str], str] | None = None
         self._well: bool | None = None
         self._lines_left = 2
+        self._session = os.urandom(8).hex()
         self._seq = 0
         self._step: int | None = None
         self._total: int | None = None
@@ -917,6 +920,7 @@ class _Client:
             kind=kind,
             at=at,
             seq=self._seq,
+            session=self._session,
             step=self._step,
             total=self._total,
             checkpoint=self._checkpoint or None,

@@ -38,6 +38,7 @@ DETAIL_RUN_STOPPED: Final = "Run Stopped By Costwatch"
 DETAIL_HEARTBEAT: Final = "Run Heartbeat"
 DETAIL_STARTED: Final = "Run Started"
 DETAIL_DONE: Final = "Run Done"
+DETAIL_CHECK: Final = "Heartbeat Check"  # tries the way and means nothing
 DETAIL_CANARY: Final = "Canary Beat"
 
 HEARTBEAT_BUS: Final = "costwatch"  # what the training client sends to, in the home region

@@ -215,6 +215,9 @@ def test_a_detail_stays_below_four_kilobytes() -> None:
 
 def test_a_detail_has_exactly_the_keys_of_the_wire_format() -> None:
     detail, _ = told(step=812, total=900, checkpoint="s3://bucket/step-800", next_within="2h", loss=0.31)
+    session = detail.pop("session")
+    assert len(session) == 16
+    assert int(session, 16) >= 0
     assert detail == {
         "v": 1,
         "member": {"service": "ec2", "id": "i-0abc12345def67890", "account": "111122223333", "region": "us-east-1"},
@@ -228,6 +231,10 @@ def test_a_detail_has_exactly_the_keys_of_the_wire_format() -> None:
         "metrics": {"loss": 0.31},
         "client": "costwatch-client/0.1.0",
     }
+
+
+def test_every_process_has_a_session_of_its_own() -> None:
+    assert told(step=1)[0]["session"] != told(step=1)[0]["session"]
 
 
 def test_an_entry_names_source_type_and_bus() -> None:

@@ -122,6 +122,12 @@ def test_beats_from_before_the_present_start_are_those_of_another_run() -> None:
     assert heartbeats.vitals_of([restarted], since, NOW) is not None
 
 
+def test_a_jobs_name_is_compared_without_regard_to_case_as_arns_have_it_in_lower_case() -> None:
+    of = member("Churn-BERT", service=Service.TRAINING)
+    beats = {(Service.TRAINING, "churn-bert"): every(MINUTE, 3)}
+    assert heartbeats.vitals_of([of], beats, NOW) is not None
+
+
 def test_beats_of_others_are_not_its_own() -> None:
     assert heartbeats.vitals_of([member("i-1")], {(Service.EC2, "i-2"): every(MINUTE, 5)}, NOW) is None
     assert heartbeats.vitals_of([member("i-1")], {(Service.TRAINING, "i-1"): every(MINUTE, 5)}, NOW) is None
@@ -273,7 +279,7 @@ def test_what_is_stalled_has_no_end() -> None:
     assert heartbeats.finishes_at(stuck(2 * HOUR, total=201), NOW) is None
 
 
-@given(st.integers(0, 10**15), st.integers(1, 10**15), st.integers(0, 10**9))
+@given(st.integers(0, heartbeats.LONGEST_STEP), st.integers(1, heartbeats.LONGEST_STEP), st.integers(0, 10**9))
 def test_no_step_is_absurd_enough_to_break_anything(step: int, total: int, seconds: int) -> None:
     of = pulse(beat(NOW, 1, step=0, total=total), beat(NOW + timedelta(seconds=seconds), 2, step=step, total=total))
     now = NOW + timedelta(seconds=seconds)

@@ -112,8 +112,9 @@ def _partition(account: str, region: str) -> str:
 
 
 def _key(account: str, region: str, service: Service, member_id: str) -> Key:
+    service, member_id = heartbeats.pulse_key(service, member_id)
     return key(f"beats#{account}#{region}", f"{service.value}#{member_id}")
 
 
 def _row(item: Item) -> tuple[MemberKey, Pulse]:
-    return (Service(item["service"]), str(item["member"])), pulse_from_item(item)
+    return heartbeats.pulse_key(Service(item["service"]), str(item["member"])), pulse_from_item(item)

@@ -23,10 +23,15 @@ GRACE_FACTOR: Final = 3
 ALIVE_FOR: Final = timedelta(minutes=15)
 """Three times what the training client leaves between two beats."""
 STALLED_AFTER: Final = timedelta(hours=1)
-LONGEST_STEP: Final = 10**15
+LONGEST_STEP: Final = 2**53
 LONGEST_ANNOUNCED: Final = timedelta(days=7)
 SHORTEST_INTERVAL: Final = timedelta(minutes=5)
 """The training client beats no more often."""
+
+
+def pulse_key(service: Service, member_id: str) -> tuple[Service, str]:
+    """Under which a member's beats are found: SageMaker's ARNs have the names of jobs in lower case."""
+    return service, member_id.lower()
 
 
 class BeatKind(StrEnum):
@@ -192,7 +197,7 @@ def vitals_of(
     """
     found: list[Pulse] = []
     for member in members:
-        pulse = pulses.get((member.service, member.id))
+        pulse = pulses.get(pulse_key(member.service, member.id))
         since = member.clock.running_since
         if pulse is not None and since is not None and pulse.first_at >= since:
             found.append(pulse)

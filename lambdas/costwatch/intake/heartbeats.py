@@ -77,13 +77,17 @@ def heartbeats(event: object, *, account: str) -> Heartbeats:
         message = body_of(record)
         message_id = text_of(message, "messageId")
         try:
-            arrived.append(Arrived(message_id, _beat_or_canary(message, account)))
+            what = _what(message, account)
         except MalformedEvent as error:
             refused.append(Refused(message.get("body"), str(error)))
+            continue
+        if what is not None:
+            arrived.append(Arrived(message_id, what))
     return Heartbeats(tuple(arrived), tuple(refused))
 
 
-def _beat_or_canary(message: Mapping[str, Any], account: str) -> Beat | Canary:
+def _what(message: Mapping[str, Any], account: str) -> Beat | Canary | None:
+    """None: somebody only tried the way."""
     try:
         body = body_of(json.loads(text_of(message, "body")))
     except (ValueError, RecursionError):
@@ -96,6 +100,8 @@ def _beat_or_canary(message: Mapping[str, Any], account: str) -> Beat | Canary:
     detail, kind = mapping(body, "detail"), body.get("detail-type")
     if kind == names.DETAIL_CANARY:
         return Canary(_moment(text_of(detail, "detail.sent_at"), "detail.sent_at"))
+    if kind == names.DETAIL_CHECK:
+        return None
     if not isinstance(kind, str) or kind not in _BEATS:
         raise unknown(body)
     return _beat(detail, _BEATS[kind], account, _arrival(message))
@@ -167,9 +173,14 @@ class _Told:
         return str(found) if found is not None else ""
 
     def seconds(self, name: str) -> timedelta | None:
-        most = int(LONGEST_ANNOUNCED.total_seconds())
-        found = self._read(name, lambda v: _is_number(v) and 0 < v <= most, f"seconds, at most {most}")
-        return timedelta(seconds=found) if found is not None else None
+        """A longer phase is taken for the longest that there may be."""
+        found = self._read(name, lambda v: _is_number(v) and v > 0, "seconds")
+        if found is None:
+            return None
+        most = LONGEST_ANNOUNCED.total_seconds()
+        if found > most:
+            self.problem(f"{name} is {shown(found)}; no phase is longer than {durations.show(LONGEST_ANNOUNCED)}")
+        return timedelta(seconds=min(found, most))
 
     def moment(self, name: str) -> datetime | None:
         text = self.text(name)
@@ -184,7 +195,10 @@ class _Told:
         return {key: repr(value) for key, value in found.items()}
 
     def texts(self, name: str) -> dict[str, str]:
-        return self._named(name, lambda v: isinstance(v, str) and len(v) <= _LONGEST_TEXT, "short texts")
+        found = self._named(
+            name, lambda v: isinstance(v, str | int) and len(str(v)[:300]) <= _LONGEST_TEXT, "short texts"
+        )
+        return {key: str(value) for key, value in found.items()}
 
     def _named(self, name: str, fits: Callable[[Any], bool], expected: str) -> dict[str, Any]:
         found = self._read(name, lambda v: isinstance(v, Mapping), f"{expected} by name") or {}
