@@ -72,6 +72,19 @@ clean: ## remove what was built and installed here
 
 # --- what the targets above need ------------------------------------------------------------------------
 
+# uv takes seconds for what takes pip a minute. It reads no pip.conf, so it is told the index that pip uses; where it is
+# not to be had or gets no answer (behind a proxy or a certificate that only pip was told of), pip installs as ever.
+define install
+	@pip="$(BIN)/python -m pip"; \
+	index="$${UV_DEFAULT_INDEX:-$$($$pip config list 2>/dev/null | sed -n "s/^[^=]*\.index-url='\(.*\)'$$/\1/p" | head -n 1 || true)}"; \
+	{ $$pip install --quiet --only-binary=:all: --constraint constraints.txt uv && \
+		env UV_SYSTEM_CERTS=1 $${index:+"UV_DEFAULT_INDEX=$$index"} \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python $(1) --editable .; } 2>/dev/null || { \
+		echo "uv could not install them, so pip does, which takes a minute more ..."; \
+		$$pip install --quiet $(1) --editable .; }
+	@touch $(2)
+endef
+
 .venv/.python:
 	@[ -n "$(PYTHON)" ] || { echo "Costwatch needs Python 3.11 or newer: install python3.11 with its venv module, or name one: make PYTHON=/path/to/python" >&2; exit 1; }
 	@$(PYTHON) -c '' 2>/dev/null || { echo "$(PYTHON) could not be run: name a Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
@@ -81,16 +94,12 @@ clean: ## remove what was built and installed here
 
 .venv/.ready: .venv/.python requirements.txt constraints.txt pyproject.toml
 	@echo "Setting up .venv (once) ..."
-	@$(BIN)/python -m pip install --quiet --requirement requirements.txt
-	@$(BIN)/python -m pip install --quiet --no-deps --editable .
-	@touch $@
+	$(call install,--requirement requirements.txt,$@)
 
-# All in one go: pip would resolve everything a second time.
+# All in one go: everything would be resolved a second time.
 .venv/.ready-dev: .venv/.python requirements.txt requirements-dev.txt constraints.txt pyproject.toml
 	@echo "Setting up .venv with the tools for checks, tests and deploys (once) ..."
-	@$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --no-deps --editable .
-	@touch .venv/.ready $@
+	$(call install,--requirement requirements-dev.txt,.venv/.ready $@)
 
 $(CDK): package.json package-lock.json | .venv/.ready-dev
 	@npm ci --silent --no-fund --no-audit

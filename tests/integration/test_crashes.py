@@ -1,8 +1,8 @@
 """A crash at any point: the function dies by os._exit before its first and after every call it makes to the outside.
 
 Each story is first told without a crash; that gives the calls of each of its steps, in order, and the end it comes to.
-Then, for every call of every step: the same world at the start of the step, a child that dies there, and the schedule
-goes on as if nothing had happened. It must come to the same end.
+Then each step is run once more, and at every call of it a copy of the function dies, and the schedule goes on as if
+nothing had happened. It must come to the same end. After that the world is as it was at the call, up to the next one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 
 from costwatch.core.record import Transition
 from tests.support import policies
-from tests.support.crash import CRASHED, Crash, Ran, run_forked
+from tests.support.crash import CRASHED, Ran, run_dying_everywhere, run_forked
 from tests.support.embedded import OWNER, Account, embedded_account
 from tests.support.fakes import START
 
@@ -239,6 +239,7 @@ class Teller:
         self.story = story
         self.calls: dict[str, tuple[str, ...]] = {}
         self._begin: dict[str, Callable[[], None]] = {}
+        self._after: dict[str, str] = {}
         self._come_to: dict[str, End] = {}
         account.document = story.policy
         functions = {step.hint_about is not None for step in story.steps}
@@ -253,6 +254,7 @@ class Teller:
             ran = self._run(step)
             assert (ran.exit_code, ran.error) == (0, "")
             self.calls[step.name] = ran.calls
+            self._after[step.name] = account.fingerprint()
         self.reference = end(account)
 
     @property
@@ -260,35 +262,41 @@ class Teller:
         """The steps in which this story crashes."""
         return [step for step in self.story.steps if step.calls is not None]
 
-    def _run(self, step: Step, crash: Crash | None = None) -> Ran:
+    def _run(self, step: Step) -> Ran:
+        return run_forked(self._function(step))
+
+    def _function(self, step: Step) -> Callable[[], Any]:
         if step.asked:
             instance_id = min(self.account.instances())
-            return run_forked(lambda: self.account.stop_asked(self._cold[False], instance_id, by="ada"), crash)
+            return lambda: self.account.stop_asked(self._cold[False], instance_id, by="ada")
         if step.hint_about is not None:
             instance_id = step.hint_about(self.account)
-            return run_forked(lambda: self.account.instance_changed(self._cold[True], instance_id), crash)
-        return run_forked(lambda: self.account.sweep(self._cold[False]), crash)
+            return lambda: self.account.instance_changed(self._cold[True], instance_id)
+        return lambda: self.account.sweep(self._cold[False])
 
     def crash_everywhere(self, step: Step) -> Iterator[tuple[str, End]]:
-        """Crash before the first and after every call of `step`; each with its name and the end it came to.
-
-        Nothing outside changes between one call's answer and the next one's sending, so before is after the last.
-        """
+        """Crash before the first and after every call of `step`; each with its name and the end it came to."""
         calls = self.calls[step.name]
-        for crash in (Crash(1, "before"), *(Crash(number, "after") for number in range(1, len(calls) + 1))):
-            self._begin[step.name]()
-            ran = self._run(step, crash)
-            assert (ran.exit_code, ran.error, ran.calls) == (CRASHED, "", calls[: crash.call])
+        self._begin[step.name]()
+        for ran in run_dying_everywhere(self._function(step)):
+            assert ran.calls == calls[: len(ran.calls)]
+            if ran.moment:
+                assert ran.exit_code == CRASHED
+                yield f"{step.name}: {ran.moment} call {len(ran.calls)}, {ran.calls[-1]}", self._go_on(step)
+            else:
+                assert (ran.exit_code, ran.error, ran.calls) == (0, "", calls)
+                assert self.account.fingerprint() == self._after[step.name], "a look at a crash left traces"
+
+    def _go_on(self, step: Step) -> End:
+        """Sweep on as scheduled, and back. Of two crashes that left the very same world the second needs no sequel."""
+        world = self.account.fingerprint()
+        if world not in self._come_to:
+            back = self.account.snapshot()
             if step.asked:
                 again = self._run(step)
                 assert again.exit_code == 0 or "RefusedError" in again.error, again.error
-            yield f"{step.name}: {crash.moment} call {crash.call}, {calls[crash.call - 1]}", self._go_on()
-
-    def _go_on(self) -> End:
-        """Sweep on as scheduled. Of two crashes that left the very same world the second needs no sequel."""
-        world = self.account.fingerprint()
-        if world not in self._come_to:
             self._come_to[world] = self._sequel()
+            back()
         return self._come_to[world]
 
     def _sequel(self) -> End:

@@ -22,7 +22,7 @@ from costwatch.cli.session import Tools
 from costwatch.config.loader import load
 from demo.recorder import OPERATOR, acting_as
 from tests.support.command_line import CONFIG
-from tests.support.crash import CRASHED, Crash, Ran, run_forked
+from tests.support.crash import CRASHED, run_dying_everywhere, run_forked
 from tests.support.embedded import OWNER, REGION, Account, embedded_account
 from tests.support.fakes import START
 
@@ -85,19 +85,19 @@ def begin(account: Account, config: Path) -> Callable[[], None]:
     return account.snapshot()
 
 
-def run(account: Account, config: Path, arguments: tuple[str, ...], crash: Crash | None = None) -> Ran:
-    """One command in a process of its own."""
+def command(account: Account, config: Path, arguments: tuple[str, ...]) -> Callable[[], int]:
+    """One command, to be run in a process of its own."""
     held = next(row["hold"]["id"] for row in account.ledger_items() if row.get("hold"))
     words = [{"RUN": "young", "HELD": held}.get(word, word) for word in arguments]
     tools = Tools(environ={"AWS_REGION": REGION}, clock=account.clock)
 
-    def command() -> int:
+    def invoke() -> int:
         with acting_as(OPERATOR):
             result = CliRunner().invoke(main, [*words, "--config", str(config)], obj=tools, prog_name="costwatch")
         assert result.exit_code == 0, result.output
         return result.exit_code
 
-    return run_forked(command, crash)
+    return invoke
 
 
 def end(account: Account) -> tuple[Any, ...]:
@@ -119,22 +119,31 @@ def test_a_crash_at_any_call_of_a_command_changes_nothing_about_the_end(
 ) -> None:
     begin()
     if told.first:
-        assert run(account, config, told.first).exit_code == 0
+        assert run_forked(command(account, config, told.first)).exit_code == 0
     here = account.snapshot()
-    whole = run(account, config, told.arguments)
+    run = command(account, config, told.arguments)
+    whole = run_forked(run)
     assert (whole.exit_code, whole.error) == (0, "")
     assert len(whole.calls) == told.calls, whole.calls
     reference = end(account)
-    for crash in (Crash(1, "before"), *(Crash(number, "after") for number in range(1, told.calls + 1))):
-        here()
-        died = run(account, config, told.arguments, crash)
-        assert (died.exit_code, died.calls) == (CRASHED, whole.calls[: crash.call])
-        if told.adds_up and died.calls[-1] == "dynamodb:TransactWriteItems":
+    here()
+    crashes = 0
+    for ran in run_dying_everywhere(run):
+        assert ran.calls == whole.calls[: len(ran.calls)]
+        if not ran.moment:
+            assert (ran.exit_code, end(account)) == (0, reference), "a look at a crash left traces"
+            continue
+        assert ran.exit_code == CRASHED
+        crashes += 1
+        if told.adds_up and ran.calls[-1] == "dynamodb:TransactWriteItems":
             assert end(account) == reference, "written whole, and only the answer is missing"
             continue
-        again = run(account, config, told.arguments)
+        back = account.snapshot()
+        again = run_forked(run)
         assert (again.exit_code, again.error) == (0, "")
-        assert without_repeats(end(account)) == without_repeats(reference), crash
+        assert without_repeats(end(account)) == without_repeats(reference), ran
+        back()
+    assert crashes == told.calls + 1
     assert account.aws.errors == []
 
 

@@ -74,7 +74,7 @@ def safe(text: str) -> str:
 def cleaned(text: str, *, lines: bool = False) -> str:
     """Without control characters and direction marks; on one line unless `lines`."""
     rows = text.splitlines() if lines else [" ".join(text.split())]
-    return "\n".join(_DIRECTIONS.sub("", "".join(c if _shown(c) else " " for c in row)) for row in rows)
+    return "\n".join(row if row.isprintable() else _only_shown(row) for row in rows)
 
 
 def cut(text: str, limit: int) -> str:
@@ -113,6 +113,10 @@ def _plain(text: str, limit: int) -> dict[str, Any]:
 def _marked(text: str, limit: int) -> dict[str, Any]:
     # verbatim: else Slack makes links of addresses, channels and some mentions that a name merely contains.
     return {"type": "mrkdwn", "text": cut(text, limit), "verbatim": True}
+
+
+def _only_shown(row: str) -> str:
+    return _DIRECTIONS.sub("", "".join(c if _shown(c) else " " for c in row))
 
 
 def _shown(character: str) -> bool:
