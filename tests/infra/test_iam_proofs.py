@@ -35,6 +35,8 @@ Template = Mapping[str, Any]
 
 ACCOUNT, OTHER_ACCOUNT, HOME = "111122223333", "444455556666", "us-east-1"
 FUNCTIONS = {function.name: function for function in topology.FUNCTIONS}
+WATCHERS = (topology.DEADMAN.name, topology.HINTS.name)
+"""They look at the world; the third takes heartbeats and looks at nothing."""
 DESTRUCTIVE = (
     "ec2:TerminateInstances",
     "ec2:StopInstances",
@@ -43,7 +45,7 @@ DESTRUCTIVE = (
 )
 ENDS_INSTANCES = DESTRUCTIVE[:2]
 
-# What a function may do while nothing is in enforce. {role} is its name; every ARN is in this account.
+# What a watcher may do while nothing is in enforce. {role} is its name; every ARN is in this account.
 ALLOWED_IN_OBSERVE: Mapping[str, frozenset[str]] = {
     "ec2:DescribeInstances": frozenset({"*"}),
     "ec2:DescribeSpotInstanceRequests": frozenset({"*"}),
@@ -71,6 +73,20 @@ ALLOWED_IN_OBSERVE: Mapping[str, frozenset[str]] = {
     "ssm:GetParameter": frozenset({f"arn:aws:ssm:{HOME}:{ACCOUNT}:parameter/costwatch/slack-token"}),
     "logs:CreateLogStream": frozenset({f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:{{role}}-logs:*"}),
     "logs:PutLogEvents": frozenset({f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:{{role}}-logs:*"}),
+}
+
+# On top of that the sweep sends its canary.
+CANARY_BUS = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/costwatch"
+_BEATS = frozenset({f"arn:aws:sqs:{HOME}:{ACCOUNT}:beats"})
+HEARTBEATS_MAY: Mapping[str, frozenset[str]] = {
+    **{a: ALLOWED_IN_OBSERVE[a] for a in ("dynamodb:GetItem", "dynamodb:PutItem")},
+    **{a: ALLOWED_IN_OBSERVE[a] for a in ("logs:CreateLogStream", "logs:PutLogEvents")},
+    "sqs:SendMessage": frozenset({f"arn:aws:sqs:{HOME}:{ACCOUNT}:refused"}),
+    "sqs:ReceiveMessage": _BEATS,
+    "sqs:ChangeMessageVisibility": _BEATS,
+    "sqs:GetQueueUrl": _BEATS,
+    "sqs:DeleteMessage": _BEATS,
+    "sqs:GetQueueAttributes": _BEATS,
 }
 
 ONLY_WITH_SLACK = frozenset({"ssm:GetParameter"})
@@ -154,6 +170,8 @@ def physical_names(template: Template) -> dict[str, str]:
                 given[logical_id] = "ledger"
             case "AWS::SNS::Topic":
                 given[logical_id] = "alerts"
+            case "AWS::SQS::Queue" if logical_id.startswith("Beats"):
+                given[logical_id] = "beats-dead-letters" if "DeadLetters" in logical_id else "beats"
             case "AWS::SQS::Queue":
                 given[logical_id] = f"{owner}-dead-letters" if owner else "refused"
             case "AWS::Logs::LogGroup":
@@ -190,14 +208,23 @@ def test_a_role_holds_the_written_list_and_in_enforce_only_the_stop_permissions_
         if statement.effect == "Allow":
             for action in statement.actions:
                 granted.setdefault(action, set()).update(statement.resources)
-    expected = {
-        action: {resource.format(role=function) for resource in resources}
-        for action, resources in ALLOWED_IN_OBSERVE.items()
-        if action not in ONLY_WITH_SLACK or mode == "enforce"  # the sample, which is `observe`, leaves Slack out
-    }
+    expected = written_list(function, slack=mode == "enforce")  # the sample, which is `observe`, leaves Slack out
     stop = set(granted) - set(expected)
     assert stop == (set(DESTRUCTIVE) if (mode, function) == ("enforce", "deadman") else set())
     assert {action: resources for action, resources in granted.items() if action not in stop} == expected
+
+
+def written_list(function: str, *, slack: bool) -> dict[str, set[str]]:
+    """What a function may do while nothing is in enforce."""
+    written = ALLOWED_IN_OBSERVE if function in WATCHERS else HEARTBEATS_MAY
+    found = {
+        action: {resource.format(role=function) for resource in resources}
+        for action, resources in written.items()
+        if slack or action not in ONLY_WITH_SLACK
+    }
+    if function == topology.DEADMAN.name:
+        found["events:PutEvents"].add(CANARY_BUS)
+    return found
 
 
 def test_every_role_of_the_stack_is_one_of_the_functions(templates: Mapping[str, Template]) -> None:
@@ -213,11 +240,14 @@ def test_in_observe_no_role_allows_any_other_action_of_any_service(
     # An upper bound: whatever the resource, whatever the condition, whatever a Deny would take away again.
     holder = role(templates["observe"], function)
     allowed = {action for action in action_universe if holder.granting(action)}
-    assert allowed == set(ALLOWED_IN_OBSERVE) - ONLY_WITH_SLACK
+    assert allowed == set(written_list(function, slack=False))
     assert len(action_universe) > 3_500
 
 
-@pytest.mark.parametrize(("mode", "function"), [("observe", "deadman"), ("observe", "hints"), ("enforce", "hints")])
+@pytest.mark.parametrize(
+    ("mode", "function"),
+    [("observe", "deadman"), ("observe", "hints"), ("enforce", "hints"), ("enforce", "heartbeats")],
+)
 def test_what_the_stop_role_is_for_is_denied_to_everybody_else(
     mode: str, function: str, templates: Mapping[str, Template]
 ) -> None:
@@ -247,7 +277,7 @@ def test_a_function_can_write_its_own_log_and_no_other(function: str, templates:
         assert not holder.evaluate(action, f"{group}{other}-logs:log-stream:2026/11/22/[$LATEST]abc").allowed
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", WATCHERS)
 def test_events_are_put_under_costwatchs_own_source_only(function: str, templates: Mapping[str, Template]) -> None:
     holder = role(templates["observe"], function)
     bus = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default"
@@ -256,7 +286,15 @@ def test_events_are_put_under_costwatchs_own_source_only(function: str, template
     assert not holder.evaluate("events:PutEvents", bus, {}).allowed
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_the_sweep_sends_canaries_and_only_as_a_trainer_would(templates: Mapping[str, Template]) -> None:
+    for function in FUNCTIONS:
+        holder = role(templates["observe"], function)
+        sends = holder.evaluate("events:PutEvents", CANARY_BUS, {"events:source": names.SOURCE_CLIENT}).allowed
+        assert sends is (function == topology.DEADMAN.name)
+        assert not holder.evaluate("events:PutEvents", CANARY_BUS, {"events:source": names.SOURCE_COSTWATCH}).allowed
+
+
+@pytest.mark.parametrize("function", WATCHERS)
 def test_the_world_is_read_in_the_configured_regions_only(function: str, templates: Mapping[str, Template]) -> None:
     holder = role(templates["enforce"], function)
     for action, resource in (("ec2:DescribeInstances", "*"), ("sagemaker:ListTrainingJobs", "*")):

@@ -13,7 +13,7 @@ from tests.support import policies
 from tests.support.fakes import Town
 
 # First part of the partition key; every kind that the ledger's docstring draws.
-KINDS = {"open", "run", "stop", "outbox", "cap", "told", "seen", "control"}
+KINDS = {"open", "run", "stop", "outbox", "cap", "told", "seen", "control", "beats"}
 
 
 def written_by_a_story(town: Town) -> list[tuple[str, dict[str, Any]]]:
@@ -34,6 +34,7 @@ def written_by_a_story(town: Town) -> list[tuple[str, dict[str, Any]]]:
     town.world.launch(tags={})
     town.world.train("churn", age=timedelta(hours=13))
     town.world.slack_is_up = False
+    town.beat(next(iter(town.world.instances.values())), seq=1)
     sweep(town.watchdog())
     town.world.slack_is_up = True
     town.clock.forward(minutes=5)
