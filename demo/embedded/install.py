@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from demo.embedded import dispatch, ec2_like_aws, sagemaker_like_aws, shortcuts, sns_like_aws, world
+from demo.embedded import dispatch, ec2_like_aws, sagemaker_families, sagemaker_like_aws, shortcuts, sns_like_aws, world
 from demo.embedded.patching import Patch
 from demo.embedded.world import World
 
@@ -18,6 +18,7 @@ def _patches() -> list[Patch]:
         *dispatch.patches(),
         *ec2_like_aws.patches(),
         *sagemaker_like_aws.patches(),
+        *sagemaker_families.patches(),
         *sns_like_aws.patches(),
         *shortcuts.patches(),
     ]

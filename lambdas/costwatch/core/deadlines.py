@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from costwatch.core import durations, times
 from costwatch.core.overrides import Overrides
@@ -21,8 +21,17 @@ class Deadline:
     evidence: str
 
 
-def deadline_of(start: datetime, selector: Selector, found: Overrides, record: RunRecord | None) -> Deadline:
-    """Deadline tag, else start + max-runtime tag, else start + the selector's; then extensions; then the hard cap."""
+def deadline_of(
+    start: datetime,
+    selector: Selector,
+    found: Overrides,
+    record: RunRecord | None,
+    declared: timedelta | None = None,
+) -> Deadline:
+    """Deadline tag, else start + max-runtime tag, else start + the selector's; then extensions; then the hard cap.
+
+    `declared`: the job's own limit, which comes before the selector's where that says `max_runtime: declared`.
+    """
     hard_cap_at = start + selector.limits.hard_cap
     if found.only_hard_cap:
         at, rule = (
@@ -33,6 +42,8 @@ def deadline_of(start: datetime, selector: Selector, found: Overrides, record: R
         at, rule = found.deadline, "deadline tag"
     elif found.max_runtime is not None:
         at, rule = start + found.max_runtime, f"max-runtime tag {durations.short(found.max_runtime)}"
+    elif selector.limits.declared and declared is not None:
+        at, rule = start + declared, f"its own MaxRuntimeInSeconds {durations.short(declared)}"
     else:
         limit = selector.limits.max_runtime
         at, rule = start + limit, f"max_runtime {durations.short(limit)} of selector {selector.name}"

@@ -242,15 +242,20 @@ class Pause:
 def same_episode(run: Run, record: RunRecord) -> bool:
     """Whether `run` is still the episode of `record`.
 
-    An instance or a job: the same start. A tagged run or group: at least one member that has been running
-    since before, so members that come and go do not reset the clock. What had not started goes on; what had started
-    and has no start now is another one.
+    An instance or a job: the same start; with children: of the job itself. A tagged run or group: at least one
+    member that has been running since before, so members that come and go do not reset the clock. What had not
+    started goes on; what had started and has no start now is another one.
     """
     if record.start is None:
         return True
+    if run.id.kind.has_children:
+        # A job that cannot be read for a moment is still itself.
+        own = {m.id: m.clock.running_since for m in run.judged}
+        known = {m.id: m.running_since for m in record.members}
+        return all(since is None or known.get(name) in (None, since) for name, since in own.items())
     if run.start is None:
         return False
-    if run.id.kind in (RunKind.INSTANCE, RunKind.TRAINING):
+    if run.id.kind in (RunKind.INSTANCE, RunKind.TRAINING, RunKind.PROCESSING):
         return run.start == record.start
     before = {(m.id, m.running_since) for m in record.members}
     return any((m.id, m.clock.running_since) in before for m in run.members)

@@ -101,9 +101,11 @@ def _instances(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
 
 
 def _jobs(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
-    found, errors = w.sagemaker(region).jobs()
-    report.failures.extend(Failure(f"{region} {Service.TRAINING.value}", str(e), e.retry) for e in errors)
-    return found
+    known = w.ledger.known_jobs(w.account, region)
+    found = w.sagemaker(region).jobs(known, w.now())
+    report.failures.extend(Failure(f"{region} {Service.TRAINING.value}", str(e), e.retry) for e in found.errors)
+    w.ledger.learn_jobs(w.account, region, found.learned, found.over, w.now())
+    return found.members
 
 
 def _service(
