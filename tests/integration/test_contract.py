@@ -24,7 +24,10 @@ from tests.support.builders import ACCOUNT, HOUR, MINUTE, REGION, SECOND
 from tests.support.fakes import FakeInstance, Fault, Town
 from tests.support.memory_table import MemoryTable
 
-DESTRUCTIVE = {"TerminateInstances", "StopTrainingJob", "CancelSpotInstanceRequests"}
+DESTRUCTIVE = {
+    "TerminateInstances", "StopTrainingJob", "CancelSpotInstanceRequests", "StopProcessingJob",
+    "StopHyperParameterTuningJob", "StopAutoMLJob", "UpdateTrainingJob",
+}  # fmt: skip
 TAGS = {"Purpose": "training", "owner": "maria@example.com"}
 
 

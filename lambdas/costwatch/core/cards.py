@@ -279,6 +279,10 @@ def _rate(facts: Mapping[str, str]) -> Decimal | None:
 
 def _spent(facts: Mapping[str, str], now: datetime) -> Decimal | None:
     rate, start = _rate(facts), _time(facts, "start")
+    since = _time(facts, "rate_since")
+    if since is not None:
+        more, before = spent_usd(rate, now - since), facts.get("spent_before_usd")
+        return Decimal(before) + more if before and more is not None else None
     return spent_usd(rate, now - start) if start is not None else None
 
 

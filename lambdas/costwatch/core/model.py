@@ -158,6 +158,14 @@ class Member:
         return self.state in ("terminated", "stopped", "Stopped", "Completed", "Failed", "Deleting", "DeleteFailed")
 
     @property
+    def keeps_pool(self) -> bool:
+        """A job that is over and whose instances are kept, and billed, for the next one or until they are given back.
+
+        A pool that another job has taken over is that job's.
+        """
+        return self.gone and self.pool in ("Available", "InUse")
+
+    @property
     def has_children(self) -> bool:
         """A tuning or AutoML job: what it costs is what its children cost."""
         return self.service.has_children
@@ -203,8 +211,12 @@ class Run:
 
     @cached_property
     def start(self) -> datetime | None:
-        """Start of the current run: the earliest start of a member; None while none has started."""
-        starts = [m.clock.running_since for m in self.members if m.clock.running_since is not None]
+        """Start of the current run: the earliest start of a member; None while none has started.
+
+        A job with children started when it did; where that cannot be read, its children show that it had by then.
+        """
+        own = [m.clock.running_since for m in self.judged if m.clock.running_since is not None]
+        starts = own or [m.clock.running_since for m in self.members if m.clock.running_since is not None]
         return min(starts, default=None)
 
     @property

@@ -183,7 +183,13 @@ class RunRecord:
     order: StopOrder | None = None
     stop: StopAttempt | None = None
     would_stop_at: datetime | None = None
+    would_stop_spent_usd: Decimal | None = None
+    """Spent by `would_stop_at`, where the rate changes with the children (see `rate_since`)."""
     restarts: int = 0
+    rate_since: datetime | None = None
+    """Of a job whose children come and go: from when on `hourly_rate_usd` has held. None: from the run's start."""
+    spent_before_usd: Decimal | None = None
+    """USD spent before `rate_since`, as far as it was watched; None: unknown."""
 
     def order_of(self, key: str) -> StopOrder | None:
         """The order that the claim key was made for; None: its time was up."""
@@ -204,6 +210,9 @@ class RunRecord:
 
     def spent_usd(self, now: datetime) -> Decimal | None:
         """List price from the start of the run to `now`, USD, unrounded; None: unknown, never 0."""
+        if self.rate_since is not None:
+            more = spent_usd(self.hourly_rate_usd, now - self.rate_since) if now >= self.rate_since else None
+            return None if more is None or self.spent_before_usd is None else self.spent_before_usd + more
         return spent_usd(self.hourly_rate_usd, now - self.start) if self.start is not None else None
 
     @property

@@ -36,6 +36,10 @@ class Kind(Protocol):
         """What brought the run back after `stop`, as a sentence; empty when nothing did. `members`: as they are now."""
         ...
 
+    def end_pool(self, member: Member) -> None:
+        """Give back the instances that `member`, which is over, keeps for a next job."""
+        ...
+
 
 def kind_of(w: Watchdog, run_id: RunId) -> Kind:
     """The kind that `run_id` is of."""
@@ -87,6 +91,9 @@ class _Instances:
                 return f"{member.id} was launched{when}{by or ' by somebody (CloudTrail knows who)'} with the run's tag"
         return ""
 
+    def end_pool(self, member: Member) -> None:
+        del member  # instances keep none
+
 
 def _started_again(stop: StopAttempt, members: dict[str, Member]) -> str:
     """Who started a stopped instance, as a sentence; empty when nobody did."""
@@ -123,6 +130,9 @@ class _Job:
         del record, stop, members
         return ""
 
+    def end_pool(self, member: Member) -> None:
+        self.sagemaker.end_warm_pool(member.id)
+
 
 @dataclass(frozen=True, slots=True)
 class _JobWithChildren:
@@ -143,11 +153,14 @@ class _JobWithChildren:
 
     def stop(self, run: Run, action: Action) -> Outcome:
         del action
-        return stop_with_children(self.sagemaker, run.id.name, run.id.kind.service, run.children)
+        return stop_with_children(self.sagemaker, run.id.name, run.id.kind.service, self._known(run.id))
 
     def relaunched(self, record: RunRecord, stop: StopAttempt, members: dict[str, Member]) -> str:
         del record, stop, members
         return ""
+
+    def end_pool(self, member: Member) -> None:
+        del member  # a tuning job's training jobs keep none
 
     def _known(self, run_id: RunId) -> Mapping[JobKey, KnownJob]:
         """An AutoML job's children are on no list of their own: what is known to be another's is not asked about."""

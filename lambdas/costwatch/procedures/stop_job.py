@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from costwatch.core.known_jobs import JobKey, KnownJob
 from costwatch.core.model import Member
 from costwatch.core.policy import Service
 from costwatch.errors import AwsError
@@ -15,15 +18,17 @@ def stop_job(sagemaker: SageMakerPort, name: str, service: Service) -> Outcome:
     return _outcome(name, sagemaker.job(name, service), problem)
 
 
-def stop_with_children(sagemaker: SageMakerPort, name: str, service: Service, children: tuple[Member, ...]) -> Outcome:
-    """Stop a tuning or AutoML job, which ends its `children` itself; they are looked for when it is verified.
+def stop_with_children(
+    sagemaker: SageMakerPort, name: str, service: Service, known: Mapping[JobKey, KnownJob]
+) -> Outcome:
+    """Stop a tuning or AutoML job, which ends its children itself; they are looked for when it is verified.
 
     One that is stopping already is left to it. One that is over and whose children run on is a problem: nothing that
     could be asked of SageMaker on its behalf ends them.
     """
     problem = _ask(sagemaker, name, service)
-    job = sagemaker.job(name, service)
-    left = [child.id for child in children if child.alive]
+    job, children = sagemaker.family(name, service, known)
+    left = sorted(child.id for child in children if child.alive)
     if problem and left and (job is None or job.gone):
         state = job.state if job is not None else "gone"
         return Outcome(seen=f"{name} {state}", problem=f"{name} is {state}, and {', '.join(left)} of it runs on")

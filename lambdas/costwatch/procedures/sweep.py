@@ -122,7 +122,7 @@ def _service(
     for run_id, record in region.records.items():
         if run_id.kind.service.is_sagemaker is service.is_sagemaker and run_id not in listed:
             with report.isolating(str(run_id)):
-                reconcile(w, record, report)
+                reconcile(w, record, report, acts=True)
     due: list[Due] = []
     for run in runs:
         if any(w.ledger.is_row_of(row, run.id) for row in region.unreadable):
@@ -140,7 +140,7 @@ def _run(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, r
     if record is not None and record.status is Status.STOPPING and record.stop is not None:
         in_flight = record.stop.requested_at is not None or now < record.stop.lease_until
         if in_flight:
-            reconcile(w, record, report)
+            reconcile(w, record, report, acts=True)
             return None
     previous = None
     if record is not None and not same_episode(run, record):
