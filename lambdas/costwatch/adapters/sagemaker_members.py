@@ -33,7 +33,7 @@ def training(raw: Raw, tags: Tags) -> Member:
         declared_limit=_seconds(raw.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")),
         parent=parent_of(raw),
         ended_at=utc(raw.get("TrainingEndTime")),
-        end_reason=raw.get("FailureReason", "") or raw["TrainingJobStatus"],
+        end_reason=_end_reason(raw, raw["TrainingJobStatus"]),
         pool=pool.get("Status", ""),
         pool_billed=_seconds(pool.get("ResourceRetainedBillableTimeInSeconds")),
     )
@@ -53,7 +53,7 @@ def processing(raw: Raw, tags: Tags) -> Member:
         declared_limit=_seconds(raw.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")),
         parent=parent_of(raw),
         ended_at=utc(raw.get("ProcessingEndTime")),
-        end_reason=raw.get("FailureReason", "") or raw["ProcessingJobStatus"],
+        end_reason=_end_reason(raw, raw["ProcessingJobStatus"]),
     )
 
 
@@ -75,7 +75,7 @@ def tuning(raw: Raw, tags: Tags) -> Member:
         types=tuple(sorted({kind for definition in definitions for kind in _types(definition)})),
         declared_limit=_seconds(limits.get("MaxRuntimeInSeconds")),
         ended_at=utc(raw.get("HyperParameterTuningEndTime")),
-        end_reason=raw.get("FailureReason", "") or raw["HyperParameterTuningJobStatus"],
+        end_reason=_end_reason(raw, raw["HyperParameterTuningJobStatus"]),
     )
 
 
@@ -94,7 +94,7 @@ def automl(raw: Raw, tags: Tags) -> Member:
         purchase=PurchaseOption.ON_DEMAND,
         declared_limit=_seconds(criteria.get("MaxAutoMLJobRuntimeInSeconds")),
         ended_at=utc(raw.get("EndTime")),
-        end_reason=raw.get("FailureReason", "") or raw["AutoMLJobStatus"],
+        end_reason=_end_reason(raw, raw["AutoMLJobStatus"]),
     )
 
 
@@ -170,6 +170,11 @@ def _clock(raw: Raw, start: str) -> Clock:
 
 def _created(raw: Raw) -> Clock:
     return _clock(raw, "CreationTime")
+
+
+def _end_reason(raw: Raw, state: str) -> str:
+    """Nothing while it is in progress."""
+    return str(raw.get("FailureReason", "")) or ("" if state == "InProgress" else state)
 
 
 def _seconds(value: int | None) -> timedelta | None:
