@@ -105,8 +105,10 @@ def _settle(backend: Any, family: Family, job: Any) -> None:
     asked_at = getattr(job, "costwatch_stop_requested_at", None)
     if family.get(job) != "Stopping" or asked_at is None:
         return
-    stopped_at = asked_at + current().stop_grace
-    over = all(_is_over(backend, kind, child) for kind, child in children(backend, family, job))
+    own = list(children(backend, family, job))
+    ends = [child.training_end_time for kind, child in own if kind is None and _is_over(backend, kind, child)]
+    stopped_at = max([asked_at + current().stop_grace, *(at for at in ends if at is not None)])
+    over = all(_is_over(backend, kind, child) for kind, child in own)
     if over and naive_now() >= stopped_at:
         end(family, job, at=stopped_at, status="Stopped")
 

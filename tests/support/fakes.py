@@ -124,6 +124,8 @@ class FakeWorld:
     """The account. `calls` records every call (operation, region, ids); `fault` may answer with an error."""
 
     clock: Callable[[], datetime]
+    tags_at_once: bool = False
+    """Whether tags of known jobs are read in every sweep and not once an hour."""
     after_stop: Callable[[FakeJob], None] | None = None
     """What a tuning job still does after it was told to stop."""
     instances: dict[str, FakeInstance] = field(default_factory=dict)
@@ -414,11 +416,19 @@ class FakeSageMaker:
 
     def jobs(self, known: Mapping[JobKey, KnownJob] = NOTHING_KNOWN, now: datetime | None = None) -> JobsSeen:
         """Describes each job that is not known as it is, as the adapter does; tags come at the known job's turn."""
-        for word in _JOB_WORDS.values():
-            self.world.called(f"List{word}s", self.region)
         seen = JobsSeen([], [], [], [key for key in known if key[1] not in self._mine or not self._mine[key[1]].alive])
+        listed = set()
+        for kind, word in _JOB_WORDS.items():
+            try:
+                self.world.called(f"List{word}s", self.region)
+            except AwsError as error:
+                if kind == "training":
+                    raise
+                seen.errors.append(error)
+                continue
+            listed.add(kind)
         for job in self._mine.values():
-            if not job.alive:
+            if not job.alive or job.kind not in listed:
                 continue
             before = known.get((Service(job.kind), job.name))
             if before is None or not before.is_of(job.created_at):
@@ -431,7 +441,7 @@ class FakeSageMaker:
                 if found.is_whole:
                     seen.learned.append(found.to_keep())
                 seen.members.append(found.member)
-            elif _is_child(job) or not before.tags_are_due(now or self.world.clock()):
+            elif _is_child(job) or not (self.world.tags_at_once or before.tags_are_due(now or self.world.clock())):
                 seen.members.append(replace(before.member, phase=job.secondary_status))
             else:
                 fresh = KnownJob(_job_member(job), now or self.world.clock())
