@@ -89,7 +89,7 @@ class EndState:
             "at": times.to_key(self.at),
             "ec2": list(self.instances),
             "spot_requests": list(self.spot_requests),
-            "training_jobs": dict(self.jobs),
+            "jobs": dict(self.jobs),
             "ledger": {
                 "open": dict(self.open_records),
                 "timeline": [
@@ -215,7 +215,7 @@ class Reader:
             at=stage.clock(),
             instances=tuple(self._instances()),
             spot_requests=tuple(self._spot_requests()),
-            jobs=self._jobs(),
+            jobs=self.read_jobs(),
             open_records=self._open_records(),
             timeline=tuple(self._timeline("")),
             slack=tuple(Said(each.at, each.to or each.channel, each.text) for each in stage.slack.messages),
@@ -249,18 +249,20 @@ class Reader:
             for each in answer["SpotInstanceRequests"]
         ]
 
-    def _jobs(self) -> dict[str, dict[str, Any]]:
+    def read_jobs(self) -> dict[str, dict[str, Any]]:
+        """Training and tuning jobs by name, as SageMaker describes them now."""
         client = self._stage.aws.client("sagemaker")
         pages = client.get_paginator("list_training_jobs").paginate()
         listed = [each["TrainingJobName"] for page in pages for each in page["TrainingJobSummaries"]]
         described = (client.describe_training_job(TrainingJobName=name) for name in listed)
-        return {
-            each["TrainingJobName"]: {
-                "status": each["TrainingJobStatus"],
-                "ended_at": times.to_key(each["TrainingEndTime"]) if each.get("TrainingEndTime") else None,
-            }
-            for each in described
+        found = {
+            each["TrainingJobName"]: _job(each["TrainingJobStatus"], each.get("TrainingEndTime")) for each in described
         }
+        for page in client.get_paginator("list_hyper_parameter_tuning_jobs").paginate():
+            for each in page["HyperParameterTuningJobSummaries"]:
+                status = each["HyperParameterTuningJobStatus"]
+                found[each["HyperParameterTuningJobName"]] = _job(status, each.get("HyperParameterTuningEndTime"))
+        return found
 
     def _stop_event(self, body: Mapping[str, Any]) -> dict[str, Any]:
         detail = body["detail"]
@@ -272,6 +274,10 @@ class Reader:
         while messages := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             found.extend(json.loads(each["Body"]) for each in messages)
         return found
+
+
+def _job(status: str, ended_at: datetime | None) -> dict[str, Any]:
+    return {"status": status, "ended_at": times.to_key(ended_at) if ended_at else None}
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:

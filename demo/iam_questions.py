@@ -14,6 +14,8 @@ Describe = Callable[[str, str, str, str], Context | None]
 """(kind, account, region, id) -> condition keys of that resource as it is now, or None when it does not exist."""
 
 INSTANCE, SPOT_REQUEST, TRAINING_JOB = "instance", "spot-instances-request", "training-job"
+PROCESSING_JOB, TUNING_JOB, AUTOML_JOB = "processing-job", "hyper-parameter-tuning-job", "automl-job"
+JOBS = (TRAINING_JOB, PROCESSING_JOB, TUNING_JOB, AUTOML_JOB)
 NEEDS_NO_PERMISSION = frozenset({("sts", "GetCallerIdentity")})
 
 _ON_ONE_TABLE = frozenset({"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "DescribeTable"})
@@ -44,10 +46,17 @@ _WITHOUT_RESOURCE_LEVEL = frozenset(
 _NAMED_BY = {
     "DescribeEndpoint": ("endpoint", "EndpointName"),
     "DescribeEndpointConfig": ("endpoint-config", "EndpointConfigName"),
-    "DescribeProcessingJob": ("processing-job", "ProcessingJobName"),
 }
 """SageMaker's reads by one name: the kind in the ARN, and the parameter. None has a condition on its tags."""
-_TAGGED = frozenset({"automl-job", "endpoint", "hyper-parameter-tuning-job", "notebook-instance", "processing-job"})
+_ABOUT_JOBS = {
+    **{f"{verb}{word}": (kind, f"{word}Name")
+       for verb in ("Describe", "Stop", "Update")
+       for word, kind in (("TrainingJob", TRAINING_JOB), ("ProcessingJob", PROCESSING_JOB),
+                          ("HyperParameterTuningJob", TUNING_JOB), ("AutoMLJob", AUTOML_JOB))},
+    "DescribeAutoMLJobV2": (AUTOML_JOB, "AutoMLJobName"),
+    "ListTrainingJobsForHyperParameterTuningJob": (TUNING_JOB, "HyperParameterTuningJobName"),
+}  # fmt: skip
+_TAGGED = frozenset({"endpoint", "notebook-instance"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +129,17 @@ def _ec2(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Q
 
 
 def _sagemaker(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
-    if operation in ("DescribeTrainingJob", "StopTrainingJob"):
-        yield where.about(f"sagemaker:{operation}", TRAINING_JOB, params["TrainingJobName"])
-    elif operation == "ListTags" and f":{TRAINING_JOB}/" in params["ResourceArn"]:
-        yield where.about("sagemaker:ListTags", TRAINING_JOB, params["ResourceArn"].rpartition("/")[2])
-    elif operation == "ListTags" and params["ResourceArn"].rpartition(":")[2].partition("/")[0] in _TAGGED:
+    kind, _, name = params.get("ResourceArn", "").rpartition(":")[2].partition("/")
+    if operation in _ABOUT_JOBS:
+        about, parameter = _ABOUT_JOBS[operation]
+        yield where.about(f"sagemaker:{operation}", about, params[parameter])
+    elif operation == "ListTags" and kind in JOBS:
+        yield where.about("sagemaker:ListTags", kind, name)
+    elif operation == "ListTags" and kind in _TAGGED:
         yield where.ask("sagemaker:ListTags", params["ResourceArn"])
     elif operation in _NAMED_BY:
-        kind, name = _NAMED_BY[operation]
-        yield where.ask(f"sagemaker:{operation}", where.arn("sagemaker", f"{kind}/{params[name]}"))
+        kind, parameter = _NAMED_BY[operation]
+        yield where.ask(f"sagemaker:{operation}", where.arn("sagemaker", f"{kind}/{params[parameter]}"))
 
 
 def _sns(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
@@ -163,6 +174,9 @@ def _dynamodb(operation: str, params: Mapping[str, Any], where: _Where) -> Itera
         table = where.named("dynamodb", "table/", params["TableName"])
         index = params.get("IndexName")
         yield where.ask(f"dynamodb:{operation}", f"{table}/index/{index}" if index else table)
+    elif operation == "BatchWriteItem":
+        for name in params["RequestItems"]:
+            yield where.ask("dynamodb:BatchWriteItem", where.named("dynamodb", "table/", name))
     elif operation in ("TransactWriteItems", "TransactGetItems"):
         # Judged by the actions inside; the enclosing operation is a condition key.
         keys = {"dynamodb:EnclosingOperation": operation}

@@ -8,6 +8,10 @@ keys are those of AWS's service authorization reference:
     ec2:StopInstances                instance                the same, for selectors with `action: stop`
     ec2:CancelSpotInstanceRequests   spot-instances-request  aws:ResourceTag (the request's tags, not the instance's)
     sagemaker:StopTrainingJob        training-job            aws:ResourceTag (no key for the instance type)
+    sagemaker:UpdateTrainingJob      training-job            the same: it ends the warm pool of a job that was stopped
+    sagemaker:StopProcessingJob      processing-job          the same
+    sagemaker:StopHyperParameterTuningJob  hyper-parameter-tuning-job  the same (its own tags, not its children's)
+    sagemaker:StopAutoMLJob          automl-job              the same
 
 IAM is the outer bound, not the decision: first match, limits, notice and caps are the code's.
 """
@@ -27,14 +31,29 @@ TERMINATE: Final = "ec2:TerminateInstances"
 STOP: Final = "ec2:StopInstances"
 CANCEL_SPOT: Final = "ec2:CancelSpotInstanceRequests"
 STOP_TRAINING: Final = "sagemaker:StopTrainingJob"
-DESTRUCTIVE_ACTIONS: Final = (CANCEL_SPOT, STOP, TERMINATE, STOP_TRAINING)
+END_WARM_POOL: Final = "sagemaker:UpdateTrainingJob"
+STOP_PROCESSING: Final = "sagemaker:StopProcessingJob"
+STOP_TUNING: Final = "sagemaker:StopHyperParameterTuningJob"
+STOP_AUTOML: Final = "sagemaker:StopAutoMLJob"
+DESTRUCTIVE_ACTIONS: Final = (
+    CANCEL_SPOT, STOP, TERMINATE, STOP_TRAINING, END_WARM_POOL, STOP_PROCESSING, STOP_TUNING, STOP_AUTOML,
+)  # fmt: skip
 
-# action -> what its statements are called, and the resources it is about
+# action -> what its statements are called, the resources it is about, and what it is worth nothing without
 _ALLOWING: Final = {
-    TERMINATE: ("Terminate", "ec2:*:{account}:instance/*"),
-    STOP: ("StopInstances", "ec2:*:{account}:instance/*"),
-    CANCEL_SPOT: ("CancelSpot", "ec2:*:{account}:spot-instances-request/*"),
-    STOP_TRAINING: ("StopTraining", "sagemaker:*:{account}:training-job/*"),
+    TERMINATE: ("Terminate", "ec2:*:{account}:instance/*", ()),
+    STOP: ("StopInstances", "ec2:*:{account}:instance/*", ()),
+    CANCEL_SPOT: ("CancelSpot", "ec2:*:{account}:spot-instances-request/*", ()),
+    STOP_TRAINING: ("StopTraining", "sagemaker:*:{account}:training-job/*", (END_WARM_POOL,)),
+    STOP_PROCESSING: ("StopProcessing", "sagemaker:*:{account}:processing-job/*", ()),
+    STOP_TUNING: ("StopTuning", "sagemaker:*:{account}:hyper-parameter-tuning-job/*", ()),
+    STOP_AUTOML: ("StopAutoML", "sagemaker:*:{account}:automl-job/*", ()),
+}
+_STOPS_JOBS: Final = {
+    "training": STOP_TRAINING,
+    "processing": STOP_PROCESSING,
+    "tuning": STOP_TUNING,
+    "automl": STOP_AUTOML,
 }
 _PROTECT: Final = "protect"  # stands for an action on what is denied: all of the above
 _TYPE: Final = "ec2:InstanceType"
@@ -93,8 +112,8 @@ def _grants(number: int, selector: Mapping[str, Any]) -> Iterator[Grant]:
         )
     tags = _tag_conditions(selector["tags"])
     sources = (f"{number}{_alphanumeric(selector['name'])}",)
-    if selector["service"] == "training":
-        yield Grant(STOP_TRAINING, tags, sources)
+    if selector["service"] in _STOPS_JOBS:
+        yield Grant(_STOPS_JOBS[selector["service"]], tags, sources)
         return
     markets = _MARKETS[selector["purchase"]]
     types = {_TYPE: tuple(selector["types"])} if selector["types"] else {}
@@ -116,14 +135,14 @@ def _statement(grant: Grant, regions: Sequence[str], *, account: str, partition:
     equals = {key: [_literal(v) for v in values] for key, values in grant.conditions.items() if key != _TYPE}
     if grant.action == _PROTECT:
         return _deny(f"Protected{name}", {"StringEquals": equals})
-    prefix, resource = _ALLOWING[grant.action]
+    prefix, resource, beside = _ALLOWING[grant.action]
     conditions: dict[str, Any] = {"StringEquals": {"aws:RequestedRegion": list(regions)} | equals}
     if types := grant.conditions.get(_TYPE):
         conditions["StringLike"] = {_TYPE: list(types)}
     return {
         "Sid": f"{prefix}{name}",
         "Effect": "Allow",
-        "Action": [grant.action],
+        "Action": [grant.action, *beside],
         "Resource": [f"arn:{partition}:{resource.format(account=account)}"],
         "Condition": conditions,
     }

@@ -36,7 +36,11 @@ SPOT = selector("spot-trainers", types=["p4d.*", "p5.*"], purchase="spot")
 WORKBENCHES = selector("workbenches", tags={"Purpose": ["workbench"], "Team": ["risk", "search"]}, purchase="on_demand")
 PAUSED = selector("notebooks", tags={"Purpose": ["notebook"]}, types=["g5.*"], action="stop")
 TRAINING = selector("sagemaker", service="training", tags={"costwatch": ["watched"]}, action="stop")
-ENFORCING = (SPOT, WORKBENCHES, PAUSED, TRAINING)
+PROCESSING, TUNING, AUTOML = (
+    selector(f"jobs/{kind}", service=kind, tags={"costwatch": [kind]}, action="stop")
+    for kind in ("processing", "tuning", "automl")
+)
+ENFORCING = (SPOT, WORKBENCHES, PAUSED, TRAINING, PROCESSING, TUNING, AUTOML)
 
 
 def policy(*selectors: dict[str, Any], **changes: Any) -> dict[str, Any]:

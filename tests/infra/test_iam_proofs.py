@@ -42,8 +42,27 @@ DESTRUCTIVE = (
     "ec2:StopInstances",
     "ec2:CancelSpotInstanceRequests",
     "sagemaker:StopTrainingJob",
+    "sagemaker:UpdateTrainingJob",
+    "sagemaker:StopProcessingJob",
+    "sagemaker:StopHyperParameterTuningJob",
+    "sagemaker:StopAutoMLJob",
 )
+ALLOWING_SID = r"(Terminate|StopInstances|CancelSpot|Stop(Training|Processing|Tuning|AutoML))\d"
 ENDS_INSTANCES = DESTRUCTIVE[:2]
+
+JOB_RESOURCES = {
+    "training": "training-job",
+    "processing": "processing-job",
+    "tuning": "hyper-parameter-tuning-job",
+    "automl": "automl-job",
+}
+JOB_ACTIONS = {
+    "training": ("sagemaker:StopTrainingJob", "sagemaker:UpdateTrainingJob"),
+    "processing": ("sagemaker:StopProcessingJob",),
+    "tuning": ("sagemaker:StopHyperParameterTuningJob",),
+    "automl": ("sagemaker:StopAutoMLJob",),
+}
+JOBS = frozenset(f"arn:aws:sagemaker:*:{ACCOUNT}:{resource}/*" for resource in JOB_RESOURCES.values())
 
 # What a watcher may do while nothing is in enforce. {role} is its name; every ARN is in this account.
 ALLOWED_IN_OBSERVE: Mapping[str, frozenset[str]] = {
@@ -51,8 +70,16 @@ ALLOWED_IN_OBSERVE: Mapping[str, frozenset[str]] = {
     "ec2:DescribeSpotInstanceRequests": frozenset({"*"}),
     "ec2:DescribeInstanceAttribute": frozenset({f"arn:aws:ec2:*:{ACCOUNT}:instance/*"}),
     "sagemaker:ListTrainingJobs": frozenset({"*"}),
-    "sagemaker:DescribeTrainingJob": frozenset({f"arn:aws:sagemaker:*:{ACCOUNT}:training-job/*"}),
-    "sagemaker:ListTags": frozenset({f"arn:aws:sagemaker:*:{ACCOUNT}:training-job/*"}),
+    "sagemaker:ListProcessingJobs": frozenset({"*"}),
+    "sagemaker:ListHyperParameterTuningJobs": frozenset({"*"}),
+    "sagemaker:ListAutoMLJobs": frozenset({"*"}),
+    "sagemaker:DescribeTrainingJob": JOBS,
+    "sagemaker:DescribeProcessingJob": JOBS,
+    "sagemaker:DescribeHyperParameterTuningJob": JOBS,
+    "sagemaker:DescribeAutoMLJobV2": JOBS,
+    "sagemaker:ListTrainingJobsForHyperParameterTuningJob": JOBS,
+    "sagemaker:ListTags": JOBS,
+    "dynamodb:BatchWriteItem": frozenset({f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger"}),
     "dynamodb:GetItem": frozenset({f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger"}),
     "dynamodb:Query": frozenset(
         {
@@ -359,9 +386,11 @@ def eligible_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterator[Target]
             common = {"aws:RequestedRegion": region, **tags}
             where = f"{region}:{ACCOUNT}"
             label = f"{selector['name']} {'/'.join(values)} in {region}"
-            if selector["service"] == "training":
-                job = f"arn:aws:sagemaker:{where}:training-job/churn-bert"
-                yield Target("sagemaker:StopTrainingJob", job, common, label)
+            kind = selector["service"]
+            if kind in JOB_ACTIONS:
+                job = f"arn:aws:sagemaker:{where}:{JOB_RESOURCES[kind]}/churn-bert"
+                for action in JOB_ACTIONS[kind]:
+                    yield Target(action, job, common, f"{label}: {action}")
                 continue
             types = [wildcard.replace("*", "24xlarge") for wildcard in selector["types"]] or ["g5.xlarge"]
             for instance_type, market in itertools.product(types, MARKETS[selector["purchase"]]):
@@ -384,6 +413,10 @@ def ineligible_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterator[Targe
                 yield target.but(f"with another value of {key}", **{tag: "other"})
                 yield target.but(f"with an empty value of {key}", **{tag: ""})
                 yield target.but(f"with the value of {key} in other letters", **{tag: target.context[tag].upper()})
+            for kind, resource in JOB_RESOURCES.items():
+                if selector["service"] in JOB_RESOURCES and kind != selector["service"]:
+                    other = target.resource.replace(f":{JOB_RESOURCES[selector['service']]}/", f":{resource}/")
+                    yield target._replace(resource=other, label=f"{target.label}: a {kind} job")
             yield target.but("with no keys at all", **dict.fromkeys(target.context))
             yield target.at("in another account", account=OTHER_ACCOUNT)
             yield target.at("in a region that is not configured", region="ap-south-1")
@@ -423,7 +456,7 @@ def prove(statements: tuple[Statement, ...], selectors: Iterable[Mapping[str, An
     for target in eligible_targets(chosen):
         verdict, sid = judge(statements, target)
         assert verdict is Verdict.ALLOWED, target
-        assert re.match(r"(Terminate|StopInstances|CancelSpot|StopTraining)\d", sid), (target, sid)
+        assert re.match(ALLOWING_SID, sid), (target, sid)
         counts[verdict] += 1
     for target in ineligible_targets(chosen):
         verdict, sid = judge(statements, target)
@@ -449,7 +482,7 @@ def test_a_permissions_boundary_limits_the_stop_role(templates: Mapping[str, Tem
     holder = role(templates["boundary"], "deadman", boundary=allowing("sagemaker:*", "ec2:Describe*"))
     for target in eligible_targets(documents.ENFORCING):
         decision = holder.evaluate(target.action, target.resource, target.context)
-        assert decision.allowed is (target.action == "sagemaker:StopTrainingJob"), target
+        assert decision.allowed is target.action.startswith("sagemaker:"), target
     assert role(templates["boundary"], "hints").boundary is not None
 
 

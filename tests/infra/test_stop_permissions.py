@@ -9,7 +9,17 @@ import pytest
 from costwatch import names
 from costwatch.errors import ConfigError
 from infra.policy_size import MANAGED_POLICY_CHARACTERS, Statement, policy_characters
-from infra.stop_permissions import CANCEL_SPOT, DESTRUCTIVE_ACTIONS, STOP_TRAINING, TERMINATE, stop_statements
+from infra.stop_permissions import (
+    CANCEL_SPOT,
+    DESTRUCTIVE_ACTIONS,
+    END_WARM_POOL,
+    STOP_AUTOML,
+    STOP_PROCESSING,
+    STOP_TRAINING,
+    STOP_TUNING,
+    TERMINATE,
+    stop_statements,
+)
 from infra.stop_policies import stop_policies
 from tests.infra.documents import REGIONS, SPOT, TRAINING, WORKBENCHES, policy, selector
 
@@ -72,6 +82,24 @@ def test_stopping_a_training_job_is_bound_to_its_tags() -> None:
     }
     assert not allowing(TERMINATE, statements)
     assert not allowing(CANCEL_SPOT, statements)
+
+
+@pytest.mark.parametrize(
+    ("kind", "actions", "resource"),
+    [
+        ("training", [STOP_TRAINING, END_WARM_POOL], "training-job"),
+        ("processing", [STOP_PROCESSING], "processing-job"),
+        ("tuning", [STOP_TUNING], "hyper-parameter-tuning-job"),
+        ("automl", [STOP_AUTOML], "automl-job"),
+    ],
+)
+def test_each_kind_of_job_is_stopped_by_its_own_permission_and_no_other(
+    kind: str, actions: list[str], resource: str
+) -> None:
+    statements = statements_of(selector("jobs", service=kind, tags={"Purpose": ["ml"]}, action="stop"))
+    (allowed,) = [s for s in statements if s["Effect"] == "Allow"]
+    assert (allowed["Action"], allowed["Resource"]) == (actions, [f"arn:aws:sagemaker:*:{ACCOUNT}:{resource}/*"])
+    assert allowed["Condition"]["StringEquals"]["aws:ResourceTag/Purpose"] == ["ml"]
 
 
 def test_all_tags_of_a_selector_must_match_each_with_one_of_its_values() -> None:

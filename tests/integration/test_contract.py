@@ -24,7 +24,10 @@ from tests.support.builders import ACCOUNT, HOUR, MINUTE, REGION, SECOND
 from tests.support.fakes import FakeInstance, Fault, Town
 from tests.support.memory_table import MemoryTable
 
-DESTRUCTIVE = {"TerminateInstances", "StopTrainingJob", "CancelSpotInstanceRequests"}
+DESTRUCTIVE = {
+    "TerminateInstances", "StopTrainingJob", "CancelSpotInstanceRequests", "StopProcessingJob",
+    "StopHyperParameterTuningJob", "StopAutoMLJob", "UpdateTrainingJob",
+}  # fmt: skip
 TAGS = {"Purpose": "training", "owner": "maria@example.com"}
 
 
@@ -859,14 +862,11 @@ def test_5_a_job_that_uploads_its_model_is_left() -> None:
     assert destroyed(of) == []
 
 
-def test_5_children_of_a_tuning_job_are_held_and_named() -> None:
+def test_5_children_of_a_tuning_job_are_never_stopped_by_a_selector_of_training_jobs() -> None:
     of = town(policies.selector(service="training"))
-    child = of.world.train("search-1", age=40 * HOUR, tuning_job="search")
+    child = of.world.child_of(of.world.tune("search", age=60 * HOUR), age=40 * HOUR)
     warn_and_let_the_notice_pass(of)
-    assert child.status == "InProgress"
-    hold = records(of)["search"].hold
-    assert hold is not None
-    assert "tuning job search" in hold.reason
+    assert (child.status, records(of), destroyed(of)) == ("InProgress", {}, [])
 
 
 # --- line 10: observe is the same code with an act that only writes -------------------------------------------

@@ -70,6 +70,16 @@ def _overdue_run_and_job(account: Account) -> None:
     account.fleet.training_job("churn", started_at=START - timedelta(hours=12.5), tags=_TRAINER)
 
 
+def _overdue_tuning_job_and_one_with_a_warm_pool(account: Account) -> None:
+    """A tuning job with two training jobs, and a training job that keeps its instances for an hour."""
+    arn = account.fleet.tuning_job("search", created_at=START - timedelta(hours=13), tags=_TRAINER)
+    for n in (1, 2):
+        account.fleet.child_of(arn, f"search-{n}", started_at=START - timedelta(hours=n))
+    account.fleet.training_job(
+        "churn", started_at=START - timedelta(hours=12.5), tags=_TRAINER, keep_alive_seconds=3600
+    )
+
+
 def _two_overdue_instances(account: Account) -> None:
     for hours in (14, 13):
         account.fleet.instance(tags=_TRAINER, launched_at=START - timedelta(hours=hours))
@@ -94,6 +104,7 @@ def _a_workbench(account: Account) -> None:
 
 
 _EC2_AND_JOBS = [policies.selector(), policies.selector("jobs", service="training")]
+_JOBS = [policies.selector("jobs", service="training"), policies.selector("tuning", service="tuning")]
 _NO_SLACK = {"platform_channel": "", "team_channels": {}, "warn_owner_by": "dm"}
 
 STORIES = (
@@ -101,7 +112,19 @@ STORIES = (
         "a run and a job are warned, stopped and verified",
         policies.document(selectors=_EC2_AND_JOBS),
         _overdue_run_and_job,
-        (Step("warn", 0, 37), Step("stop", 35, 70), Step("verify once", 5, 16), Step("verify twice", 5, 29)),
+        (Step("warn", 0, 36), Step("stop", 35, 63), Step("verify once", 5, 18), Step("verify twice", 5, 30)),
+    ),
+    Story(
+        "a tuning job is stopped with its children, and a warm pool is ended",
+        policies.document(selectors=_JOBS),
+        _overdue_tuning_job_and_one_with_a_warm_pool,
+        (
+            Step("warn", 0, 42),
+            Step("stop", 35, 71),
+            Step("end the pool", 5, 19),
+            Step("verify once", 5, 25),
+            Step("verify twice", 5, 20),
+        ),
     ),
     Story(
         "an event tells of the end before the sweep sees it",
@@ -112,7 +135,7 @@ STORIES = (
             Step("stop", 35),
             Step("first event", 1, 6, hint_about=lambda account: min(account.instances())),
             Step("second event", 3, 13, hint_about=lambda account: max(account.instances())),
-            Step("sweep", 1, 12),
+            Step("sweep", 1, 14),
             Step("verify", 5),
         ),
     ),
@@ -120,14 +143,14 @@ STORIES = (
         "more is due than the cap of a sweep allows",
         policies.document(blast_cap={"runs": 1, "share": "1", "per_day": 20}),
         _two_overdue_instances,
-        (Step("warn", 0), Step("stop and hold", 35, 44), Step("verify once", 5), Step("verify twice", 5)),
+        (Step("warn", 0), Step("stop and hold", 35, 42), Step("verify once", 5), Step("verify twice", 5)),
         stays=frozenset({"held"}),
     ),
     Story(
         "no Slack: the notice goes by e-mail",
         policies.document(slack=_NO_SLACK),
         _one_overdue_instance_and_a_mailbox,
-        (Step("warn", 0, 20), Step("stop", 35, 33), Step("verify once", 5), Step("verify twice", 5)),
+        (Step("warn", 0, 20), Step("stop", 35, 32), Step("verify once", 5), Step("verify twice", 5)),
     ),
     Story(
         "a person has a workbench stopped, whose disk stays",
@@ -153,7 +176,7 @@ STORIES = (
         "accelerators that nobody watches are told of",
         policies.document(mode="enforce"),
         _accelerators_nobody_watches,
-        (Step("tell", 0, 20),),
+        (Step("tell", 0, 21),),
     ),
 )
 

@@ -103,6 +103,9 @@ def test_its_run_is_left_as_it_is_and_never_taken_for_a_new_one(town: Town, brea
     assert (len(town.world.posts), bad.alive) == (said, True)
     assert {call[0] for call in town.world.calls[calls:]} <= {
         "DescribeInstances",
+        "ListAutoMLJobs",
+        "ListHyperParameterTuningJobs",
+        "ListProcessingJobs",
         "ListTrainingJobs",
         "slack:chat.postMessage",
     }

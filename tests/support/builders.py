@@ -56,6 +56,32 @@ def job(name: str = "churn", *, age: timedelta | None = HOUR, now: datetime = NO
     return member(name, age=age, now=now, **{"instance_type": "ml.p4d.24xlarge", **given, **changes})
 
 
+def family(
+    kind: RunKind = RunKind.TUNING,
+    *,
+    age: timedelta = HOUR,
+    children: int = 2,
+    child_age: timedelta = HOUR,
+    phases: tuple[str, ...] = (),
+    child_tags: Mapping[str, str] | None = None,
+    now: datetime = NOW,
+    **changes: Any,
+) -> Run:
+    """A tuning or AutoML job called search with training jobs of its own, one ml.p4d each. `changes`: of the job."""
+    created = Clock(now - age, "CreationTime", now - age, "CreationTime")
+    given = {"service": kind.service, "capacity": (), "phase": "", "clock": created, "types": ("ml.p4d.24xlarge",)}
+    head = job("search", now=now, **{**given, **changes})
+    parent = Parent(kind, "search", f"{kind.value} job search")
+    made = [
+        job(
+            f"search-{n}", age=child_age, now=now, parent=parent, tags=child_tags or {},
+            phase=phases[n] if n < len(phases) else "Training",
+        )
+        for n in range(children)
+    ]  # fmt: skip
+    return Run(RunId(ACCOUNT, REGION, kind, "search"), (head, *made), fresh=True)
+
+
 def spot_request(name: str = "sir-1", **changes: Any) -> SpotRequest:
     given = {"type": "persistent", "state": "active", "status": "fulfilled", "instance_id": "i-0a", "tags": TAGGED}
     return SpotRequest(id=name, **{**given, **changes})

@@ -205,13 +205,17 @@ class Account:
         return {each["SpotInstanceRequestId"]: each["State"] for each in answer["SpotInstanceRequests"]}
 
     def jobs(self, region: str = REGION) -> dict[str, str]:
-        """Status of every training job."""
-        pages = self.aws.client("sagemaker", region).get_paginator("list_training_jobs").paginate()
-        return {
-            each["TrainingJobName"]: each["TrainingJobStatus"]
-            for page in pages
-            for each in page["TrainingJobSummaries"]
-        }
+        """Status of every training and tuning job, with that of its warm pool where it has one."""
+        client = self.aws.client("sagemaker", region)
+        found: dict[str, str] = {}
+        for page in client.get_paginator("list_training_jobs").paginate():
+            for each in page["TrainingJobSummaries"]:
+                pool = each.get("WarmPoolStatus", {}).get("Status", "")
+                found[each["TrainingJobName"]] = f"{each['TrainingJobStatus']} {pool}".strip()
+        for page in client.get_paginator("list_hyper_parameter_tuning_jobs").paginate():
+            for each in page["HyperParameterTuningJobSummaries"]:
+                found[each["HyperParameterTuningJobName"]] = each["HyperParameterTuningJobStatus"]
+        return found
 
     def ledger_items(self) -> list[dict[str, Any]]:
         """Every row of the ledger, by key."""
@@ -225,7 +229,12 @@ class Account:
         ec2, sagemaker = self._moto("ec2"), self._moto("sagemaker")
         requests = sorted((r.id, r.state, r.instance_id) for r in ec2.spot_instance_requests.values())
         jobs = sorted(
-            (j.training_job_name, j.training_job_status, j.last_modified_time) for j in sagemaker.training_jobs.values()
+            (j.training_job_name, j.training_job_status, j.last_modified_time, str(j.costwatch_extras))
+            for j in sagemaker.training_jobs.values()
+        )
+        tuners = sorted(
+            (j.hyper_parameter_tuning_job_name, j.hyper_parameter_tuning_job_status, j.last_modified_time)
+            for j in sagemaker.hyper_parameter_tuning_jobs.values()
         )
         instances = sorted((i.id, i.state, i._reason) for i in ec2.all_instances())
         said = [(m.channel, m.text, m.at) for m in self.slack.messages]
@@ -233,7 +242,7 @@ class Account:
         rows = json.dumps(self.ledger_items(), default=str)
         # Who holds a lease is a random name; a takeover asks only for the lease's time.
         rows = re.sub(r'"owner": "[^"]*#[0-9a-f]{8}"', "", rows)
-        return repr((self.clock.now, instances, requests, jobs, self.events(), said, mailed, rows))
+        return repr((self.clock.now, instances, requests, jobs, tuners, self.events(), said, mailed, rows))
 
     def records(self, wired: Wiring, region: str = REGION) -> dict[RunId, RunRecord]:
         """The open records, as the ledger's own adapter reads them."""
@@ -253,7 +262,7 @@ class Account:
         return [str(message.body) for message in self._moto("sqs").queues[queue]._messages]
 
     def ended_at(self, region: str = REGION) -> dict[str, datetime]:
-        """When each instance and job that ended was told to."""
+        """When each instance and job that ended was told to; a tuning job's training jobs were told by it."""
         found: dict[str, datetime] = {}
         pages = self.aws.client("ec2", region).get_paginator("describe_instances").paginate()
         for each in (each for page in pages for group in page["Reservations"] for each in group["Instances"]):
@@ -263,8 +272,13 @@ class Account:
         sagemaker = self.aws.client("sagemaker", region)
         for page in sagemaker.get_paginator("list_training_jobs").paginate():
             for each in page["TrainingJobSummaries"]:
-                if ended := each.get("TrainingEndTime"):
-                    found[each["TrainingJobName"]] = ended - self.aws.world.stop_grace
+                name, ended = each["TrainingJobName"], each.get("TrainingEndTime")
+                if ended and "TuningJobArn" not in sagemaker.describe_training_job(TrainingJobName=name):
+                    found[name] = ended - self.aws.world.stop_grace
+        for page in sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate():
+            for each in page["HyperParameterTuningJobSummaries"]:
+                if ended := each.get("HyperParameterTuningEndTime"):
+                    found[each["HyperParameterTuningJobName"]] = ended - self.aws.world.stop_grace
         return found
 
     # --- names ---------------------------------------------------------------------------------------

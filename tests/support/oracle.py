@@ -41,7 +41,16 @@ _DESTROYS_BY = {
     "terminate": ("TerminateInstances", "CancelSpotInstanceRequests"),
     "stop": ("StopInstances",),
 }
-_DESTROYS = (*_DESTROYS_BY["terminate"], *_DESTROYS_BY["stop"], "StopTrainingJob")
+_STOPS_JOB = {
+    "training": "StopTrainingJob",
+    "processing": "StopProcessingJob",
+    "tuning": "StopHyperParameterTuningJob",
+    "automl": "StopAutoMLJob",
+}
+_DESTROYS = (*_DESTROYS_BY["terminate"], *_DESTROYS_BY["stop"], *_STOPS_JOB.values(), "UpdateTrainingJob")
+_JOB_KINDS = (*_STOPS_JOB, "schedule")
+_HEADS = ("tuning", "automl")
+"""Jobs that started others: by them alone it is decided, and they alone are asked to stop."""
 
 
 class Violation(AssertionError):
@@ -50,20 +59,24 @@ class Violation(AssertionError):
 
 @dataclass(frozen=True)
 class View:
-    """One run as the world shows it: `id` is account/region/kind/name."""
+    """One run as the world shows it: `id` is account/region/kind/name.
+
+    `members` decide about it. `children`: what a tuning or AutoML job among them started, and what ends with it.
+    """
 
     id: str
     region: str
     kind: str
     members: tuple[Any, ...]
+    children: tuple[Any, ...] = ()
 
     @property
     def is_job(self) -> bool:
-        return self.kind in ("training", "tuning")
+        return self.kind in _JOB_KINDS
 
     @property
     def parented(self) -> bool:
-        return any(getattr(m, "asg", None) or getattr(m, "tuning_job", None) for m in self.members)
+        return any(getattr(m, "asg", None) or getattr(m, "schedule", None) for m in self.members)
 
     @property
     def starts(self) -> tuple[datetime | None, ...]:
@@ -127,6 +140,8 @@ class Expectation:
     may_wait: bool = False
     """Due to the second: this sweep or the next."""
     warn_due: bool = False
+    uploads: bool = False
+    """A child writes its model: it is not stopped now, whatever else holds."""
     candidates: frozenset[str] = frozenset()
     """Selectors it may be counted under."""
 
@@ -221,10 +236,15 @@ class Oracle:
             groups[instance.region, kind, name].append(instance)
         for job in self.world.jobs.values():
             if job.status == "InProgress":
-                kind, name = ("tuning", job.tuning_job) if job.tuning_job else ("training", job.name)
-                groups[job.region, kind, name].append(job)
+                groups[job.region, *_run_of(job)].append(job)
         return [
-            View(f"{self.account}/{region}/{kind}/{name}", region, kind, tuple(sorted(members, key=_id)))
+            View(
+                f"{self.account}/{region}/{kind}/{name}",
+                region,
+                kind,
+                tuple(sorted((m for m in members if kind not in _HEADS or m.name == name), key=_id)),
+                tuple(sorted((m for m in members if kind in _HEADS and m.name != name), key=_id)),
+            )
             for (region, kind, name), members in groups.items()
         ]
 
@@ -245,11 +265,13 @@ class Oracle:
             self._drop(view)
             if not unreadable:
                 return Expectation(view, frozenset({IGNORED}), "no selector picks it")
-            service = "training" if view.is_job else "ec2"
+            service = view.members[0].kind if view.is_job else "ec2"
             any_of_them = frozenset(s["name"] for s in policy["selectors"] if s["service"] == service)
             return Expectation(view, QUIET, "its tags cannot be read", candidates=any_of_them)
         if len(named) > 1 or unreadable:
             candidates = frozenset(named)
+            if len(named) > 1:
+                self._episode(view).interrupted = True  # held meanwhile, as one of its members is outside
             self._episode(view)
             return Expectation(view, QUIET, "its members belong to several selectors or nobody knows to which",
                                candidates=candidates)  # fmt: skip
@@ -273,7 +295,7 @@ class Oracle:
         if start is None:
             return Expectation(view, frozenset({KEPT, HELD}), "it has not started, or its age is unknown")
         unproven = not view.is_job and None in view.starts
-        deadline, _hard_cap = self._deadline(view, selector["limits"], start, episode)
+        deadline, hard_cap = self._deadline(view, selector["limits"], start, episode)
         limits = selector["limits"]
         overdue = now > deadline
         opens = deadline - timedelta(seconds=limits["warn_before_seconds"])
@@ -296,6 +318,10 @@ class Oracle:
             made.classes = frozenset({KEPT, HELD} if overdue else {KEPT, WARNED})
             return made
         blocked = self._blocked(view, selector, outside=outside)
+        uploads = any(child.secondary_status == "Uploading" for child in view.children)
+        if uploads and now <= hard_cap and not blocked:
+            # It is warned like any other; stopped, or said to be, once the child is done.
+            made.why, made.uploads = "a child uploads its model", True
         if blocked or unproven:
             episode.interrupted = True
             made.why = blocked or "the age of a member is unknown"
@@ -362,6 +388,12 @@ class Oracle:
             return made
         if not made.eligible:
             return made
+        if made.uploads:
+            held = made.key in episode.cap_held or made.key in episode.perhaps_capped
+            made.eligible = False
+            made.classes = (made.classes - {STOPPED, WOULD_STOP}) | {KEPT} | ({HELD} if held else frozenset())
+            made.may_wait = False
+            return made
         if mode != "enforce" and made.key in episode.would_stopped:
             made.eligible, made.classes = False, made.classes | {KEPT, WOULD_STOP}
             made.why = "would have been stopped before"
@@ -415,7 +447,7 @@ class Oracle:
         """The first selector that matches."""
         job = hasattr(member, "secondary_status")
         for selector in self._policy["selectors"]:
-            if selector["service"] != ("training" if job else "ec2"):
+            if selector["service"] != (member.kind if job else "ec2"):
                 continue
             if not _has_tags(member.tags, selector["tags"]):
                 continue
@@ -525,7 +557,7 @@ class Oracle:
         known = self.episodes.get(view.id)
         starts = [s for s in view.starts if s is not None]
         if known is not None:
-            if view.kind in ("instance", "training"):
+            if view.kind in ("instance", "training", "processing", *_HEADS):
                 same = known.start is None or not starts or min(starts) == known.start
             else:
                 same = not starts or known.start is None or bool(known.signature & view.signature)
@@ -653,7 +685,7 @@ class Oracle:
         changed = {k for k, v in self._world_state().items() if self._snapshot.get(k) != v}
         may: set[str] = set()
         for made in self._expected.values():
-            ids = {_id(m) for m in made.view.members}
+            ids = {_id(m) for m in (*made.view.members, *made.view.children)}
             if ids & stopped:
                 may |= ids
                 if not ids <= stopped and not self._is_faulty(made.view.region):
@@ -683,7 +715,7 @@ class Oracle:
         if not made.eligible or made.mode != "enforce" or made.view.region != region:
             return False
         action = next(s["action"] for s in self._policy["selectors"] if s["name"] == made.selector)
-        if operation not in _DESTROYS_BY[action] and not made.view.is_job:
+        if operation not in ([_STOPS_JOB.get(made.view.kind)] if made.view.is_job else _DESTROYS_BY[action]):
             return False
         return any(name in (_id(m), getattr(m, "spot_request_id", None)) for m in made.view.members)
 
@@ -783,6 +815,15 @@ class Oracle:
 
 
 # --- plain helpers -----------------------------------------------------------------------------------
+
+
+def _run_of(job: Any) -> tuple[str, str]:
+    """Kind and name of the run that a job belongs to."""
+    if job.automl_job:
+        return "automl", job.automl_job
+    if job.tuning_job:
+        return "tuning", job.tuning_job
+    return ("schedule", job.schedule) if job.schedule else (job.kind, job.name)
 
 
 def _id(member: Any) -> str:

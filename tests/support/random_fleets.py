@@ -94,8 +94,11 @@ def _document(shape: Shape) -> dict[str, Any]:
                           purchase="capacity_block", limits=limits(24)),
         policies.selector("trainers", second, tags={"Purpose": ["training", "research"]},
                           limits=limits(shape.runtime_hours), action=shape.trainer_action),
-        policies.selector("jobs", third, service="training", tags={"Purpose": ["training"]},
-                          limits=limits(shape.runtime_hours)),
+        *(
+            policies.selector(f"jobs/{kind}", third, service=kind, tags={"Purpose": ["training"]},
+                              limits=limits(shape.runtime_hours))
+            for kind in ("training", "processing", "tuning", "automl")
+        ),
     ]  # fmt: skip
     protect = [{"tags": {"Environment": ["prod"]}, "asg": None}, {"tags": {}, "asg": "inference-*"}]
     slack = policies.body()["slack"] if shape.slack else {**policies.body()["slack"], "platform_channel": ""}
@@ -149,6 +152,8 @@ class Story:
 
     def __post_init__(self) -> None:
         self.town = Town(_policy(self.shape), table=_QuickTable())
+        # That tags of known jobs may be an hour old is proven where they are read; here every rule is to the second.
+        self.town.world.tags_at_once = True
         self.town.world.fault = self._fault
         self.oracle = Oracle(self.town.world, ACCOUNT)
 
@@ -362,11 +367,29 @@ class Story:
         elif kind == 14:
             world.train(name, secondary_status="Uploading", **plain)
         elif kind == 15:
-            world.train(name, tuning_job=tape.pick(("sweep-a", "sweep-b")), **plain)
+            self._family(tape, name, plain)
+        elif kind == 16 and tape.one_in(4):
+            world.process(name, schedule=tape.pick(("quality", "bias")), **plain)
         elif kind == 16 and tape.one_in(2):
             world.train(name, **plain).tags = None
+        elif tape.one_in(4):
+            world.process(name, **{**plain, "age": None} if tape.one_in(4) else plain)
         else:
             world.train(name, **plain)
+
+    def _family(self, tape: Tape, name: str, plain: dict[str, Any]) -> None:
+        """A tuning or AutoML job with some children, or one more child of one that is there."""
+        world = self.town.world
+        heads = [job for job in world.jobs.values() if job.alive and job.kind in ("tuning", "automl")]
+        if heads and tape.one_in(3):
+            head = tape.pick(heads)
+        else:
+            head = world.tune(name, kind=tape.pick(("tuning", "automl")), **plain)
+        for _ in range(tape.number(3)):
+            world.child_of(head, age=timedelta(minutes=tape.pick((0, 40, 600))),
+                           secondary_status=tape.pick(("Training", "Training", "Uploading")))  # fmt: skip
+        if head.kind == "automl" and tape.one_in(3):
+            world.process(f"{name}-data", region=head.region, tags={}, automl_job=head.name)
 
     # --- one step -------------------------------------------------------------------------------------
 
@@ -382,6 +405,7 @@ class Story:
         if tape.one_in(10):
             operation = tape.pick(("*", "DescribeInstances", "TerminateInstances", "StopTrainingJob",
                                    "DescribeTrainingJob", "ListTrainingJobs", "StopInstances",
+                                   "StopHyperParameterTuningJob", "ListChildren", "ListHyperParameterTuningJobs",
                                    "DescribeSpotInstanceRequests",
                                    "CancelSpotInstanceRequests", "DescribeInstanceAttribute", "PutEvents"))  # fmt: skip
             region = "" if operation == "PutEvents" else tape.pick(WATCHED_REGIONS)
@@ -449,7 +473,7 @@ class Story:
             case 16:
                 self.release_all()
             case 17 if thing is not None:
-                world.end(thing)
+                self._ends(thing)
             case 18 if isinstance(thing, FakeInstance) and thing.state == "running":
                 world.restart(thing)
             case 18 if isinstance(thing, FakeJob) and thing.started_at is None:
@@ -466,10 +490,18 @@ class Story:
                 thing.stop_protected = not thing.stop_protected
             case 23 if isinstance(thing, FakeInstance):
                 thing.protected = not thing.protected
-            case 23 if isinstance(thing, FakeJob):
-                thing.secondary_status = "Uploading"
+            case 23 if isinstance(thing, FakeJob) and thing.kind == "training":
+                thing.secondary_status = tape.pick(("Uploading", "Training"))
             case _:
                 pass
+
+    def _ends(self, thing: FakeInstance | FakeJob) -> None:
+        """By itself; a job with children after the last of them."""
+        world = self.town.world
+        if isinstance(thing, FakeJob):
+            for child in [job for job in world.jobs.values() if job.alive and job.is_child_of(thing)]:
+                world.end(child)
+        world.end(thing)
 
     def _tags_change(self, tape: Tape, tags: dict[str, str]) -> None:
         new = self.tags(tape)

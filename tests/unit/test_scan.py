@@ -133,6 +133,7 @@ def tuning(running: int, *children: str, errors: dict[str, Exception] | None = N
         "HyperParameterTuningJobStatus": "InProgress", "CreationTime": hours_ago(3),
         "TrainingJobStatusCounters": {"InProgress": running},
     }  # fmt: skip
+    described["describe_hyper_parameter_tuning_job", "tune"] = parent
     return FakeSageMaker(
         {"list_training_jobs": jobs, "list_hyper_parameter_tuning_jobs": [parent]}, described, errors or {}
     )

@@ -8,6 +8,7 @@
     cap#<origin>#<mode>                  sweep#.. share#.. day#..    counters of the blast caps
     told#<origin>                        <key>                       what is said only once
     seen#<origin>                        <key>                       when something was first seen
+    jobs#<origin>#<account>#<region>     <service>/<name>            what is known of a job in progress
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
 
@@ -26,6 +27,7 @@ from typing import Any
 from zlib import crc32
 
 from costwatch import names
+from costwatch.adapters import ledger_jobs
 from costwatch.adapters.ledger_codec import (
     entry_from_item,
     entry_to_item,
@@ -58,6 +60,7 @@ from costwatch.adapters.table import (
 )
 from costwatch.core import times
 from costwatch.core.caps import CapLimit
+from costwatch.core.known_jobs import JobKey, KnownJob
 from costwatch.core.messages import Message
 from costwatch.core.model import RunId
 from costwatch.core.record import Entry, Pause, RunRecord
@@ -187,6 +190,26 @@ class Ledger:
     def note(self, run_id: RunId, entry: Entry) -> None:
         """An entry about something that has no record, such as an unwatched accelerator or a pause."""
         self._table.transact([self._entry_put(run_id, entry, 0, 0)])
+
+    # --- jobs --------------------------------------------------------------------------------------
+
+    def known_jobs(self, account: str, region: str) -> dict[JobKey, KnownJob]:
+        """What earlier sweeps learned about jobs in progress. A row that cannot be read is as good as none."""
+        items = self._table.query(key(f"jobs#{self.origin}#{account}#{region}", "").pk)
+        return {job.key: job for job in decoded(items, ledger_jobs.from_item, lambda _row: None)}
+
+    def learn_jobs(
+        self, account: str, region: str, learned: Sequence[KnownJob], over: Sequence[JobKey], now: datetime
+    ) -> None:
+        """Remember jobs and forget others. Facts need no condition: two sweeps learn the same."""
+        pk = f"jobs#{self.origin}#{account}#{region}"
+        kept = {names.TABLE_TTL_ATTRIBUTE: _expiry(now, ledger_jobs.KEEP_JOBS), **self._stamped()}
+        writes: list[Put | Delete] = [
+            Put({**_at(key(pk, ledger_jobs.sort_key(job.key))), **ledger_jobs.to_item(job), **kept}) for job in learned
+        ]
+        writes.extend(Delete(key(pk, ledger_jobs.sort_key(job))) for job in over)
+        if writes:
+            self._table.batch(writes)
 
     # --- outbox ------------------------------------------------------------------------------------
 

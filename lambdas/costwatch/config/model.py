@@ -95,11 +95,11 @@ class Ec2Selection(_Model):
 
 
 class SageMakerSelection(_Model):
-    """SageMaker jobs. `[training]` is short for `{jobs: [training]}`."""
+    """SageMaker jobs of one or several kinds. `[training, tuning]` is short for `{jobs: [training, tuning]}`."""
 
-    jobs: Annotated[tuple[fields.TrainingJob, ...], BeforeValidator(fields.listed)]
+    jobs: Annotated[tuple[fields.JobKind, ...], BeforeValidator(fields.listed)]
     tag: fields.Tags = {}
-    types: Annotated[tuple[fields.TrainingType, ...], BeforeValidator(fields.listed)] = ()
+    types: Annotated[tuple[fields.JobType, ...], BeforeValidator(fields.listed)] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -115,7 +115,7 @@ class Selector(_Model):
     ec2: Ec2Selection | None = None
     sagemaker: SageMakerSelection | None = None
     action: Annotated[Action | None, PlainValidator(fields.action)] = None
-    max_runtime: Annotated[timedelta | None, PlainValidator(fields.max_runtime)] = None
+    max_runtime: Annotated[timedelta | fields.Declared | None, PlainValidator(fields.selector_max_runtime)] = None
     warn_before: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
     min_notice: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
     hard_cap: Annotated[timedelta | None, PlainValidator(fields.duration)] = None

@@ -109,13 +109,17 @@ def judge(
     found = overrides.read(run, policy.tags)
     start = start_of(run, record)
     vitals = run.vitals
-    deadline = deadline_of(start, selector, found, record, vitals, now) if start is not None else None
+    deadline = deadline_of(start, selector, found, record, vitals, now, run.declared_limit) if start else None
     stalled = heartbeats.stalled_since(vitals, now)
     key = claim_key(run.id, mode, start, deadline.at if deadline else None)
     known = {**exempt_seen, **(dict(record.exempt_tags) if record else {})}
     exempt_tags = tuple((tag.value, known.get(tag.value, now)) for tag in found.exempt)
 
     def decide(verdict: Verdict, reason: str, *, hold: HoldCode | None = None, voids: bool = False) -> Decision:
+        waits = _waits_for_children(run, deadline, now) if verdict is Verdict.STOP else ""
+        if waits:
+            noticed = deadline is not None and valid_notice(record, mode, deadline.at, pause) is not None
+            verdict, reason = (Verdict.WAIT if noticed else Verdict.KEEP), waits
         return Decision(
             verdict,
             reason,
@@ -135,7 +139,7 @@ def judge(
     exempt = exemption_reason(record, exempt_tags, found, now)
     if exempt:
         return decide(Verdict.KEEP, exempt, voids=True)
-    if any(member.phase == "Uploading" for member in run.members):
+    if any(member.phase == "Uploading" for member in run.judged):
         return decide(Verdict.KEEP, "it is uploading its model and is left to finish")
     order = record.order if record is not None else None
     if order is not None and order.active(now) and mode is Mode.ENFORCE:
@@ -263,11 +267,12 @@ def _let_finish(finishing: Finishing, deadline: Deadline, vitals: Vitals | None)
 def changed_since(notice: Notice, run: Run, owner: str) -> str:
     """What makes the run another one than its notice was given for and to, as a sentence; empty: it is the same.
 
-    A member that joined or started anew, one that left and runs on (for what was read afresh), another owner.
+    A member that joined or started anew, one that left and runs on (for what was read afresh), another owner. The
+    children of a job come and go without a word: it is the job that was warned.
     """
     told = {member.id: member.running_since for member in notice.members}
-    joined = [m.id for m in run.members if m.id not in told]
-    began = {m.id: m.clock.running_since for m in run.members if m.id in told}
+    joined = [m.id for m in run.judged if m.id not in told]
+    began = {m.id: m.clock.running_since for m in run.judged if m.id in told}
     anew = [name for name, since in began.items() if since and told[name] and since != told[name]]
     parts = [f"{_listed(joined)} joined"] if joined else []
     parts += [f"{_listed(anew)} started anew"] if anew else []
@@ -312,9 +317,21 @@ def valid_notice(record: RunRecord | None, mode: Mode, deadline_at: datetime, pa
     return notice
 
 
+def _waits_for_children(run: Run, deadline: Deadline | None, now: datetime) -> str:
+    """Which children of a due job write their models right now, as a sentence; empty: none.
+
+    Of many children one may upload at any time, so past the hard cap none is waited for.
+    """
+    uploading = [child.id for child in run.children if child.alive and child.phase == "Uploading"]
+    if not uploading or (deadline is not None and now > deadline.hard_cap_at):
+        return ""
+    return f"due; {_listed(uploading)} is left to finish uploading its model first, up to the hard cap"
+
+
 def _unproven_age(run: Run) -> Blocker | None:
-    for member in run.members:
-        if member.state == "running" and member.clock.running_since is None:
+    for member in run.judged or run.members:
+        # A job with children has a start as soon as it is there; without one it could not be read.
+        if (member.state == "running" or member.has_children) and member.clock.running_since is None:
             return Blocker(HoldCode.UNPROVABLE, f"nothing shows since when {member.id} runs")
     return None
 

@@ -16,8 +16,11 @@ from costwatch.core.record import (
 from costwatch.core.step import Step, spent_evidence
 
 
-def verified(record: RunRecord, now: datetime) -> Step:
-    """Final: a second look, in a later sweep, found everything gone (or stopped, its disks there) and nothing back."""
+def verified(record: RunRecord, now: datetime, *, pool_kept: timedelta | None = None) -> Step:
+    """Final: a second look, in a later sweep, found everything gone (or stopped, its disks there) and nothing back.
+
+    `pool_kept`: how long the job's warm pool went on billing after it; None: it had none.
+    """
     rate = record.hourly_rate_usd
     burn = f"{show_usd(rate)}/h" if rate is not None else "rate unknown (no price)"
     instances = record.run_id.kind.service is Service.EC2
@@ -25,7 +28,16 @@ def verified(record: RunRecord, now: datetime) -> Step:
     final = Transition.VERIFIED_STOPPED if keeps_disks else Transition.VERIFIED_GONE
     disks = ", its disks stay" if keeps_disks else ""
     reason = f"{final.value}{disks}, nothing came back; burn stopped: {burn}"
-    entry = Entry(now, final, reason, mode=record.mode.value, evidence=spent_evidence(record, now))
+    evidence = spent_evidence(record, now)
+    if pool_kept is not None:
+        cost = spent_usd(rate, pool_kept)
+        reason += f"; its warm pool was kept for {durations.show(pool_kept)}: {show_usd(cost)}"
+        seconds = str(int(pool_kept.total_seconds()))
+        evidence += (
+            ("warm_pool_seconds", seconds),
+            ("warm_pool_usd", f"{cost:.2f}" if cost is not None else "unknown"),
+        )
+    entry = Entry(now, final, reason, mode=record.mode.value, evidence=evidence)
     message = about(record, MessageKind.VERIFIED, Audience.PLATFORM, version=record.version + 1, reason=reason)
     return Step(record, None, (entry,), (message,))
 
@@ -54,13 +66,15 @@ def ended(record: RunRecord, *, ended_at: datetime, finished: bool, how: str, no
     reason = f"ended by itself: {how}"
     if record.would_stop_at is not None:
         later = max(ended_at - record.would_stop_at, timedelta(0))
-        at_stop = record.spent_usd(record.would_stop_at)
-        rate = record.hourly_rate_usd
+        at_stop, more = record.spent_usd(record.would_stop_at), spent_usd(record.hourly_rate_usd, later)
+        if record.rate_since is not None:
+            at_stop, ended = record.would_stop_spent_usd, record.spent_usd(ended_at)
+            more = ended - at_stop if ended is not None and at_stop is not None else None
         if finished:
             work = f"{show_usd(at_stop)} of work" if at_stop is not None else "work of unknown cost"
             reason = f"finished by itself {durations.show(later)} later: would have destroyed {work}"
         else:
-            reason = f"ran {durations.show(later)} more: {show_usd(spent_usd(rate, later))} ({how})"
+            reason = f"ran {durations.show(later)} more: {show_usd(more)} ({how})"
     entry = Entry(
         now, Transition.ENDED_BY_ITSELF, reason, mode=record.mode.value, evidence=spent_evidence(record, ended_at)
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from costwatch.core import heartbeats, times
 from costwatch.core.deadman import Decision, Verdict
@@ -115,6 +116,8 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
         order=None,
         stop=None,
         would_stop_at=None,
+        rate_since=now if record.rate_since is not None else None,
+        spent_before_usd=Decimal(0) if record.rate_since is not None else None,
         restarts=record.restarts + 1,
     )
 
@@ -187,6 +190,10 @@ def _seen(
             hourly_rate_usd=burn.hourly_rate_usd,
             price_note=burn.note,
         )
+        if run.id.kind.has_children:
+            # What children of before it was first seen had cost is not known any more.
+            began = [c.clock.running_since for c in run.children if c.clock.running_since is not None]
+            record = replace(record, rate_since=min(began, default=now), spent_before_usd=Decimal(0))
         entries.append(decision_entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=evidence))
     elif record.mode is not decision.mode:
         reason = f"mode {record.mode.value} -> {decision.mode.value}: it is warned anew before anything is stopped"
@@ -202,6 +209,8 @@ def _seen(
             malformed_told=(),
         )
     if (record.member_ids, dict(record.capacity)) != (tuple(m.id for m in members), run.capacity):
+        if record.rate_since is not None:
+            record = replace(record, spent_before_usd=record.spent_usd(now), rate_since=now)
         record = replace(record, hourly_rate_usd=burn.hourly_rate_usd, price_note=burn.note)
     if all(m.tags is not None for m in run.members):
         # Tags may arrive after the instance, and owners change: a warning goes to who it is now.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from costwatch.core.policy import PurchaseOption, Service
 
 
 class RunKind(StrEnum):
-    """What a run is made of. Only the first three can be stopped in this version."""
+    """What a run is made of."""
 
     INSTANCE = "instance"
     TAGGED = "run"
@@ -24,15 +24,28 @@ class RunKind(StrEnum):
     CLUSTER = "cluster"
     TUNING = "tuning"
     AUTOML = "automl"
+    SCHEDULE = "schedule"
+    """A monitoring schedule's processing jobs: it starts the next one, so they are reported and not stopped."""
 
     @property
     def stoppable(self) -> bool:
-        return self in (RunKind.INSTANCE, RunKind.TAGGED, RunKind.TRAINING)
+        return self in (RunKind.INSTANCE, RunKind.TAGGED) or self.is_job
+
+    @property
+    def is_job(self) -> bool:
+        """One SageMaker job, with its children where it has any."""
+        return self in (RunKind.TRAINING, RunKind.PROCESSING) or self.has_children
+
+    @property
+    def has_children(self) -> bool:
+        """A job that starts other jobs and ends them itself: it alone is judged and stopped, its children never."""
+        return self in (RunKind.TUNING, RunKind.AUTOML)
 
     @property
     def service(self) -> Service:
-        jobs = (RunKind.TRAINING, RunKind.PROCESSING, RunKind.TUNING, RunKind.AUTOML)
-        return Service(self.value) if self in jobs else Service.EC2
+        if self is RunKind.SCHEDULE:
+            return Service.PROCESSING
+        return Service(self.value) if self.is_job else Service.EC2
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,6 +75,8 @@ class Parent:
     id: str
     label: str
     """For people: `Auto Scaling group trainers`, `EKS cluster ml`."""
+    via: str = ""
+    """The tuning job in between, where an AutoML job started the member by way of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +117,7 @@ class SpotRequest:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One instance or one training job. `tags` None: they could not be read."""
+    """One instance or one SageMaker job. `tags` None: they could not be read. Children's are not read: empty."""
 
     id: str
     service: Service
@@ -116,6 +131,10 @@ class Member:
     purchase: PurchaseOption
     phase: str = ""
     """SageMaker's SecondaryStatus, for example `Training` or `Uploading`."""
+    types: tuple[str, ...] = ()
+    """Of a job with children: the instance types that its definition names; it has no instances of its own."""
+    declared_limit: timedelta | None = None
+    """The job's own MaxRuntimeInSeconds; None: it declares none."""
     spot_request_id: str | None = None
     parent: Parent | None = None
     termination_protection: bool | None = None
@@ -125,6 +144,10 @@ class Member:
     spot_request: SpotRequest | None = None
     ended_at: datetime | None = None
     end_reason: str = ""
+    pool: str = ""
+    """State of the training job's warm pool: `InUse`, `Available`, `Reused`, `Terminated`; empty: it has none."""
+    pool_billed: timedelta | None = None
+    """How long the pool was kept, and billed, after the job."""
 
     @property
     def alive(self) -> bool:
@@ -133,7 +156,20 @@ class Member:
 
     @property
     def gone(self) -> bool:
-        return self.state in ("terminated", "stopped", "Stopped", "Completed", "Failed")
+        return self.state in ("terminated", "stopped", "Stopped", "Completed", "Failed", "Deleting", "DeleteFailed")
+
+    @property
+    def keeps_pool(self) -> bool:
+        """A job that is over and whose instances are kept, and billed, for the next one or until they are given back.
+
+        A pool that another job has taken over is that job's.
+        """
+        return self.gone and self.pool in ("Available", "InUse")
+
+    @property
+    def has_children(self) -> bool:
+        """A tuning or AutoML job: what it costs is what its children cost."""
+        return self.service.has_children
 
     @property
     def finished(self) -> bool:
@@ -159,10 +195,31 @@ class Run:
     vitals: Vitals | None = None
     """What its heartbeats say; None: there were none in the current run."""
 
+    @property
+    def judged(self) -> tuple[Member, ...]:
+        """Members whose tags, type and start decide about the run: of a job with children the job alone."""
+        if not self.id.kind.has_children:
+            return self.members
+        return tuple(m for m in self.members if m.id == self.id.name and m.service is self.id.kind.service)
+
+    @property
+    def children(self) -> tuple[Member, ...]:
+        """Jobs that a tuning or AutoML job started."""
+        return tuple(m for m in self.members if m not in self.judged) if self.id.kind.has_children else ()
+
+    @property
+    def declared_limit(self) -> timedelta | None:
+        """The longest that a member declares itself."""
+        return max((m.declared_limit for m in self.judged if m.declared_limit is not None), default=None)
+
     @cached_property
     def start(self) -> datetime | None:
-        """Start of the current run: the earliest start of a member; None while none has started."""
-        starts = [m.clock.running_since for m in self.members if m.clock.running_since is not None]
+        """Start of the current run: the earliest start of a member; None while none has started.
+
+        A job with children started when it did; where that cannot be read, its children show that it had by then.
+        """
+        own = [m.clock.running_since for m in self.judged if m.clock.running_since is not None]
+        starts = own or [m.clock.running_since for m in self.members if m.clock.running_since is not None]
         return min(starts, default=None)
 
     @property

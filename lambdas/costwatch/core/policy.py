@@ -42,6 +42,22 @@ class Service(StrEnum):
     def is_sagemaker(self) -> bool:
         return self is not Service.EC2
 
+    @property
+    def has_children(self) -> bool:
+        """Jobs that start other jobs, and end them."""
+        return self in (Service.TUNING, Service.AUTOML)
+
+    @property
+    def plural(self) -> str:
+        """For people."""
+        return {
+            Service.EC2: "EC2 instances",
+            Service.TRAINING: "SageMaker training jobs",
+            Service.PROCESSING: "SageMaker processing jobs",
+            Service.TUNING: "SageMaker tuning jobs, with their training jobs",
+            Service.AUTOML: "AutoML jobs, with their training and processing jobs",
+        }[self]
+
 
 class PurchaseOption(StrEnum):
     ON_DEMAND = "on_demand"
@@ -70,6 +86,8 @@ class Limits:
     min_notice: timedelta
     hard_cap: timedelta
     finish_grace: timedelta
+    declared: bool = False
+    """Whether a job's own MaxRuntimeInSeconds comes before max_runtime."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +233,14 @@ def digest_of(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _limits(body: Mapping[str, int]) -> Limits:
+def _limits(body: Mapping[str, Any]) -> Limits:
     return Limits(
         max_runtime=timedelta(seconds=body["max_runtime_seconds"]),
         warn_before=timedelta(seconds=body["warn_before_seconds"]),
         min_notice=timedelta(seconds=body["min_notice_seconds"]),
         hard_cap=timedelta(seconds=body["hard_cap_seconds"]),
         finish_grace=timedelta(seconds=body["finish_grace_seconds"]),
+        declared=bool(body.get("declared", False)),
     )
 
 

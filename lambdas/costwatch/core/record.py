@@ -197,7 +197,13 @@ class RunRecord:
     order: StopOrder | None = None
     stop: StopAttempt | None = None
     would_stop_at: datetime | None = None
+    would_stop_spent_usd: Decimal | None = None
+    """Spent by `would_stop_at`, where the rate changes with the children (see `rate_since`)."""
     restarts: int = 0
+    rate_since: datetime | None = None
+    """Of a job whose children come and go: from when on `hourly_rate_usd` has held. None: from the run's start."""
+    spent_before_usd: Decimal | None = None
+    """USD spent before `rate_since`, as far as it was watched; None: unknown."""
 
     def order_of(self, key: str) -> StopOrder | None:
         """The order that the claim key was made for; None: its time was up."""
@@ -218,6 +224,9 @@ class RunRecord:
 
     def spent_usd(self, now: datetime) -> Decimal | None:
         """List price from the start of the run to `now`, USD, unrounded; None: unknown, never 0."""
+        if self.rate_since is not None:
+            more = spent_usd(self.hourly_rate_usd, now - self.rate_since) if now >= self.rate_since else None
+            return None if more is None or self.spent_before_usd is None else self.spent_before_usd + more
         return spent_usd(self.hourly_rate_usd, now - self.start) if self.start is not None else None
 
     @property
@@ -256,15 +265,20 @@ class Pause:
 def same_episode(run: Run, record: RunRecord) -> bool:
     """Whether `run` is still the episode of `record`.
 
-    An instance or a job: the same start. A tagged run or group: at least one member that has been running
-    since before, so members that come and go do not reset the clock. What had not started goes on; what had started
-    and has no start now is another one.
+    An instance or a job: the same start; with children: of the job itself. A tagged run or group: at least one
+    member that has been running since before, so members that come and go do not reset the clock. What had not
+    started goes on; what had started and has no start now is another one.
     """
     if record.start is None:
         return True
+    if run.id.kind.has_children:
+        # A job that cannot be read for a moment is still itself.
+        own = {m.id: m.clock.running_since for m in run.judged}
+        known = {m.id: m.running_since for m in record.members}
+        return all(since is None or known.get(name) in (None, since) for name, since in own.items())
     if run.start is None:
         return False
-    if run.id.kind in (RunKind.INSTANCE, RunKind.TRAINING):
+    if run.id.kind in (RunKind.INSTANCE, RunKind.TRAINING, RunKind.PROCESSING):
         return run.start == record.start
     before = {(m.id, m.running_since) for m in record.members}
     return any((m.id, m.clock.running_since) in before for m in run.members)

@@ -64,13 +64,14 @@ class Selection:
 def select(run: Run, policy: Policy, known: str = "") -> Selection:
     """Match every member against the selectors, first match wins; `protect` beats all.
 
+    Of a job with children only the job itself is matched and can be protected: children may carry other tags or none.
     `known`: the selector by which the run is in the ledger. Tags that cannot be read show nothing new, so it stays.
     """
-    picked = [_first(member, policy) for member in run.members]
+    picked = [_first(member, policy) for member in run.judged]
     found = [s for s in policy.selectors if s in picked]
     # A member of a selector that is off must not hide the others of its run: it holds them.
     chosen = next((s for s in found if s.mode is not Mode.OFF), found[0] if found else None)
-    if known and any(member.tags is None for member in run.members):
+    if known and any(member.tags is None for member in run.judged):
         chosen = policy.selector(known) or chosen
     if chosen is None:
         return Selection(None, ())
@@ -81,9 +82,8 @@ def picks(selector: Selector, member: Member) -> bool:
     """Whether `selector` picks `member`. Unreadable tags may hide a match, so they count as one (and block)."""
     if selector.service is not member.service:
         return False
-    if selector.types and not (
-        member.capacity and all(_matches_type(selector, kind) for kind, _count in member.capacity)
-    ):
+    types = member.types or tuple(kind for kind, _count in member.capacity)
+    if selector.types and not (types and all(_matches_type(selector, kind) for kind in types)):
         return False
     if selector.purchase is None:
         if member.purchase is PurchaseOption.CAPACITY_BLOCK:
@@ -111,18 +111,18 @@ def _blockers(run: Run, chosen: Selector, picked: list[Selector | None], policy:
     def add(code: HoldCode, reason: str) -> None:
         found.append(Blocker(code, reason))
 
-    for member in run.members:
+    for member in run.judged:
         rule = protected_by(member, policy)
         if rule is not None:
             add(HoldCode.PROTECT_RULE, f"{member.id} is protected ({rule.describe()})")
-    for member in run.members:
+    for member in run.judged:
         if member.tags is not None and names.TAG_NEVER in member.tags:
             add(HoldCode.NEVER, f"{member.id} carries {names.TAG_NEVER}")
-    parent = run.parent or next((m.parent for m in run.members if m.parent is not None), None)
+    parent = run.parent or next((m.parent for m in run.judged if m.parent is not None), None)
     if parent is not None or not run.id.kind.stoppable:
         label = parent.label if parent is not None else run.id.kind.value
         add(HoldCode.PARENT, f"it belongs to {label}, which this version reports and does not stop")
-    for member, selector in zip(run.members, picked, strict=True):
+    for member, selector in zip(run.judged, picked, strict=True):
         if member.tags is None:
             add(HoldCode.UNPROVABLE, f"the tags of {member.id} could not be read")
         elif selector is None:

@@ -48,7 +48,7 @@ def claim(
         owner=owner,
         attempt=attempt,
         lease_until=now + lease,
-        members=tuple(sorted({*(m.id for m in run.members), *stopped_before})),
+        members=tuple(sorted({*(m.id for m in run.judged), *stopped_before})),
         spot_requests=spot_requests,
         action=decision.action,
         counted=tuple(sorted({*(last.counted if last is not None else ()), *counted})),
@@ -64,7 +64,13 @@ def claim(
         )
         return Step(record, after, tuple(entries))
     after = replace(
-        record, status=Status.WOULD_STOP, hold=None, stop=stop, would_stop_at=now, deadline=decision.deadline_at
+        record,
+        status=Status.WOULD_STOP,
+        hold=None,
+        stop=stop,
+        would_stop_at=now,
+        would_stop_spent_usd=record.spent_usd(now) if record.rate_since is not None else None,
+        deadline=decision.deadline_at,
     )
     reason = f"would have been stopped: {decision.reason}"
     entries.append(decision_entry(now, Transition.WOULD_STOP, reason, decision, spent_usd=spent_text(record, now)))

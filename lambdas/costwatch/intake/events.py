@@ -37,7 +37,7 @@ class StopRequested:
 
 @dataclass(frozen=True, slots=True)
 class ResourceChanged:
-    """An instance or a training job changed its state. A hint: what it says is read again from the world."""
+    """An instance or a SageMaker job changed its state. A hint: what it says is read again from the world."""
 
     account: str
     region: str
@@ -75,7 +75,13 @@ def hint(event: object) -> ResourceChanged:
         case names.SOURCE_EC2, names.DETAIL_EC2_STATE:
             service, member = Service.EC2, text_of(mapping(body, "detail"), "detail.instance-id")
         case names.SOURCE_SAGEMAKER, names.DETAIL_TRAINING_STATE:
-            service, member = Service.TRAINING, _job_name(mapping(body, "detail"))
+            service, member = Service.TRAINING, _job_name(mapping(body, "detail"), "Training", "training-job")
+        case names.SOURCE_SAGEMAKER, names.DETAIL_PROCESSING_STATE:
+            service, member = Service.PROCESSING, _job_name(mapping(body, "detail"), "Processing", "processing-job")
+        case names.SOURCE_SAGEMAKER, names.DETAIL_TUNING_STATE:
+            # AWS's own sample has the ARN as tuningJob/x, its API as hyper-parameter-tuning-job/x.
+            kinds = "hyper-parameter-tuning-job", "tuningJob"
+            service, member = Service.TUNING, _job_name(mapping(body, "detail"), "HyperParameterTuning", *kinds)
         case _:
             raise unknown(body)
     return ResourceChanged(text_of(body, "account"), text_of(body, "region"), service, member)
@@ -89,10 +95,12 @@ def _run_id(detail: Mapping[str, Any]) -> RunId:
         raise MalformedEvent(f"detail.run is {text[:80]!r}; expected ACCOUNT/REGION/KIND/NAME") from None
 
 
-def _job_name(detail: Mapping[str, Any]) -> str:
-    """The ARN's last part: AWS's own sample carries another name in TrainingJobName."""
-    arn = text_of(detail, "detail.TrainingJobArn")
-    name = arn.rpartition(":training-job/")[2]
-    if not name or name == arn:
-        raise MalformedEvent(f"detail.TrainingJobArn is {arn[:80]!r}; expected arn:...:training-job/NAME")
-    return name
+def _job_name(detail: Mapping[str, Any], word: str, *kinds: str) -> str:
+    """The ARN's last part: AWS's own samples carry another name beside it."""
+    field = f"detail.{word}JobArn"
+    arn = text_of(detail, field)
+    for kind in kinds:
+        name = arn.rpartition(f":{kind}/")[2]
+        if name and name != arn:
+            return name
+    raise MalformedEvent(f"{field} is {arn[:80]!r}; expected arn:...:{kinds[0]}/NAME")

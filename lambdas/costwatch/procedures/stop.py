@@ -185,7 +185,7 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
     outcome = _outcome(w, run, decision.action)
     now = w.now()
     # Members may have joined since the claim; whoever verifies must look for them too.
-    members = tuple(sorted({*record.stop.members, *(m.id for m in run.members)}))
+    members = tuple(sorted({*record.stop.members, *(m.id for m in run.judged)}))
     record = replace(record, stop=replace(record.stop, members=members))
     if outcome.problem:
         w.save(stopping.failed(record, outcome.problem, now))

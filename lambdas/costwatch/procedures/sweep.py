@@ -118,9 +118,11 @@ def _instances(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
 
 
 def _jobs(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
-    found, errors = w.sagemaker(region).jobs()
-    report.failures.extend(Failure(f"{region} {Service.TRAINING.value}", str(e), e.retry) for e in errors)
-    return found
+    known = w.ledger.known_jobs(w.account, region)
+    found = w.sagemaker(region).jobs(known, w.now())
+    report.failures.extend(Failure(f"{region} {Service.TRAINING.value}", str(e), e.retry) for e in found.errors)
+    w.ledger.learn_jobs(w.account, region, found.learned, found.over, w.now())
+    return found.members
 
 
 def _service(
@@ -137,7 +139,7 @@ def _service(
     for run_id, record in region.records.items():
         if run_id.kind.service.is_sagemaker is service.is_sagemaker and run_id not in listed:
             with report.isolating(str(run_id)):
-                reconcile(w, record, report)
+                reconcile(w, record, report, acts=True)
     due: list[Due | Silent] = []
     for run in with_vitals(runs, region.pulses, region.path_since):
         if any(w.ledger.is_row_of(row, run.id) or w.pulses.is_row_of(row, run) for row in region.unreadable):
@@ -157,7 +159,7 @@ def _run(
     if record is not None and record.status is Status.STOPPING and record.stop is not None:
         in_flight = record.stop.requested_at is not None or now < record.stop.lease_until
         if in_flight:
-            reconcile(w, record, report)
+            reconcile(w, record, report, acts=True)
             return None
     previous = None
     if record is not None and not same_episode(run, record):
