@@ -32,6 +32,7 @@ DETAIL_EC2_STATE: Final = "EC2 Instance State-change Notification"
 DETAIL_TRAINING_STATE: Final = "SageMaker Training Job State Change"
 DETAIL_SWEEP_REQUESTED: Final = "Sweep Requested"
 DETAIL_STOP_REQUESTED: Final = "Stop Requested"
+DETAIL_RESTORE_REQUESTED: Final = "Restore Requested"
 DETAIL_RUN_STOPPED: Final = "Run Stopped By Costwatch"
 
 # --- metrics (CloudWatch embedded metric format) ----------------------------------------------------

@@ -31,6 +31,8 @@ def selector(name: str = "trainers", mode: str = "enforce", **changes: Any) -> d
         "purchase": None,
         "limits": limits(),
         "action": "terminate",
+        "at_min_size": "hold",
+        "az_rebalance": "hold",
         **changes,
     }
 

@@ -203,5 +203,11 @@ def test_a_request_that_could_not_be_read_holds_what_was_read_afresh() -> None:
 
 
 def test_what_held_for_good_voids_a_notice_and_what_held_for_a_moment_does_not() -> None:
-    passing = {HoldCode.CAP, HoldCode.UNDELIVERED, HoldCode.UNPROVABLE, HoldCode.SPOT_REQUEST_UNTAGGED}
+    passing = {
+        HoldCode.CAP,
+        HoldCode.UNDELIVERED,
+        HoldCode.UNPROVABLE,
+        HoldCode.SPOT_REQUEST_UNTAGGED,
+        HoldCode.GROUP_UNTAGGED,
+    }
     assert {code for code in HoldCode if not code.voids_notice} == passing

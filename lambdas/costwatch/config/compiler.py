@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from costwatch.config.model import Config, DeadMan, Selector
-from costwatch.core.policy import FORMAT_VERSION, Action, Mode, Service, digest_of
+from costwatch.core.policy import FORMAT_VERSION, Action, AtMinSize, Mode, Service, digest_of
 
 UNCOMMITTED = "uncommitted"
 _GIT_TIMEOUT_SECONDS = 10
@@ -99,6 +99,7 @@ def _selector(selector: Selector, dead_man: DeadMan) -> dict[str, Any]:
     purchase = selector.ec2.purchase if selector.ec2 else None
     # A SageMaker job can only be stopped.
     action = (selector.action or Action.TERMINATE) if selector.ec2 else Action.STOP
+    at_min_size = (selector.at_min_size or dead_man.at_min_size) if selector.ec2 else AtMinSize.HOLD
     mode = Mode.OFF if dead_man.mode is Mode.OFF else selector.mode or dead_man.mode
     return {
         "name": selector.name,
@@ -109,6 +110,8 @@ def _selector(selector: Selector, dead_man: DeadMan) -> dict[str, Any]:
         "purchase": purchase.value if purchase else None,
         "limits": _limits(selector, dead_man),
         "action": action.value,
+        "at_min_size": at_min_size.value,
+        "az_rebalance": selector.az_rebalance.value,
     }
 
 

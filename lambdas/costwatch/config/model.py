@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from costwatch import names
 from costwatch.config import checks, fields
 from costwatch.config.checks import Path, Problem
-from costwatch.core.policy import Action, Mode, PurchaseOption
+from costwatch.core.policy import Action, AtMinSize, Mode, PurchaseOption, ZoneRebalance
 
 
 class InvalidDocument(ValueError):
@@ -114,6 +114,8 @@ class Selector(_Model):
     ec2: Ec2Selection | None = None
     sagemaker: SageMakerSelection | None = None
     action: Annotated[Action | None, PlainValidator(fields.action)] = None
+    at_min_size: Annotated[AtMinSize | None, PlainValidator(fields.at_min_size)] = None
+    az_rebalance: Annotated[ZoneRebalance, PlainValidator(fields.az_rebalance)] = ZoneRebalance.HOLD
     max_runtime: Annotated[timedelta | None, PlainValidator(fields.max_runtime)] = None
     warn_before: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
     min_notice: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
@@ -132,6 +134,7 @@ class DeadMan(_Model):
     min_notice: fields.Duration = checks.DEFAULT_LIMITS["min_notice"]
     hard_cap: fields.Duration = checks.DEFAULT_LIMITS["hard_cap"]
     extend: Extend = Extend()
+    at_min_size: Annotated[AtMinSize, PlainValidator(fields.at_min_size)] = AtMinSize.HOLD
     selectors: Annotated[tuple[Selector, ...], BeforeValidator(fields.listed)] = ()
 
 
@@ -155,8 +158,8 @@ class Config(_Model):
 
 _LATER_KEYS: dict[type[BaseModel], frozenset[str]] = {
     Config: frozenset({"approval", "res", "prices", "budgets"}),
-    DeadMan: frozenset({"finish_grace", "at_min_size"}),
-    Selector: frozenset({"finish_grace", "at_min_size"}),
+    DeadMan: frozenset({"finish_grace"}),
+    Selector: frozenset({"finish_grace"}),
     TagKeys: frozenset({"heartbeat"}),
 }
 """Keys that product documents name but that this version would silently not act on."""

@@ -11,6 +11,7 @@ from typing import Final
 
 from costwatch.core import durations, overrides, times
 from costwatch.core.deadlines import Deadline, deadline_of, overdue_or_soon
+from costwatch.core.group_blockers import group_blockers
 from costwatch.core.model import Run
 from costwatch.core.overrides import MalformedTag, Overrides
 from costwatch.core.policy import Action, Mode, Policy, Selector
@@ -87,6 +88,7 @@ def judge(
     if mode is Mode.OFF:
         return Decision(Verdict.IGNORE, f"selector {selector.name} is off", selector=selector)
 
+    standing = [*selection.blockers, *group_blockers(run, selector, policy)]
     found = overrides.read(run, policy.tags)
     start = start_of(run, record)
     deadline = deadline_of(start, selector, found, record) if start is not None else None
@@ -108,7 +110,7 @@ def judge(
     if order is not None and order.active(now) and mode is Mode.ENFORCE:
         # A named person's stop needs no notice, no proven age and no cap; a pause is for what stops by itself.
         key = f"{key}#{order.key}"
-        blocker = next(iter(selection.blockers), None)
+        blocker = next(iter(standing), None)
         reason = f"{order.sentence}; held: {blocker.reason}" if blocker else order.sentence
         return decide(Verdict.HOLD if blocker else Verdict.STOP, reason, hold=blocker.code if blocker else None)
     unproven = _unproven_age(run)
@@ -118,7 +120,7 @@ def judge(
         return decide(Verdict.KEEP, "it has not started yet")
 
     overdue = now > deadline.at
-    blockers = [*selection.blockers, *([unproven] if unproven else [])]
+    blockers = [*standing, *([unproven] if unproven else [])]
     if pause is not None and pause.active(now):
         reason = f"paused by {pause.by} until {times.to_key(pause.until)}: {pause.reason or 'no reason given'}"
         blockers.append(Blocker(HoldCode.PAUSED, reason))

@@ -8,11 +8,12 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
+from costwatch.core.group import Group
 from costwatch.core.policy import PurchaseOption, Service
 
 
 class RunKind(StrEnum):
-    """What a run is made of. Only the first three can be stopped in this version."""
+    """What a run is made of. Fleets, clusters, tuning and AutoML jobs are reported and not stopped in this version."""
 
     INSTANCE = "instance"
     TAGGED = "run"
@@ -26,7 +27,7 @@ class RunKind(StrEnum):
 
     @property
     def stoppable(self) -> bool:
-        return self in (RunKind.INSTANCE, RunKind.TAGGED, RunKind.TRAINING)
+        return self in (RunKind.INSTANCE, RunKind.TAGGED, RunKind.ASG, RunKind.TRAINING)
 
     @property
     def service(self) -> Service:
@@ -155,6 +156,8 @@ class Run:
     """Read for this run alone just now, with protection and spot requests."""
     left: tuple[str, ...] = ()
     """Members that were warned with it and run on outside of it. Read only for what is about to be stopped."""
+    group: Group | None = None
+    """The Auto Scaling group itself. None: the run is none, it was not read afresh, or AWS knows it no more."""
 
     @cached_property
     def start(self) -> datetime | None:

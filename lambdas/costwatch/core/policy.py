@@ -58,6 +58,21 @@ class Action(StrEnum):
     """The instance can be started again: its EBS volumes stay (and bill), what its instance disks hold is lost."""
 
 
+class AtMinSize(StrEnum):
+    """What becomes of an Auto Scaling group that may not be smaller than it is."""
+
+    HOLD = "hold"
+    LOWER = "lower"
+    """Its minimum is set to 0 with its desired capacity; `costwatch restore` puts both back."""
+
+
+class ZoneRebalance(StrEnum):
+    """What becomes of a group over several zones, which AWS balances by ending instances of its own choice."""
+
+    HOLD = "hold"
+    ACCEPT = "accept"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """max_runtime: from the start of the current run. hard_cap: past it nothing moves the deadline."""
@@ -84,6 +99,8 @@ class Selector:
     purchase: PurchaseOption | None
     limits: Limits
     action: Action = Action.TERMINATE
+    at_min_size: AtMinSize = AtMinSize.HOLD
+    az_rebalance: ZoneRebalance = ZoneRebalance.HOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +210,8 @@ class Policy:
                         purchase=PurchaseOption(s["purchase"]) if s["purchase"] else None,
                         limits=_limits(s["limits"]),
                         action=Action(s["action"]),
+                        at_min_size=AtMinSize(s["at_min_size"]),
+                        az_rebalance=ZoneRebalance(s["az_rebalance"]),
                     )
                     for s in body["selectors"]
                 ),
