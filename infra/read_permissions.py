@@ -58,6 +58,12 @@ def statements(targets: Targets) -> list[Statement]:
             f"{arn}:ec2:*:{targets.account}:instance/*",
             in_regions,
         ),
+        _allow(
+            "ReadGroups",
+            ["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities"],
+            "*",  # nor have Auto Scaling's
+            in_regions,
+        ),
         _allow("ListTrainingJobs", ["sagemaker:ListTrainingJobs"], "*", in_regions),
         _allow(
             "ReadTrainingJobs",

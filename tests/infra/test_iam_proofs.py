@@ -40,6 +40,8 @@ DESTRUCTIVE = (
     "ec2:StopInstances",
     "ec2:CancelSpotInstanceRequests",
     "sagemaker:StopTrainingJob",
+    "autoscaling:TerminateInstanceInAutoScalingGroup",
+    "autoscaling:UpdateAutoScalingGroup",
 )
 ENDS_INSTANCES = DESTRUCTIVE[:2]
 
@@ -48,6 +50,8 @@ ALLOWED_IN_OBSERVE: Mapping[str, frozenset[str]] = {
     "ec2:DescribeInstances": frozenset({"*"}),
     "ec2:DescribeSpotInstanceRequests": frozenset({"*"}),
     "ec2:DescribeInstanceAttribute": frozenset({f"arn:aws:ec2:*:{ACCOUNT}:instance/*"}),
+    "autoscaling:DescribeAutoScalingGroups": frozenset({"*"}),
+    "autoscaling:DescribeScalingActivities": frozenset({"*"}),
     "sagemaker:ListTrainingJobs": frozenset({"*"}),
     "sagemaker:DescribeTrainingJob": frozenset({f"arn:aws:sagemaker:*:{ACCOUNT}:training-job/*"}),
     "sagemaker:ListTags": frozenset({f"arn:aws:sagemaker:*:{ACCOUNT}:training-job/*"}),
@@ -325,6 +329,13 @@ def eligible_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterator[Target]
                 job = f"arn:aws:sagemaker:{where}:training-job/churn-bert"
                 yield Target("sagemaker:StopTrainingJob", job, common, label)
                 continue
+            if selector["action"] == "terminate":
+                group = f"arn:aws:autoscaling:{where}:autoScalingGroup:0f8c:autoScalingGroupName/nodes"
+                yield Target("autoscaling:TerminateInstanceInAutoScalingGroup", group, common, label)
+                yield Target("autoscaling:UpdateAutoScalingGroup", group, common, f"{label} to a desired capacity")
+                if selector["at_min_size"] == "lower":
+                    lowered = {**common, "autoscaling:MinSize": "0"}
+                    yield Target("autoscaling:UpdateAutoScalingGroup", group, lowered, f"{label} with its minimum")
             types = [wildcard.replace("*", "24xlarge") for wildcard in selector["types"]] or ["g5.xlarge"]
             for instance_type, market in itertools.product(types, MARKETS[selector["purchase"]]):
                 context = {**common, "ec2:InstanceType": instance_type, "ec2:InstanceMarketType": market}
@@ -349,6 +360,8 @@ def ineligible_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterator[Targe
             yield target.but("with no keys at all", **dict.fromkeys(target.context))
             yield target.at("in another account", account=OTHER_ACCOUNT)
             yield target.at("in a region that is not configured", region="ap-south-1")
+            if target.action == "autoscaling:UpdateAutoScalingGroup" and selector["at_min_size"] == "hold":
+                yield target.but("with its minimum", **{"autoscaling:MinSize": "0"})
             if target.action in ENDS_INSTANCES:
                 for market in set(ALL_MARKETS) - set(MARKETS[selector["purchase"]]):
                     yield target.but(f"as {market}", **{"ec2:InstanceMarketType": market})
@@ -367,6 +380,13 @@ def explicitly_denied_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterato
             yield target.but(f"with {names.TAG_NEVER}={value!r}", **{never: value}), "NeverStop"
         yield target.but("with the never tag in capitals", **{never.upper(): "x"}), "NeverStop"
         yield target.but("protected", **{"aws:ResourceTag/Environment": "prod"}), "Protected1"
+        if target.action.startswith("autoscaling:"):
+            protected = target.resource.replace("Name/nodes", "Name/inference-a")
+            yield target._replace(resource=protected, label=f"{target.label}: protected by name"), "NamedGroups1"
+        if target.action == "autoscaling:UpdateAutoScalingGroup":
+            yield target.but("with another maximum", **{"autoscaling:MaxSize": "100"}), "OnlyTheNumbers"
+            yield target.but("with other subnets", **{"autoscaling:VPCZoneIdentifiers": "subnet-1"}), "OnlyTheNumbers"
+            yield target.but("with another launch", **{"autoscaling:LaunchConfigurationName": "x"}), "OnlyTheNumbers"
         if target.action in ENDS_INSTANCES:
             for tag in (names.TAG_ASG, names.TAG_EC2_FLEET, names.TAG_SPOT_FLEET):
                 yield target.but(f"with {tag}", **{f"aws:ResourceTag/{tag}": "x"}), "ControlledElsewhere"
@@ -385,7 +405,8 @@ def prove(statements: tuple[Statement, ...], selectors: Iterable[Mapping[str, An
     for target in eligible_targets(chosen):
         verdict, sid = judge(statements, target)
         assert verdict is Verdict.ALLOWED, target
-        assert re.match(r"(Terminate|StopInstances|CancelSpot|StopTraining)\d", sid), (target, sid)
+        grants = r"(Terminate|StopInstances|CancelSpot|StopTraining|EmptyGroup|LowerGroup)\d"
+        assert re.match(grants, sid), (target, sid)
         counts[verdict] += 1
     for target in ineligible_targets(chosen):
         verdict, sid = judge(statements, target)
@@ -428,7 +449,7 @@ def test_every_kind_of_selector_makes_a_permission_that_picks_as_it_does(
 def test_types_and_markets_that_a_selector_leaves_open_are_open() -> None:
     selector = documents.selector("open", tags={"Purpose": ["training"]})
     statements = generated(documents.policy(selector))
-    target = next(iter(eligible_targets([selector])))
+    target = next(each for each in eligible_targets([selector]) if each.action == "ec2:TerminateInstances")
     for instance_type in ("t3.micro", "p5.48xlarge"):
         assert judge(statements, target.but(instance_type, **{"ec2:InstanceType": instance_type}))[0] is Verdict.ALLOWED
     prepaid = target.but("prepaid", **{"ec2:InstanceMarketType": "capacity-block"})
