@@ -44,14 +44,16 @@ class Step:
     hint_about: Callable[[Account], str] | None = None
     """Not a sweep, but the event that this instance was terminated."""
     asked: bool = False
-    """Not a sweep, but a person's stop of the one instance; after a crash the person asks again."""
+    """Not a sweep, but a person's stop of the one instance or group; after a crash the person asks again."""
+    restored: bool = False
+    """Not a sweep, but a person's restore of the one group; after a crash the person asks again."""
 
 
 @dataclass(frozen=True)
 class Story:
     name: str
     policy: dict[str, Any]
-    seed: Callable[[Account], None]
+    seed: Callable[[Account], object]
     steps: tuple[Step, ...]
     stays: frozenset[str] = frozenset()
     """Statuses in which a record may still stand when the story is over."""
@@ -83,6 +85,10 @@ def _one_overdue_instance_and_a_mailbox(account: Account) -> None:
 def _accelerators_nobody_watches(account: Account) -> None:
     for _ in range(2):
         account.fleet.instance(tags={"Name": "mine"}, launched_at=START - timedelta(hours=3))
+
+
+def _a_spot_group_at_its_minimum(account: Account) -> None:
+    account.fleet.group("nodes", size=3, tags=_TRAINER, launched_at=START - timedelta(hours=13))
 
 
 def _a_workbench_past_its_time(account: Account) -> None:
@@ -124,6 +130,37 @@ STORIES = (
         stays=frozenset({"held"}),
     ),
     Story(
+        "a group is lowered, stopped and verified",
+        policies.document(selectors=[policies.selector(at_min_size="lower")]),
+        _a_spot_group_at_its_minimum,
+        (
+            Step("warn", 0, 20),
+            Step("stop", 35, 42),
+            Step("verify once", 5, 10),
+            Step("verify twice", 5, 17),
+        ),
+    ),
+    Story(
+        "a group is put back",
+        policies.document(selectors=[policies.selector(at_min_size="lower")]),
+        _a_spot_group_at_its_minimum,
+        (
+            Step("warn", 0),
+            Step("stop", 35),
+            Step("verify once", 5),
+            Step("verify twice", 5),
+            Step("restore", 5, 6, restored=True),
+            Step("see them again", 5),
+        ),
+        stays=frozenset({"running"}),
+    ),
+    Story(
+        "a group is stopped by a person",
+        policies.document(selectors=[policies.selector(at_min_size="lower")]),
+        lambda account: account.fleet.group("nodes", size=3, tags=_TRAINER, launched_at=START - timedelta(hours=3)),
+        (Step("first seen", 0), Step("asked", 1, 44, asked=True), Step("verify once", 5), Step("verify twice", 5)),
+    ),
+    Story(
         "no Slack: the notice goes by e-mail",
         policies.document(slack=_NO_SLACK),
         _one_overdue_instance_and_a_mailbox,
@@ -162,7 +199,9 @@ STORIES = (
 
 # A takeover is another attempt; an unwatched accelerator is noted before it counts as told; a person who saw no answer
 # asks twice. All else is recorded once.
-_RECORDED_AGAIN = frozenset({Transition.STOPPING.value, Transition.UNWATCHED.value, Transition.STOP_ASKED.value})
+_RECORDED_AGAIN = frozenset(
+    each.value for each in (Transition.STOPPING, Transition.UNWATCHED, Transition.STOP_ASKED, Transition.RESTORE_ASKED)
+)
 _KINDS = {
     "warning": r"(?P<run>.+) stops in .+",
     "stopped": r"(?P<run>.+) was stopped at .+",
@@ -195,6 +234,8 @@ class End:
     instances: dict[str, str]
     spot_requests: dict[str, str]
     jobs: dict[str, str]
+    groups: dict[str, tuple[int, int, int]]
+    """Minimum, desired and maximum."""
     open_records: dict[str, tuple[str, str]]
     transitions: dict[str, list[str]]
     to_be_said: int
@@ -219,6 +260,7 @@ def end(account: Account) -> End:
         instances=account.instances(),
         spot_requests=account.spot_requests(),
         jobs=account.jobs(),
+        groups={name: (g.min_size, g.desired, g.max_size) for name, g in account.groups.items()},
         open_records={r["sk"]: (r["status"], (r.get("hold") or {}).get("code", "")) for r in records},
         transitions=transitions,
         to_be_said=sum(1 for item in items if item["pk"].startswith("outbox#")),
@@ -261,9 +303,12 @@ class Teller:
         return [step for step in self.story.steps if step.calls is not None]
 
     def _run(self, step: Step, crash: Crash | None = None) -> Ran:
+        if step.restored:
+            [group] = self.account.groups
+            return run_forked(lambda: self.account.restore_asked(self._cold[False], group, by="ada"), crash)
         if step.asked:
-            instance_id = min(self.account.instances())
-            return run_forked(lambda: self.account.stop_asked(self._cold[False], instance_id, by="ada"), crash)
+            asked = next((f"asg/{name}" for name in self.account.groups), f"instance/{min(self.account.instances())}")
+            return run_forked(lambda: self.account.stop_asked(self._cold[False], asked, by="ada"), crash)
         if step.hint_about is not None:
             instance_id = step.hint_about(self.account)
             return run_forked(lambda: self.account.instance_changed(self._cold[True], instance_id), crash)
@@ -279,7 +324,7 @@ class Teller:
             self._begin[step.name]()
             ran = self._run(step, crash)
             assert (ran.exit_code, ran.error, ran.calls) == (CRASHED, "", calls[: crash.call])
-            if step.asked:
+            if step.asked or step.restored:
                 again = self._run(step)
                 assert again.exit_code == 0 or "RefusedError" in again.error, again.error
             yield f"{step.name}: {crash.moment} call {crash.call}, {calls[crash.call - 1]}", self._go_on()
@@ -315,7 +360,7 @@ class Teller:
             if kind == "warning":
                 warned.setdefault(run, at)
         for name, at in self.account.ended_at().items():
-            run = name if name in warned else "llm"
+            run = name if name in warned else next((each for each in ("llm", "nodes") if each in warned), name)
             assert run in warned, f"{name} was stopped unwarned"
             assert at > warned[run] + MIN_NOTICE, f"{name} was stopped at {at}, warned at {warned[run]}"
 

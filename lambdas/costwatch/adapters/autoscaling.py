@@ -56,7 +56,8 @@ class AutoScaling:
 
 def _group(raw: Mapping[str, Any]) -> Group:
     tags = {tag["Key"]: tag.get("Value", "") for tag in raw.get("Tags", [])}
-    controller = controllers.cluster(tags, raw.get("Operator", {}))
+    operator = raw.get("Operator", {})  # unlike EC2's it says who, and not whether
+    controller = controllers.cluster(tags, {"Managed": "Principal" in operator, **operator})
     return Group(
         name=raw["AutoScalingGroupName"],
         capacity=Capacity(raw["MinSize"], raw["DesiredCapacity"]),
