@@ -14,6 +14,7 @@ Describe = Callable[[str, str, str, str], Context | None]
 """(kind, account, region, id) -> condition keys of that resource as it is now, or None when it does not exist."""
 
 INSTANCE, SPOT_REQUEST, TRAINING_JOB = "instance", "spot-instances-request", "training-job"
+GROUP = "auto-scaling-group"
 NEEDS_NO_PERMISSION = frozenset({("sts", "GetCallerIdentity")})
 
 _ON_ONE_TABLE = frozenset({"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "DescribeTable"})
@@ -26,6 +27,8 @@ _IN_A_TRANSACTION = {
 }
 _WITHOUT_RESOURCE_LEVEL = frozenset(
     {
+        ("autoscaling", "DescribeAutoScalingGroups"),
+        ("autoscaling", "DescribeScalingActivities"),
         ("ec2", "DescribeInstances"),
         ("ec2", "DescribeInstanceTypes"),
         ("ec2", "DescribeRegions"),
@@ -47,6 +50,9 @@ _NAMED_BY = {
     "DescribeProcessingJob": ("processing-job", "ProcessingJobName"),
 }
 """SageMaker's reads by one name: the kind in the ARN, and the parameter. None has a condition on its tags."""
+_GROUP_ACTIONS = frozenset({"TerminateInstanceInAutoScalingGroup", "UpdateAutoScalingGroup"})
+_OF_A_GROUP_UPDATE = ("LaunchConfigurationName", "MaxSize", "MinSize", "VPCZoneIdentifier")
+"""What of a request is a condition key; the last one is called by its plural there."""
 _TAGGED = frozenset({"automl-job", "endpoint", "hyper-parameter-tuning-job", "notebook-instance", "processing-job"})
 
 
@@ -119,6 +125,16 @@ def _ec2(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Q
                 yield where.about("ec2:CancelSpotInstanceRequests", SPOT_REQUEST, request_id)
 
 
+def _autoscaling(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    if operation in _GROUP_ACTIONS:
+        name = params["AutoScalingGroupName"]
+        found = where.describe(GROUP, where.account, where.region, name)
+        plural = {"VPCZoneIdentifier": "VPCZoneIdentifiers"}
+        named = {f"autoscaling:{plural.get(p, p)}": str(params[p]) for p in _OF_A_GROUP_UPDATE if p in params}
+        arn = where.arn("autoscaling", f"autoScalingGroup:0:autoScalingGroupName/{name}")
+        yield where.ask_with(f"autoscaling:{operation}", arn, {**named, **(found or {})}, exists=found is not None)
+
+
 def _sagemaker(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
     if operation in ("DescribeTrainingJob", "StopTrainingJob"):
         yield where.about(f"sagemaker:{operation}", TRAINING_JOB, params["TrainingJobName"])
@@ -173,6 +189,7 @@ def _dynamodb(operation: str, params: Mapping[str, Any], where: _Where) -> Itera
 
 
 _BY_SERVICE: dict[str, Callable[[str, Mapping[str, Any], _Where], Iterator[Question]]] = {
+    "autoscaling": _autoscaling,
     "dynamodb": _dynamodb,
     "ec2": _ec2,
     "events": _events,

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from demo.checks import Checker
 from demo.end_state import EndState
 from demo.play import Play
-from demo.scenes import bastion, capped, extended, forgotten, job, malformed_tag, refused, spot, switched
+from demo.scenes import bastion, capped, extended, forgotten, group, job, malformed_tag, refused, spot, switched
 
 
 class Scene(Protocol):
@@ -33,4 +33,5 @@ SCENES: Final[tuple[Scene, ...]] = (
     malformed_tag,
     job,
     refused,
+    group,
 )

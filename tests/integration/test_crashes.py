@@ -257,7 +257,7 @@ def end(account: Account) -> End:
     records = (item for item in items if item["pk"].startswith("open#"))
     events = account.events()
     return End(
-        instances=account.instances(),
+        instances=_instances(account),
         spot_requests=account.spot_requests(),
         jobs=account.jobs(),
         groups={name: (g.min_size, g.desired, g.max_size) for name, g in account.groups.items()},
@@ -268,6 +268,14 @@ def end(account: Account) -> End:
         said=Counter(_kind(text) for text, _ in heard(account)),
         published=Counter(e["stop_key"] for e in events),
     )
+
+
+def _instances(account: Account) -> dict[str, str]:
+    """State by id. What a group launches gets another id each time, so it goes by the group's name and a number."""
+    found = account.instances()
+    launched = [i for group in account.groups.values() for i in sorted(group.members)]
+    named = {i: f"nodes {number}" for number, i in enumerate(launched, start=1)}
+    return {named.get(i, i): state for i, state in found.items()}
 
 
 # --- telling a story ---------------------------------------------------------------------------------------

@@ -41,7 +41,8 @@ _DESTROYS_BY = {
     "terminate": ("TerminateInstances", "CancelSpotInstanceRequests"),
     "stop": ("StopInstances",),
 }
-_DESTROYS = (*_DESTROYS_BY["terminate"], *_DESTROYS_BY["stop"], "StopTrainingJob")
+_GROUPS = ("UpdateAutoScalingGroup", "TerminateInstanceInAutoScalingGroup")
+_DESTROYS = (*_DESTROYS_BY["terminate"], *_DESTROYS_BY["stop"], *_GROUPS, "StopTrainingJob")
 
 
 class Violation(AssertionError):
@@ -63,6 +64,9 @@ class View:
 
     @property
     def parented(self) -> bool:
+        """Something that is not the run itself would replace it."""
+        if self.kind == "asg":
+            return False
         return any(getattr(m, "asg", None) or getattr(m, "tuning_job", None) for m in self.members)
 
     @property
@@ -436,6 +440,8 @@ class Oracle:
             return "something owns it that would replace it"
         if outside:
             return "a member is outside the selector"
+        if view.kind == "asg" and (held := self._group_held(view, selector)):
+            return held
         key = self._policy["tags"]["owner"]
         if len({(m.tags or {}).get(key) for m in view.members} - {None, ""}) > 1:
             return "its members have several owners"
@@ -450,6 +456,8 @@ class Oracle:
                     return "protected by a rule"
             if getattr(member, "protected", False):
                 return "termination protection"
+            if getattr(member, "scale_in_protected", False):
+                return "scale-in protection"
             request = self.world.spot_requests.get(getattr(member, "spot_request_id", None) or "")
             persistent = request is not None and request.type == "persistent"
             relaunches = persistent and request.state in ("open", "active", "disabled")
@@ -462,6 +470,31 @@ class Oracle:
                     return "a one-time spot instance cannot be stopped"
             elif relaunches and not _has_tags(request.tags, selector["tags"]):
                 return "its spot request may not be cancelled"
+        return ""
+
+    def _group_held(self, view: View, selector: Mapping[str, Any]) -> str:
+        """What AWS would not look at: the group itself, its settings, and its instances under other tags."""
+        name = view.id.rpartition("/")[2]
+        group = self.world.groups.get((view.region, name))
+        if group is None:
+            return "its group is gone"
+        if selector["action"] == "stop":
+            return "a group replaces what is stopped"
+        run_tag = self._policy["tags"]["run"]
+        if any(i.alive and i.asg == name and i.region == view.region and i.tags.get(run_tag)
+               for i in self.world.instances.values()):  # fmt: skip
+            return "an instance of it carries a run tag"
+        if NEVER in group.tags or not _has_tags(group.tags, selector["tags"]):
+            return "the group itself may not be touched"
+        if any(rule["tags"] and _has_tags(group.tags, rule["tags"]) for rule in self._policy["protect"]):
+            return "the group itself is protected"
+        if group.controller or group.warm_pool or "Terminate" in group.suspended:
+            return "its settings would keep or bring back what is stopped"
+        if group.min_size > 0 and selector["at_min_size"] == "hold":
+            return "it is at its minimum size"
+        balances = len(group.zones) > 1 and "AZRebalance" not in group.suspended
+        if balances and selector["az_rebalance"] == "hold":
+            return "AWS would balance its zones"
         return ""
 
     def _exempt(self, view: View, episode: Episode) -> tuple[bool, bool]:
@@ -646,6 +679,8 @@ class Oracle:
             state[j.name] = (j.status, j.secondary_status, tuple(sorted((j.tags or {}).items())))
         for r in self.world.spot_requests.values():
             state[r.id] = (r.state,)
+        for (region, name), g in self.world.groups.items():
+            state[f"{region}/asg/{name}"] = (g.min_size, g.desired, g.max_size)
         return state
 
     def _check_world(self, stopped: set[str]) -> None:
@@ -659,6 +694,12 @@ class Oracle:
                 if not ids <= stopped and not self._is_faulty(made.view.region):
                     self._fail(made, f"was stopped in part: only {sorted(ids & stopped)}", None)
             if made.eligible and made.mode == "enforce":
+                if made.view.kind == "asg":
+                    name = made.view.id.rpartition("/")[2]
+                    may.add(f"{made.view.region}/asg/{name}")
+                    group = self.world.groups.get((made.view.region, name))
+                    if ids & stopped and group is not None and (group.min_size, group.desired) != (0, 0):
+                        self._fail(made, "its instances were ended and its numbers were left", None)
                 may |= {r for m in made.view.members if (r := getattr(m, "spot_request_id", None))}
         for name in stopped:
             thing = self._alive[name]
@@ -683,7 +724,12 @@ class Oracle:
         if not made.eligible or made.mode != "enforce" or made.view.region != region:
             return False
         action = next(s["action"] for s in self._policy["selectors"] if s["name"] == made.selector)
-        if operation not in _DESTROYS_BY[action] and not made.view.is_job:
+        if made.view.kind == "asg":
+            if operation == "UpdateAutoScalingGroup":
+                return name == made.view.id.rpartition("/")[2]
+            if operation not in (*_GROUPS, "CancelSpotInstanceRequests"):
+                return False
+        elif operation not in _DESTROYS_BY[action] and not made.view.is_job:
             return False
         return any(name in (_id(m), getattr(m, "spot_request_id", None)) for m in made.view.members)
 
