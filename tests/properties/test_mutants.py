@@ -21,7 +21,7 @@ from costwatch.procedures import stop_group
 from tests.support.oracle import Violation
 from tests.support.random_fleets import tell
 
-STORIES = 400
+STORIES = 600
 
 
 @dataclass(frozen=True)

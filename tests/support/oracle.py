@@ -198,6 +198,7 @@ class Oracle:
     ) -> None:
         """Predict. `rows`: the ledger's open rows by run id. `faulty_regions`: where calls will fail; `*`: anywhere."""
         self._stopping = {run for run, row in rows.items() if row["status"] == "stopping"}
+        self._believe_what_only_the_ledger_knows(rows)
         self._policy, self._now, self._faulty = document["policy"], now, frozenset(faulty_regions)
         self._posts, self._mails, self._calls = len(self.world.posts), len(self.world.mails), len(self.world.calls)
         self._alive = {i.id: i for i in self.world.instances.values() if i.alive}
@@ -209,6 +210,14 @@ class Oracle:
             if run not in seen and not self._is_faulty(run.split("/")[1]):
                 episode.exempt_until = None
         self._expected = {view.id: self._expect(view) for view in views}
+
+    def _believe_what_only_the_ledger_knows(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """When a sweep in which calls failed saw an exempt reason first: no earlier than it was there to be seen."""
+        for run, row in rows.items():
+            for value, at in row.get("exempt_tags", ()):
+                seen, possible = datetime.fromisoformat(at), self.exempt_perhaps_seen.get((run, value))
+                if possible is not None and seen >= possible:
+                    self.exempt_seen.setdefault((run, value), seen)
 
     def _views(self) -> list[View]:
         groups: dict[tuple[str, str, str], list[Any]] = defaultdict(list)

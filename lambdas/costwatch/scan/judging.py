@@ -11,7 +11,7 @@ from typing import Final
 
 from costwatch.core import deadman, durations, grouping
 from costwatch.core.deadman import Decision, Verdict
-from costwatch.core.model import Member, Run
+from costwatch.core.model import Member, Run, RunKind
 from costwatch.core.money import burn_rate
 from costwatch.core.policy import Policy, Service
 from costwatch.core.selection import HoldCode
@@ -28,6 +28,10 @@ MOST_READ_AFRESH: Final = 200
 """Of a region, the dearest first: protection is one call for each instance. Where it is not read, that is said."""
 _OWN_LIMITS = (f"of selector {SELECTOR}", f"of selector {TRAINING_SELECTOR}")
 _BELONGS = "it would be held: it belongs to "
+_GROUP: Final = (
+    "it is an Auto Scaling group past its limit, held: a scan reads neither its minimum size nor what protects it; the "
+    "deployed sweep does, and lowers a minimum only where a selector says `at_min_size: lower`"
+)
 _CHILDREN_ARE_LISTED_BY = frozenset({"sagemaker", "sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs"})
 
 
@@ -75,9 +79,13 @@ def _decided(runs: list[Run], basis: Basis, protected: Protection) -> Iterator[t
     first = [(run, deadman.judge(run, None, basis.policy, None, basis.now)) for run in runs]
     past = [run for run, decision in first if _to_stop(decision, basis.now)]
     past.sort(key=lambda run: burn_rate(run, basis.prices).hourly_rate_usd or Decimal(0), reverse=True)
-    asked = [m.id for run in past for m in run.members if _is_ec2(m)][:MOST_READ_AFRESH]
+    alone = (run for run in past if run.id.kind is not RunKind.ASG)
+    asked = [m.id for run in alone for m in run.members if _is_ec2(m)][:MOST_READ_AFRESH]
     answers = protected(basis.region, asked) if asked else {}
     for run, decision in first:
+        if run.id.kind is RunKind.ASG and _to_stop(decision, basis.now):
+            yield run, replace(decision, verdict=Verdict.HOLD, hold=HoldCode.MIN_SIZE, reason=_GROUP), ""
+            continue
         if not _to_stop(decision, basis.now) or not any(_is_ec2(m) for m in run.members):
             yield run, decision, ""
             continue
