@@ -29,8 +29,8 @@ MOST_READ_AFRESH: Final = 200
 _OWN_LIMITS = (f"of selector {SELECTOR}", f"of selector {TRAINING_SELECTOR}")
 _BELONGS = "it would be held: it belongs to "
 _GROUP: Final = (
-    "it is an Auto Scaling group past its limit, held: a scan reads neither its minimum size nor what protects it; the "
-    "deployed sweep does, and lowers a minimum only where a selector says `at_min_size: lower`"
+    "it is an Auto Scaling group past its limit, held: its minimum size and its protection were not read, "
+    "which a deployed sweep does"
 )
 _CHILDREN_ARE_LISTED_BY = frozenset({"sagemaker", "sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs"})
 
