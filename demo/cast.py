@@ -22,6 +22,7 @@ TUNED: Final = tuple(f"lr-search-{number}" for number in range(1, 5))
 HPO: Final = tuple(f"hpo-{number}" for number in range(1, 6))
 
 _TRAINER: Final = {"Purpose": "transient-ml-training"}
+_NODES: Final = {"Purpose": "distributed-training"}
 _WORKBENCH: Final = {"Purpose": "workbench"}
 
 
@@ -33,7 +34,7 @@ def at(clock: str, *, days_before: int = 0) -> datetime:
 
 @dataclass(frozen=True)
 class Actor:
-    """An instance or a SageMaker job. `rate_usd` is the list price of all its capacity, USD per hour."""
+    """An instance, a group or a SageMaker job. `rate_usd` is the list price of all its capacity, USD per hour."""
 
     name: str
     id: str
@@ -107,6 +108,14 @@ def seed(aws: EmbeddedAws) -> Cast:
         run = RunId(aws.account_id, REGION, RunKind.TUNING, name)
         found[name] = _actor(name, name, "tuning", kind, 3, "tuning job", started, owner, price, run)
 
+    def group(name: str, count: int, started: datetime, owner: str) -> None:
+        kind = "g5.48xlarge"
+        tags = {**_NODES, "owner": owner, "Name": name}
+        aws.fleet.group(name, size=count, type=kind, tags=tags, launched_at=started)
+        price = prices.ec2_hourly_rate(kind, REGION)
+        run = RunId(aws.account_id, REGION, RunKind.ASG, name)
+        found[name] = _actor(name, name, "group", kind, count, "spot group", started, owner, price, run)
+
     instance("churn-ablation", "p4d.24xlarge", "on demand", at("07:00"), MARIA, _TRAINER)
     instance(
         "fraud-gnn", "g5.48xlarge", "persistent spot", at("07:50"), JONAS, _TRAINER, spot="persistent",
@@ -122,6 +131,7 @@ def seed(aws: EmbeddedAws) -> Cast:
     instance("tabular-xl", "g5.48xlarge", "on demand", at("10:20"), PRIYA, _TRAINER)
     job("llm-finetune", 2, at("10:35"), SAM)
     tuner("lr-search", at("11:05"), PRIYA)
+    group("llm-nodes", 8, at("10:40"), SAM)
     instance("postgres", "m5.xlarge", "on demand", at("06:10", days_before=41), "", {"Environment": "prod"})
     return Cast(found, arns)
 

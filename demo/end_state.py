@@ -56,6 +56,7 @@ class EndState:
     instances: tuple[Mapping[str, Any], ...]
     spot_requests: tuple[Mapping[str, Any], ...]
     jobs: Mapping[str, Mapping[str, Any]]
+    groups: Mapping[str, Mapping[str, int]]
     open_records: Mapping[str, Mapping[str, Any]]
     timeline: tuple[Row, ...]
     slack: tuple[Said, ...]
@@ -90,6 +91,7 @@ class EndState:
             "ec2": list(self.instances),
             "spot_requests": list(self.spot_requests),
             "jobs": dict(self.jobs),
+            "auto_scaling_groups": dict(self.groups),
             "ledger": {
                 "open": dict(self.open_records),
                 "timeline": [
@@ -216,6 +218,7 @@ class Reader:
             instances=tuple(self._instances()),
             spot_requests=tuple(self._spot_requests()),
             jobs=self.read_jobs(),
+            groups=self._groups(),
             open_records=self._open_records(),
             timeline=tuple(self._timeline("")),
             slack=tuple(Said(each.at, each.to or each.channel, each.text) for each in stage.slack.messages),
@@ -263,6 +266,18 @@ class Reader:
                 status = each["HyperParameterTuningJobStatus"]
                 found[each["HyperParameterTuningJobName"]] = _job(status, each.get("HyperParameterTuningEndTime"))
         return found
+
+    def _groups(self) -> dict[str, dict[str, int]]:
+        answer = self._stage.aws.client("autoscaling").describe_auto_scaling_groups()
+        return {
+            each["AutoScalingGroupName"]: {
+                "minimum": each["MinSize"],
+                "desired": each["DesiredCapacity"],
+                "maximum": each["MaxSize"],
+                "instances": len(each["Instances"]),
+            }
+            for each in answer["AutoScalingGroups"]
+        }
 
     def _stop_event(self, body: Mapping[str, Any]) -> dict[str, Any]:
         detail = body["detail"]

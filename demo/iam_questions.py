@@ -16,6 +16,7 @@ Describe = Callable[[str, str, str, str], Context | None]
 INSTANCE, SPOT_REQUEST, TRAINING_JOB = "instance", "spot-instances-request", "training-job"
 PROCESSING_JOB, TUNING_JOB, AUTOML_JOB = "processing-job", "hyper-parameter-tuning-job", "automl-job"
 JOBS = (TRAINING_JOB, PROCESSING_JOB, TUNING_JOB, AUTOML_JOB)
+GROUP = "auto-scaling-group"
 NEEDS_NO_PERMISSION = frozenset({("sts", "GetCallerIdentity")})
 
 _ON_ONE_TABLE = frozenset({"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "DescribeTable"})
@@ -28,6 +29,8 @@ _IN_A_TRANSACTION = {
 }
 _WITHOUT_RESOURCE_LEVEL = frozenset(
     {
+        ("autoscaling", "DescribeAutoScalingGroups"),
+        ("autoscaling", "DescribeScalingActivities"),
         ("ec2", "DescribeInstances"),
         ("ec2", "DescribeInstanceTypes"),
         ("ec2", "DescribeRegions"),
@@ -56,6 +59,9 @@ _ABOUT_JOBS = {
     "DescribeAutoMLJobV2": (AUTOML_JOB, "AutoMLJobName"),
     "ListTrainingJobsForHyperParameterTuningJob": (TUNING_JOB, "HyperParameterTuningJobName"),
 }  # fmt: skip
+_GROUP_ACTIONS = frozenset({"TerminateInstanceInAutoScalingGroup", "UpdateAutoScalingGroup"})
+_OF_A_GROUP_UPDATE = ("LaunchConfigurationName", "MaxSize", "MinSize", "VPCZoneIdentifier")
+"""What of a request is a condition key; the last one is called by its plural there."""
 _TAGGED = frozenset({"endpoint", "notebook-instance"})
 
 
@@ -128,6 +134,16 @@ def _ec2(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Q
                 yield where.about("ec2:CancelSpotInstanceRequests", SPOT_REQUEST, request_id)
 
 
+def _autoscaling(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    if operation in _GROUP_ACTIONS:
+        name = params["AutoScalingGroupName"]
+        found = where.describe(GROUP, where.account, where.region, name)
+        plural = {"VPCZoneIdentifier": "VPCZoneIdentifiers"}
+        named = {f"autoscaling:{plural.get(p, p)}": str(params[p]) for p in _OF_A_GROUP_UPDATE if p in params}
+        arn = where.arn("autoscaling", f"autoScalingGroup:0:autoScalingGroupName/{name}")
+        yield where.ask_with(f"autoscaling:{operation}", arn, {**named, **(found or {})}, exists=found is not None)
+
+
 def _sagemaker(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
     kind, _, name = params.get("ResourceArn", "").rpartition(":")[2].partition("/")
     if operation in _ABOUT_JOBS:
@@ -187,6 +203,7 @@ def _dynamodb(operation: str, params: Mapping[str, Any], where: _Where) -> Itera
 
 
 _BY_SERVICE: dict[str, Callable[[str, Mapping[str, Any], _Where], Iterator[Question]]] = {
+    "autoscaling": _autoscaling,
     "dynamodb": _dynamodb,
     "ec2": _ec2,
     "events": _events,

@@ -13,6 +13,7 @@ from typing import Any
 
 from demo.iam_questions import (
     AUTOML_JOB,
+    GROUP,
     INSTANCE,
     JOBS,
     PROCESSING_JOB,
@@ -43,7 +44,7 @@ _NOT_THERE = frozenset(
 
 def describe(kind: str, account: str, region: str, name: str) -> Context | None:
     """Condition keys of one resource; None when it does not exist. Raises ValueError for another kind."""
-    if kind not in (INSTANCE, SPOT_REQUEST, *JOBS):
+    if kind not in (GROUP, INSTANCE, SPOT_REQUEST, *JOBS):
         raise ValueError(f"no condition keys are known for {kind}")
     if "moto.backends" in sys.modules:
         found = _from_moto(kind, account, region, name)
@@ -58,6 +59,9 @@ def _from_moto(kind: str, account: str, region: str, name: str) -> Context | Non
     if kind in JOBS:
         job = getattr(get_backend("sagemaker")[account][region], _KEPT[kind]).get(name)
         return None if job is None else _sagemaker(job.tags)
+    if kind == GROUP:
+        groups = get_backend("autoscaling")[account][region].__dict__.get("costwatch_groups", {})
+        return _group(groups[name].tags) if name in groups else None
     backend = get_backend("ec2")[account][region]
     if kind == INSTANCE:
         instance = backend.get_instance_by_id(name)
@@ -79,6 +83,9 @@ def _from_endpoint(kind: str, region: str, name: str) -> Context | None:
             method, parameter, arn = _DESCRIBED[kind]
             found = getattr(sagemaker, method)(**{parameter: name})[arn]
             return _sagemaker(sagemaker.list_tags(ResourceArn=found)["Tags"])
+        if kind == GROUP:
+            named = session.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])
+            return next((_group(_pairs(each["Tags"])) for each in named["AutoScalingGroups"]), None)
         ec2 = session.client("ec2")
         if kind == SPOT_REQUEST:
             answer = ec2.describe_spot_instance_requests(SpotInstanceRequestIds=[name])
@@ -104,6 +111,11 @@ def _instance(tags: Mapping[str, str], instance_type: str, lifecycle: str | None
 def _ec2(tags: Mapping[str, str], region: str) -> Context:
     own = {f"ec2:ResourceTag/{key}": value for key, value in tags.items()}
     return {"ec2:Region": region, **{f"aws:ResourceTag/{key}": value for key, value in tags.items()}, **own}
+
+
+def _group(tags: Mapping[str, str]) -> Context:
+    own = {f"autoscaling:ResourceTag/{key}": value for key, value in tags.items()}
+    return {**{f"aws:ResourceTag/{key}": value for key, value in tags.items()}, **own}
 
 
 def _sagemaker(tags: Any) -> Context:

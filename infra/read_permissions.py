@@ -90,6 +90,12 @@ def statements(targets: Targets) -> list[Statement]:
             f"{arn}:ec2:*:{targets.account}:instance/*",
             in_regions,
         ),
+        _allow(
+            "ReadGroups",
+            ["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities"],
+            "*",  # nor have Auto Scaling's
+            in_regions,
+        ),
         # Nor have SageMaker's.
         _allow("ListJobs", list(_LISTS_OF_JOBS), "*", in_regions),
         _allow(

@@ -15,7 +15,7 @@ from moto.ec2.models import ec2_backends
 from moto.sagemaker.models import sagemaker_backends
 from moto.sns.models import sns_backends
 
-from demo.embedded import ec2_like_aws, sagemaker_families, sagemaker_like_aws, sns_like_aws
+from demo.embedded import autoscaling_like_aws, ec2_like_aws, sagemaker_families, sagemaker_like_aws, sns_like_aws
 from demo.embedded.dispatch import turn
 from demo.embedded.world import World, current, naive_now, naive_utc
 
@@ -96,6 +96,43 @@ class Fleet:
             if late_tags:
                 instance.add_tags(dict(late_tags))
             return str(instance.id)
+
+    def group(
+        self,
+        name: str,
+        *,
+        size: int,
+        min_size: int | None = None,
+        type: str = "p4d.24xlarge",  # noqa: A002 - AWS's word for it
+        region: str | None = None,
+        zones: str = "a",
+        tags: Mapping[str, str] | None = None,
+        launched_at: datetime | None = None,
+        spot: bool = True,
+    ) -> autoscaling_like_aws.Group:
+        """An Auto Scaling group with `size` instances over `zones` (letters) in turn; its minimum is its size unless
+        given. Its tags are on the group and on its instances. What comes back may be changed as AWS's own API would.
+        """
+        region = region or self._region
+        group = autoscaling_like_aws.Group(
+            name=name,
+            account=self._account,
+            region=region,
+            min_size=size if min_size is None else min_size,
+            desired=size,
+            max_size=size,
+            zones=tuple(region + zone for zone in zones),
+            tags=dict(tags or {}),
+            instance_type=type,
+            spot=spot,
+        )
+        with turn("ec2"):
+            autoscaling_like_aws.groups(self._account, region)[name] = group
+            for number in range(size):
+                instance = self.backend_instance(autoscaling_like_aws.launch(group, group.zones[number % len(zones)]))
+                if launched_at is not None:
+                    instance.launch_time = instance.nics[0].attach_time = naive_utc(launched_at)
+        return group
 
     def backend_instance(self, instance_id: str) -> Any:
         """moto's own object, in whatever region it is. Raises LookupError."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from demo.embedded import (
+    autoscaling_like_aws,
     dispatch,
     ec2_like_aws,
     events_like_aws,
@@ -24,6 +25,7 @@ _applied: list[tuple[Any, str, Any]] = []
 
 def _patches() -> list[Patch]:
     return [
+        *autoscaling_like_aws.patches(),
         *dispatch.patches(),
         *ec2_like_aws.patches(),
         *events_like_aws.patches(),

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from demo.checks import Checker
 from demo.end_state import EndState
 from demo.play import Play
-from demo.scenes import bastion, capped, extended, forgotten, job, malformed_tag, refused, spot, switched, tuner
+from demo.scenes import bastion, capped, extended, forgotten, group, job, malformed_tag, refused, spot, switched, tuner
 
 
 class Scene(Protocol):
@@ -34,4 +34,5 @@ SCENES: Final[tuple[Scene, ...]] = (
     job,
     refused,
     tuner,
+    group,
 )

@@ -3,6 +3,8 @@
 ALLOWED_IN_OBSERVE = frozenset(
     {
         # look
+        "autoscaling:DescribeAutoScalingGroups",
+        "autoscaling:DescribeScalingActivities",
         "ec2:DescribeInstanceAttribute",
         "ec2:DescribeInstances",
         "ec2:DescribeSpotInstanceRequests",
@@ -42,6 +44,8 @@ ALLOWED_IN_OBSERVE = frozenset(
 )
 DESTRUCTIVE = frozenset(
     {
+        "autoscaling:TerminateInstanceInAutoScalingGroup",
+        "autoscaling:UpdateAutoScalingGroup",
         "ec2:CancelSpotInstanceRequests",
         "ec2:StopInstances",
         "ec2:TerminateInstances",

@@ -46,8 +46,10 @@ DESTRUCTIVE = (
     "sagemaker:StopProcessingJob",
     "sagemaker:StopHyperParameterTuningJob",
     "sagemaker:StopAutoMLJob",
+    "autoscaling:TerminateInstanceInAutoScalingGroup",
+    "autoscaling:UpdateAutoScalingGroup",
 )
-ALLOWING_SID = r"(Terminate|StopInstances|CancelSpot|Stop(Training|Processing|Tuning|AutoML))\d"
+ALLOWING_SID = r"(Terminate|StopInstances|CancelSpot|Stop(Training|Processing|Tuning|AutoML)|EmptyGroup|LowerGroup)\d"
 ENDS_INSTANCES = DESTRUCTIVE[:2]
 
 JOB_RESOURCES = {
@@ -69,6 +71,8 @@ ALLOWED_IN_OBSERVE: Mapping[str, frozenset[str]] = {
     "ec2:DescribeInstances": frozenset({"*"}),
     "ec2:DescribeSpotInstanceRequests": frozenset({"*"}),
     "ec2:DescribeInstanceAttribute": frozenset({f"arn:aws:ec2:*:{ACCOUNT}:instance/*"}),
+    "autoscaling:DescribeAutoScalingGroups": frozenset({"*"}),
+    "autoscaling:DescribeScalingActivities": frozenset({"*"}),
     "sagemaker:ListTrainingJobs": frozenset({"*"}),
     "sagemaker:ListProcessingJobs": frozenset({"*"}),
     "sagemaker:ListHyperParameterTuningJobs": frozenset({"*"}),
@@ -392,6 +396,13 @@ def eligible_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterator[Target]
                 for action in JOB_ACTIONS[kind]:
                     yield Target(action, job, common, f"{label}: {action}")
                 continue
+            if selector["action"] == "terminate":
+                group = f"arn:aws:autoscaling:{where}:autoScalingGroup:0f8c:autoScalingGroupName/nodes"
+                yield Target("autoscaling:TerminateInstanceInAutoScalingGroup", group, common, label)
+                yield Target("autoscaling:UpdateAutoScalingGroup", group, common, f"{label} to a desired capacity")
+                if selector["at_min_size"] == "lower":
+                    lowered = {**common, "autoscaling:MinSize": "0"}
+                    yield Target("autoscaling:UpdateAutoScalingGroup", group, lowered, f"{label} with its minimum")
             types = [wildcard.replace("*", "24xlarge") for wildcard in selector["types"]] or ["g5.xlarge"]
             for instance_type, market in itertools.product(types, MARKETS[selector["purchase"]]):
                 context = {**common, "ec2:InstanceType": instance_type, "ec2:InstanceMarketType": market}
@@ -420,6 +431,8 @@ def ineligible_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterator[Targe
             yield target.but("with no keys at all", **dict.fromkeys(target.context))
             yield target.at("in another account", account=OTHER_ACCOUNT)
             yield target.at("in a region that is not configured", region="ap-south-1")
+            if target.action == "autoscaling:UpdateAutoScalingGroup" and selector["at_min_size"] == "hold":
+                yield target.but("with its minimum", **{"autoscaling:MinSize": "0"})
             if target.action in ENDS_INSTANCES:
                 for market in set(ALL_MARKETS) - set(MARKETS[selector["purchase"]]):
                     yield target.but(f"as {market}", **{"ec2:InstanceMarketType": market})
@@ -438,6 +451,13 @@ def explicitly_denied_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterato
             yield target.but(f"with {names.TAG_NEVER}={value!r}", **{never: value}), "NeverStop"
         yield target.but("with the never tag in capitals", **{never.upper(): "x"}), "NeverStop"
         yield target.but("protected", **{"aws:ResourceTag/Environment": "prod"}), "Protected1"
+        if target.action.startswith("autoscaling:"):
+            protected = target.resource.replace("Name/nodes", "Name/inference-a")
+            yield target._replace(resource=protected, label=f"{target.label}: protected by name"), "NamedGroups1"
+        if target.action == "autoscaling:UpdateAutoScalingGroup":
+            yield target.but("with another maximum", **{"autoscaling:MaxSize": "100"}), "OnlyTheNumbers"
+            yield target.but("with other subnets", **{"autoscaling:VPCZoneIdentifiers": "subnet-1"}), "OnlyTheNumbers"
+            yield target.but("with another launch", **{"autoscaling:LaunchConfigurationName": "x"}), "OnlyTheNumbers"
         if target.action in ENDS_INSTANCES:
             for tag in (names.TAG_ASG, names.TAG_EC2_FLEET, names.TAG_SPOT_FLEET):
                 yield target.but(f"with {tag}", **{f"aws:ResourceTag/{tag}": "x"}), "ControlledElsewhere"
@@ -499,7 +519,7 @@ def test_every_kind_of_selector_makes_a_permission_that_picks_as_it_does(
 def test_types_and_markets_that_a_selector_leaves_open_are_open() -> None:
     selector = documents.selector("open", tags={"Purpose": ["training"]})
     statements = generated(documents.policy(selector))
-    target = next(iter(eligible_targets([selector])))
+    target = next(each for each in eligible_targets([selector]) if each.action == "ec2:TerminateInstances")
     for instance_type in ("t3.micro", "p5.48xlarge"):
         assert judge(statements, target.but(instance_type, **{"ec2:InstanceType": instance_type}))[0] is Verdict.ALLOWED
     prepaid = target.but("prepaid", **{"ec2:InstanceMarketType": "capacity-block"})

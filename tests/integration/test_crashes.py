@@ -44,14 +44,16 @@ class Step:
     hint_about: Callable[[Account], str] | None = None
     """Not a sweep, but the event that this instance was terminated."""
     asked: bool = False
-    """Not a sweep, but a person's stop of the one instance; after a crash the person asks again."""
+    """Not a sweep, but a person's stop of the one instance or group; after a crash the person asks again."""
+    restored: bool = False
+    """Not a sweep, but a person's restore of the one group; after a crash the person asks again."""
 
 
 @dataclass(frozen=True)
 class Story:
     name: str
     policy: dict[str, Any]
-    seed: Callable[[Account], None]
+    seed: Callable[[Account], object]
     steps: tuple[Step, ...]
     stays: frozenset[str] = frozenset()
     """Statuses in which a record may still stand when the story is over."""
@@ -93,6 +95,10 @@ def _one_overdue_instance_and_a_mailbox(account: Account) -> None:
 def _accelerators_nobody_watches(account: Account) -> None:
     for _ in range(2):
         account.fleet.instance(tags={"Name": "mine"}, launched_at=START - timedelta(hours=3))
+
+
+def _a_spot_group_at_its_minimum(account: Account) -> None:
+    account.fleet.group("nodes", size=3, tags=_TRAINER, launched_at=START - timedelta(hours=13))
 
 
 def _a_workbench_past_its_time(account: Account) -> None:
@@ -147,6 +153,37 @@ STORIES = (
         stays=frozenset({"held"}),
     ),
     Story(
+        "a group is lowered, stopped and verified",
+        policies.document(selectors=[policies.selector(at_min_size="lower")]),
+        _a_spot_group_at_its_minimum,
+        (
+            Step("warn", 0, 20),
+            Step("stop", 35, 42),
+            Step("verify once", 5, 10),
+            Step("verify twice", 5, 17),
+        ),
+    ),
+    Story(
+        "a group is put back",
+        policies.document(selectors=[policies.selector(at_min_size="lower")]),
+        _a_spot_group_at_its_minimum,
+        (
+            Step("warn", 0),
+            Step("stop", 35),
+            Step("verify once", 5),
+            Step("verify twice", 5),
+            Step("restore", 5, 6, restored=True),
+            Step("see them again", 5),
+        ),
+        stays=frozenset({"running"}),
+    ),
+    Story(
+        "a group is stopped by a person",
+        policies.document(selectors=[policies.selector(at_min_size="lower")]),
+        lambda account: account.fleet.group("nodes", size=3, tags=_TRAINER, launched_at=START - timedelta(hours=3)),
+        (Step("first seen", 0), Step("asked", 1, 44, asked=True), Step("verify once", 5), Step("verify twice", 5)),
+    ),
+    Story(
         "no Slack: the notice goes by e-mail",
         policies.document(slack=_NO_SLACK),
         _one_overdue_instance_and_a_mailbox,
@@ -185,7 +222,9 @@ STORIES = (
 
 # A takeover is another attempt; an unwatched accelerator is noted before it counts as told; a person who saw no answer
 # asks twice. All else is recorded once.
-_RECORDED_AGAIN = frozenset({Transition.STOPPING.value, Transition.UNWATCHED.value, Transition.STOP_ASKED.value})
+_RECORDED_AGAIN = frozenset(
+    each.value for each in (Transition.STOPPING, Transition.UNWATCHED, Transition.STOP_ASKED, Transition.RESTORE_ASKED)
+)
 _KINDS = {
     "warning": r"(?P<run>.+) stops in .+",
     "stopped": r"(?P<run>.+) was stopped at .+",
@@ -218,6 +257,8 @@ class End:
     instances: dict[str, str]
     spot_requests: dict[str, str]
     jobs: dict[str, str]
+    groups: dict[str, tuple[int, int, int]]
+    """Minimum, desired and maximum."""
     open_records: dict[str, tuple[str, str]]
     transitions: dict[str, list[str]]
     to_be_said: int
@@ -239,9 +280,10 @@ def end(account: Account) -> End:
     records = (item for item in items if item["pk"].startswith("open#"))
     events = account.events()
     return End(
-        instances=account.instances(),
+        instances=_instances(account),
         spot_requests=account.spot_requests(),
         jobs=account.jobs(),
+        groups={name: (g.min_size, g.desired, g.max_size) for name, g in account.groups.items()},
         open_records={r["sk"]: (r["status"], (r.get("hold") or {}).get("code", "")) for r in records},
         transitions=transitions,
         to_be_said=sum(1 for item in items if item["pk"].startswith("outbox#")),
@@ -249,6 +291,14 @@ def end(account: Account) -> End:
         said=Counter(_kind(text) for text, _ in heard(account)),
         published=Counter(e["stop_key"] for e in events),
     )
+
+
+def _instances(account: Account) -> dict[str, str]:
+    """State by id. What a group launches gets another id each time, so it goes by the group's name and a number."""
+    found = account.instances()
+    launched = [i for group in account.groups.values() for i in sorted(group.members)]
+    named = {i: f"nodes {number}" for number, i in enumerate(launched, start=1)}
+    return {named.get(i, i): state for i, state in found.items()}
 
 
 # --- telling a story ---------------------------------------------------------------------------------------
@@ -289,9 +339,12 @@ class Teller:
         return run_forked(self._function(step))
 
     def _function(self, step: Step) -> Callable[[], Any]:
+        if step.restored:
+            [group] = self.account.groups
+            return lambda: self.account.restore_asked(self._cold[False], group, by="ada")
         if step.asked:
-            instance_id = min(self.account.instances())
-            return lambda: self.account.stop_asked(self._cold[False], instance_id, by="ada")
+            asked = next((f"asg/{name}" for name in self.account.groups), f"instance/{min(self.account.instances())}")
+            return lambda: self.account.stop_asked(self._cold[False], asked, by="ada")
         if step.hint_about is not None:
             instance_id = step.hint_about(self.account)
             return lambda: self.account.instance_changed(self._cold[True], instance_id)
@@ -315,7 +368,7 @@ class Teller:
         world = self.account.fingerprint()
         if world not in self._come_to:
             back = self.account.snapshot()
-            if step.asked:
+            if step.asked or step.restored:
                 again = self._run(step)
                 assert again.exit_code == 0 or "RefusedError" in again.error, again.error
             self._come_to[world] = self._sequel()
@@ -346,7 +399,7 @@ class Teller:
             if kind == "warning":
                 warned.setdefault(run, at)
         for name, at in self.account.ended_at().items():
-            run = name if name in warned else "llm"
+            run = name if name in warned else next((each for each in ("llm", "nodes") if each in warned), name)
             assert run in warned, f"{name} was stopped unwarned"
             assert at > warned[run] + MIN_NOTICE, f"{name} was stopped at {at}, warned at {warned[run]}"
 

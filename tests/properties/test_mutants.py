@@ -16,11 +16,12 @@ from types import CodeType, FunctionType
 
 import pytest
 
-from costwatch.core import caps, deadlines, deadman, grouping, ladder, overrides, selection
+from costwatch.core import caps, deadlines, deadman, group_blockers, grouping, ladder, overrides, selection
+from costwatch.procedures import stop_group
 from tests.support.oracle import Violation
 from tests.support.random_fleets import tell
 
-STORIES = 400
+STORIES = 600
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,14 @@ MUTANTS = (
     Mutant("stops_two_owners_as_one", selection._blockers, "len(owners) > 1", "False"),
     Mutant("stops_one_time_spot", selection._blockers_read_afresh, "not request.persistent", "False"),
     Mutant("ignores_stop_protection", selection._blockers_read_afresh, "member.stop_protection", "False"),
+    Mutant(
+        "ignores_scale_in_protection", group_blockers._protection, "member.protected and not member.ending", "False"
+    ),
+    Mutant("ignores_the_tags_of_a_group", group_blockers._permission, "not has_tags(chosen.tags, group.tags)", "False"),
+    Mutant("lowers_a_minimum_that_holds", group_blockers._numbers, "group.capacity.min_size > 0 and", "False and"),
+    Mutant("lets_aws_balance_zones", group_blockers._numbers, "balances and chosen", "False and chosen"),
+    Mutant("stops_a_group_by_stopping_it", group_blockers.group_blockers, "chosen.action is Action.STOP", "False"),
+    Mutant("leaves_the_numbers_of_a_group", stop_group._lower, "group.capacity == group.emptied", "True"),
     Mutant("rounds_the_share_up", caps.limits, "ROUND_FLOOR", "'ROUND_CEILING'"),
     Mutant("drops_run_grouping", grouping.run_id_of, "tagged.strip()", "False"),
 )
@@ -98,7 +107,7 @@ def _story(number: int) -> None:
     """The same story for the same number, on every machine."""
     dice = random.Random(number)
     fleet = [dice.randbytes(14) for _ in range(dice.randint(8, 14))]
-    tell(dice.randbytes(12), fleet, [dice.randbytes(90) for _ in range(dice.randint(3, 5))])
+    tell(dice.randbytes(13), fleet, [dice.randbytes(90) for _ in range(dice.randint(3, 5))])
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from costwatch.core.model import Clock, Member, Parent, Run, RunKind, SpotReques
 from costwatch.core.policy import Action, Policy, PurchaseOption, Service
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
 from costwatch.procedures.ports import Watchdog
+from tests.support.fake_groups import FakeAutoScaling, FakeGroup, groups_scale_in
 from tests.support.memory_table import MemoryTable
 
 ACCOUNT = "111122223333"
@@ -65,6 +66,8 @@ class FakeInstance:
     protected: bool = False
     stop_protected: bool = False
     asg: str | None = None
+    scale_in_protected: bool = False
+    group_state: str = "InService"
     ended_at: datetime | None = None
     ended_by: str = ""
 
@@ -133,6 +136,7 @@ class FakeWorld:
     instances: dict[str, FakeInstance] = field(default_factory=dict)
     spot_requests: dict[str, FakeSpotRequest] = field(default_factory=dict)
     jobs: dict[str, FakeJob] = field(default_factory=dict)
+    groups: dict[tuple[str, str], FakeGroup] = field(default_factory=dict)
     calls: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
     fault: Fault | None = None
     posts: list[tuple[datetime, str, Card]] = field(default_factory=list)
@@ -184,6 +188,39 @@ class FakeWorld:
             instance.spot_request_id = request_id
         self.instances[instance.id] = instance
         return instance
+
+    def launch_group(
+        self,
+        name: str = "nodes",
+        *,
+        size: int = 8,
+        min_size: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        region: str = "us-east-1",
+        zones: str = "a",
+        **instance: Any,
+    ) -> FakeGroup:
+        """A group of `size` instances as `launch` makes them, over `zones` in turn; its minimum is its size."""
+        own = dict({"Purpose": "training"} if tags is None else tags)
+        members = [
+            self.launch(**{"tags": own, "region": region, "zone": zones[n % len(zones)], "asg": name, **instance})
+            for n in range(size)
+        ]
+        group = FakeGroup(
+            name,
+            region,
+            size if min_size is None else min_size,
+            size,
+            size,
+            own,
+            zones=tuple(f"{region}{zone}" for zone in zones),
+            template=members[0] if members else None,
+        )
+        self.groups[region, name] = group
+        return group
+
+    def next_id(self, prefix: str) -> str:
+        return f"{prefix}-{next(self._numbers):017x}"
 
     def train(
         self,
@@ -290,6 +327,7 @@ class FakeWorld:
 
     def called(self, operation: str, region: str, ids: Iterable[str] = ()) -> None:
         wanted = tuple(ids)
+        groups_scale_in(self)
         self.calls.append((operation, region, wanted))
         error = self.fault(operation, region, wanted) if self.fault is not None else None
         if error is not None:
@@ -620,6 +658,7 @@ class Town:
             ledger=self.ledger,
             prices=_PRICES,
             ec2=lambda region: FakeEc2(self.world, region),
+            autoscaling=lambda region: FakeAutoScaling(self.world, region),
             sagemaker=lambda region: FakeSageMaker(self.world, region),
             slack=FakeSlack(self.world) if self.policy.slack.platform_channel else None,
             topic=FakeTopic(self.world),

@@ -47,7 +47,14 @@ _STOPS_JOB = {
     "tuning": "StopHyperParameterTuningJob",
     "automl": "StopAutoMLJob",
 }
-_DESTROYS = (*_DESTROYS_BY["terminate"], *_DESTROYS_BY["stop"], *_STOPS_JOB.values(), "UpdateTrainingJob")
+_GROUPS = ("UpdateAutoScalingGroup", "TerminateInstanceInAutoScalingGroup")
+_DESTROYS = (
+    *_DESTROYS_BY["terminate"],
+    *_DESTROYS_BY["stop"],
+    *_GROUPS,
+    *_STOPS_JOB.values(),
+    "UpdateTrainingJob",
+)
 _JOB_KINDS = (*_STOPS_JOB, "schedule")
 _HEADS = ("tuning", "automl")
 """Jobs that started others: by them alone it is decided, and they alone are asked to stop."""
@@ -76,6 +83,9 @@ class View:
 
     @property
     def parented(self) -> bool:
+        """Something that is not the run itself would replace it."""
+        if self.kind == "asg":
+            return False
         return any(getattr(m, "asg", None) or getattr(m, "schedule", None) for m in self.members)
 
     @property
@@ -209,6 +219,7 @@ class Oracle:
     ) -> None:
         """Predict. `rows`: the ledger's open rows by run id. `faulty_regions`: where calls will fail; `*`: anywhere."""
         self._stopping = {run for run, row in rows.items() if row["status"] == "stopping"}
+        self._believe_what_only_the_ledger_knows(rows)
         self._policy, self._now, self._faulty = document["policy"], now, frozenset(faulty_regions)
         self._posts, self._mails, self._calls = len(self.world.posts), len(self.world.mails), len(self.world.calls)
         self._alive = {i.id: i for i in self.world.instances.values() if i.alive}
@@ -220,6 +231,14 @@ class Oracle:
             if run not in seen and not self._is_faulty(run.split("/")[1]):
                 episode.exempt_until = None
         self._expected = {view.id: self._expect(view) for view in views}
+
+    def _believe_what_only_the_ledger_knows(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """When a sweep in which calls failed saw an exempt reason first: no earlier than it was there to be seen."""
+        for run, row in rows.items():
+            for value, at in row.get("exempt_tags", ()):
+                seen, possible = datetime.fromisoformat(at), self.exempt_perhaps_seen.get((run, value))
+                if possible is not None and seen >= possible:
+                    self.exempt_seen.setdefault((run, value), seen)
 
     def _views(self) -> list[View]:
         groups: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
@@ -468,6 +487,8 @@ class Oracle:
             return "something owns it that would replace it"
         if outside:
             return "a member is outside the selector"
+        if view.kind == "asg" and (held := self._group_held(view, selector)):
+            return held
         key = self._policy["tags"]["owner"]
         if len({(m.tags or {}).get(key) for m in view.members} - {None, ""}) > 1:
             return "its members have several owners"
@@ -482,6 +503,8 @@ class Oracle:
                     return "protected by a rule"
             if getattr(member, "protected", False):
                 return "termination protection"
+            if getattr(member, "scale_in_protected", False):
+                return "scale-in protection"
             request = self.world.spot_requests.get(getattr(member, "spot_request_id", None) or "")
             persistent = request is not None and request.type == "persistent"
             relaunches = persistent and request.state in ("open", "active", "disabled")
@@ -494,6 +517,31 @@ class Oracle:
                     return "a one-time spot instance cannot be stopped"
             elif relaunches and not _has_tags(request.tags, selector["tags"]):
                 return "its spot request may not be cancelled"
+        return ""
+
+    def _group_held(self, view: View, selector: Mapping[str, Any]) -> str:
+        """What AWS would not look at: the group itself, its settings, and its instances under other tags."""
+        name = view.id.rpartition("/")[2]
+        group = self.world.groups.get((view.region, name))
+        if group is None:
+            return "its group is gone"
+        if selector["action"] == "stop":
+            return "a group replaces what is stopped"
+        run_tag = self._policy["tags"]["run"]
+        if any(i.alive and i.asg == name and i.region == view.region and i.tags.get(run_tag)
+               for i in self.world.instances.values()):  # fmt: skip
+            return "an instance of it carries a run tag"
+        if NEVER in group.tags or not _has_tags(group.tags, selector["tags"]):
+            return "the group itself may not be touched"
+        if any(rule["tags"] and _has_tags(group.tags, rule["tags"]) for rule in self._policy["protect"]):
+            return "the group itself is protected"
+        if group.controller or group.warm_pool or "Terminate" in group.suspended:
+            return "its settings would keep or bring back what is stopped"
+        if group.min_size > 0 and selector["at_min_size"] == "hold":
+            return "it is at its minimum size"
+        balances = len(group.zones) > 1 and "AZRebalance" not in group.suspended
+        if balances and selector["az_rebalance"] == "hold":
+            return "AWS would balance its zones"
         return ""
 
     def _exempt(self, view: View, episode: Episode) -> tuple[bool, bool]:
@@ -678,6 +726,8 @@ class Oracle:
             state[j.name] = (j.status, j.secondary_status, tuple(sorted((j.tags or {}).items())))
         for r in self.world.spot_requests.values():
             state[r.id] = (r.state,)
+        for (region, name), g in self.world.groups.items():
+            state[f"{region}/asg/{name}"] = (g.min_size, g.desired, g.max_size)
         return state
 
     def _check_world(self, stopped: set[str]) -> None:
@@ -691,6 +741,12 @@ class Oracle:
                 if not ids <= stopped and not self._is_faulty(made.view.region):
                     self._fail(made, f"was stopped in part: only {sorted(ids & stopped)}", None)
             if made.eligible and made.mode == "enforce":
+                if made.view.kind == "asg":
+                    name = made.view.id.rpartition("/")[2]
+                    may.add(f"{made.view.region}/asg/{name}")
+                    group = self.world.groups.get((made.view.region, name))
+                    if ids & stopped and group is not None and (group.min_size, group.desired) != (0, 0):
+                        self._fail(made, "its instances were ended and its numbers were left", None)
                 may |= {r for m in made.view.members if (r := getattr(m, "spot_request_id", None))}
         for name in stopped:
             thing = self._alive[name]
@@ -715,7 +771,12 @@ class Oracle:
         if not made.eligible or made.mode != "enforce" or made.view.region != region:
             return False
         action = next(s["action"] for s in self._policy["selectors"] if s["name"] == made.selector)
-        if operation not in ([_STOPS_JOB.get(made.view.kind)] if made.view.is_job else _DESTROYS_BY[action]):
+        if made.view.kind == "asg":
+            if operation == "UpdateAutoScalingGroup":
+                return name == made.view.id.rpartition("/")[2]
+            if operation not in (*_GROUPS, "CancelSpotInstanceRequests"):
+                return False
+        elif operation not in ([_STOPS_JOB.get(made.view.kind)] if made.view.is_job else _DESTROYS_BY[action]):
             return False
         return any(name in (_id(m), getattr(m, "spot_request_id", None)) for m in made.view.members)
 

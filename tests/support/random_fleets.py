@@ -72,6 +72,8 @@ class Shape:
     slack: bool = True
     spot_action: str = "terminate"
     trainer_action: str = "terminate"
+    at_min_size: str = "lower"
+    az_rebalance: str = "accept"
 
     def changed(self, **changes: Any) -> Shape:
         return Shape(**{**self.__dict__, **changes})
@@ -87,13 +89,14 @@ def _document(shape: Shape) -> dict[str, Any]:
         )
 
     first, second, third, fourth = shape.modes
+    groups = {"at_min_size": shape.at_min_size, "az_rebalance": shape.az_rebalance}
     chosen = [
         policies.selector("spot", first, tags={"Purpose": ["training"]}, types=["p4d.*", "g5.*"], purchase="spot",
-                          limits=limits(shape.runtime_hours), action=shape.spot_action),
+                          limits=limits(shape.runtime_hours), action=shape.spot_action, **groups),
         policies.selector("blocks", fourth, tags={"Purpose": ["training"], "Plan": ["prepaid"]},
                           purchase="capacity_block", limits=limits(24)),
         policies.selector("trainers", second, tags={"Purpose": ["training", "research"]},
-                          limits=limits(shape.runtime_hours), action=shape.trainer_action),
+                          limits=limits(shape.runtime_hours), action=shape.trainer_action, **groups),
         *(
             policies.selector(f"jobs/{kind}", third, service=kind, tags={"Purpose": ["training"]},
                               limits=limits(shape.runtime_hours))
@@ -302,7 +305,7 @@ class Story:
             "instance_type": tape.pick(("p4d.24xlarge", "g5.xlarge", "p5.48xlarge")),
         }
         protected = tape.one_in(24)
-        if kind in (0, 1) or kind >= 23:
+        if kind in (0, 1) or kind >= 25:
             world.launch(tags=tags, protected=protected, **common)
         elif kind in (2, 3, 4):
             request = tape.pick((None,) * 8 + ({}, {**tags, NEVER: "yes"}))
@@ -312,8 +315,8 @@ class Story:
         elif kind == 6:
             plan = {} if tape.one_in(3) else {"Plan": "prepaid"}
             world.launch(tags={**tags, **plan}, lifecycle="capacity_block", **common)
-        elif kind == 7:
-            world.launch(tags=tags, asg=tape.pick(("trainers", "inference-blue")), **common)
+        elif kind in (7, 23, 24):
+            self._group(tape, tags, common)
         elif kind == 8:
             world.launch(tags=tags, **common).state = "pending"
         elif kind in (9, 10, 11):
@@ -322,6 +325,46 @@ class Story:
             self._join(tape, common)
         else:
             self._job(tape, kind, tags, common)
+
+    def _group(self, tape: Tape, tags: dict[str, str], common: dict[str, Any]) -> None:
+        """An Auto Scaling group, mostly one that can be stopped. What is odd comes first: a tape is short."""
+        world, odd = self.town.world, tape.number(32)
+        if odd == 31:
+            world.launch(tags=tags, asg=tape.pick(("nobodys", "inference-red")), **common)
+            return
+        size = 1 + tape.number(4)
+        name = f"{'inference' if odd == 30 else 'nodes'}-{self.names}"
+        group = world.launch_group(
+            name,
+            size=size,
+            min_size=size if odd in (27, 28, 29) else tape.pick((0, 0, 1)),
+            zones="ab" if odd in (24, 25, 26) else "a",
+            tags=tags,
+            spot="one-time" if odd == 23 else None,
+            **common,
+        )
+        member = [i for i in world.instances.values() if i.asg == name][-1]
+        match odd:
+            case 22:
+                member.protected = True
+            case 20 | 21:
+                member.scale_in_protected = True
+            case 19:
+                member.tags[RUN_TAG] = "llm"
+            case 18:
+                member.tags["Purpose"] = "inference"
+            case 16 | 17:
+                group.tags = {}
+            case 15:
+                group.tags = {**tags, NEVER: ""}
+            case 14:
+                group.suspended.add("Terminate")
+            case 13:
+                group.suspended.add("Launch")
+            case 12:
+                group.warm_pool = True
+            case 11:
+                group.controller = "EKS cluster ml"
 
     def _tagged(self, tape: Tape, tags: dict[str, str], common: dict[str, Any]) -> None:
         name = f"run-{tape.pick((self.names, self.names, self.names, 1))}"
@@ -407,7 +450,9 @@ class Story:
                                    "DescribeTrainingJob", "ListTrainingJobs", "StopInstances",
                                    "StopHyperParameterTuningJob", "ListChildren", "ListHyperParameterTuningJobs",
                                    "DescribeSpotInstanceRequests",
-                                   "CancelSpotInstanceRequests", "DescribeInstanceAttribute", "PutEvents"))  # fmt: skip
+                                   "CancelSpotInstanceRequests", "DescribeInstanceAttribute", "PutEvents",
+                                   "DescribeAutoScalingGroups", "UpdateAutoScalingGroup",
+                                   "TerminateInstanceInAutoScalingGroup"))  # fmt: skip
             region = "" if operation == "PutEvents" else tape.pick(WATCHED_REGIONS)
             self.faults.append((operation, region, tape.one_in(2)))
         self.sweep()
@@ -527,6 +572,8 @@ def shape_from(tape: Tape) -> Shape:
         slack=not tape.one_in(8),
         spot_action=tape.pick(("terminate", "terminate", "stop")),
         trainer_action=tape.pick(("terminate", "terminate", "stop")),
+        at_min_size=tape.pick(("lower", "lower", "hold")),
+        az_rebalance=tape.pick(("accept", "accept", "hold")),
     )
 
 

@@ -44,6 +44,7 @@ POLICY: dict[str, Any] = {
             "types": ["p4d.*"],
             "purchase": "spot",
             "action": "terminate",
+            "at_min_size": "hold",
         },
         {
             "name": "jobs",
@@ -53,6 +54,7 @@ POLICY: dict[str, Any] = {
             "types": [],
             "purchase": None,
             "action": "stop",
+            "at_min_size": "hold",
         },
     ],
 }

@@ -58,10 +58,34 @@ ONE_PROBLEM = {
         "'4m59s' is shorter than 5m: the training client beats no more often than that",
     ),
     "at_min_size": (
-        "dead_man: {selectors: [{name: a, ec2: {types: [p4d.*]}, at_min_size: lower}]}",
+        "dead_man: {selectors: [{name: a, ec2: {types: [p4d.*]}, at_min_size: lowered}]}",
         3,
         "dead_man.selectors[0].at_min_size",
-        "not in this version",
+        "'lowered' is not one of hold, lower; did you mean 'lower'?",
+    ),
+    "at_min_size of jobs": (
+        "dead_man: {selectors: [{name: a, sagemaker: [training], at_min_size: lower}]}",
+        3,
+        "dead_man.selectors[0].at_min_size",
+        "is for Auto Scaling groups of EC2 instances: leave it out",
+    ),
+    "at_min_size as the default": (
+        "dead_man: {at_min_size: true}",
+        3,
+        "dead_man.at_min_size",
+        "true is not one of hold, lower",
+    ),
+    "az_rebalance": (
+        "dead_man: {selectors: [{name: a, ec2: {types: [p4d.*]}, az_rebalance: yes}]}",
+        3,
+        "dead_man.selectors[0].az_rebalance",
+        "'yes' is not one of hold, accept",
+    ),
+    "az_rebalance of jobs": (
+        "dead_man: {selectors: [{name: a, sagemaker: [training], az_rebalance: accept}]}",
+        3,
+        "dead_man.selectors[0].az_rebalance",
+        "is for Auto Scaling groups of EC2 instances: leave it out",
     ),
     "action": (
         "dead_man: {selectors: [{name: a, ec2: {types: [p4d.*]}, action: kill}]}",

@@ -247,5 +247,6 @@ def test_what_held_for_good_voids_a_notice_and_what_held_for_a_moment_does_not()
         HoldCode.UNDELIVERED,
         HoldCode.UNPROVABLE,
         HoldCode.SPOT_REQUEST_UNTAGGED,
+        HoldCode.GROUP_UNTAGGED,
     }
     assert {code for code in HoldCode if not code.voids_notice} == passing

@@ -6,6 +6,7 @@
     stop#<mode>#<run>#<start>#<deadline> claim                       who may stop it, under a lease
     outbox#<origin>                      <message id>                what is still to be said
     cap#<origin>#<mode>                  sweep#.. share#.. day#..    counters of the blast caps
+    lowered#<origin>#<account>#<region>  <run id>                    what a group's numbers were before a stop
     told#<origin>                        <key>                       what is said only once
     seen#<origin>                        <key>                       when something was first seen
     jobs#<origin>#<account>#<region>     <service>/<name>            what is known of a job in progress
@@ -31,6 +32,8 @@ from costwatch.adapters import ledger_jobs
 from costwatch.adapters.ledger_codec import (
     entry_from_item,
     entry_to_item,
+    lowering_from_item,
+    lowering_to_item,
     message_from_item,
     message_to_item,
     pause_from_item,
@@ -61,6 +64,7 @@ from costwatch.adapters.table import (
 from costwatch.core import times
 from costwatch.core.caps import CapLimit
 from costwatch.core.known_jobs import JobKey, KnownJob
+from costwatch.core.lowering import Lowering
 from costwatch.core.messages import Message
 from costwatch.core.model import RunId
 from costwatch.core.record import Entry, Pause, RunRecord
@@ -76,6 +80,7 @@ OUTBOX_LEASE = timedelta(minutes=6)
 EVERY_RUN = "every run"
 """Stands for a run's id on entries about no single run: a pause and its end."""
 
+_LOWERED_LINE = 900  # after the claim's own lines, before what came of it
 _PAUSE = key("control", "pause")
 
 
@@ -170,6 +175,35 @@ class Ledger:
                 return Claim(ClaimOutcome.CAPPED, reached[0])
             return Claim(ClaimOutcome.LOST)
         return Claim(ClaimOutcome.CLAIMED)
+
+    # --- groups ------------------------------------------------------------------------------------
+
+    def lowering(self, run_id: RunId) -> Lowering | None:
+        """What a stop set the numbers of the group to, until they are put back. Raises UnreadableRow."""
+        item = self._table.get(self._lowered_key(run_id))
+        return read(item, lowering_from_item) if item else None
+
+    def lower(self, lowered: Lowering, before: Lowering | None, record: RunRecord, entry: Entry) -> bool:
+        """Record the numbers before they are set; False: `record` or what was recorded `before` has changed."""
+        row = self._lowered_key(lowered.run_id)
+        kept = {names.TABLE_TTL_ATTRIBUTE: _expiry(lowered.at, KEEP_TIMELINE), **self._stamped()}
+        return self._written(
+            [
+                Check(self._record_key(record.run_id), Equals("version", record.version)),
+                Put({**_at(row), **lowering_to_item(lowered), **kept}, self._unchanged(before)),
+                self._entry_put(lowered.run_id, entry, record.version, _LOWERED_LINE),
+            ]
+        )
+
+    def restoring(self, lowered: Lowering, entry: Entry) -> bool:
+        """Record that somebody asks for the numbers of before; False: they are put back, or others, already."""
+        check = Check(self._lowered_key(lowered.run_id), self._unchanged(lowered))
+        return self._written([check, self._entry_put(lowered.run_id, entry, 0, 0)])
+
+    def restored(self, lowered: Lowering, entry: Entry) -> bool:
+        """The numbers are back: end the lowering, with its entry; False: somebody else did."""
+        ended = Delete(self._lowered_key(lowered.run_id), self._unchanged(lowered))
+        return self._written([ended, self._entry_put(lowered.run_id, entry, 0, 1)])
 
     # --- timeline ----------------------------------------------------------------------------------
 
@@ -344,6 +378,16 @@ class Ledger:
         writes.extend(self._outbox_put(message, step.entries[0].at) for message in step.messages)
         return writes
 
+    def _written(self, writes: Sequence[Write]) -> bool:
+        try:
+            self._table.transact(writes)
+        except ConditionFailed:
+            return False
+        return True
+
+    def _unchanged(self, lowered: Lowering | None) -> Condition:
+        return Equals("at", times.to_text(lowered.at)) if lowered is not None else Absent()
+
     def _claim_row(self, step: Step) -> list[Write]:
         before, after = step.before, step.after
         stop = after.stop if after else None
@@ -421,6 +465,9 @@ class Ledger:
 
     def _record_key(self, run_id: RunId) -> Key:
         return key(f"open#{self.origin}#{run_id.account}#{run_id.region}", str(run_id))
+
+    def _lowered_key(self, run_id: RunId) -> Key:
+        return key(f"lowered#{self.origin}#{run_id.account}#{run_id.region}", str(run_id))
 
     def _timeline_key(self, run_id: RunId, line: str = "") -> Key:
         return key(f"run#{self.origin}#{run_id}", line)

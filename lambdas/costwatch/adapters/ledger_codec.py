@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from costwatch.core import times
+from costwatch.core.group import Capacity
+from costwatch.core.lowering import Lowering
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.model import RunId
 from costwatch.core.policy import Action, Mode
@@ -202,6 +204,20 @@ def entry_from_item(item: Body) -> Entry:
         mode=item["mode"],
         evidence=tuple(sorted(item["evidence"].items())),
     )
+
+
+def lowering_to_item(lowered: Lowering) -> dict[str, Any]:
+    return {
+        "run_id": str(lowered.run_id),
+        "before": [lowered.before.min_size, lowered.before.desired],
+        "after": [lowered.after.min_size, lowered.after.desired],
+        "at": times.to_text(lowered.at),
+    }
+
+
+def lowering_from_item(item: Body) -> Lowering:
+    before, after = ([int(number) for number in item[name]] for name in ("before", "after"))
+    return Lowering(RunId.parse(item["run_id"]), Capacity(*before), Capacity(*after), times.from_text(item["at"]))
 
 
 def message_to_item(message: Message) -> dict[str, Any]:

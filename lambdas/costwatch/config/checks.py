@@ -14,7 +14,7 @@ from costwatch import names
 from costwatch.config import fields, kinds, regions, shadows
 from costwatch.core import durations
 from costwatch.core.heartbeats import SHORTEST_INTERVAL
-from costwatch.core.policy import Action, Mode, PurchaseOption, Service
+from costwatch.core.policy import Action, AtMinSize, Mode, PurchaseOption, Service
 
 if TYPE_CHECKING:
     from costwatch.config.model import Config, Selector
@@ -116,6 +116,9 @@ def _selector_warnings(config: Config, index: int, mode: Mode) -> Iterator[Probl
         picked = "it picks spot instances" if selector.ec2.purchase else "it picks spot instances too"
         message = f"{picked}, and EC2 can only terminate those of one-time requests: a run with one will be held"
         yield Problem((*path, "action"), message)
+    if selector.action is Action.STOP and (selector.at_min_size or dead_man.at_min_size) is AtMinSize.LOWER:
+        message = "lower has no effect with `action: stop`: an Auto Scaling group can only be terminated, so it is held"
+        yield Problem((*path, "at_min_size"), message)
     if selector.ec2 and not (selector.ec2.tag or selector.ec2.types):
         yield Problem((*path, "ec2"), "picks every EC2 instance in all regions; name a tag or types to narrow it")
     yield from _never_reached(dead_man.selectors[:index], selector, path)
@@ -280,6 +283,9 @@ def _selectors(dead_man: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _jobs(path, selector)
         if "sagemaker" in selector and "action" in selector:
             yield Problem((*path, "action"), "is for EC2 instances; a SageMaker job can only be stopped: leave it out")
+        for key in ("at_min_size", "az_rebalance"):
+            if "sagemaker" in selector and key in selector:
+                yield Problem((*path, key), "is for Auto Scaling groups of EC2 instances: leave it out")
         for service in ("ec2", "sagemaker"):
             if _mapping(selector.get(service)).get("types") == []:
                 message = "an empty list matches nothing; expected at least one type, or no such line for all"

@@ -13,7 +13,7 @@ from typing import Any
 from costwatch.config import kinds
 from costwatch.config.fields import Declared
 from costwatch.config.model import Config, DeadMan, Selector
-from costwatch.core.policy import FORMAT_VERSION, Action, Service, digest_of
+from costwatch.core.policy import FORMAT_VERSION, Action, AtMinSize, Service, digest_of
 
 UNCOMMITTED = "uncommitted"
 _GIT_TIMEOUT_SECONDS = 10
@@ -100,6 +100,7 @@ def _selector(selector: Selector, kind: Service, dead_man: DeadMan) -> dict[str,
     action = (selector.action or Action.TERMINATE) if selector.ec2 else Action.STOP
     max_runtime = kinds.max_runtime(selector, kind, dead_man)
     declared = isinstance(selector.max_runtime, Declared)
+    at_min_size = (selector.at_min_size or dead_man.at_min_size) if selector.ec2 else AtMinSize.HOLD
     return {
         "name": kinds.name(selector, kind),
         "mode": kinds.mode(selector, kind, dead_man).value,
@@ -110,6 +111,8 @@ def _selector(selector: Selector, kind: Service, dead_man: DeadMan) -> dict[str,
         "limits": _limits(selector, dead_man, max_runtime, declared=declared),
         "action": action.value,
         "heartbeat_seconds": _seconds(selector.heartbeat) if selector.heartbeat else None,
+        "at_min_size": at_min_size.value,
+        "az_rebalance": selector.az_rebalance.value,
     }
 
 

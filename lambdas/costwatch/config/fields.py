@@ -22,7 +22,7 @@ from pydantic import BeforeValidator, PlainValidator
 
 from costwatch.config import regions
 from costwatch.core import durations
-from costwatch.core.policy import Action, Mode, PurchaseOption, Service
+from costwatch.core.policy import Action, AtMinSize, Mode, PurchaseOption, Service, ZoneRebalance
 
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[1-9]")
 _CHANNEL = re.compile(r"#[^\s#,]{1,80}|[CDG][A-Z0-9]{7,20}")
@@ -293,6 +293,16 @@ def purchase(value: object) -> PurchaseOption:
 def action(value: object) -> Action:
     """terminate or stop."""
     return word(value, Action)
+
+
+def at_min_size(value: object) -> AtMinSize:
+    """hold or lower."""
+    return word(value, AtMinSize)
+
+
+def az_rebalance(value: object) -> ZoneRebalance:
+    """hold or accept."""
+    return word(value, ZoneRebalance)
 
 
 def one_or_many(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Final
 
 from costwatch.core import durations, heartbeats, overrides, times
 from costwatch.core.deadlines import Deadline, deadline_of, overdue_or_soon
+from costwatch.core.group_blockers import group_blockers
 from costwatch.core.heartbeats import Vitals
 from costwatch.core.model import Run
 from costwatch.core.overrides import MalformedTag, Overrides
@@ -106,6 +107,7 @@ def judge(
     if mode is Mode.OFF:
         return Decision(Verdict.IGNORE, f"selector {selector.name} is off", selector=selector)
 
+    standing = [*selection.blockers, *group_blockers(run, selector, policy)]
     found = overrides.read(run, policy.tags)
     start = start_of(run, record)
     vitals = run.vitals
@@ -145,7 +147,7 @@ def judge(
     if order is not None and order.active(now) and mode is Mode.ENFORCE:
         # A named person's stop needs no notice, no proven age and no cap; a pause is for what stops by itself.
         key = f"{key}#{order.key}"
-        blocker = next(iter(selection.blockers), None)
+        blocker = next(iter(standing), None)
         reason = f"{order.sentence}; held: {blocker.reason}" if blocker else order.sentence
         return decide(Verdict.HOLD if blocker else Verdict.STOP, reason, hold=blocker.code if blocker else None)
     unproven = _unproven_age(run)
@@ -155,7 +157,7 @@ def judge(
         return decide(Verdict.KEEP, "it has not started yet")
 
     overdue = now > deadline.at
-    blockers = [*selection.blockers, *([unproven] if unproven else [])]
+    blockers = [*standing, *([unproven] if unproven else [])]
     if pause is not None and pause.active(now):
         reason = f"paused by {pause.by} until {times.to_key(pause.until)}: {pause.reason or 'no reason given'}"
         blockers.append(Blocker(HoldCode.PAUSED, reason))

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 
+from costwatch.core.group import Group
 from costwatch.core.heartbeats import Vitals
 from costwatch.core.policy import PurchaseOption, Service
 
 
 class RunKind(StrEnum):
-    """What a run is made of."""
+    """What a run is made of. Fleets and clusters are reported and not stopped in this version."""
 
     INSTANCE = "instance"
     TAGGED = "run"
@@ -29,7 +30,7 @@ class RunKind(StrEnum):
 
     @property
     def stoppable(self) -> bool:
-        return self in (RunKind.INSTANCE, RunKind.TAGGED) or self.is_job
+        return self in (RunKind.INSTANCE, RunKind.TAGGED, RunKind.ASG) or self.is_job
 
     @property
     def is_job(self) -> bool:
@@ -192,6 +193,8 @@ class Run:
     """Read for this run alone just now, with protection and spot requests."""
     left: tuple[str, ...] = ()
     """Members that were warned with it and run on outside of it. Read only for what is about to be stopped."""
+    group: Group | None = None
+    """The Auto Scaling group itself. None: the run is none, it was not read afresh, or AWS knows it no more."""
     vitals: Vitals | None = None
     """What its heartbeats say; None: there were none in the current run."""
 

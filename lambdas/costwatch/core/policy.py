@@ -74,6 +74,21 @@ class Action(StrEnum):
     """The instance can be started again: its EBS volumes stay (and bill), what its instance disks hold is lost."""
 
 
+class AtMinSize(StrEnum):
+    """What becomes of an Auto Scaling group that may not be smaller than it is."""
+
+    HOLD = "hold"
+    LOWER = "lower"
+    """Its minimum is set to 0 with its desired capacity; `costwatch restore` puts both back."""
+
+
+class ZoneRebalance(StrEnum):
+    """What becomes of a group over several zones, which AWS balances by ending instances of its own choice."""
+
+    HOLD = "hold"
+    ACCEPT = "accept"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """max_runtime: from the start of the current run. hard_cap: past it nothing moves the deadline.
@@ -108,6 +123,8 @@ class Selector:
     action: Action = Action.TERMINATE
     heartbeat: timedelta | None = None
     """In which time a run is expected to beat; None: its silence means nothing, unless its tag says so."""
+    at_min_size: AtMinSize = AtMinSize.HOLD
+    az_rebalance: ZoneRebalance = ZoneRebalance.HOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +236,8 @@ class Policy:
                         limits=_limits(s["limits"]),
                         action=Action(s["action"]),
                         heartbeat=timedelta(seconds=s["heartbeat_seconds"]) if s["heartbeat_seconds"] else None,
+                        at_min_size=AtMinSize(s["at_min_size"]),
+                        az_rebalance=ZoneRebalance(s["az_rebalance"]),
                     )
                     for s in body["selectors"]
                 ),

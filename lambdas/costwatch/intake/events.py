@@ -36,6 +36,15 @@ class StopRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreRequested:
+    """A named person asks the deployed function to put a group's numbers back."""
+
+    run_id: RunId
+    requested_by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResourceChanged:
     """An instance or a SageMaker job changed its state. A hint: what it says is read again from the world."""
 
@@ -45,7 +54,7 @@ class ResourceChanged:
     member_id: str
 
 
-def deadman(event: object) -> Tick | SweepRequested | StopRequested:
+def deadman(event: object) -> Tick | SweepRequested | StopRequested | RestoreRequested:
     """What the dead-man's function takes. Raises MalformedEvent for anything else."""
     body = body_of(event)
     match body.get("source"), body.get("detail-type"):
@@ -61,10 +70,10 @@ def deadman(event: object) -> Tick | SweepRequested | StopRequested:
             return SweepRequested(text_of(detail, "detail.policy_digest"), text_of(detail, "detail.requested_by"))
         case names.SOURCE_CLI, names.DETAIL_STOP_REQUESTED:
             detail = mapping(body, "detail")
-            reason = detail.get("reason", "")
-            if not isinstance(reason, str):
-                raise MalformedEvent("detail.reason is no text")
-            return StopRequested(_run_id(detail), text_of(detail, "detail.requested_by"), reason)
+            return StopRequested(_run_id(detail), text_of(detail, "detail.requested_by"), _reason(detail))
+        case names.SOURCE_CLI, names.DETAIL_RESTORE_REQUESTED:
+            detail = mapping(body, "detail")
+            return RestoreRequested(_run_id(detail), text_of(detail, "detail.requested_by"), _reason(detail))
     raise unknown(body)
 
 
@@ -93,6 +102,13 @@ def _run_id(detail: Mapping[str, Any]) -> RunId:
         return RunId.parse(text)
     except ValueError:
         raise MalformedEvent(f"detail.run is {text[:80]!r}; expected ACCOUNT/REGION/KIND/NAME") from None
+
+
+def _reason(detail: Mapping[str, Any]) -> str:
+    reason = detail.get("reason", "")
+    if not isinstance(reason, str):
+        raise MalformedEvent("detail.reason is no text")
+    return reason
 
 
 def _job_name(detail: Mapping[str, Any], word: str, *kinds: str) -> str:

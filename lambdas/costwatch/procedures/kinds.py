@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from costwatch.core import times
+from costwatch.core.group import Group
 from costwatch.core.known_jobs import NOTHING_KNOWN, JobKey, KnownJob
 from costwatch.core.model import Member, Run, RunId, RunKind
 from costwatch.core.policy import Action, Service
 from costwatch.core.record import RunRecord, StopAttempt
 from costwatch.procedures.outcome import Outcome
 from costwatch.procedures.ports import Ec2Port, SageMakerPort, Watchdog
+from costwatch.procedures.stop_group import group_afresh, members_of, stop_group
 from costwatch.procedures.stop_instances import stop_instances
 from costwatch.procedures.stop_job import stop_job, stop_with_children
 
@@ -47,6 +49,8 @@ def kind_of(w: Watchdog, run_id: RunId) -> Kind:
         return _JobWithChildren(w.sagemaker(run_id.region), lambda: w.ledger.known_jobs(run_id.account, run_id.region))
     if run_id.kind.service.is_sagemaker:
         return _Job(w.sagemaker(run_id.region), run_id.kind.service)
+    if run_id.kind is RunKind.ASG:
+        return _Group(w, run_id)
     return _Instances(w.ec2(run_id.region), w.policy.tags.run)
 
 
@@ -104,6 +108,48 @@ def _started_again(stop: StopAttempt, members: dict[str, Member]) -> str:
         if member.alive and since is not None and stop.requested_at is not None and since > stop.requested_at:
             return f"{member.id} was started again at {times.to_key(since)} (CloudTrail knows by whom)"
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """An Auto Scaling group, with every instance it has."""
+
+    w: Watchdog
+    run_id: RunId
+
+    def read(self, run_id: RunId, ids: Iterable[str]) -> dict[str, Member]:
+        """Also those that the group has besides: what it launched since is not gone."""
+        ec2 = self.w.ec2(run_id.region)
+        return members_of(ec2, self._group(), ec2.instances_by_id(ids))
+
+    def afresh(self, run: Run, action: Action) -> Run:
+        del action
+        return group_afresh(self.w, run)
+
+    def stop(self, run: Run, action: Action) -> Outcome:
+        del action
+        return stop_group(self.w, run)
+
+    def relaunched(self, record: RunRecord, stop: StopAttempt, members: dict[str, Member]) -> str:
+        del record
+        group = self._group()
+        if group is None or stop.requested_at is None:
+            return ""
+        raised = group.capacity.desired > group.emptied.desired
+        began = {m.id: m.clock.running_since for m in members.values() if m.alive and m.id not in stop.members}
+        launched = sorted(i for i, since in began.items() if since is not None and since > stop.requested_at)
+        if not raised and not launched:
+            return ""
+        what = f"{group.label} has {group.capacity} again" if raised else f"{group.label} has {group.capacity}"
+        what += f" and launched {', '.join(launched)}" if launched else ""
+        activity = self.w.autoscaling(self.run_id.region).newest_activity(group.name)
+        return f"{what}; its newest activity: {activity}" if activity is not None else what
+
+    def end_pool(self, member: Member) -> None:
+        del member  # instances keep none
+
+    def _group(self) -> Group | None:
+        return self.w.autoscaling(self.run_id.region).group(self.run_id.name)
 
 
 @dataclass(frozen=True, slots=True)

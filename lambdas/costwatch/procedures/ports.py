@@ -11,6 +11,7 @@ from costwatch.adapters.ledger import Ledger
 from costwatch.adapters.ledger_rows import Skip
 from costwatch.adapters.pulses import MemberKey
 from costwatch.core.cards import Card
+from costwatch.core.group import Activity, Capacity, Group
 from costwatch.core.heartbeats import Beat, Path, Pulse
 from costwatch.core.known_jobs import JobKey, JobsSeen, KnownJob
 from costwatch.core.model import Member, Run, SpotRequest
@@ -31,6 +32,15 @@ class Ec2Port(Protocol):
     def cancel_spot_requests(self, ids: Sequence[str]) -> None: ...
     def terminate(self, ids: Sequence[str]) -> None: ...
     def stop(self, ids: Sequence[str]) -> None: ...
+
+
+class AutoScalingPort(Protocol):
+    """See adapters.autoscaling.AutoScaling."""
+
+    def group(self, name: str) -> Group | None: ...
+    def set_capacity(self, name: str, capacity: Capacity, *, min_size: bool) -> None: ...
+    def terminate(self, name: str, ids: Sequence[str]) -> None: ...
+    def newest_activity(self, name: str) -> Activity | None: ...
 
 
 class SageMakerPort(Protocol):
@@ -87,6 +97,7 @@ class Watchdog:
     ledger: Ledger
     prices: PriceTable
     ec2: Callable[[str], Ec2Port]
+    autoscaling: Callable[[str], AutoScalingPort]
     sagemaker: Callable[[str], SageMakerPort]
     slack: SlackPort | None
     topic: TopicPort | None

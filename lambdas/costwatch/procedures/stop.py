@@ -82,7 +82,9 @@ def afresh(w: Watchdog, run: Run, record: RunRecord | None, decision: Decision) 
     another run now.
     """
     found = kind_of(w, run.id).afresh(run, decision.action)
-    if any(grouping.run_id_now(m, run.id, run_tag=w.policy.tags.run) != run.id for m in found.members):
+    # Whatever the tags of a group's instances say, the group has them: what contradicts it holds the group.
+    grouped = run.id.kind is not RunKind.ASG
+    if grouped and any(grouping.run_id_now(m, run.id, run_tag=w.policy.tags.run) != run.id for m in found.members):
         return replace(found, members=())
     if record is not None and found.members and not same_episode(found, record):
         return replace(found, members=())
@@ -91,7 +93,7 @@ def afresh(w: Watchdog, run: Run, record: RunRecord | None, decision: Decision) 
 
 def _left(w: Watchdog, run: Run, record: RunRecord | None) -> tuple[str, ...]:
     """Members of the notice that run on outside of the run: it would be cut in two."""
-    if run.id.kind is not RunKind.TAGGED or record is None or record.notice is None:
+    if run.id.kind not in (RunKind.TAGGED, RunKind.ASG) or record is None or record.notice is None:
         return ()
     missing = sorted({m.id for m in record.notice.members} - {m.id for m in run.members})
     world = kind_of(w, run.id).read(run.id, missing) if missing else {}

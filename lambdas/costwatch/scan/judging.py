@@ -28,6 +28,10 @@ MOST_READ_AFRESH: Final = 200
 """Of a region, the dearest first: protection is one call for each instance. Where it is not read, that is said."""
 _OWN_LIMITS = tuple(f"of selector {name}" for name in (SELECTOR, *JOB_SELECTORS))
 _BELONGS = "it would be held: it belongs to "
+_GROUP: Final = (
+    "it is an Auto Scaling group past its limit, held: its minimum size and its protection were not read, "
+    "which a deployed sweep does"
+)
 _CHILDREN_ARE_LISTED_BY = frozenset({"sagemaker", "sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs"})
 
 
@@ -73,9 +77,13 @@ def _decided(runs: list[Run], basis: Basis, protected: Protection) -> Iterator[t
     first = [(run, deadman.judge(run, None, basis.policy, None, basis.now)) for run in runs]
     past = [run for run, decision in first if _to_stop(decision, basis.now)]
     past.sort(key=lambda run: burn_rate(run, basis.prices).hourly_rate_usd or Decimal(0), reverse=True)
-    asked = [m.id for run in past for m in run.members if _is_ec2(m)][:MOST_READ_AFRESH]
+    alone = (run for run in past if run.id.kind is not RunKind.ASG)
+    asked = [m.id for run in alone for m in run.members if _is_ec2(m)][:MOST_READ_AFRESH]
     answers = protected(basis.region, asked) if asked else {}
     for run, decision in first:
+        if run.id.kind is RunKind.ASG and _to_stop(decision, basis.now):
+            yield run, replace(decision, verdict=Verdict.HOLD, hold=HoldCode.MIN_SIZE, reason=_GROUP), ""
+            continue
         if not _to_stop(decision, basis.now) or not any(_is_ec2(m) for m in run.members):
             yield run, decision, ""
             continue

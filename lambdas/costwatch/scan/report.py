@@ -23,7 +23,7 @@ NOTES: Final = {
     Finding.STOP: "Past max_runtime 12h, or the limit named below. Owners are warned at least 30 minutes before.",
     Finding.WARN: "Less than an hour is left; or past its limit, and of a kind that is only warned about.",
     Finding.UNPROVEN: "Reported and alarmed, never acted on.",
-    Finding.HOLD: "Past its limit. What a group, cluster or schedule would relaunch is not stopped in this version.",
+    Finding.HOLD: "Past its limit, and something stands in the way of stopping it.",
     Finding.LISTED: "Notebooks, endpoints, prepaid capacity: no limit yet.",
 }
 BASIS: Final = (
