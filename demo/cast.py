@@ -21,15 +21,19 @@ TUNED: Final = tuple(f"lr-search-{number}" for number in range(1, 5))
 """What the tuning job has started before its time is up."""
 HPO: Final = tuple(f"hpo-{number}" for number in range(1, 6))
 
+EVALS: Final = ("eval-de", "eval-en", "eval-fr")
+
 _TRAINER: Final = {"Purpose": "transient-ml-training"}
+_BEATS: Final = {"costwatch:heartbeat": "10m"}
 _NODES: Final = {"Purpose": "distributed-training"}
 _WORKBENCH: Final = {"Purpose": "workbench"}
 
 
 def at(clock: str, *, days_before: int = 0) -> datetime:
-    """`19:10` or `19:10:20` on the demo's day, or so many days before."""
+    """`19:10` or `19:10:20` on the demo's day, or so many days before; `24:10` is ten past midnight."""
     hour, minute, second = (int(part) for part in (clock + ":00").split(":")[:3])
-    return START.replace(hour=hour, minute=minute, second=second) - timedelta(days=days_before)
+    midnight = START.replace(hour=0, minute=0, second=0)
+    return midnight + timedelta(days=-days_before, hours=hour, minutes=minute, seconds=second)
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,9 @@ def seed(aws: EmbeddedAws) -> Cast:
     job("llm-finetune", 2, at("10:35"), SAM)
     tuner("lr-search", at("11:05"), PRIYA)
     group("llm-nodes", 8, at("10:40"), SAM)
+    instance("ranker-loop", "g5.12xlarge", "on demand", at("16:00"), LI, {**_TRAINER, **_BEATS})
+    for name in EVALS:
+        instance(name, "g5.2xlarge", "on demand", at("17:00"), JONAS, {**_TRAINER, **_BEATS})
     instance("postgres", "m5.xlarge", "on demand", at("06:10", days_before=41), "", {"Environment": "prod"})
     return Cast(found, arns)
 

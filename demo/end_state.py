@@ -14,7 +14,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from costwatch import names
 from costwatch.core import times
 from costwatch.core.record import Transition
-from demo.cast import Cast
+from demo.cast import START, Cast
 from demo.stage import TABLE, Stage
 
 _QUIET = (Transition.FIRST_SEEN.value, Transition.DELIVERED.value)
@@ -121,6 +121,8 @@ _KINDS = (
     ("{name}: verified gone", "verified gone"),
     ("Held: {name} ", "held"),
     ("A tag of {name} ", "malformed tag"),
+    ("{name} beats and does not advance", "stalled"),
+    ("{name} is nearly done", "let finish"),
     ("{name} came back ", "came back"),
     ("Could not stop {name}", "could not stop"),
 )
@@ -160,20 +162,23 @@ class Reader:
         return self._timeline("")
 
     def _timeline(self, since: str) -> list[Row]:
+        days = sorted({f"{moment:%Y-%m-%d}" for moment in (START, self._stage.clock())})
+        items = [item for day in days if day >= since[:10] for item in self._items_of(day, since)]
+        return sorted((self._row(item) for item in items), key=lambda row: (row.at, row.key[1], row.name))
+
+    def _items_of(self, day: str, since: str) -> list[dict[str, Any]]:
         client = self._stage.aws.client("dynamodb")
-        day, at = names.INDEX_BY_DAY_PARTITION_KEY, names.INDEX_BY_DAY_SORT_KEY
         pages = client.get_paginator("query").paginate(
             TableName=TABLE,
             IndexName=names.INDEX_BY_DAY,
             KeyConditionExpression="#day = :day AND #at >= :since",
-            ExpressionAttributeNames={"#day": day, "#at": at},
-            ExpressionAttributeValues={
-                ":day": {"S": f"{self._stage.clock():%Y-%m-%d}"},
-                ":since": {"S": since or "0"},
+            ExpressionAttributeNames={
+                "#day": names.INDEX_BY_DAY_PARTITION_KEY,
+                "#at": names.INDEX_BY_DAY_SORT_KEY,
             },
+            ExpressionAttributeValues={":day": {"S": day}, ":since": {"S": since or "0"}},
         )
-        items = [_plain(item) for page in pages for item in page["Items"]]
-        return sorted((self._row(item) for item in items), key=lambda row: (row.at, row.key[1], row.name))
+        return [_plain(item) for page in pages for item in page["Items"]]
 
     def _row(self, item: Mapping[str, Any]) -> Row:
         return Row(

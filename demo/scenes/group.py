@@ -23,18 +23,18 @@ def play(play: Play) -> None:
         "AWS refuses, below the minimum. Its selector says `at_min_size: hold`, so it is held, with what would help:"
     )
     play.recall(ACTOR, "held")
-    play.tell.say("23:00  A reviewed deploy lets this selector lower the minimum:")
+    play.tell.say("23:40  A reviewed deploy lets this selector lower the minimum:")
     play.tell.lines([f"- {BEFORE}", f"+ {AFTER}"])
     text = CONFIGURATION.read_text(encoding="utf-8")
     play.stage.deploy(text.replace(switched.BEFORE, switched.AFTER).replace(BEFORE, AFTER))
-    play.until("23:10", about=[ACTOR])
+    play.until("23:50", about=[ACTOR])
     play.tell.say("It was held, so nobody expects a stop: it is warned first. Fifteen minutes, by its selector.")
-    play.until("23:30", about=[ACTOR])
+    play.until("24:10", about=[ACTOR])
     play.tell.say("The numbers of before went into the ledger, then one call set both, then the group ended its nodes.")
-    play.until("23:41", about=[ACTOR])
+    play.until("24:21", about=[ACTOR])
     play.tell.say("The next run is ready. The group gets back what it had, and is a new run with a clock of its own:")
     play.command("sam", "restore", ACTOR, "--yes", "--reason", "next run")
-    play.until("23:50", about=[ACTOR])
+    play.until("24:30", about=[ACTOR])
 
 
 def expect(end: EndState, check: Checker) -> None:
