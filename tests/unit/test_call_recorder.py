@@ -43,6 +43,7 @@ POLICY: dict[str, Any] = {
             "types": ["p4d.*"],
             "purchase": "spot",
             "action": "terminate",
+            "at_min_size": "hold",
         },
         {
             "name": "jobs",
@@ -52,6 +53,7 @@ POLICY: dict[str, Any] = {
             "types": [],
             "purchase": None,
             "action": "stop",
+            "at_min_size": "hold",
         },
     ],
 }
