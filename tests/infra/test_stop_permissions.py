@@ -136,7 +136,9 @@ def test_a_selector_that_stops_instances_may_not_touch_a_group() -> None:
 
 
 def test_groups_that_protect_names_are_denied_by_their_arn() -> None:
-    protect: list[dict[str, Any]] = [{"tags": {}, "asg": name} for name in ("infer-*", "[a-c]-api", "${x}", "b", "c", "d")]
+    protect: list[dict[str, Any]] = [
+        {"tags": {}, "asg": name} for name in ("infer-*", "[a-c]-api", "${x}", "b", "c", "d")
+    ]
     groups = [s for s in statements_of(SPOT, protect=protect) if s["Sid"].startswith("NamedGroups")]
     prefix = f"arn:aws:autoscaling:*:{ACCOUNT}:autoScalingGroup:*:autoScalingGroupName/"
     assert [s["Resource"] for s in groups] == [

@@ -369,6 +369,25 @@ def test_the_policy_reads_back_what_the_file_says(tmp_path: Path) -> None:
     )
 
 
+def test_what_becomes_of_a_group_at_its_minimum_is_the_selectors_word_else_the_switchs(tmp_path: Path) -> None:
+    selectors = (
+        "selectors: [{name: a, ec2: {tag: {a: b}}}, {name: b, ec2: {tag: {b: c}}, at_min_size: hold, "
+        "az_rebalance: accept}, {name: c, sagemaker: [training]}]"
+    )
+    found = policy(tmp_path, f"{TOP}dead_man: {{at_min_size: lower, {selectors}}}").selectors
+    assert [s.at_min_size.value for s in found] == ["lower", "hold", "hold"]
+    assert [s.az_rebalance.value for s in found] == ["hold", "accept", "hold"]
+    cautious = policy(tmp_path, f"{TOP}dead_man: {{{selectors}}}").selectors
+    assert [s.at_min_size.value for s in cautious] == ["hold", "hold", "hold"]
+
+
+def test_lowering_for_a_selector_that_stops_instances_is_warned_about(tmp_path: Path) -> None:
+    selector = "{name: a, ec2: {tag: {a: b}, purchase: on_demand}, action: stop, at_min_size: lower}"
+    told = warned(tmp_path, f"{TOP}dead_man: {{selectors: [{selector}]}}")
+    assert len(told) == 1
+    assert "lower has no effect with `action: stop`" in told[0]
+
+
 def test_off_for_the_switch_is_off_for_every_selector(tmp_path: Path) -> None:
     made = policy(tmp_path, FULL.replace("mode: warn\n", "mode: off\n"))
     assert {selector.mode for selector in made.selectors} == {Mode.OFF}
