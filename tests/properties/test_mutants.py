@@ -49,9 +49,9 @@ MUTANTS = (
     Mutant(
         "forgets_what_a_cap_held", deadman._judge_notice, "record.capped_key == key != record.released_key", "False"
     ),
-    Mutant("ignores_the_hard_cap", deadlines.deadline_of, "if at > hard_cap_at:", "if False:"),
-    Mutant("ignores_extensions", deadlines.deadline_of, "extended_until is not None and", "False and"),
-    Mutant("uses_the_default_for_a_malformed_tag", deadlines.deadline_of, "if found.only_hard_cap:", "if False:"),
+    Mutant("ignores_the_hard_cap", deadlines._by_time, "if at > hard_cap_at:", "if False:"),
+    Mutant("ignores_extensions", deadlines._by_time, "extended_until is not None and", "False and"),
+    Mutant("uses_the_default_for_a_malformed_tag", deadlines._by_time, "if found.only_hard_cap:", "if False:"),
     Mutant("takes_the_strictest_tag", overrides.read, "max(runtimes, default=None)", "min(runtimes, default=None)"),
     Mutant("ignores_protect_rules", selection._blockers, "if rule is not None:", "if False:"),
     Mutant("ignores_the_never_tag", selection._blockers, "names.TAG_NEVER in member.tags", "False"),

@@ -190,6 +190,10 @@ class FakeWorld:
             thing.status = thing.secondary_status = status
             thing.ended_at, thing.ended_by = self.clock(), "world"
 
+    def halt(self, instance: FakeInstance) -> None:
+        """Somebody stops it, and not Costwatch: its disks and its id stay."""
+        instance.state, instance.ended_at, instance.ended_by = "stopped", self.clock(), "world"
+
     def restart(self, instance: FakeInstance) -> None:
         """Stop and start, or start only: LaunchTime is new, the primary interface's attach time stays."""
         instance.launch_time, instance.state = self.clock(), "running"

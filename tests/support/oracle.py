@@ -37,6 +37,7 @@ _SEEN_LATE = (
 """Read one by one, only for whoever is to be warned or stopped: until its notice is over it may go unseen."""
 
 
+_JOBS = ("training", "tuning")
 _DESTROYS_BY = {
     "terminate": ("TerminateInstances", "CancelSpotInstanceRequests"),
     "stop": ("StopInstances",),
@@ -59,7 +60,7 @@ class View:
 
     @property
     def is_job(self) -> bool:
-        return self.kind in ("training", "tuning")
+        return self.kind in _JOBS
 
     @property
     def parented(self) -> bool:
@@ -103,7 +104,6 @@ class Episode:
     interrupted: bool = False
     """It was exempt or protected since its notice: it may be warned anew, nobody says it must."""
     extended_until: list[datetime] = field(default_factory=list)
-    exempt_until: datetime | None = None
     would_stopped: set[tuple[Any, ...]] = field(default_factory=set)
     cap_held: list[tuple[Any, ...]] = field(default_factory=list)
     released: set[tuple[Any, ...]] = field(default_factory=set)
@@ -148,6 +148,8 @@ class Oracle:
         self.world = world
         self.account = account
         self.episodes: dict[str, Episode] = {}
+        self.exempt: dict[str, datetime] = {}
+        """By command: until when, by run id and by member, whatever becomes of the run."""
         self.exempt_seen: dict[tuple[str, str], datetime] = {}
         self.exempt_perhaps_seen: dict[tuple[str, str], datetime] = {}
         self.pauses: list[tuple[datetime, datetime]] = []
@@ -175,8 +177,11 @@ class Oracle:
     def extended(self, run: str, until: datetime) -> None:
         self.episodes[run].extended_until.append(until)
 
-    def exempted(self, run: str, until: datetime) -> None:
-        self.episodes[run].exempt_until = until
+    def exempted(self, run: str, until: datetime, members: Iterable[str]) -> None:
+        """`members`: the ids of those that the run had then."""
+        _, region, kind, _ = run.split("/", 3)
+        for subject in (run, *(_subject(region, kind in _JOBS, name) for name in members)):
+            self.exempt[subject] = until
 
     def released(self, run: str) -> None:
         """A person released what a cap held."""
@@ -200,10 +205,6 @@ class Oracle:
         self._alive.update({j.name: j for j in self.world.jobs.values() if j.status == "InProgress"})
         self._snapshot = self._world_state()
         views = self._views()
-        seen = {view.id for view in views}
-        for run, episode in self.episodes.items():
-            if run not in seen and not self._is_faulty(run.split("/")[1]):
-                episode.exempt_until = None
         self._expected = {view.id: self._expect(view) for view in views}
 
     def _views(self) -> list[View]:
@@ -265,7 +266,7 @@ class Oracle:
     def _judge(self, view: View, selector: Mapping[str, Any], episode: Episode, *, outside: bool) -> Expectation:
         """The rules in the order in which they beat each other."""
         now, mode = self._now, selector["mode"]
-        exempt, perhaps = self._exempt(view, episode)
+        exempt, perhaps = self._exempt(view)
         if exempt:
             episode.interrupted = True
             return Expectation(view, frozenset({KEPT}), "exempt")
@@ -464,10 +465,11 @@ class Oracle:
                 return "its spot request may not be cancelled"
         return ""
 
-    def _exempt(self, view: View, episode: Episode) -> tuple[bool, bool]:
+    def _exempt(self, view: View) -> tuple[bool, bool]:
         """(surely exempt, perhaps exempt): an unreadable `until` may be taken for a reason."""
         now, key = self._now, self._policy["tags"]["exempt"]
-        if episode.exempt_until is not None and now < episode.exempt_until:
+        subjects = (view.id, *(_subject(view.region, view.is_job, _id(m)) for m in view.members))
+        if any(now < self.exempt.get(subject, now) for subject in subjects):
             return True, True
         surely = perhaps = False
         for member in view.members:
@@ -535,8 +537,6 @@ class Oracle:
                 known.start, known.signature = min(both, default=None), view.signature
                 return known
         fresh = Episode(view.signature, min(starts, default=None))
-        if known is not None:
-            fresh.exempt_until = known.exempt_until  # to start anew takes no exemption away
         self.episodes[view.id] = fresh
         return fresh
 
@@ -783,6 +783,10 @@ class Oracle:
 
 
 # --- plain helpers -----------------------------------------------------------------------------------
+
+
+def _subject(region: str, is_job: bool, name: str) -> str:
+    return f"{region}/{'job' if is_job else 'ec2'}/{name}"
 
 
 def _id(member: Any) -> str:

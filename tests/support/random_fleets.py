@@ -220,7 +220,7 @@ class Story:
             return
         step = grants.exempt(record, by="maria", until=until, reason="paper", now=self.town.clock.now)
         assert self.town.ledger.save(step)
-        self.oracle.exempted(str(record.run_id), until)
+        self.oracle.exempted(str(record.run_id), until, record.member_ids)
 
     def release_all(self) -> None:
         for record in self.records():
@@ -420,7 +420,7 @@ class Story:
 
     def _happens(self, tape: Tape) -> None:
         world = self.town.world
-        what = tape.number(26)
+        what = tape.number(27)
         record = self.record(tape)
         alive = self.alive()
         thing = tape.pick(alive) if alive else None
@@ -468,8 +468,18 @@ class Story:
                 thing.protected = not thing.protected
             case 23 if isinstance(thing, FakeJob):
                 thing.secondary_status = "Uploading"
+            case 26:
+                self._halt_or_start(tape, thing)
             case _:
                 pass
+
+    def _halt_or_start(self, tape: Tape, thing: FakeInstance | FakeJob | None) -> None:
+        """Somebody stops an instance, or starts one that is stopped: sweeps may come in between."""
+        stopped = [i for i in self.town.world.instances.values() if i.state == "stopped"]
+        if stopped and not tape.one_in(3):
+            self.town.world.restart(tape.pick(stopped))
+        elif isinstance(thing, FakeInstance) and thing.state == "running":
+            self.town.world.halt(thing)
 
     def _tags_change(self, tape: Tape, tags: dict[str, str]) -> None:
         new = self.tags(tape)

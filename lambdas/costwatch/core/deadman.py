@@ -11,11 +11,12 @@ from typing import Final
 
 from costwatch.core import durations, heartbeats, overrides, times
 from costwatch.core.deadlines import Deadline, deadline_of, overdue_or_soon
+from costwatch.core.exemptions import Exemption
 from costwatch.core.heartbeats import Vitals
 from costwatch.core.model import Run
 from costwatch.core.overrides import MalformedTag, Overrides
 from costwatch.core.policy import Action, Mode, Policy, Selector
-from costwatch.core.record import Finishing, Notice, Pause, RunRecord, Status, claim_key, start_of
+from costwatch.core.record import Finishing, Notice, Pause, RunRecord, Status, claim_key, exemption_of, start_of
 from costwatch.core.selection import Blocker, HoldCode, select
 
 _CAPPED_BEFORE: Final = "more was due than a cap allowed; it waits for a release"
@@ -132,7 +133,7 @@ def judge(
             vitals=vitals,
         )
 
-    exempt = exemption_reason(record, exempt_tags, found, now)
+    exempt = exemption_reason(exemption_of(run, record, now), exempt_tags, found, now)
     if exempt:
         return decide(Verdict.KEEP, exempt, voids=True)
     if any(member.phase == "Uploading" for member in run.members):
@@ -283,17 +284,15 @@ def _listed(ids: Sequence[str]) -> str:
 
 
 def exemption_reason(
-    record: RunRecord | None, exempt_tags: Sequence[tuple[str, datetime]], found: Overrides, now: datetime
+    granted: Exemption | None, exempt_tags: Sequence[tuple[str, datetime]], found: Overrides, now: datetime
 ) -> str:
     """The sentence that says why the run is exempt at `now`; empty when it is not. Every exemption ends.
 
-    `exempt_tags`: the values in `found`, each with when it was first seen, from which on it ends.
+    `granted`: by command. `exempt_tags`: the values in `found`, each with when it was first seen, from which on it
+    ends.
     """
-    if record is not None and record.exemption is not None and now < record.exemption.until:
-        exemption = record.exemption
-        return (
-            f"exempt until {times.to_key(exemption.until)} by {exemption.by}: {exemption.reason or 'no reason given'}"
-        )
+    if granted is not None and granted.active(now):
+        return granted.sentence
     first_seen = dict(exempt_tags)
     for tag in found.exempt:
         until = tag.ends_at(first_seen[tag.value])

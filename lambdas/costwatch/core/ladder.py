@@ -24,6 +24,7 @@ from costwatch.core.record import (
     RunRecord,
     Status,
     Transition,
+    exemption_of,
     hold_id,
 )
 from costwatch.core.selection import HoldCode
@@ -216,6 +217,7 @@ def _seen(
         capacity=tuple(sorted(run.capacity.items())),
         clock_evidence=clock_evidence(run),
         exempt_tags=decision.exempt_tags,
+        exemption=exemption_of(run, record, now),
     ), entries
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
+from costwatch.core.exemptions import Exemption
 from costwatch.core.heartbeats import Vitals
 from costwatch.core.policy import PurchaseOption, Service
 
@@ -158,6 +159,8 @@ class Run:
     """Members that were warned with it and run on outside of it. Read only for what is about to be stopped."""
     vitals: Vitals | None = None
     """What its heartbeats say; None: there were none in the current run."""
+    exemption: Exemption | None = None
+    """By command, given to it or to one of its members; it may have ended."""
 
     @cached_property
     def start(self) -> datetime | None:

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from costwatch.core import times
+from costwatch.core import exemptions, times
+from costwatch.core.exemptions import Exemption
 from costwatch.core.model import Run, RunId, RunKind
 from costwatch.core.money import spent_usd
 from costwatch.core.policy import Action, Mode
@@ -110,16 +111,6 @@ class Finishing:
 
 
 @dataclass(frozen=True, slots=True)
-class Exemption:
-    """By command; ends at `until` (exclusive)."""
-
-    by: str
-    at: datetime
-    until: datetime
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class StopOrder:
     """A named person asked for the run to be stopped: it needs no notice and counts against no cap."""
 
@@ -191,6 +182,7 @@ class RunRecord:
     stalled_told: datetime | None = None
     """The last step forward whose absence since was told."""
     exemption: Exemption | None = None
+    """By command, as it was granted or last seen: what counts stands apart (see core.exemptions)."""
     exempt_tags: tuple[tuple[str, datetime], ...] = ()
     """(tag value, first seen): a reason lasts 7 days from then, over restarts too (the ledger remembers it)."""
     malformed_told: tuple[str, ...] = ()
@@ -268,6 +260,15 @@ def same_episode(run: Run, record: RunRecord) -> bool:
         return run.start == record.start
     before = {(m.id, m.running_since) for m in record.members}
     return any((m.id, m.clock.running_since) in before for m in run.members)
+
+
+def exemption_of(run: Run, record: RunRecord | None, now: datetime) -> Exemption | None:
+    """The exemption by command that counts for `run` at `now`: one that stands apart, or one of before that does not.
+
+    What a record repeats of those that stand apart counts for nothing: a member may have left the run with it.
+    """
+    before = record.exemption if record is not None and record.exemption and record.exemption.of_record else None
+    return exemptions.longest((each for each in (run.exemption, before) if each is not None), now)
 
 
 def start_of(run: Run, record: RunRecord | None) -> datetime | None:
