@@ -351,6 +351,45 @@ def test_2_a_member_that_joined_after_the_warning_and_is_outside_holds_the_run_a
     assert (first.alive, joined.alive) == (True, True)
 
 
+def test_2_a_notice_that_said_the_disks_stay_does_not_count_for_a_later_terminate() -> None:
+    of = town(policies.selector(action="stop"))
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    assert "its EBS disks stay" in str(of.world.posts[-1][2].blocks)
+    of.policy = policies.policy()
+    later(of, minutes=32)
+    assert trainer.alive
+    assert "it is terminated" in str(of.world.posts[-1][2].blocks)
+    later(of, minutes=29)
+    assert trainer.alive
+    later(of, minutes=3)
+    assert trainer.state == "terminated"
+
+
+def test_2_a_tag_that_moves_a_run_from_a_selector_that_stops_to_one_that_terminates_has_it_warned_anew() -> None:
+    keeps, ends = policies.selector("wb", action="stop", tags={"Team": ["a"]}), policies.selector("all")
+    of = town(keeps, ends)
+    trainer = of.world.launch(age=40 * HOUR, tags={**TAGS, "Team": "a"})
+    sweep(of.watchdog())
+    trainer.tags["Team"] = "b"
+    later(of, minutes=32)
+    assert trainer.alive
+    warn_and_let_the_notice_pass(of)
+    assert trainer.state == "terminated"
+    assert sum("stops in" in card.text for _, _, card in of.world.posts) == 2
+
+
+def test_2_a_notice_of_before_that_kept_no_act_is_given_anew() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    del of.table.items[f"open#deployed#{ACCOUNT}#{REGION}", str(run_id(trainer))]["notice"]["action"]
+    later(of, minutes=32)
+    assert trainer.alive
+    later(of, minutes=32)
+    assert not trainer.alive
+
+
 # --- line 3: caps ---------------------------------------------------------------------------------------------
 
 

@@ -41,6 +41,7 @@ MUTANTS = (
     ),
     Mutant("counts_a_notice_that_was_never_sent", ladder._warned, "not heard(decision.mode)", "True"),
     Mutant("compares_no_mode", deadman.valid_notice, "notice.mode is not mode or ", ""),
+    Mutant("compares_no_act", deadman.valid_notice, "notice.action is not action or ", ""),
     Mutant("compares_no_limit", deadman.valid_notice, " or notice.deadline != deadline_at", ""),
     Mutant("keeps_a_notice_over_a_pause", deadman.valid_notice, "notice.requested_at < pause.until", "False"),
     Mutant("ignores_a_pause", deadman.judge, "pause.active(now)", "False"),

@@ -77,8 +77,8 @@ class View:
 
 @dataclass
 class Notice:
-    mode: str
-    deadline: datetime
+    terms: tuple[str, datetime, str]
+    """Mode, deadline and what it said happens."""
     accepted_at: datetime
     stops_at: datetime
     asked_at: datetime
@@ -93,8 +93,8 @@ class Episode:
 
     signature: frozenset[tuple[str, datetime | None]]
     start: datetime | None
-    asked: tuple[str, datetime] | None = None
-    """A notice was asked for: (mode, deadline); nothing has taken it yet."""
+    asked: tuple[str, datetime, str] | None = None
+    """A notice was asked for, with these terms; nothing has taken it yet."""
     asked_at: datetime | None = None
     asked_notice: timedelta = timedelta(0)
     """The notice it was to have by the limits of then: its card keeps that."""
@@ -276,6 +276,7 @@ class Oracle:
         unproven = not view.is_job and None in view.starts
         deadline, _hard_cap = self._deadline(view, selector["limits"], start, episode)
         limits = selector["limits"]
+        terms = (mode, deadline, str(selector["action"]))
         overdue = now > deadline
         opens = deadline - timedelta(seconds=limits["warn_before_seconds"])
         made = Expectation(view, frozenset({KEPT}), "in time", deadline=deadline)
@@ -283,10 +284,10 @@ class Oracle:
         if self._is_faulty(view.region):
             episode.interrupted = True  # a sweep that could not read it cannot know that its limit was another
         else:
-            # What named another mode or limit is void for good, even when they are set back.
-            if episode.notice is not None and (episode.notice.mode, episode.notice.deadline) != (mode, deadline):
+            # What named another mode, limit or act is void for good, even when they are set back.
+            if episode.notice is not None and episode.notice.terms != terms:
                 episode.notice = None
-            if episode.asked is not None and episode.asked != (mode, deadline):
+            if episode.asked is not None and episode.asked != terms:
                 episode.asked = None
         if perhaps:
             episode.interrupted = True
@@ -317,14 +318,10 @@ class Oracle:
             made.classes, made.why = frozenset({KEPT, HELD} if overdue else {KEPT}), "paused"
             return made
         notice = episode.notice
-        if (
-            notice is None
-            or (notice.mode, notice.deadline) != (mode, deadline)
-            or self._paused_since(notice.accepted_at)
-        ):
+        if notice is None or notice.terms != terms or self._paused_since(notice.accepted_at):
             if now >= opens:
                 made.warn_due = True
-                made.classes, made.why = self._unwarned(mode, deadline, opens, limits, episode)
+                made.classes, made.why = self._unwarned(terms, opens, limits, episode)
                 owner = self._owner(view)
                 if owner and owner != episode.asked_owner:
                     # What nobody has taken yet is not sent to who owned it before: it is asked for anew.
@@ -397,11 +394,11 @@ class Oracle:
         return next((m.tags[key] for m in view.members if m.tags and m.tags.get(key)), "")
 
     def _unwarned(
-        self, mode: str, deadline: datetime, opens: datetime, limits: Mapping[str, int], episode: Episode
+        self, terms: tuple[str, datetime, str], opens: datetime, limits: Mapping[str, int], episode: Episode
     ) -> tuple[frozenset[str], str]:
         """What is to come of a run in its last hour, or past it, that no notice reached yet."""
-        now, asked_at = self._now, episode.asked_at
-        if episode.asked == (mode, deadline) and asked_at is not None and not self._paused_since(asked_at):
+        now, asked_at, (_, deadline, _) = self._now, episode.asked_at, terms
+        if episode.asked == terms and asked_at is not None and not self._paused_since(asked_at):
             patience = asked_at + timedelta(seconds=limits["min_notice_seconds"])
             classes = {KEPT} if now <= deadline else {HELD} if now > patience else {KEPT, HELD}
             return frozenset(classes | ({WARNED} if episode.interrupted else set())), "its notice was not taken yet"
@@ -749,7 +746,8 @@ class Oracle:
                 episode.cap_held.clear()
             if seen[run] == WARNED and made.deadline is not None:
                 limits = self._limits(made.selector)
-                episode.asked, episode.asked_at = (made.mode, made.deadline), self._now
+                action = next(str(s["action"]) for s in self._policy["selectors"] if s["name"] == made.selector)
+                episode.asked, episode.asked_at = (made.mode, made.deadline, action), self._now
                 episode.asked_notice = timedelta(seconds=limits["min_notice_seconds"])
                 episode.asked_for = {_id(m): _start(m) for m in made.view.members}
                 episode.asked_owner = self._owner(made.view)
@@ -775,10 +773,9 @@ class Oracle:
     def _accept(self, episode: Episode) -> None:
         if episode.asked is None:
             return
-        mode, deadline = episode.asked
-        stops_at = _next_minute(max(deadline, self._now + episode.asked_notice))
+        stops_at = _next_minute(max(episode.asked[1], self._now + episode.asked_notice))
         asked_at = episode.asked_at or self._now
-        episode.notice = Notice(mode, deadline, self._now, stops_at, asked_at, episode.asked_for, episode.asked_owner)
+        episode.notice = Notice(episode.asked, self._now, stops_at, asked_at, episode.asked_for, episode.asked_owner)
         episode.asked, episode.interrupted = None, False
 
 

@@ -420,7 +420,7 @@ class Story:
 
     def _happens(self, tape: Tape) -> None:
         world = self.town.world
-        what = tape.number(27)
+        what = tape.number(28)
         record = self.record(tape)
         alive = self.alive()
         thing = tape.pick(alive) if alive else None
@@ -468,6 +468,9 @@ class Story:
                 thing.protected = not thing.protected
             case 23 if isinstance(thing, FakeJob):
                 thing.secondary_status = "Uploading"
+            case 27:
+                actions = tape.pick(("stop", "terminate")), tape.pick(("terminate", "stop"))
+                self.deploy(trainer_action=actions[0], spot_action=actions[1])
             case 26:
                 self._halt_or_start(tape, thing)
             case _:

@@ -65,6 +65,7 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
                     "accepted_at": _text(r.notice.accepted_at),
                     "via": r.notice.via,
                     "stops_at": _text(r.notice.stops_at),
+                    "action": r.notice.action and r.notice.action.value,
                 }
             ),
             "hold": r.hold
@@ -255,6 +256,7 @@ def _notice(body: Body) -> Notice:
         accepted_at=_time(body, "accepted_at"),
         via=body.get("via", ""),
         stops_at=_time(body, "stops_at"),
+        action=Action(body["action"]) if body.get("action") else None,
     )
 
 

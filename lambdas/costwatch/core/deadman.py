@@ -162,7 +162,7 @@ def judge(
         if overdue:
             return decide(Verdict.HOLD, _held(first, deadline), hold=first.code, voids=voids)
         # What only cannot be read for a moment leaves a notice as it is.
-        waits = not voids and valid_notice(record, mode, deadline.at, pause) is not None
+        waits = not voids and valid_notice(record, mode, selector.action, deadline.at, pause) is not None
         verdict = Verdict.WAIT if waits else Verdict.KEEP
         return decide(verdict, f"its time is not up; it would be held: {first.reason}", voids=voids)
     if now < deadline.at - selector.limits.warn_before:
@@ -173,7 +173,7 @@ def judge(
     finishing = _finishing(record, selector, deadline, vitals, now) if verdict in (Verdict.WARN, Verdict.STOP) else None
     if finishing is not None:
         verdict, reason = Verdict.FINISH, _let_finish(finishing, deadline, vitals)
-    notice = valid_notice(record, mode, deadline.at, pause)
+    notice = valid_notice(record, mode, selector.action, deadline.at, pause)
     if verdict is Verdict.WARN and notice is not None:
         return replace(decide(verdict, reason), changed=changed_since(notice, run, owner))
     return replace(decide(verdict, reason, hold=hold), finishing=finishing)
@@ -198,7 +198,7 @@ def _judge_notice(
     if deadline.silent and record is not None and record.capped_key == key != record.released_key:
         waiting = _waiting(record, key)
         return Verdict.HOLD, waiting.reason, waiting.code
-    notice = valid_notice(record, mode, deadline.at, pause)
+    notice = valid_notice(record, mode, selector.action, deadline.at, pause)
     if record is None or notice is None:
         return Verdict.WARN, overdue_or_soon(deadline, now), None
     if notice.accepted_at is None:
@@ -301,10 +301,12 @@ def exemption_reason(
     return ""
 
 
-def valid_notice(record: RunRecord | None, mode: Mode, deadline_at: datetime, pause: Pause | None) -> Notice | None:
-    """The notice that counts: given in the current mode, under the current limit, after the last pause ended."""
+def valid_notice(
+    record: RunRecord | None, mode: Mode, action: Action, deadline_at: datetime, pause: Pause | None
+) -> Notice | None:
+    """The notice that counts: given in the current mode, of the current act and limit, after the last pause ended."""
     notice = record.notice if record else None
-    if notice is None or notice.mode is not mode or notice.deadline != deadline_at:
+    if notice is None or notice.mode is not mode or notice.action is not action or notice.deadline != deadline_at:
         return None
     if pause is not None and notice.requested_at < pause.until:
         return None

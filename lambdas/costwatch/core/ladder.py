@@ -329,6 +329,7 @@ def _warned(
         requested_at=now,
         owner=record.owner,
         members=record.members,
+        action=decision.action,
     )
     if not heard(decision.mode):
         stops_at = stops_at_earliest(decision.deadline.at, decision.selector.limits.min_notice, now)

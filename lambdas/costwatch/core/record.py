@@ -67,7 +67,7 @@ class MemberSeen:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A warning. It counts from `accepted_at`, for one mode, one deadline, and those it was given to and for only."""
+    """A warning. It counts from `accepted_at`, for one mode, act and deadline, and only for whom it was given to."""
 
     id: str
     mode: Mode
@@ -81,6 +81,8 @@ class Notice:
     via: str = ""
     stops_at: datetime | None = None
     """The time the card named: never stopped before it."""
+    action: Action | None = None
+    """What the card said happens to an instance. None: a notice of before that was kept; it counts for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
