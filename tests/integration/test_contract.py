@@ -390,7 +390,115 @@ def test_2_a_notice_of_before_that_kept_no_act_is_given_anew() -> None:
     assert not trainer.alive
 
 
+def warnings_of(of: Town, trainer: FakeInstance) -> list[str]:
+    """The cards that said that it stops, oldest first."""
+    return [str(card.blocks) for _, _, card in of.world.posts if card.text.startswith(f"{trainer.id} stops in")]
+
+
+def test_2_a_notice_counts_until_24_hours_after_the_time_that_it_named() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    named = of.clock() + 30 * MINUTE
+    of.clock.now = named + 24 * HOUR
+    sweep(of.watchdog())
+    assert not trainer.alive
+
+
+def test_2_a_second_later_it_is_warned_anew_and_told_why() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    named = of.clock() + 30 * MINUTE
+    of.clock.now = named + 24 * HOUR + SECOND
+    sweep(of.watchdog())
+    assert trainer.alive
+    assert len(warnings_of(of, trainer)) == 2
+    assert "This is another notice: the last one named" in warnings_of(of, trainer)[-1]
+    assert "and that is too long ago" in warnings_of(of, trainer)[-1]
+    later(of, minutes=29)
+    assert trainer.alive
+    later(of, minutes=3)
+    assert not trainer.alive
+
+
+def test_2_after_six_days_without_a_sweep_nobody_is_stopped_on_a_notice_of_then() -> None:
+    of = town(policies.selector(limits=policies.limits(hard_cap_seconds=300 * 3600)))
+    trainer = of.world.launch(age=11 * HOUR + 20 * MINUTE, tags=TAGS)
+    sweep(of.watchdog())
+    later(of, days=6)
+    assert trainer.alive
+    assert len(warnings_of(of, trainer)) == 2
+
+
+def test_2_a_region_that_was_out_of_the_file_for_two_days_is_warned_anew() -> None:
+    both = policies.policy(regions=[REGION, "eu-central-1"])
+    of = Town(both)
+    trainer = of.world.launch(age=11 * HOUR + 20 * MINUTE, tags=TAGS, region="eu-central-1")
+    sweep(of.watchdog())
+    of.policy = policies.policy()
+    for _ in range(20):
+        later(of, hours=2)
+    of.policy = both
+    later(of, minutes=5)
+    assert trainer.alive
+    assert len(warnings_of(of, trainer)) == 2
+
+
+def test_2_what_could_not_be_proven_for_longer_than_a_notice_lasts_is_warned_anew() -> None:
+    of = town(policies.selector(service="training"))
+    job = of.world.train("churn", age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    job.tags = None
+    for _ in range(30):
+        later(of, hours=1)
+    job.tags = dict(TAGS)
+    later(of, minutes=5)
+    assert job.status == "InProgress"
+    later(of, minutes=32)
+    assert job.status == "Stopped"
+
+
+def test_2_what_a_cap_held_for_days_is_warned_anew_after_its_release_and_then_stopped() -> None:
+    of = town(blast_cap={"runs": 1, "share": "1", "per_day": 20})
+    of.world.launch(age=41 * HOUR, tags=TAGS)
+    held = of.world.launch(age=40 * HOUR, tags=TAGS)
+    warn_and_let_the_notice_pass(of)
+    for _ in range(12):
+        later(of, hours=6)
+    assert (held.alive, records(of)[held.id].status) == (True, Status.HELD)
+    assert len(warnings_of(of, held)) == 1, "while it waits nobody needs to hear more"
+    released(of, held.id)
+    later(of, minutes=5)
+    assert held.alive
+    assert len(warnings_of(of, held)) == 2
+    of.world.launch(age=45 * HOUR, tags=TAGS)
+    later(of, minutes=32)
+    assert not held.alive, "the caps hold it no more"
+
+
+def test_2_a_stop_that_aws_refuses_for_days_is_announced_anew_before_it_succeeds() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    of.world.fault = refusing("TerminateInstances")
+    warn_and_let_the_notice_pass(of)
+    for _ in range(5):
+        later(of, hours=6)
+    of.world.fault = None
+    of.clock.forward(hours=25)
+    sweep(of.watchdog())
+    assert trainer.alive
+    later(of, minutes=32)
+    assert not trainer.alive
+
+
 # --- line 3: caps ---------------------------------------------------------------------------------------------
+
+
+def released(of: Town, name: str) -> None:
+    step = grants.release(records(of)[name], by="ops", now=of.clock())
+    assert step is not None
+    assert of.ledger.save(step)
 
 
 @pytest.mark.parametrize(

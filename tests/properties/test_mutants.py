@@ -39,6 +39,7 @@ MUTANTS = (
         "max(deadline.at, notice.accepted_at + selector.limits.min_notice, notice.stops_at or deadline.at)",
         "deadline.at",
     ),
+    Mutant("counts_a_notice_for_ever", deadman._outdated, "now > named + NOTICE_LASTS", "False"),
     Mutant("counts_a_notice_that_was_never_sent", ladder._warned, "not heard(decision.mode)", "True"),
     Mutant("compares_no_mode", deadman.valid_notice, "notice.mode is not mode or ", ""),
     Mutant("compares_no_act", deadman.valid_notice, "notice.action is not action or ", ""),

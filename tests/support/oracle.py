@@ -26,6 +26,8 @@ LONGEST_EXEMPTION = timedelta(days=365)
 LEASE = timedelta(minutes=10)
 """Longer than any lease: how long a stop that was cut short may be left to whoever began it."""
 MOST_LENIENT_SWEEPS = 3
+NOTICE_LASTS = timedelta(hours=24)
+"""After the time that it named a notice counts so long and no longer."""
 
 
 _SEEN_LATE = (
@@ -360,8 +362,13 @@ class Oracle:
             return made
         if not made.eligible:
             return made
+        outdated = now > notice.stops_at + NOTICE_LASTS
+        if outdated and not waits_for_nobody:
+            made.eligible = made.may_wait = False
+            made.warn_due, made.classes, made.why = True, frozenset({WARNED}), "its notice is too old"
+            return made
         if mode != "enforce" and made.key in episode.would_stopped:
-            made.eligible, made.classes = False, made.classes | {KEPT, WOULD_STOP}
+            made.eligible, made.classes = False, made.classes | {KEPT, WARNED if outdated else WOULD_STOP}
             made.why = "would have been stopped before"
         elif made.key in episode.cap_held and made.key not in episode.released:
             made.eligible = False

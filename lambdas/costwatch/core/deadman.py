@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -20,6 +20,8 @@ from costwatch.core.record import Finishing, Notice, Pause, RunRecord, Status, c
 from costwatch.core.selection import Blocker, HoldCode, select
 
 _CAPPED_BEFORE: Final = "more was due than a cap allowed; it waits for a release"
+NOTICE_LASTS: Final = timedelta(hours=24)
+"""So long after the time that its card named a notice counts (inclusive): nobody expects a stop any more later."""
 MASS_SILENCE: Final = 3
 """So many silent runs at once are taken for a fault of ours until somebody says otherwise."""
 _MASS_SILENCE: Final = (
@@ -63,6 +65,8 @@ class Decision:
     """Exempt tag values as they stand, each with when it was first seen."""
     changed: str = ""
     """What makes another notice due, where one was given and is accepted."""
+    outdated: datetime | None = None
+    """The time that the last notice named, where that is too long ago."""
     finishing: Finishing | None = None
     """With FINISH: what it is given."""
     stalled_since: datetime | None = None
@@ -175,7 +179,8 @@ def judge(
         verdict, reason = Verdict.FINISH, _let_finish(finishing, deadline, vitals)
     notice = valid_notice(record, mode, selector.action, deadline.at, pause)
     if verdict is Verdict.WARN and notice is not None:
-        return replace(decide(verdict, reason), changed=changed_since(notice, run, owner))
+        changed = changed_since(notice, run, owner)
+        return replace(decide(verdict, reason), changed=changed, outdated=_outdated(notice, now))
     return replace(decide(verdict, reason, hold=hold), finishing=finishing)
 
 
@@ -192,8 +197,8 @@ def _judge_notice(
 ) -> tuple[Verdict, str, HoldCode | None]:
     """Nothing stands in the way and the time is up or nearly: was all of it warned, and long enough ago?
 
-    What changed since the notice makes a new one due: at once, but for changes a run is not warned anew more often
-    than every `min_notice`.
+    What changed since the notice, or its age, makes a new one due: at once, but for changes a run is not warned anew
+    more often than every `min_notice`.
     """
     if deadline.silent and record is not None and record.capped_key == key != record.released_key:
         waiting = _waiting(record, key)
@@ -219,11 +224,21 @@ def _judge_notice(
         if now < notice.requested_at + selector.limits.min_notice:
             return Verdict.WAIT, f"{since}: a notice of its own follows", None
         return Verdict.WARN, f"{overdue_or_soon(deadline, now)}; {since}, so it is warned anew", None
+    outdated = _outdated(notice, now)
+    if outdated is not None:
+        reason = f"its notice named {times.to_key(outdated)}, which is too long ago, so it is warned anew"
+        return Verdict.WARN, f"{overdue_or_soon(deadline, now)}; {reason}", None
     if now <= due_after:
         reason = f"warned at {times.to_key(notice.accepted_at)}; due after {times.to_key(due_after)}"
         return Verdict.WAIT, reason, None
     warned = f"warned {durations.show(now - notice.accepted_at)} ago by {notice.via}"
     return Verdict.STOP, f"{overdue_or_soon(deadline, now)}; {warned}", None
+
+
+def _outdated(notice: Notice, now: datetime) -> datetime | None:
+    """The time that the notice named, when it counts no more for its age."""
+    named = notice.stops_at
+    return named if named is not None and now > named + NOTICE_LASTS else None
 
 
 def _waiting(record: RunRecord, key: str) -> Blocker:

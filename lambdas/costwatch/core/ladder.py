@@ -347,6 +347,7 @@ def _warned(
         rule=decision.deadline.rule,
         reason=decision.reason,
         changed=decision.changed,
+        outdated=times.to_text(decision.outdated) if decision.outdated else "",
         silent="yes" if decision.silent else "",
         **_vitals_facts(decision),
         min_notice_seconds=str(int(decision.selector.limits.min_notice.total_seconds())),
