@@ -472,9 +472,8 @@ def test_2_what_a_cap_held_for_days_is_warned_anew_after_its_release_and_then_st
     later(of, minutes=5)
     assert held.alive
     assert len(warnings_of(of, held)) == 2
-    of.world.launch(age=45 * HOUR, tags=TAGS)
     later(of, minutes=32)
-    assert not held.alive, "the caps hold it no more"
+    assert not held.alive
 
 
 def test_2_a_stop_that_aws_refuses_for_days_is_announced_anew_before_it_succeeds() -> None:
@@ -523,6 +522,97 @@ def test_3_more_due_than_a_cap_allows_is_held_and_never_stopped_by_a_later_sweep
     held = [record.hold for record in records(of).values()]
     assert len(held) == 6 - stopped
     assert all(hold is not None and hold.code.value == "cap" for hold in held)
+
+
+def held_by_a_cap(of: Town, **tags: str) -> FakeInstance:
+    """One of two that are due is stopped; returns the other, which has `tags` too."""
+    first = of.world.launch(age=41 * HOUR, tags=TAGS)
+    held = of.world.launch(age=40 * HOUR, tags={**TAGS, **tags})
+    warn_and_let_the_notice_pass(of)
+    assert (first.alive, held.alive, records(of)[held.id].status) == (False, True, Status.HELD)
+    return held
+
+
+ONE_A_SWEEP = {"runs": 1, "share": "1", "per_day": 20}
+ONE_A_DAY = {"runs": 5, "share": "1", "per_day": 1}
+
+
+@pytest.mark.parametrize("limit", ["13h", "39h"])
+def test_3_a_cap_hold_does_not_escape_by_a_deadline_that_moves_while_the_run_is_overdue(limit: str) -> None:
+    of = town(blast_cap=ONE_A_SWEEP)
+    held = held_by_a_cap(of)
+    before = records(of)[held.id].hold
+    held.tags["costwatch:max-runtime"] = limit
+    for _ in range(12):
+        later(of, minutes=10)
+    assert held.alive
+    assert records(of)[held.id].hold == before, "it is the same hold, with the same id"
+    assert sum(card.text.startswith("Held: ") for _, _, card in of.world.posts) == 1
+
+
+def test_3_its_release_counts_for_the_deadline_that_moved_and_it_is_warned_of_that_first() -> None:
+    of = town(blast_cap=ONE_A_DAY)
+    held = held_by_a_cap(of)
+    held.tags["costwatch:max-runtime"] = "13h"
+    later(of, minutes=10)
+    released(of, held.id)
+    later(of, minutes=5)
+    assert held.alive
+    assert len(warnings_of(of, held)) == 2
+    later(of, minutes=32)
+    assert not held.alive
+
+
+def test_3_a_cap_hold_ends_by_itself_when_the_run_is_not_overdue_any_more() -> None:
+    of = town(blast_cap=ONE_A_SWEEP)
+    held = held_by_a_cap(of)
+    held.tags["costwatch:max-runtime"] = "44h"
+    later(of, minutes=5)
+    assert records(of)[held.id].status is Status.RUNNING
+    for _ in range(40):
+        later(of, minutes=6)
+    assert not held.alive
+    assert held.launch_time is not None
+    assert held.ended_at is not None
+    assert held.ended_at - held.launch_time > 44 * HOUR
+    assert len(warnings_of(of, held)) == 2
+
+
+def test_3_a_release_of_before_counts_no_more_once_the_run_was_not_overdue() -> None:
+    of = town(blast_cap=ONE_A_DAY)
+    held = held_by_a_cap(of)
+    released(of, held.id)
+    held.tags["costwatch:max-runtime"] = "42h"
+    for _ in range(26):
+        later(of, minutes=5)
+    assert held.alive
+    assert records(of)[held.id].status is Status.HELD
+
+
+def test_3_a_cap_hold_does_not_escape_by_tags_that_cannot_be_read_for_a_moment() -> None:
+    of = town(policies.selector(service="training"), blast_cap=ONE_A_SWEEP)
+    tags = {**TAGS, "costwatch:max-runtime": "1h"}
+    of.world.train("first", age=11 * HOUR, tags=tags)
+    held = of.world.train("held", age=10 * HOUR, tags=tags)
+    warn_and_let_the_notice_pass(of)
+    assert records(of)["held"].status is Status.HELD
+    held.tags = None
+    later(of, minutes=5)
+    held.tags = tags
+    for _ in range(12):
+        later(of, minutes=10)
+    assert held.status == "InProgress"
+
+
+def test_3_a_cap_hold_outlasts_a_pause_and_needs_no_other_notice_until_it_is_released() -> None:
+    of = town(blast_cap=ONE_A_SWEEP)
+    held = held_by_a_cap(of)
+    paused(of, HOUR)
+    for _ in range(20):
+        later(of, minutes=10)
+    assert held.alive
+    assert len(warnings_of(of, held)) == 1
+    assert "release hold-" in next(card.plain for _, _, card in of.world.posts if card.text.startswith("Held: "))
 
 
 def test_3_what_a_cap_held_is_told_once_with_the_command_that_releases_it() -> None:

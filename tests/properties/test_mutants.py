@@ -48,8 +48,12 @@ MUTANTS = (
     Mutant("ignores_a_pause", deadman.judge, "pause.active(now)", "False"),
     Mutant("ignores_exemptions", deadman.judge, "if exempt:", "if False:"),
     Mutant("stops_an_uploading_job", deadman.judge, 'member.phase == "Uploading"', "False"),
+    Mutant("forgets_what_a_cap_held", deadman.judge, "record.waits_for_release(mode)", "False"),
     Mutant(
-        "forgets_what_a_cap_held", deadman._judge_notice, "record.capped_key == key != record.released_key", "False"
+        "lets_a_moved_deadline_end_a_cap_hold",
+        deadman.judge,
+        "record.waits_for_release(mode)",
+        "record.waits_for_release(mode) and record.capped_key == key",
     ),
     Mutant("ignores_the_hard_cap", deadlines._by_time, "if at > hard_cap_at:", "if False:"),
     Mutant("ignores_extensions", deadlines._by_time, "extended_until is not None and", "False and"),

@@ -107,10 +107,13 @@ class Episode:
     """It was exempt or protected since its notice: it may be warned anew, nobody says it must."""
     extended_until: list[datetime] = field(default_factory=list)
     would_stopped: set[tuple[Any, ...]] = field(default_factory=set)
-    cap_held: list[tuple[Any, ...]] = field(default_factory=list)
-    released: set[tuple[Any, ...]] = field(default_factory=set)
-    perhaps_capped: set[tuple[Any, ...]] = field(default_factory=set)
-    """Held while calls failed, so by a cap or by a failure."""
+    mode: str = ""
+    """In which it was judged last."""
+    capped: str = ""
+    """The mode in which a cap held it: until its release, or until it is not overdue any more."""
+    released: bool = False
+    perhaps_capped: bool = False
+    """Held while calls failed, so by a cap or by a failure; or nobody knows whether it was overdue all the time."""
     maybe_claimed: dict[tuple[Any, ...], datetime] = field(default_factory=dict)
     lenient: int = 0
 
@@ -187,8 +190,7 @@ class Oracle:
 
     def released(self, run: str) -> None:
         """A person released what a cap held."""
-        episode = self.episodes[run]
-        episode.released.update(episode.cap_held[-1:])
+        self.episodes[run].released = True
 
     # --- before the sweep --------------------------------------------------------------------------
 
@@ -253,7 +255,9 @@ class Oracle:
             return Expectation(view, QUIET, "its tags cannot be read", candidates=any_of_them)
         if len(named) > 1 or unreadable:
             candidates = frozenset(named)
-            self._episode(view)
+            episode = self._episode(view)
+            episode.perhaps_capped |= bool(episode.capped)
+            episode.capped = ""
             return Expectation(view, QUIET, "its members belong to several selectors or nobody knows to which",
                                candidates=candidates)  # fmt: skip
         selector = next(iter(named.values()))
@@ -268,6 +272,7 @@ class Oracle:
     def _judge(self, view: View, selector: Mapping[str, Any], episode: Episode, *, outside: bool) -> Expectation:
         """The rules in the order in which they beat each other."""
         now, mode = self._now, selector["mode"]
+        self._forget_caps(view, selector, episode)
         exempt, perhaps = self._exempt(view)
         if exempt:
             episode.interrupted = True
@@ -319,6 +324,9 @@ class Oracle:
             episode.interrupted = True
             made.classes, made.why = frozenset({KEPT, HELD} if overdue else {KEPT}), "paused"
             return made
+        if overdue and episode.capped == mode and not episode.released:
+            made.classes, made.why = frozenset({HELD}), "a cap held it and nobody released it"
+            return made
         notice = episode.notice
         if notice is None or notice.terms != terms or self._paused_since(notice.accepted_at):
             if now >= opens:
@@ -343,9 +351,7 @@ class Oracle:
             # A pause that ended in the very instant of the notice came before it or after it.
             made.classes |= {WARNED}
         untold = self._untold(view, notice, due=made.eligible)
-        waits_for_nobody = (mode != "enforce" and made.key in episode.would_stopped) or (
-            made.key in episode.cap_held and made.key not in episode.released
-        )
+        waits_for_nobody = mode != "enforce" and made.key in episode.would_stopped
         if untold and not (made.eligible and waits_for_nobody):
             # What changed since the notice makes another one due, no sooner than min_notice after the last.
             again = notice.asked_at + timedelta(seconds=limits["min_notice_seconds"])
@@ -356,8 +362,6 @@ class Oracle:
             made.classes |= {WARNED} if made.warn_due else {KEPT}
             if now > again and not late:
                 made.classes -= {KEPT}
-            if made.key in episode.perhaps_capped:
-                made.classes |= {HELD}
             made.why = f"{untold} since its notice"
             return made
         if not made.eligible:
@@ -370,14 +374,21 @@ class Oracle:
         if mode != "enforce" and made.key in episode.would_stopped:
             made.eligible, made.classes = False, made.classes | {KEPT, WARNED if outdated else WOULD_STOP}
             made.why = "would have been stopped before"
-        elif made.key in episode.cap_held and made.key not in episode.released:
-            made.eligible = False
-            made.classes = frozenset({HELD}) | (made.classes if made.may_wait else made.classes - {KEPT})
-            made.why = "a cap held it and nobody released it"
         else:
             then = frozenset({STOPPED if mode == "enforce" else WOULD_STOP})
             made.classes = then | (made.classes if made.may_wait else made.classes - {KEPT})
         return made
+
+    def _forget_caps(self, view: View, selector: Mapping[str, Any], episode: Episode) -> None:
+        """What a cap held, and a release, last as long as the run is overdue; a release holds in one mode."""
+        start, unsure = episode.start, self._is_faulty(view.region)
+        overdue = start is not None and self._now > self._deadline(view, selector["limits"], start, episode)[0]
+        if start is not None and not overdue:
+            episode.perhaps_capped = unsure and (episode.perhaps_capped or bool(episode.capped))
+            episode.capped, episode.released = "", unsure and episode.released
+        if selector["mode"] != episode.mode:
+            episode.perhaps_capped |= unsure and episode.released
+            episode.mode, episode.released = selector["mode"], False
 
     def _untold(self, view: View, notice: Notice, *, due: bool) -> str:
         """Who was not told by the notice: a member that joined or started anew, one that left, another owner."""
@@ -592,7 +603,7 @@ class Oracle:
         faulty = self._is_faulty(made.view.region)
         if made.why == "its notice was not taken yet" and heard:
             allowed |= {KEPT}  # taken just now
-        if made.eligible:
+        if made.eligible or (episode is not None and episode.perhaps_capped):
             allowed = allowed | {HELD}  # judged with the caps
         if faulty:
             allowed = allowed | QUIET
@@ -721,7 +732,7 @@ class Oracle:
             if seen[run] in (STOPPED, WOULD_STOP):
                 for counter, most, _ in counters:
                     self.used_at_most[counter] += 1
-                    if made.key in episode.maybe_claimed or made.key in episode.released:
+                    if made.key in episode.maybe_claimed or episode.released:
                         continue  # counted when it was begun; or its cap was lifted
                     self.used[counter] += 1
                     if self.used[counter] > most:
@@ -732,13 +743,14 @@ class Oracle:
             elif seen[run] == HELD:
                 capped.append((made, [(counter, low) for counter, _, low in counters]))
         for made, limits in capped:
-            if made.key in self.episodes[made.view.id].maybe_claimed:
+            episode = self.episodes[made.view.id]
+            if made.key in episode.maybe_claimed or episode.perhaps_capped:
                 continue
-            if made.key in self.episodes[made.view.id].released:
+            if episode.released:
                 self._fail(made, "was released and is held again by a cap", None)
             if not any(self.used_at_most[counter] >= low for counter, low in limits):
                 self._fail(made, f"is held and no cap is reached: {limits}", None)
-            self.episodes[made.view.id].cap_held.append(made.key or ())
+            episode.capped, episode.released = made.mode, False
 
     def _in_report(self, made: Expectation, seen: Mapping[str, str]) -> bool:
         return seen[made.view.id] != IGNORED
@@ -749,8 +761,7 @@ class Oracle:
             if episode is None:
                 continue
             if seen[run] == WARNED and made.why.endswith("since its notice"):
-                episode.released.clear()
-                episode.cap_held.clear()
+                episode.capped, episode.released = "", False
             if seen[run] == WARNED and made.deadline is not None:
                 limits = self._limits(made.selector)
                 action = next(str(s["action"]) for s in self._policy["selectors"] if s["name"] == made.selector)
@@ -771,7 +782,7 @@ class Oracle:
             if made.eligible and seen[run] not in (STOPPED, WOULD_STOP) and self._is_faulty(made.view.region):
                 episode.maybe_claimed[made.key or ()] = self._now + LEASE
                 if seen[run] == HELD:
-                    episode.perhaps_capped.add(made.key or ())
+                    episode.perhaps_capped = True
 
     def _limits(self, selector: str | None) -> Mapping[str, int]:
         found: Mapping[str, int] = next(s["limits"] for s in self._policy["selectors"] if s["name"] == selector)

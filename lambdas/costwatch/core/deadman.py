@@ -172,16 +172,22 @@ def judge(
     if now < deadline.at - selector.limits.warn_before:
         return decide(Verdict.KEEP, f"its time is up at {times.to_key(deadline.at)} ({deadline.rule})")
 
+    if overdue and record is not None and record.waits_for_release(mode):
+        # Under the key that was held, so that it stays one hold with one id, however its deadline moves meanwhile.
+        waiting = _waiting(record)
+        return replace(decide(Verdict.HOLD, waiting.reason, hold=waiting.code), key=record.capped_key)
     owner = run.tag(policy.tags.owner) or ""
     verdict, reason, hold = _judge_notice(run, record, selector, mode, deadline, key, pause, now, owner)
     finishing = _finishing(record, selector, deadline, vitals, now) if verdict in (Verdict.WARN, Verdict.STOP) else None
     if finishing is not None:
         verdict, reason = Verdict.FINISH, _let_finish(finishing, deadline, vitals)
-    notice = valid_notice(record, mode, selector.action, deadline.at, pause)
-    if verdict is Verdict.WARN and notice is not None:
-        changed = changed_since(notice, run, owner)
-        return replace(decide(verdict, reason), changed=changed, outdated=_outdated(notice, now))
-    return replace(decide(verdict, reason, hold=hold), finishing=finishing)
+    given = valid_notice(record, mode, selector.action, deadline.at, pause) if verdict is Verdict.WARN else None
+    return replace(
+        decide(verdict, reason, hold=hold),
+        finishing=finishing,
+        changed=changed_since(given, run, owner) if given else "",
+        outdated=_outdated(given, now) if given else None,
+    )
 
 
 def _judge_notice(
@@ -200,9 +206,6 @@ def _judge_notice(
     What changed since the notice, or its age, makes a new one due: at once, but for changes a run is not warned anew
     more often than every `min_notice`.
     """
-    if deadline.silent and record is not None and record.capped_key == key != record.released_key:
-        waiting = _waiting(record, key)
-        return Verdict.HOLD, waiting.reason, waiting.code
     notice = valid_notice(record, mode, selector.action, deadline.at, pause)
     if record is None or notice is None:
         return Verdict.WARN, overdue_or_soon(deadline, now), None
@@ -212,12 +215,9 @@ def _judge_notice(
             return Verdict.HOLD, _held(undelivered, deadline), undelivered.code
         return Verdict.WAIT, "its notice is not accepted for delivery yet", None
     due_after = max(deadline.at, notice.accepted_at + selector.limits.min_notice, notice.stops_at or deadline.at)
-    if now > due_after:
-        if record.status is Status.WOULD_STOP and record.stop is not None and record.stop.key == key:
-            return Verdict.WAIT, f"would have been stopped at {times.to_key(record.would_stop_at or now)}", None
-        if record.capped_key == key != record.released_key:
-            waiting = _waiting(record, key)
-            return Verdict.HOLD, waiting.reason, waiting.code
+    would_stop = record.status is Status.WOULD_STOP and record.stop is not None and record.stop.key == key
+    if would_stop and now > due_after:
+        return Verdict.WAIT, f"would have been stopped at {times.to_key(record.would_stop_at or now)}", None
     changed = changed_since(notice, run, owner)
     if changed:
         since = f"{changed} since the notice of {times.to_key(notice.requested_at)}"
@@ -241,10 +241,10 @@ def _outdated(notice: Notice, now: datetime) -> datetime | None:
     return named if named is not None and now > named + NOTICE_LASTS else None
 
 
-def _waiting(record: RunRecord, key: str) -> Blocker:
+def _waiting(record: RunRecord) -> Blocker:
     """What a run waits for that only a release lifts, in the words in which it was told."""
     hold = record.hold
-    if hold is not None and hold.code.waits_for_release and hold.key == key:
+    if hold is not None and hold.code.waits_for_release and hold.key == record.capped_key:
         return Blocker(hold.code, hold.reason)
     return Blocker(HoldCode.CAP, _CAPPED_BEFORE)
 

@@ -92,6 +92,9 @@ def observe(
             pass
     if decision.voids_notice and after.notice is not None:
         after = replace(after, notice=None)
+    if decision.deadline is not None and now <= decision.deadline.at and all(m.tags is not None for m in run.members):
+        # Not overdue, and not only for tags that cannot be read: what held it is over, and what was released was then.
+        after = replace(after, capped_key="", released_key="")
     if after == before and not entries:
         return None
     return Step(before, after, tuple(entries), tuple(messages))

@@ -178,7 +178,8 @@ class RunRecord:
     hold: Hold | None = None
     released_key: str = ""
     capped_key: str = ""
-    """The claim key a cap has held: it waits for a release, whatever else held it in between."""
+    """The claim key a cap, or mass silence, has held: it waits for a release, whatever else holds it or moves its
+    deadline in between. Both keys are forgotten when it is not overdue any more."""
     extensions: tuple[Extension, ...] = ()
     finishing: Finishing | None = None
     stalled_told: datetime | None = None
@@ -197,6 +198,15 @@ class RunRecord:
         """The order that the claim key was made for; None: its time was up."""
         order = self.order
         return order if order is not None and key.endswith(f"#{order.key}") else None
+
+    @property
+    def released(self) -> bool:
+        """A person lifted what held it: the caps hold it no more, though its deadline may have moved since."""
+        return bool(self.capped_key) and self.capped_key == self.released_key
+
+    def waits_for_release(self, mode: Mode) -> bool:
+        """Whether it was held in `mode` until somebody releases it, and nobody has."""
+        return self.capped_key.startswith(_of_mode(mode)) and not self.released
 
     @property
     def extended_until(self) -> datetime | None:
@@ -282,7 +292,11 @@ def start_of(run: Run, record: RunRecord | None) -> datetime | None:
 def claim_key(run_id: RunId, mode: Mode, start: datetime | None, deadline: datetime | None) -> str:
     """`stop#<mode>#<run>#<run start>#<deadline>`: made of facts, so a retry makes the same key."""
     moments = "#".join(times.to_key(moment) if moment else "-" for moment in (start, deadline))
-    return f"stop#{mode.value}#{run_id}#{moments}"
+    return f"{_of_mode(mode)}{run_id}#{moments}"
+
+
+def _of_mode(mode: Mode) -> str:
+    return f"stop#{mode.value}#"
 
 
 def hold_id(key: str, code: HoldCode) -> str:

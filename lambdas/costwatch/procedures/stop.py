@@ -53,7 +53,7 @@ class Due:
     @property
     def released(self) -> bool:
         """A person lifted the caps for it; it still counts."""
-        return self.record.released_key == self.decision.key
+        return self.record.released
 
 
 def stop_due(
