@@ -21,7 +21,7 @@ from costwatch.procedures.report import SweepReport
 from costwatch.procedures.sweep import sweep
 from tests.support import policies
 from tests.support.builders import ACCOUNT, HOUR, MINUTE, REGION, SECOND
-from tests.support.fakes import FakeInstance, Fault, Town
+from tests.support.fakes import FakeInstance, FakeJob, Fault, Town
 from tests.support.memory_table import MemoryTable
 
 DESTRUCTIVE = {"TerminateInstances", "StopTrainingJob", "CancelSpotInstanceRequests"}
@@ -113,6 +113,99 @@ def test_1_an_instance_of_unknown_age_is_never_stopped() -> None:
     hold = records(of)[trainer.id].hold
     assert hold is not None
     assert "nothing shows since when" in hold.reason
+
+
+def extended(of: Town, name: str, hours: int) -> datetime:
+    """A person extends the run called `name`; returns its deadline then."""
+    step = grants.extend(
+        records(of)[name],
+        by="arn:maria",
+        duration=hours * HOUR,
+        owner_total=24 * HOUR,
+        hard_cap=72 * HOUR,
+        now=of.clock(),
+    )
+    assert of.ledger.save(step)
+    deadline = records(of)[name].deadline
+    assert deadline is not None
+    return deadline
+
+
+def without_its_start(of: Town, *things: FakeInstance | FakeJob, when: Callable[[], object]) -> None:
+    """While `when` goes on no answer says since when they run."""
+    starts = [thing.started_at if isinstance(thing, FakeJob) else thing.launch_time for thing in things]
+    for thing in things:
+        set_start(thing, None)
+    when()
+    for thing, start in zip(things, starts, strict=True):
+        set_start(thing, start)
+
+
+def set_start(thing: FakeInstance | FakeJob, start: datetime | None) -> None:
+    if isinstance(thing, FakeJob):
+        thing.started_at = start
+    else:
+        thing.launch_time = start
+
+
+def things_that_run(of: Town, kind: str) -> list[FakeInstance | FakeJob]:
+    """A job, an instance or a run of two instances, called `churn` where a name can be chosen; 11 hours old."""
+    if kind == "job":
+        return [of.world.train("churn", age=11 * HOUR, tags=TAGS)]
+    tags = {**TAGS, "costwatch:run": "churn"} if kind == "run" else TAGS
+    return [of.world.launch(age=11 * HOUR, tags=tags) for _ in range(2 if kind == "run" else 1)]
+
+
+def ended(thing: FakeInstance | FakeJob) -> bool:
+    return thing.ended_at is not None
+
+
+@pytest.mark.parametrize("kind", ["job", "instance", "run"])
+def test_1_one_answer_without_a_start_costs_no_extension(kind: str) -> None:
+    of = town(policies.selector(), policies.selector("jobs", service="training"))
+    things = things_that_run(of, kind)
+    sweep(of.watchdog())
+    (name,) = records(of)
+    deadline = extended(of, name, 10)
+    later(of, minutes=5)
+    without_its_start(of, *things, when=lambda: later(of, minutes=5))
+    assert records(of)[name].deadline == deadline
+    later(of, minutes=5)
+    assert [e.until for e in records(of)[name].extensions] == [deadline]
+    assert records(of)[name].restarts == 0
+    while of.clock() + 30 * MINUTE <= deadline:
+        later(of, minutes=30)
+        assert not any(map(ended, things))
+    later(of, minutes=32)
+    assert all(map(ended, things))
+
+
+@pytest.mark.parametrize("kind", ["job", "instance", "run"])
+def test_1_what_is_due_and_shows_no_start_any_more_is_held_and_keeps_its_notice(kind: str) -> None:
+    of = town(policies.selector(), policies.selector("jobs", service="training"))
+    things = things_that_run(of, kind)
+    later(of, minutes=30)
+    without_its_start(of, *things, when=lambda: later(of, minutes=40))
+    assert not any(map(ended, things))
+    (record,) = records(of).values()
+    assert record.hold is not None
+    assert record.hold.code is HoldCode.UNPROVABLE
+    later(of, minutes=5)
+    assert all(map(ended, things))
+    assert sum("stops in" in card.text for _, _, card in of.world.posts) == 1
+
+
+def test_1_an_instance_that_is_pending_without_a_start_is_not_stopped_under_the_clock_of_before() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    trainer.state, trainer.launch_time = "pending", None
+    later(of, minutes=32)
+    assert trainer.alive
+    trainer.state, trainer.launch_time = "running", of.clock()
+    later(of, minutes=5)
+    assert trainer.alive
+    assert records(of)[trainer.id].start == trainer.launch_time
 
 
 def test_1_a_describe_that_fails_is_reported_and_stops_nobody_and_the_other_region_goes_on() -> None:

@@ -16,7 +16,7 @@ from types import CodeType, FunctionType
 
 import pytest
 
-from costwatch.core import caps, deadlines, deadman, grouping, ladder, overrides, selection
+from costwatch.core import caps, deadlines, deadman, grouping, ladder, overrides, record, selection
 from tests.support.oracle import Violation
 from tests.support.random_fleets import tell
 
@@ -65,6 +65,18 @@ MUTANTS = (
     Mutant("ignores_members_outside", selection._blockers, "picked, strict", "[s or chosen for s in picked], strict"),
     Mutant("ignores_termination_protection", selection._blockers_read_afresh, "member.termination_protection", "False"),
     Mutant("picks_prepaid_capacity", selection.picks, "member.purchase is PurchaseOption.CAPACITY_BLOCK", "False"),
+    Mutant(
+        "takes_a_start_that_is_left_out_for_a_new_one",
+        record.same_episode,
+        "run.start is None or run.start == record.start",
+        "run.start == record.start",
+    ),
+    Mutant(
+        "stops_what_shows_no_start_any_more",
+        deadman._unproven_age,
+        'member.state == "running" or member.id in started',
+        "False",
+    ),
     Mutant("stops_who_joined_late", deadman.changed_since, "if m.id not in told", "if False"),
     Mutant("stops_who_started_anew", deadman.changed_since, "since != told[name]", "False"),
     Mutant("stops_who_became_the_owner", deadman.changed_since, "owner != notice.owner", "False"),

@@ -106,7 +106,7 @@ class Episode:
     interrupted: bool = False
     """It was exempt or protected since its notice: it may be warned anew, nobody says it must."""
     extended_until: list[datetime] = field(default_factory=list)
-    would_stopped: set[tuple[Any, ...]] = field(default_factory=set)
+    would_stopped: dict[tuple[Any, ...], datetime] = field(default_factory=dict)
     mode: str = ""
     """In which it was judged last."""
     capped: str = ""
@@ -280,7 +280,7 @@ class Oracle:
         start = episode.start
         if start is None:
             return Expectation(view, frozenset({KEPT, HELD}), "it has not started, or its age is unknown")
-        unproven = not view.is_job and None in view.starts
+        unproven = None in view.starts and (not view.is_job or episode.start is not None)
         deadline, _hard_cap = self._deadline(view, selector["limits"], start, episode)
         limits = selector["limits"]
         terms = (mode, deadline, str(selector["action"]))
@@ -374,6 +374,8 @@ class Oracle:
         if mode != "enforce" and made.key in episode.would_stopped:
             made.eligible, made.classes = False, made.classes | {KEPT, WARNED if outdated else WOULD_STOP}
             made.why = "would have been stopped before"
+            if episode.asked_at is not None and episode.asked_at > episode.would_stopped[made.key]:
+                made.classes |= {HELD}  # it was warned again, so the caps judge it again
         else:
             then = frozenset({STOPPED if mode == "enforce" else WOULD_STOP})
             made.classes = then | (made.classes if made.may_wait else made.classes - {KEPT})
@@ -545,11 +547,11 @@ class Oracle:
             if view.kind in ("instance", "training"):
                 same = known.start is None or not starts or min(starts) == known.start
             else:
-                same = not starts or known.start is None or bool(known.signature & view.signature)
+                same = known.start is None or bool(known.signature & _remembered(view, known))
             if same:
-                # One clock: while any member runs on, the run's start stays.
+                # One clock: while any member runs on, the run's start stays; so does one that an answer leaves out.
                 both = [s for s in (known.start, *starts) if s is not None]
-                known.start, known.signature = min(both, default=None), view.signature
+                known.start, known.signature = min(both, default=None), _remembered(view, known)
                 return known
         fresh = Episode(view.signature, min(starts, default=None))
         self.episodes[view.id] = fresh
@@ -745,6 +747,7 @@ class Oracle:
         for made, limits in capped:
             episode = self.episodes[made.view.id]
             if made.key in episode.maybe_claimed or episode.perhaps_capped:
+                episode.perhaps_capped = True
                 continue
             if episode.released:
                 self._fail(made, "was released and is held again by a cap", None)
@@ -777,8 +780,10 @@ class Oracle:
                 named = self._named_times.get(run)
                 if named and episode.notice is not None and episode.notice.stops_at.strftime("%H:%M") != named:
                     self._fail(made, f"its card names {named}, not {episode.notice.stops_at}", None)
+            if seen[run] == HELD and made.why == "would have been stopped before":
+                episode.perhaps_capped = True
             if seen[run] == WOULD_STOP and made.key is not None:
-                episode.would_stopped.add(made.key)
+                episode.would_stopped[made.key] = self._now
             if made.eligible and seen[run] not in (STOPPED, WOULD_STOP) and self._is_faulty(made.view.region):
                 episode.maybe_claimed[made.key or ()] = self._now + LEASE
                 if seen[run] == HELD:
@@ -798,6 +803,12 @@ class Oracle:
 
 
 # --- plain helpers -----------------------------------------------------------------------------------
+
+
+def _remembered(view: View, known: Episode) -> frozenset[tuple[str, datetime | None]]:
+    """The view's members, each with its start or, where the answer leaves that out, with the one it had."""
+    before = dict(known.signature)
+    return frozenset((name, start or before.get(name)) for name, start in view.signature)
 
 
 def _subject(region: str, is_job: bool, name: str) -> str:

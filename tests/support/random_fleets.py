@@ -144,6 +144,8 @@ class Story:
     oracle: Oracle = field(init=False)
     judged: list[Judged] = field(default_factory=list)
     faults: list[tuple[str, str, bool]] = field(default_factory=list)
+    hidden: list[tuple[FakeInstance | FakeJob, datetime]] = field(default_factory=list)
+    """Starts that the next answers leave out."""
     failed: bool = False
     names: int = 0
 
@@ -172,6 +174,8 @@ class Story:
         self.judged.extend(judged)
         self.failed |= bool(self.faults)
         self.faults.clear()
+        while self.hidden:
+            self._set_start(*self.hidden.pop())
         return judged
 
     def rows(self) -> Mapping[str, Mapping[str, Any]]:
@@ -420,7 +424,7 @@ class Story:
 
     def _happens(self, tape: Tape) -> None:
         world = self.town.world
-        what = tape.number(28)
+        what = tape.number(29)
         record = self.record(tape)
         alive = self.alive()
         thing = tape.pick(alive) if alive else None
@@ -468,6 +472,8 @@ class Story:
                 thing.protected = not thing.protected
             case 23 if isinstance(thing, FakeJob):
                 thing.secondary_status = "Uploading"
+            case 28 if thing is not None:
+                self._hide_start(thing)
             case 27:
                 actions = tape.pick(("stop", "terminate")), tape.pick(("terminate", "stop"))
                 self.deploy(trainer_action=actions[0], spot_action=actions[1])
@@ -475,6 +481,19 @@ class Story:
                 self._halt_or_start(tape, thing)
             case _:
                 pass
+
+    def _hide_start(self, thing: FakeInstance | FakeJob) -> None:
+        start = thing.started_at if isinstance(thing, FakeJob) else thing.launch_time
+        if start is not None:
+            self.hidden.append((thing, start))
+            self._set_start(thing, None)
+
+    @staticmethod
+    def _set_start(thing: FakeInstance | FakeJob, start: datetime | None) -> None:
+        if isinstance(thing, FakeJob):
+            thing.started_at = start
+        elif thing.launch_time is None or start is None:  # it may have been started anew meanwhile
+            thing.launch_time = start
 
     def _halt_or_start(self, tape: Tape, thing: FakeInstance | FakeJob | None) -> None:
         """Somebody stops an instance, or starts one that is stopped: sweeps may come in between."""

@@ -149,7 +149,7 @@ def judge(
         blocker = next(iter(selection.blockers), None)
         reason = f"{order.sentence}; held: {blocker.reason}" if blocker else order.sentence
         return decide(Verdict.HOLD if blocker else Verdict.STOP, reason, hold=blocker.code if blocker else None)
-    unproven = _unproven_age(run)
+    unproven = _unproven_age(run, record)
     if deadline is None:
         if unproven is not None:
             return decide(Verdict.HOLD, unproven.reason, hold=unproven.code)
@@ -328,9 +328,11 @@ def valid_notice(
     return notice
 
 
-def _unproven_age(run: Run) -> Blocker | None:
+def _unproven_age(run: Run, record: RunRecord | None) -> Blocker | None:
+    """Also for what is not running: where its start was known before, only this answer leaves it out."""
+    started = {m.id for m in record.members if m.running_since is not None} if record is not None else set()
     for member in run.members:
-        if member.state == "running" and member.clock.running_since is None:
+        if member.clock.running_since is None and (member.state == "running" or member.id in started):
             return Blocker(HoldCode.UNPROVABLE, f"nothing shows since when {member.id} runs")
     return None
 

@@ -19,13 +19,13 @@ from costwatch.core.policy import Policy
 from costwatch.core.record import (
     Entry,
     Hold,
-    MemberSeen,
     Notice,
     RunRecord,
     Status,
     Transition,
     exemption_of,
     hold_id,
+    members_seen,
 )
 from costwatch.core.selection import HoldCode
 from costwatch.core.step import Step, decision_entry, spent_evidence
@@ -108,6 +108,7 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
         start=None,
         deadline=None,
         first_seen_at=now,
+        members=(),
         notice=None,
         hold=None,
         released_key="",
@@ -167,7 +168,7 @@ def _seen(
     run: Run, record: RunRecord | None, decision: Decision, *, policy: Policy, origin: str, burn: Burn, now: datetime
 ) -> tuple[RunRecord, list[Entry]]:
     """The record with what this sweep sees of the run, before the verdict is applied."""
-    members = tuple(MemberSeen(m.id, m.clock.running_since) for m in run.members)
+    members = members_seen(run, record)
     entries: list[Entry] = []
     selector = decision.selector.name if decision.selector else ""
     if record is None:

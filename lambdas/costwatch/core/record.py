@@ -261,17 +261,21 @@ def same_episode(run: Run, record: RunRecord) -> bool:
     """Whether `run` is still the episode of `record`.
 
     An instance or a job: the same start. A tagged run or group: at least one member that has been running
-    since before, so members that come and go do not reset the clock. What had not started goes on; what had started
-    and has no start now is another one.
+    since before, so members that come and go do not reset the clock. What had not started goes on. An answer without a
+    known member's start proves nothing: it is no new start, so nothing that was granted is lost.
     """
     if record.start is None:
         return True
-    if run.start is None:
-        return False
     if run.id.kind in (RunKind.INSTANCE, RunKind.TRAINING):
-        return run.start == record.start
-    before = {(m.id, m.running_since) for m in record.members}
-    return any((m.id, m.clock.running_since) in before for m in run.members)
+        return run.start is None or run.start == record.start
+    before = {m.id: m.running_since for m in record.members}
+    return any(m.id in before and m.clock.running_since in (None, before[m.id]) for m in run.members)
+
+
+def members_seen(run: Run, record: RunRecord | None) -> tuple[MemberSeen, ...]:
+    """The members of `run`, each with its start; one that is missing from this answer alone is as it was known."""
+    known = {m.id: m.running_since for m in record.members} if record is not None else {}
+    return tuple(MemberSeen(m.id, m.clock.running_since or known.get(m.id)) for m in run.members)
 
 
 def exemption_of(run: Run, record: RunRecord | None, now: datetime) -> Exemption | None:
