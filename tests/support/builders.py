@@ -10,7 +10,7 @@ from typing import Any
 from costwatch.core.deadman import Decision, judge
 from costwatch.core.model import Clock, Member, Parent, Run, RunId, RunKind, SpotRequest
 from costwatch.core.money import Burn
-from costwatch.core.policy import Mode, Policy, PurchaseOption, Service
+from costwatch.core.policy import Action, Mode, Policy, PurchaseOption, Service
 from costwatch.core.record import MemberSeen, Notice, Pause, RunRecord, Status
 
 ACCOUNT = "111122223333"
@@ -131,6 +131,7 @@ def notice(deadline: datetime, *, accepted_at: datetime | None, mode: Mode = Mod
         "via": "Slack",
         "owner": "maria@example.com",
         "members": (MemberSeen("i-0a", None),),
+        "action": Action.TERMINATE,
     }
     return Notice(accepted_at=accepted_at, **{**given, **changes})
 

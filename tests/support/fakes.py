@@ -313,6 +313,10 @@ class FakeWorld:
         if job.pool == "InUse" and job.keep_alive is not None:
             job.pool, job.pool_until = "Available", self.clock() + job.keep_alive
 
+    def halt(self, instance: FakeInstance) -> None:
+        """Somebody stops it, and not Costwatch: its disks and its id stay."""
+        instance.state, instance.ended_at, instance.ended_by = "stopped", self.clock(), "world"
+
     def restart(self, instance: FakeInstance) -> None:
         """Stop and start, or start only: LaunchTime is new, the primary interface's attach time stays."""
         instance.launch_time, instance.state = self.clock(), "running"
@@ -487,7 +491,8 @@ class FakeSageMaker:
                 seen.members.append(replace(before.member, phase=job.secondary_status))
             else:
                 fresh = KnownJob(_job_member(job), now or self.world.clock())
-                seen.learned.append(fresh.to_keep())
+                if fresh.is_whole:  # tags that cannot be read are asked for again by the next sweep
+                    seen.learned.append(fresh.to_keep())
                 seen.members.append(fresh.member)
         seen.members.extend(self._parents(seen))
         return seen

@@ -26,6 +26,8 @@ LONGEST_EXEMPTION = timedelta(days=365)
 LEASE = timedelta(minutes=10)
 """Longer than any lease: how long a stop that was cut short may be left to whoever began it."""
 MOST_LENIENT_SWEEPS = 3
+NOTICE_LASTS = timedelta(hours=24)
+"""After the time that it named a notice counts so long and no longer."""
 
 
 _SEEN_LATE = (
@@ -99,8 +101,8 @@ class View:
 
 @dataclass
 class Notice:
-    mode: str
-    deadline: datetime
+    terms: tuple[str, datetime, str]
+    """Mode, deadline and what it said happens."""
     accepted_at: datetime
     stops_at: datetime
     asked_at: datetime
@@ -115,8 +117,8 @@ class Episode:
 
     signature: frozenset[tuple[str, datetime | None]]
     start: datetime | None
-    asked: tuple[str, datetime] | None = None
-    """A notice was asked for: (mode, deadline); nothing has taken it yet."""
+    asked: tuple[str, datetime, str] | None = None
+    """A notice was asked for, with these terms; nothing has taken it yet."""
     asked_at: datetime | None = None
     asked_notice: timedelta = timedelta(0)
     """The notice it was to have by the limits of then: its card keeps that."""
@@ -126,12 +128,14 @@ class Episode:
     interrupted: bool = False
     """It was exempt or protected since its notice: it may be warned anew, nobody says it must."""
     extended_until: list[datetime] = field(default_factory=list)
-    exempt_until: datetime | None = None
-    would_stopped: set[tuple[Any, ...]] = field(default_factory=set)
-    cap_held: list[tuple[Any, ...]] = field(default_factory=list)
-    released: set[tuple[Any, ...]] = field(default_factory=set)
-    perhaps_capped: set[tuple[Any, ...]] = field(default_factory=set)
-    """Held while calls failed, so by a cap or by a failure."""
+    would_stopped: dict[tuple[Any, ...], datetime] = field(default_factory=dict)
+    mode: str = ""
+    """In which it was judged last."""
+    capped: str = ""
+    """The mode in which a cap held it: until its release, or until it is not overdue any more."""
+    released: bool = False
+    perhaps_capped: bool = False
+    """Held while calls failed, so by a cap or by a failure; or nobody knows whether it was overdue all the time."""
     maybe_claimed: dict[tuple[Any, ...], datetime] = field(default_factory=dict)
     lenient: int = 0
 
@@ -173,6 +177,8 @@ class Oracle:
         self.world = world
         self.account = account
         self.episodes: dict[str, Episode] = {}
+        self.exempt: dict[str, datetime] = {}
+        """By command: until when, by run id and by member, whatever becomes of the run."""
         self.exempt_seen: dict[tuple[str, str], datetime] = {}
         self.exempt_perhaps_seen: dict[tuple[str, str], datetime] = {}
         self.pauses: list[tuple[datetime, datetime]] = []
@@ -200,13 +206,15 @@ class Oracle:
     def extended(self, run: str, until: datetime) -> None:
         self.episodes[run].extended_until.append(until)
 
-    def exempted(self, run: str, until: datetime) -> None:
-        self.episodes[run].exempt_until = until
+    def exempted(self, run: str, until: datetime, members: Iterable[str]) -> None:
+        """`members`: the ids of those that the run had then."""
+        _, region, kind, _ = run.split("/", 3)
+        for subject in (run, *(_subject(region, kind in _JOB_KINDS, name) for name in members)):
+            self.exempt[subject] = until
 
     def released(self, run: str) -> None:
         """A person released what a cap held."""
-        episode = self.episodes[run]
-        episode.released.update(episode.cap_held[-1:])
+        self.episodes[run].released = True
 
     # --- before the sweep --------------------------------------------------------------------------
 
@@ -226,10 +234,6 @@ class Oracle:
         self._alive.update({j.name: j for j in self.world.jobs.values() if j.status == "InProgress"})
         self._snapshot = self._world_state()
         views = self._views()
-        seen = {view.id for view in views}
-        for run, episode in self.episodes.items():
-            if run not in seen and not self._is_faulty(run.split("/")[1]):
-                episode.exempt_until = None
         self._expected = {view.id: self._expect(view) for view in views}
 
     def _believe_what_only_the_ledger_knows(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
@@ -291,7 +295,9 @@ class Oracle:
             candidates = frozenset(named)
             if len(named) > 1:
                 self._episode(view).interrupted = True  # held meanwhile, as one of its members is outside
-            self._episode(view)
+            episode = self._episode(view)
+            episode.perhaps_capped |= bool(episode.capped)
+            episode.capped = ""
             return Expectation(view, QUIET, "its members belong to several selectors or nobody knows to which",
                                candidates=candidates)  # fmt: skip
         selector = next(iter(named.values()))
@@ -306,16 +312,18 @@ class Oracle:
     def _judge(self, view: View, selector: Mapping[str, Any], episode: Episode, *, outside: bool) -> Expectation:
         """The rules in the order in which they beat each other."""
         now, mode = self._now, selector["mode"]
-        exempt, perhaps = self._exempt(view, episode)
+        self._forget_caps(view, selector, episode)
+        exempt, perhaps = self._exempt(view)
         if exempt:
             episode.interrupted = True
             return Expectation(view, frozenset({KEPT}), "exempt")
         start = episode.start
         if start is None:
             return Expectation(view, frozenset({KEPT, HELD}), "it has not started, or its age is unknown")
-        unproven = not view.is_job and None in view.starts
+        unproven = None in view.starts and (not view.is_job or episode.start is not None)
         deadline, hard_cap = self._deadline(view, selector["limits"], start, episode)
         limits = selector["limits"]
+        terms = (mode, deadline, str(selector["action"]))
         overdue = now > deadline
         opens = deadline - timedelta(seconds=limits["warn_before_seconds"])
         made = Expectation(view, frozenset({KEPT}), "in time", deadline=deadline)
@@ -323,10 +331,10 @@ class Oracle:
         if self._is_faulty(view.region):
             episode.interrupted = True  # a sweep that could not read it cannot know that its limit was another
         else:
-            # What named another mode or limit is void for good, even when they are set back.
-            if episode.notice is not None and (episode.notice.mode, episode.notice.deadline) != (mode, deadline):
+            # What named another mode, limit or act is void for good, even when they are set back.
+            if episode.notice is not None and episode.notice.terms != terms:
                 episode.notice = None
-            if episode.asked is not None and episode.asked != (mode, deadline):
+            if episode.asked is not None and episode.asked != terms:
                 episode.asked = None
         if perhaps:
             episode.interrupted = True
@@ -360,15 +368,14 @@ class Oracle:
             episode.interrupted = True
             made.classes, made.why = frozenset({KEPT, HELD} if overdue else {KEPT}), "paused"
             return made
+        if overdue and episode.capped == mode and not episode.released:
+            made.classes, made.why = frozenset({HELD}), "a cap held it and nobody released it"
+            return made
         notice = episode.notice
-        if (
-            notice is None
-            or (notice.mode, notice.deadline) != (mode, deadline)
-            or self._paused_since(notice.accepted_at)
-        ):
+        if notice is None or notice.terms != terms or self._paused_since(notice.accepted_at):
             if now >= opens:
                 made.warn_due = True
-                made.classes, made.why = self._unwarned(mode, deadline, opens, limits, episode)
+                made.classes, made.why = self._unwarned(terms, opens, limits, episode)
                 owner = self._owner(view)
                 if owner and owner != episode.asked_owner:
                     # What nobody has taken yet is not sent to who owned it before: it is asked for anew.
@@ -388,9 +395,7 @@ class Oracle:
             # A pause that ended in the very instant of the notice came before it or after it.
             made.classes |= {WARNED}
         untold = self._untold(view, notice, due=made.eligible)
-        waits_for_nobody = (mode != "enforce" and made.key in episode.would_stopped) or (
-            made.key in episode.cap_held and made.key not in episode.released
-        )
+        waits_for_nobody = mode != "enforce" and made.key in episode.would_stopped
         if untold and not (made.eligible and waits_for_nobody):
             # What changed since the notice makes another one due, no sooner than min_notice after the last.
             again = notice.asked_at + timedelta(seconds=limits["min_notice_seconds"])
@@ -401,29 +406,41 @@ class Oracle:
             made.classes |= {WARNED} if made.warn_due else {KEPT}
             if now > again and not late:
                 made.classes -= {KEPT}
-            if made.key in episode.perhaps_capped:
-                made.classes |= {HELD}
             made.why = f"{untold} since its notice"
             return made
         if not made.eligible:
             return made
+        outdated = now > notice.stops_at + NOTICE_LASTS
+        if outdated and not waits_for_nobody:
+            made.eligible = made.may_wait = False
+            made.warn_due, made.classes, made.why = True, frozenset({WARNED}), "its notice is too old"
+            return made
         if made.uploads:
-            held = made.key in episode.cap_held or made.key in episode.perhaps_capped
+            held = bool(episode.capped) or episode.perhaps_capped
             made.eligible = False
             made.classes = (made.classes - {STOPPED, WOULD_STOP}) | {KEPT} | ({HELD} if held else frozenset())
             made.may_wait = False
             return made
         if mode != "enforce" and made.key in episode.would_stopped:
-            made.eligible, made.classes = False, made.classes | {KEPT, WOULD_STOP}
+            made.eligible, made.classes = False, made.classes | {KEPT, WARNED if outdated else WOULD_STOP}
             made.why = "would have been stopped before"
-        elif made.key in episode.cap_held and made.key not in episode.released:
-            made.eligible = False
-            made.classes = frozenset({HELD}) | (made.classes if made.may_wait else made.classes - {KEPT})
-            made.why = "a cap held it and nobody released it"
+            if episode.asked_at is not None and episode.asked_at > episode.would_stopped[made.key]:
+                made.classes |= {HELD}  # it was warned again, so the caps judge it again
         else:
             then = frozenset({STOPPED if mode == "enforce" else WOULD_STOP})
             made.classes = then | (made.classes if made.may_wait else made.classes - {KEPT})
         return made
+
+    def _forget_caps(self, view: View, selector: Mapping[str, Any], episode: Episode) -> None:
+        """What a cap held, and a release, last as long as the run is overdue; a release holds in one mode."""
+        start, unsure = episode.start, self._is_faulty(view.region)
+        overdue = start is not None and self._now > self._deadline(view, selector["limits"], start, episode)[0]
+        if start is not None and not overdue:
+            episode.perhaps_capped = unsure and (episode.perhaps_capped or bool(episode.capped))
+            episode.capped, episode.released = "", unsure and episode.released
+        if selector["mode"] != episode.mode:
+            episode.perhaps_capped |= unsure and episode.released
+            episode.mode, episode.released = selector["mode"], False
 
     def _untold(self, view: View, notice: Notice, *, due: bool) -> str:
         """Who was not told by the notice: a member that joined or started anew, one that left, another owner."""
@@ -447,11 +464,11 @@ class Oracle:
         return next((m.tags[key] for m in view.members if m.tags and m.tags.get(key)), "")
 
     def _unwarned(
-        self, mode: str, deadline: datetime, opens: datetime, limits: Mapping[str, int], episode: Episode
+        self, terms: tuple[str, datetime, str], opens: datetime, limits: Mapping[str, int], episode: Episode
     ) -> tuple[frozenset[str], str]:
         """What is to come of a run in its last hour, or past it, that no notice reached yet."""
-        now, asked_at = self._now, episode.asked_at
-        if episode.asked == (mode, deadline) and asked_at is not None and not self._paused_since(asked_at):
+        now, asked_at, (_, deadline, _) = self._now, episode.asked_at, terms
+        if episode.asked == terms and asked_at is not None and not self._paused_since(asked_at):
             patience = asked_at + timedelta(seconds=limits["min_notice_seconds"])
             classes = {KEPT} if now <= deadline else {HELD} if now > patience else {KEPT, HELD}
             return frozenset(classes | ({WARNED} if episode.interrupted else set())), "its notice was not taken yet"
@@ -544,10 +561,11 @@ class Oracle:
             return "AWS would balance its zones"
         return ""
 
-    def _exempt(self, view: View, episode: Episode) -> tuple[bool, bool]:
+    def _exempt(self, view: View) -> tuple[bool, bool]:
         """(surely exempt, perhaps exempt): an unreadable `until` may be taken for a reason."""
         now, key = self._now, self._policy["tags"]["exempt"]
-        if episode.exempt_until is not None and now < episode.exempt_until:
+        subjects = (view.id, *(_subject(view.region, view.is_job, _id(m)) for m in view.members))
+        if any(now < self.exempt.get(subject, now) for subject in subjects):
             return True, True
         surely = perhaps = False
         for member in view.members:
@@ -608,15 +626,13 @@ class Oracle:
             if view.kind in ("instance", "training", "processing", *_HEADS):
                 same = known.start is None or not starts or min(starts) == known.start
             else:
-                same = not starts or known.start is None or bool(known.signature & view.signature)
+                same = known.start is None or bool(known.signature & _remembered(view, known))
             if same:
-                # One clock: while any member runs on, the run's start stays.
+                # One clock: while any member runs on, the run's start stays; so does one that an answer leaves out.
                 both = [s for s in (known.start, *starts) if s is not None]
-                known.start, known.signature = min(both, default=None), view.signature
+                known.start, known.signature = min(both, default=None), _remembered(view, known)
                 return known
         fresh = Episode(view.signature, min(starts, default=None))
-        if known is not None:
-            fresh.exempt_until = known.exempt_until  # to start anew takes no exemption away
         self.episodes[view.id] = fresh
         return fresh
 
@@ -668,7 +684,7 @@ class Oracle:
         faulty = self._is_faulty(made.view.region)
         if made.why == "its notice was not taken yet" and heard:
             allowed |= {KEPT}  # taken just now
-        if made.eligible:
+        if made.eligible or (episode is not None and episode.perhaps_capped):
             allowed = allowed | {HELD}  # judged with the caps
         if faulty:
             allowed = allowed | QUIET
@@ -810,7 +826,7 @@ class Oracle:
             if seen[run] in (STOPPED, WOULD_STOP):
                 for counter, most, _ in counters:
                     self.used_at_most[counter] += 1
-                    if made.key in episode.maybe_claimed or made.key in episode.released:
+                    if made.key in episode.maybe_claimed or episode.released:
                         continue  # counted when it was begun; or its cap was lifted
                     self.used[counter] += 1
                     if self.used[counter] > most:
@@ -821,13 +837,15 @@ class Oracle:
             elif seen[run] == HELD:
                 capped.append((made, [(counter, low) for counter, _, low in counters]))
         for made, limits in capped:
-            if made.key in self.episodes[made.view.id].maybe_claimed:
+            episode = self.episodes[made.view.id]
+            if made.key in episode.maybe_claimed or episode.perhaps_capped:
+                episode.perhaps_capped = True
                 continue
-            if made.key in self.episodes[made.view.id].released:
+            if episode.released:
                 self._fail(made, "was released and is held again by a cap", None)
             if not any(self.used_at_most[counter] >= low for counter, low in limits):
                 self._fail(made, f"is held and no cap is reached: {limits}", None)
-            self.episodes[made.view.id].cap_held.append(made.key or ())
+            episode.capped, episode.released = made.mode, False
 
     def _in_report(self, made: Expectation, seen: Mapping[str, str]) -> bool:
         return seen[made.view.id] != IGNORED
@@ -838,11 +856,11 @@ class Oracle:
             if episode is None:
                 continue
             if seen[run] == WARNED and made.why.endswith("since its notice"):
-                episode.released.clear()
-                episode.cap_held.clear()
+                episode.capped, episode.released = "", False
             if seen[run] == WARNED and made.deadline is not None:
                 limits = self._limits(made.selector)
-                episode.asked, episode.asked_at = (made.mode, made.deadline), self._now
+                action = next(str(s["action"]) for s in self._policy["selectors"] if s["name"] == made.selector)
+                episode.asked, episode.asked_at = (made.mode, made.deadline, action), self._now
                 episode.asked_notice = timedelta(seconds=limits["min_notice_seconds"])
                 episode.asked_for = {_id(m): _start(m) for m in made.view.members}
                 episode.asked_owner = self._owner(made.view)
@@ -854,12 +872,14 @@ class Oracle:
                 named = self._named_times.get(run)
                 if named and episode.notice is not None and episode.notice.stops_at.strftime("%H:%M") != named:
                     self._fail(made, f"its card names {named}, not {episode.notice.stops_at}", None)
+            if seen[run] == HELD and made.why == "would have been stopped before":
+                episode.perhaps_capped = True
             if seen[run] == WOULD_STOP and made.key is not None:
-                episode.would_stopped.add(made.key)
+                episode.would_stopped[made.key] = self._now
             if made.eligible and seen[run] not in (STOPPED, WOULD_STOP) and self._is_faulty(made.view.region):
                 episode.maybe_claimed[made.key or ()] = self._now + LEASE
                 if seen[run] == HELD:
-                    episode.perhaps_capped.add(made.key or ())
+                    episode.perhaps_capped = True
 
     def _limits(self, selector: str | None) -> Mapping[str, int]:
         found: Mapping[str, int] = next(s["limits"] for s in self._policy["selectors"] if s["name"] == selector)
@@ -868,10 +888,9 @@ class Oracle:
     def _accept(self, episode: Episode) -> None:
         if episode.asked is None:
             return
-        mode, deadline = episode.asked
-        stops_at = _next_minute(max(deadline, self._now + episode.asked_notice))
+        stops_at = _next_minute(max(episode.asked[1], self._now + episode.asked_notice))
         asked_at = episode.asked_at or self._now
-        episode.notice = Notice(mode, deadline, self._now, stops_at, asked_at, episode.asked_for, episode.asked_owner)
+        episode.notice = Notice(episode.asked, self._now, stops_at, asked_at, episode.asked_for, episode.asked_owner)
         episode.asked, episode.interrupted = None, False
 
 
@@ -885,6 +904,16 @@ def _run_of(job: Any) -> tuple[str, str]:
     if job.tuning_job:
         return "tuning", job.tuning_job
     return ("schedule", job.schedule) if job.schedule else (job.kind, job.name)
+
+
+def _remembered(view: View, known: Episode) -> frozenset[tuple[str, datetime | None]]:
+    """The view's members, each with its start or, where the answer leaves that out, with the one it had."""
+    before = dict(known.signature)
+    return frozenset((name, start or before.get(name)) for name, start in view.signature)
+
+
+def _subject(region: str, is_job: bool, name: str) -> str:
+    return f"{region}/{'job' if is_job else 'ec2'}/{name}"
 
 
 def _id(member: Any) -> str:

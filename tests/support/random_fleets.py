@@ -150,6 +150,8 @@ class Story:
     oracle: Oracle = field(init=False)
     judged: list[Judged] = field(default_factory=list)
     faults: list[tuple[str, str, bool]] = field(default_factory=list)
+    hidden: list[tuple[FakeInstance | FakeJob, datetime]] = field(default_factory=list)
+    """Starts that the next answers leave out."""
     failed: bool = False
     names: int = 0
 
@@ -180,6 +182,8 @@ class Story:
         self.judged.extend(judged)
         self.failed |= bool(self.faults)
         self.faults.clear()
+        while self.hidden:
+            self._set_start(*self.hidden.pop())
         return judged
 
     def rows(self) -> Mapping[str, Mapping[str, Any]]:
@@ -228,7 +232,7 @@ class Story:
             return
         step = grants.exempt(record, by="maria", until=until, reason="paper", now=self.town.clock.now)
         assert self.town.ledger.save(step)
-        self.oracle.exempted(str(record.run_id), until)
+        self.oracle.exempted(str(record.run_id), until, record.member_ids)
 
     def release_all(self) -> None:
         for record in self.records():
@@ -489,7 +493,7 @@ class Story:
 
     def _happens(self, tape: Tape) -> None:
         world = self.town.world
-        what = tape.number(26)
+        what = tape.number(29)
         record = self.record(tape)
         alive = self.alive()
         thing = tape.pick(alive) if alive else None
@@ -537,6 +541,13 @@ class Story:
                 thing.protected = not thing.protected
             case 23 if isinstance(thing, FakeJob) and thing.kind == "training":
                 thing.secondary_status = tape.pick(("Uploading", "Training"))
+            case 28 if thing is not None:
+                self._hide_start(thing)
+            case 27:
+                actions = tape.pick(("stop", "terminate")), tape.pick(("terminate", "stop"))
+                self.deploy(trainer_action=actions[0], spot_action=actions[1])
+            case 26:
+                self._halt_or_start(tape, thing)
             case _:
                 pass
 
@@ -547,6 +558,27 @@ class Story:
             for child in [job for job in world.jobs.values() if job.alive and job.is_child_of(thing)]:
                 world.end(child)
         world.end(thing)
+
+    def _hide_start(self, thing: FakeInstance | FakeJob) -> None:
+        start = thing.started_at if isinstance(thing, FakeJob) else thing.launch_time
+        if start is not None:
+            self.hidden.append((thing, start))
+            self._set_start(thing, None)
+
+    @staticmethod
+    def _set_start(thing: FakeInstance | FakeJob, start: datetime | None) -> None:
+        if isinstance(thing, FakeJob):
+            thing.started_at = start
+        elif thing.launch_time is None or start is None:  # it may have been started anew meanwhile
+            thing.launch_time = start
+
+    def _halt_or_start(self, tape: Tape, thing: FakeInstance | FakeJob | None) -> None:
+        """Somebody stops an instance, or starts one that is stopped: sweeps may come in between."""
+        stopped = [i for i in self.town.world.instances.values() if i.state == "stopped"]
+        if stopped and not tape.one_in(3):
+            self.town.world.restart(tape.pick(stopped))
+        elif isinstance(thing, FakeInstance) and thing.state == "running":
+            self.town.world.halt(thing)
 
     def _tags_change(self, tape: Tape, tags: dict[str, str]) -> None:
         new = self.tags(tape)

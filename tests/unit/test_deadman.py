@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from costwatch.core.deadman import Decision, Verdict, judge
+from costwatch.core.exemptions import Exemption
 from costwatch.core.model import Clock, Parent, Run, RunKind
 from costwatch.core.policy import Mode, Policy, PurchaseOption
-from costwatch.core.record import Exemption, Extension, RunRecord, Status, StopAttempt
+from costwatch.core.record import Extension, RunRecord, Status, StopAttempt
 from costwatch.core.selection import HoldCode
 from tests.support import policies
 from tests.support.builders import (
@@ -355,10 +356,18 @@ def test_an_exempt_tag_until_a_far_year_ends_365_days_after_it_was_first_seen() 
 
 def test_an_exemption_by_command_ends_exactly_at_its_time() -> None:
     trainer = aged(200 * HOUR)
-    going_on = record(trainer, exemption=Exemption("ada", NOW - HOUR, NOW + SECOND, "demo"))
-    over = record(trainer, exemption=Exemption("ada", NOW - HOUR, NOW, "demo"))
-    assert decided(trainer, going_on).reason == "exempt until 2026-11-22T09:00:01Z by ada: demo"
-    assert verdict(trainer, over) is Verdict.WARN
+    going_on = replace(trainer, exemption=Exemption("ada", NOW - HOUR, NOW + SECOND, "demo"))
+    over = replace(trainer, exemption=Exemption("ada", NOW - HOUR, NOW, "demo"))
+    assert decided(going_on).reason == "exempt until 2026-11-22T09:00:01Z by ada: demo"
+    assert verdict(over) is Verdict.WARN
+
+
+def test_an_exemption_of_before_that_stands_in_its_record_alone_counts_and_a_repetition_does_not() -> None:
+    trainer = aged(200 * HOUR)
+    granted = Exemption("ada", NOW - HOUR, NOW + SECOND, "demo")
+    assert verdict(trainer, record(trainer, exemption=replace(granted, of_record=True))) is Verdict.KEEP
+    assert verdict(trainer, record(trainer, exemption=replace(granted, of_record=True, until=NOW))) is Verdict.WARN
+    assert verdict(trainer, record(trainer, exemption=granted)) is Verdict.WARN
 
 
 def test_an_exemption_beats_protection_in_what_is_said_and_neither_stops() -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from costwatch.core.model import Clock, RunId, RunKind
 from costwatch.core.policy import Mode
-from costwatch.core.record import Extension, claim_key, hold_id, same_episode, start_of
+from costwatch.core.record import Extension, MemberSeen, claim_key, hold_id, members_seen, same_episode, start_of
 from costwatch.core.selection import HoldCode
 from tests.support.builders import HOUR, MINUTE, NOW, SECOND, family, job, member, pause, record, run
 
@@ -24,8 +24,22 @@ def test_what_had_not_started_goes_on_when_it_starts() -> None:
     assert same_episode(run(job(age=HOUR)), record(run(job(age=None))))
 
 
-def test_what_had_started_and_has_no_start_now_is_another_episode() -> None:
-    assert not same_episode(run(job(age=None)), record(run(job(age=HOUR))))
+def test_what_had_started_and_has_no_start_in_this_answer_is_the_same_episode_since_nothing_shows_another() -> None:
+    assert same_episode(run(job(age=None)), record(run(job(age=HOUR))))
+    assert same_episode(run(member(age=None)), record(run(member(age=HOUR))))
+
+
+def test_a_tagged_run_goes_on_when_a_known_member_has_no_start_in_this_answer_and_not_for_one_that_joined() -> None:
+    before = record(run(member("i-1", age=HOUR), kind=RunKind.TAGGED, name="churn"))
+    known, joined = member("i-1", age=None), member("i-2", age=None)
+    assert same_episode(run(known, member("i-3"), kind=RunKind.TAGGED, name="churn"), before)
+    assert not same_episode(run(joined, kind=RunKind.TAGGED, name="churn"), before)
+
+
+def test_a_start_that_one_answer_leaves_out_is_remembered() -> None:
+    before = record(run(member("i-1", age=HOUR), member("i-2", age=MINUTE), kind=RunKind.TAGGED, name="churn"))
+    now = run(member("i-1", age=None), member("i-3", age=None), kind=RunKind.TAGGED, name="churn")
+    assert members_seen(now, before) == (MemberSeen("i-1", NOW - HOUR), MemberSeen("i-3", None))
 
 
 def test_a_tagged_run_goes_on_while_one_member_of_before_runs_on() -> None:

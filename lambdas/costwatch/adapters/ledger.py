@@ -10,6 +10,8 @@
     told#<origin>                        <key>                       what is said only once
     seen#<origin>                        <key>                       when something was first seen
     jobs#<origin>#<account>#<region>     <service>/<name>            what is known of a job in progress
+    exempt#<origin>#<account>#<region>   <run id>                    an exemption by command, until it ends
+    exempt#<origin>#<account>#<region>   <service>#<member id>       the same, for each member the run had then
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
 
@@ -32,6 +34,8 @@ from costwatch.adapters import ledger_jobs
 from costwatch.adapters.ledger_codec import (
     entry_from_item,
     entry_to_item,
+    exemption_from_item,
+    exemption_to_item,
     lowering_from_item,
     lowering_to_item,
     message_from_item,
@@ -61,12 +65,13 @@ from costwatch.adapters.table import (
     Table,
     Write,
 )
-from costwatch.core import times
+from costwatch.core import exemptions, times
 from costwatch.core.caps import CapLimit
+from costwatch.core.exemptions import Exemption
 from costwatch.core.known_jobs import JobKey, KnownJob
 from costwatch.core.lowering import Lowering
 from costwatch.core.messages import Message
-from costwatch.core.model import RunId
+from costwatch.core.model import Run, RunId
 from costwatch.core.record import Entry, Pause, RunRecord
 from costwatch.core.step import Step
 from costwatch.errors import UnreadableRow
@@ -82,6 +87,8 @@ EVERY_RUN = "every run"
 
 _LOWERED_LINE = 900  # after the claim's own lines, before what came of it
 _PAUSE = key("control", "pause")
+_MOST_WRITES = 100
+"""Of one transaction."""
 
 
 class ClaimOutcome(StrEnum):
@@ -143,10 +150,15 @@ class Ledger:
 
     def save(self, step: Step) -> bool:
         """Write a step; False: somebody else was first and nothing was written."""
+        writes, exempted = self._writes(step), self._exempted(step)
+        # A run of very many members does not fit one transaction: the run's own row and the first ones go with it.
+        room = _MOST_WRITES - len(writes)
         try:
-            self._table.transact(self._writes(step))
+            self._table.transact([*writes, *exempted[:room]])
         except ConditionFailed:
             return False
+        for first in range(room, len(exempted), _MOST_WRITES):
+            self._table.transact(exempted[first : first + _MOST_WRITES])
         return True
 
     def claim(
@@ -204,6 +216,23 @@ class Ledger:
         """The numbers are back: end the lowering, with its entry; False: somebody else did."""
         ended = Delete(self._lowered_key(lowered.run_id), self._unchanged(lowered))
         return self._written([ended, self._entry_put(lowered.run_id, entry, 0, 1)])
+
+    # --- exemptions --------------------------------------------------------------------------------
+
+    def exemptions(self, account: str, region: str, skip: Skip | None = None) -> dict[str, Exemption]:
+        """What people exempted in one account and region, by subject (see core.exemptions); some may have ended.
+
+        `skip` is given every row that cannot be read; without it the first one raises UnreadableRow.
+        """
+        items = self._table.query(self._exemption_key(account, region, "").pk)
+        return dict(decoded(items, lambda item: (str(item["subject"]), exemption_from_item(item)), skip))
+
+    def is_exemption_of(self, row: UnreadableRow, run: Run) -> bool:
+        """Whether `row` exempts the run or one of its members, whatever stands in it."""
+        account, region = run.id.account, run.id.region
+        return any(
+            Key(row.pk, row.sk) == self._exemption_key(account, region, each) for each in exemptions.subjects(run)
+        )
 
     # --- timeline ----------------------------------------------------------------------------------
 
@@ -388,6 +417,24 @@ class Ledger:
     def _unchanged(self, lowered: Lowering | None) -> Condition:
         return Equals("at", times.to_text(lowered.at)) if lowered is not None else Absent()
 
+    def _exempted(self, step: Step) -> list[Write]:
+        record, exemption = step.after, step.exempted
+        if record is None or exemption is None:
+            return []
+        subjects = exemptions.given_to(record.run_id, record.member_ids)
+        return [self._exemption_put(record.run_id, subject, exemption) for subject in dict.fromkeys(subjects)]
+
+    def _exemption_put(self, run_id: RunId, subject: str, exemption: Exemption) -> Put:
+        return Put(
+            {
+                **_at(self._exemption_key(run_id.account, run_id.region, subject)),
+                "subject": subject,
+                **exemption_to_item(exemption),
+                names.TABLE_TTL_ATTRIBUTE: _expiry(exemption.until, timedelta(0)),
+                **self._stamped(),
+            }
+        )
+
     def _claim_row(self, step: Step) -> list[Write]:
         before, after = step.before, step.after
         stop = after.stop if after else None
@@ -468,6 +515,9 @@ class Ledger:
 
     def _lowered_key(self, run_id: RunId) -> Key:
         return key(f"lowered#{self.origin}#{run_id.account}#{run_id.region}", str(run_id))
+
+    def _exemption_key(self, account: str, region: str, subject: str) -> Key:
+        return key(f"exempt#{self.origin}#{account}#{region}", subject)
 
     def _timeline_key(self, run_id: RunId, line: str = "") -> Key:
         return key(f"run#{self.origin}#{run_id}", line)

@@ -92,6 +92,9 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
         why = f"It is {_note(facts['rule'])}. If it is well, let it beat: that alone ends this warning."
     if facts.get("changed"):
         why += f" This is another notice: {_note(facts['changed'])} since the last one."
+    outdated = _time(facts, "outdated")
+    if outdated is not None and not facts.get("changed"):
+        why += f" This is another notice: the last one named {date_token(outdated)}, and that is too long ago."
     kind = RunKind(facts["run"].split("/")[2])
     if kind.has_children:
         how = "it starts no more jobs; those it has get SIGTERM and 120 seconds to save, and are then stopped."

@@ -33,13 +33,13 @@ def deadline_of(
     now: datetime,
     declared: timedelta | None = None,
 ) -> Deadline:
-    """The run's time limit, or since when it is silent, where it is at `now` and that was sooner.
+    """The run's time limit; or since when it is silent, where it is and its time is not over at `now`.
 
     `declared`: the job's own limit, which comes before the selector's where that says `max_runtime: declared`.
     """
     by_time = _by_time(start, selector, found, record, declared)
     silent = _by_silence(selector, found, record, vitals, by_time.hard_cap_at)
-    if silent is not None and silent.at < min(by_time.at, now):
+    if silent is not None and silent.at < now <= by_time.at:
         return silent
     return by_time
 

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from costwatch.core import durations, times
+from costwatch.core.exemptions import Exemption
 from costwatch.core.money import show_usd, spent_usd
 from costwatch.core.overrides import LONGEST_EXEMPTION
-from costwatch.core.record import Entry, Exemption, Extension, Pause, RunRecord, Status, StopOrder, Transition
+from costwatch.core.record import Entry, Extension, Pause, RunRecord, Status, StopOrder, Transition
 from costwatch.core.selection import HoldCode
 from costwatch.core.step import Step
 from costwatch.errors import InputError, RefusedError
@@ -102,7 +103,7 @@ def extend(
 
 
 def exempt(record: RunRecord, *, by: str, until: datetime, reason: str, now: datetime) -> Step:
-    """Exempt the run until `until` (exclusive); it replaces an exemption given before.
+    """Exempt the run and each of its members until `until` (exclusive); it replaces an exemption given before.
 
     Every exemption ends, within 365 days inclusive, and says why. Raises InputError or RefusedError.
     """
@@ -117,9 +118,8 @@ def exempt(record: RunRecord, *, by: str, until: datetime, reason: str, now: dat
     _refuse_when_stopping(record)
     exemption = Exemption(by=by, at=now, until=until, reason=reason.strip())
     after = replace(record, exemption=exemption)
-    text = f"exempt until {times.to_key(until)} by {by}: {exemption.reason}"
-    entry = _entry(record, Transition.EXEMPTED, text, by, now, until=times.to_key(until))
-    return Step(record, after, (entry,))
+    entry = _entry(record, Transition.EXEMPTED, exemption.sentence, by, now, until=times.to_key(until))
+    return Step(record, after, (entry,), exempted=exemption)
 
 
 def order_stop(record: RunRecord, *, by: str, reason: str, now: datetime) -> Step:

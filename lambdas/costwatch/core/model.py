@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 
+from costwatch.core.exemptions import Exemption
 from costwatch.core.group import Group
 from costwatch.core.heartbeats import Vitals
 from costwatch.core.policy import PurchaseOption, Service
@@ -197,6 +198,8 @@ class Run:
     """The Auto Scaling group itself. None: the run is none, it was not read afresh, or AWS knows it no more."""
     vitals: Vitals | None = None
     """What its heartbeats say; None: there were none in the current run."""
+    exemption: Exemption | None = None
+    """By command, given to it or to one of its members; it may have ended."""
 
     @property
     def judged(self) -> tuple[Member, ...]:

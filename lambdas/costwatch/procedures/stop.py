@@ -14,6 +14,7 @@ from costwatch.core.model import Run, RunKind
 from costwatch.core.policy import Action, Mode
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
 from costwatch.errors import AwsError, PermanentAwsError
+from costwatch.procedures.exempt import exemption_of
 from costwatch.procedures.kinds import kind_of
 from costwatch.procedures.outcome import Outcome
 from costwatch.procedures.ports import Watchdog
@@ -52,7 +53,7 @@ class Due:
     @property
     def released(self) -> bool:
         """A person lifted the caps for it; it still counts."""
-        return self.record.released_key == self.decision.key
+        return self.record.released
 
 
 def stop_due(
@@ -76,7 +77,7 @@ def stop_due(
 
 
 def afresh(w: Watchdog, run: Run, record: RunRecord | None, decision: Decision) -> Run:
-    """The run as the world shows it right now, with spot requests and what protects it from the decision's act.
+    """The run as the world shows it right now, with spot requests, what protects it and what people exempted.
 
     Without members where it is not the run of `record` any more: it ended, started anew, or its members belong to
     another run now.
@@ -88,7 +89,7 @@ def afresh(w: Watchdog, run: Run, record: RunRecord | None, decision: Decision) 
         return replace(found, members=())
     if record is not None and found.members and not same_episode(found, record):
         return replace(found, members=())
-    return replace(found, left=_left(w, found, record), vitals=vitals_of(w, found))
+    return replace(found, left=_left(w, found, record), vitals=vitals_of(w, found), exemption=exemption_of(w, found))
 
 
 def _left(w: Watchdog, run: Run, record: RunRecord | None) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from costwatch.adapters.pulses import MemberKey
 from costwatch.core import caps, grouping, ladder, overrides
 from costwatch.core.deadman import Decision, Verdict, judge
+from costwatch.core.exemptions import Exemption
 from costwatch.core.heartbeats import Pulse
 from costwatch.core.model import Member, Run, RunId
 from costwatch.core.money import burn_rate
@@ -20,6 +21,7 @@ from costwatch.core.policy import Mode, Service
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
 from costwatch.errors import TransientAwsError, UnreadableRow
 from costwatch.procedures import digest, outbox
+from costwatch.procedures.exempt import with_exemptions
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, Seen, SweepReport
 from costwatch.procedures.silence import Silent, judge_silence
@@ -38,6 +40,7 @@ class _Region:
     pause: Pause | None
     pulses: Mapping[MemberKey, Pulse]
     path_since: datetime | None
+    exempted: Mapping[str, Exemption]
     unreadable: list[UnreadableRow]
     """Rows whose runs are left as they are: what was granted, said or done to them is not known."""
 
@@ -67,6 +70,7 @@ def sweep(w: Watchdog) -> SweepReport:
             pause,
             w.pulses.of_region(w.account, name, unreadable.append),
             path_since,
+            w.ledger.exemptions(w.account, name, unreadable.append),
             unreadable,
         )
         for row in unreadable:
@@ -141,14 +145,19 @@ def _service(
             with report.isolating(str(run_id)):
                 reconcile(w, record, report, acts=True)
     due: list[Due | Silent] = []
-    for run in with_vitals(runs, region.pulses, region.path_since):
-        if any(w.ledger.is_row_of(row, run.id) or w.pulses.is_row_of(row, run) for row in region.unreadable):
+    judged = with_exemptions(with_vitals(runs, region.pulses, region.path_since), region.exempted, w.now())
+    for run in judged:
+        if any(_is_about(w, row, run) for row in region.unreadable):
             continue
         with report.isolating(str(run.id)):
             found = _run(w, run, region.records.get(run.id), region.pause, report)
             if found is not None:
                 due.append(found)
     return due
+
+
+def _is_about(w: Watchdog, row: UnreadableRow, run: Run) -> bool:
+    return w.ledger.is_row_of(row, run.id) or w.pulses.is_row_of(row, run) or w.ledger.is_exemption_of(row, run)
 
 
 def _run(
