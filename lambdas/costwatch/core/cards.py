@@ -34,6 +34,7 @@ from costwatch.core.money import show_usd, spent_usd
 _TEXT = 4000  # what Slack advises for the text of a message
 # Other people's text is cut first, so that our own sentence after it stays whole.
 _NAME, _NOTE, _QUOTE, _PUSH = 80, 400, 1500, 600
+_DELETED = "the volumes that are set to be deleted with it (normally its root volume)"
 _OF_LINES = frozenset({"lines", "problem", "reason", "seen"})  # facts; all others are one line
 
 
@@ -96,7 +97,7 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
     elif facts.get("action") == "stop":
         how = "it is stopped; its EBS disks stay, what only its instance disks hold is lost."
     else:
-        how = "it is terminated; what only its instance disks hold is lost."
+        how = f"it is terminated; {_DELETED} and what only its instance disks hold are lost."
     nobody = f"*If nobody answers:* {date_token(stops_at)} {how}"
     if warn_only:
         nobody = f"This selector only warns: {date_token(stops_at)} nothing happens to it."
@@ -123,6 +124,15 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
     return Card(_push(push), blocks)
 
 
+def _disks_of_stopped(facts: Mapping[str, str]) -> str:
+    """What became of an instance's disks, with a blank before it; nothing for a job, and where it is not known."""
+    if facts["run"].split("/")[2] == "training":
+        return ""
+    if facts.get("action") == "terminate":
+        return f" With it go {_DELETED} and what only its instance disks held."
+    return " Its EBS disks stay." if facts.get("action") == "stop" else ""
+
+
 def _stopped(facts: Mapping[str, str], context: CardContext) -> Card:
     stopped_at = _time(facts, "stopped_at") or context.now
     spent, rate = _spent(facts, stopped_at), _rate(facts)
@@ -130,7 +140,10 @@ def _stopped(facts: Mapping[str, str], context: CardContext) -> Card:
     why = _sentence(facts["asked"]) if facts.get("asked") else "Its time was up and nobody extended it."
     blocks = [
         header(head),
-        section(f"{_mention(context)}{why} {_sentence(facts['seen'])} The next sweeps check that nothing comes back."),
+        section(
+            f"{_mention(context)}{why} {_sentence(facts['seen'])}{_disks_of_stopped(facts)} The next sweeps check that "
+            "nothing comes back."
+        ),
         fields(
             ("Stopped", date_token(stopped_at)),
             ("Spent", f"{_usd(spent)} ({_note(facts['price_note'])})"),

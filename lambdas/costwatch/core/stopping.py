@@ -105,6 +105,7 @@ def stop_requested(record: RunRecord, now: datetime, *, seen: str) -> Step:
         Audience.OWNER,
         version=record.version + 1,
         seen=seen,
+        action=record.stop.action.value,
         stopped_at=times.to_text(now),
         asked=order.sentence if order is not None else "",
     )
