@@ -99,7 +99,10 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
             "order": r.order and {"by": r.order.by, "at": _text(r.order.at), "reason": r.order.reason},
             "stop": r.stop and stop_to_item(r.stop),
             "would_stop_at": _text(r.would_stop_at),
+            "would_stop_spent_usd": r.would_stop_spent_usd,
             "restarts": r.restarts,
+            "rate_since": _text(r.rate_since),
+            "spent_before_usd": r.spent_before_usd,
         }
     )
 
@@ -152,7 +155,10 @@ def record_from_item(item: Body) -> RunRecord:
         order=_optional(item, "order", lambda o: StopOrder(o["by"], times.from_text(o["at"]), o["reason"])),
         stop=_optional(item, "stop", _stop),
         would_stop_at=_time(item, "would_stop_at"),
+        would_stop_spent_usd=item.get("would_stop_spent_usd"),
         restarts=int(item["restarts"]),
+        rate_since=_time(item, "rate_since"),
+        spent_before_usd=item.get("spent_before_usd"),
     )
 
 

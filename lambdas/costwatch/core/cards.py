@@ -358,8 +358,13 @@ def _rate(facts: Mapping[str, str]) -> Decimal | None:
 
 
 def _spent(facts: Mapping[str, str], now: datetime) -> Decimal | None:
-    rate, start = _rate(facts), _time(facts, "start")
-    return spent_usd(rate, now - start) if start is not None else None
+    """As the run's record says it at `now`."""
+    rate, start, since = _rate(facts), _time(facts, "start"), _time(facts, "rate_since")
+    if start is None or since is None:
+        return spent_usd(rate, now - start) if start is not None else None
+    more = spent_usd(rate, now - since)
+    before = Decimal(facts["spent_before_usd"]) if facts.get("spent_before_usd") else None
+    return before + more if before is not None and more is not None else None
 
 
 def _clock(context: CardContext) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from costwatch.core import durations
 from costwatch.core.messages import Audience, MessageKind, about
-from costwatch.core.money import show_usd, spent_usd
+from costwatch.core.money import show_usd
 from costwatch.core.policy import Action, Service
 from costwatch.core.record import (
     Entry,
@@ -25,7 +26,9 @@ def verified(record: RunRecord, now: datetime) -> Step:
     final = Transition.VERIFIED_STOPPED if keeps_disks else Transition.VERIFIED_GONE
     disks = ", its disks stay" if keeps_disks else ""
     reason = f"{final.value}{disks}, nothing came back; burn stopped: {burn}"
-    entry = Entry(now, final, reason, mode=record.mode.value, evidence=spent_evidence(record, now))
+    # What was stopped costs nothing more: the looks that verify it come later.
+    stopped_at = record.stop.requested_at if record.stop is not None else None
+    entry = Entry(now, final, reason, mode=record.mode.value, evidence=spent_evidence(record, stopped_at or now))
     message = about(record, MessageKind.VERIFIED, Audience.PLATFORM, version=record.version + 1, reason=reason)
     return Step(record, None, (entry,), (message,))
 
@@ -54,13 +57,13 @@ def ended(record: RunRecord, *, ended_at: datetime, finished: bool, how: str, no
     reason = f"ended by itself: {how}"
     if record.would_stop_at is not None:
         later = max(ended_at - record.would_stop_at, timedelta(0))
-        at_stop = record.spent_usd(record.would_stop_at)
-        rate = record.hourly_rate_usd
+        at_stop, ended_usd = record.spent_by_would_stop_usd, record.spent_usd(ended_at)
+        more = max(ended_usd - at_stop, Decimal(0)) if at_stop is not None and ended_usd is not None else None
         if finished:
             work = f"{show_usd(at_stop)} of work" if at_stop is not None else "work of unknown cost"
             reason = f"finished by itself {durations.show(later)} later: would have destroyed {work}"
         else:
-            reason = f"ran {durations.show(later)} more: {show_usd(spent_usd(rate, later))} ({how})"
+            reason = f"ran {durations.show(later)} more: {show_usd(more)} ({how})"
     entry = Entry(
         now, Transition.ENDED_BY_ITSELF, reason, mode=record.mode.value, evidence=spent_evidence(record, ended_at)
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from costwatch.core import heartbeats, times
+from costwatch.core import heartbeats, spending, times
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
 from costwatch.core.model import Run
@@ -115,6 +115,9 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
         order=None,
         stop=None,
         would_stop_at=None,
+        would_stop_spent_usd=None,
+        rate_since=None,
+        spent_before_usd=None,
         restarts=record.restarts + 1,
     )
 
@@ -201,8 +204,7 @@ def _seen(
             released_key="",
             malformed_told=(),
         )
-    if (record.member_ids, dict(record.capacity)) != (tuple(m.id for m in members), run.capacity):
-        record = replace(record, hourly_rate_usd=burn.hourly_rate_usd, price_note=burn.note)
+    record = spending.kept_up(record, run, burn, now)
     if all(m.tags is not None for m in run.members):
         # Tags may arrive after the instance, and owners change: a warning goes to who it is now.
         owner, team = run.tag(policy.tags.owner) or "", run.tag(policy.tags.team) or ""

@@ -73,6 +73,10 @@ def about(
         "deadline": times.to_text(record.deadline) if record.deadline else "",
         "hourly_rate_usd": str(record.hourly_rate_usd) if record.hourly_rate_usd is not None else "",
     }
+    if record.rate_since is not None:
+        before = record.spent_before_usd
+        common["rate_since"] = times.to_text(record.rate_since)
+        common["spent_before_usd"] = str(before) if before is not None else ""
     # Versions begin anew with every episode; its start keeps the messages of two episodes apart.
     episode = times.to_key(record.start) if record.start else "-"
     suffix = f"#{detail}" if detail else ""

@@ -7,7 +7,7 @@ not unknown: its marginal cost is $0, with its list value beside it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Protocol
@@ -56,6 +56,8 @@ class Burn:
     unknown_types: tuple[str, ...]
     as_of: date | None
     note: str
+    by_member: Mapping[str, Decimal | None] = field(default_factory=dict)
+    """The marginal rate of each living member, by its id."""
 
 
 def burn_rate(run: Run, prices: PriceTable) -> Burn:
@@ -67,12 +69,17 @@ def burn_rate(run: Run, prices: PriceTable) -> Burn:
     paid: dict[str, int] = {}
     prepaid: dict[str, int] = {}
     rates: dict[str, Rate | None] = {}
+    by_member: dict[str, Decimal | None] = {}
     alive = tuple(member for member in run.members if member.alive)
     for member in alive:
-        counts = prepaid if member.purchase is PurchaseOption.CAPACITY_BLOCK else paid
+        is_prepaid = member.purchase is PurchaseOption.CAPACITY_BLOCK
+        counts = prepaid if is_prepaid else paid
+        own: dict[str, int] = {}
         for name, instance_type, count in _capacity(member, run.id.region):
             counts[name] = counts.get(name, 0) + count
+            own[name] = own.get(name, 0) + count
             rates[name] = _rate(member.service, instance_type, run.id.region, prices)
+        by_member[member.id] = Decimal(0) if is_prepaid else _total(own, rates)
     unknown = tuple(sorted(name for name, rate in rates.items() if rate is None))
     paid_rate, prepaid_rate = _total(paid, rates), _total(prepaid, rates)
     as_of = min((rate.as_of for rate in rates.values() if rate is not None), default=None)
@@ -89,6 +96,7 @@ def burn_rate(run: Run, prices: PriceTable) -> Burn:
             as_of=as_of,
             spot=any(member.purchase is PurchaseOption.SPOT for member in alive),
         ),
+        by_member=by_member,
     )
 
 

@@ -64,7 +64,13 @@ def claim(
         )
         return Step(record, after, tuple(entries))
     after = replace(
-        record, status=Status.WOULD_STOP, hold=None, stop=stop, would_stop_at=now, deadline=decision.deadline_at
+        record,
+        status=Status.WOULD_STOP,
+        hold=None,
+        stop=stop,
+        would_stop_at=now,
+        would_stop_spent_usd=record.spent_usd(now),
+        deadline=decision.deadline_at,
     )
     reason = f"would have been stopped: {decision.reason}"
     entries.append(decision_entry(now, Transition.WOULD_STOP, reason, decision, spent_usd=spent_text(record, now)))
