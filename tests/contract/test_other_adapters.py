@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -287,7 +287,11 @@ def test_a_slack_that_asks_for_patience_gets_three_seconds_a_call_and_no_more(
     endpoint.reset()
     naps: list[float] = []
     slack = Slack(lambda: DEFAULT_TOKEN, api_url=endpoint.base_url, sleep=naps.append)
-    for call in (lambda: slack.post("#ml-platform", CARD), lambda: slack.user_id("maria@example.com")):
+    asked: tuple[Callable[[], str | None], ...] = (
+        lambda: slack.post("#ml-platform", CARD),
+        lambda: slack.user_id("maria@example.com"),
+    )
+    for call in asked:
         naps.clear()
         endpoint.rate_limits(limits)
         if accepted:
