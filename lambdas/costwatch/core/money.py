@@ -64,7 +64,8 @@ def burn_rate(run: Run, prices: PriceTable) -> Burn:
     """Price the members of `run` that are alive. None alive: $0.
 
     Spot is priced at list price and says so. A member in a Local Zone or Wavelength Zone has no known price here,
-    since prices differ there from their region's. Attached storage is not included.
+    since prices differ there from their region's; nor has one that is no shared Linux. Attached storage is not
+    included.
     """
     paid: dict[str, int] = {}
     prepaid: dict[str, int] = {}
@@ -125,6 +126,8 @@ def _capacity(member: Member, region: str) -> tuple[tuple[str, str | None, int],
         return ((f"{member.id} (type unknown)", None, 1),)
     if not _in_region(member.zone, region):
         return tuple((f"{kind} in {member.zone}", None, count) for kind, count in member.capacity)
+    if member.priced_apart:
+        return tuple((f"{kind} ({member.priced_apart})", None, count) for kind, count in member.capacity)
     return tuple((kind, kind, count) for kind, count in member.capacity)
 
 
