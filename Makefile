@@ -21,9 +21,10 @@ help: ## this list
 .PHONY: setup
 setup: .venv/.ready-dev $(CDK) ## install everything the other targets need
 
+# `set -m`: Ctrl-C on a terminal reaches the demo alone, which knows how to end, and not make, which then would not.
 .PHONY: demo
 demo: .venv/.ready ## see the switch work (AUTO=1: without waiting, and check the end state)
-	@$(BIN)/python -m demo $(if $(AUTO),--auto)
+	@if [ -t 0 ]; then set -m; fi; $(BIN)/python -m demo $(if $(AUTO),--auto) || exit $$?
 
 .PHONY: test
 test: .venv/.ready-dev $(CDK) ## every test, the real cdk deploy against the embedded AWS included
@@ -36,7 +37,7 @@ check: .venv/.ready-dev ## lint, format, types, import rules, the template
 
 .PHONY: check-types check-code check-template
 check-types: .venv/.ready-dev
-	$(BIN)/mypy --num-workers $(WORKERS)
+	$(BIN)/mypy  # in one process: its workers must start within seconds, which a busy machine does not grant
 	$(BIN)/mypy --python-version 3.10 client/costwatch_client.py  # the oldest that mypy knows; the tests look for 3.9
 check-code: .venv/.ready-dev
 	$(BIN)/ruff check .
@@ -61,9 +62,14 @@ client: .venv/.ready-dev ## build the wheel that training scripts install, into 
 synth: .venv/.ready-dev ## write the CloudFormation template to cdk.out
 	@CDK_OUTDIR=cdk.out $(BIN)/python app.py
 
-.PHONY: deploy
+# The CDK's command line needs Node: .venv/bin, which is on PATH here, has one.
+.PHONY: bootstrap deploy destroy
+bootstrap: .venv/.ready-dev $(CDK) ## what a deploy needs, once per account and region
+	$(CDK) bootstrap -c config=$(CONFIG) $(ARGS)
 deploy: .venv/.ready-dev $(CDK) ## deploy with the pinned CDK (CONFIG=path/to/costwatch.yaml)
 	$(CDK) deploy -c config=$(CONFIG) $(ARGS)
+destroy: .venv/.ready-dev $(CDK) ## remove what was deployed, except the ledger
+	$(CDK) destroy -c config=$(CONFIG) $(ARGS)
 
 .PHONY: clean
 clean: ## remove what was built and installed here

@@ -11,7 +11,7 @@ import itertools
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -164,8 +164,12 @@ class SlackEndpoint:
 
     def rate_limit(self, times: int, retry_after_seconds: int = 1) -> None:
         """The next `times` calls get HTTP 429 with Retry-After."""
+        self.rate_limits([retry_after_seconds] * times)
+
+    def rate_limits(self, retry_after_seconds: Sequence[int]) -> None:
+        """The next calls get HTTP 429 with these values of Retry-After, in this order."""
         with self._lock:
-            self._rate_limited = [retry_after_seconds] * times
+            self._rate_limited = list(reversed(retry_after_seconds))
 
     def fail_after_accept(self, times: int = 1) -> None:
         """The next `times` messages are posted and the connection breaks before the answer: nobody is told so."""
@@ -218,6 +222,12 @@ class SlackEndpoint:
         if token != self.token:
             raise SlackRefusal("invalid_auth")
         return known[name]
+
+    @property
+    def limits_left(self) -> int:
+        """How many of the next calls will be limited."""
+        with self._lock:
+            return len(self._rate_limited)
 
     def take_rate_limit(self) -> int | None:
         """The Retry-After of this call in seconds, when it is one of the limited."""

@@ -1,4 +1,4 @@
-"""The same answers with less work: where moto spends most of its time on what a ledger does all day."""
+"""The same answers with less work: where moto spends most of its time on what a ledger does all day, or on a fleet."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
+from moto.ec2.exceptions import InvalidInstanceIdError
+from moto.ec2.models.instances import Instance, InstanceBackend
 
 from demo.embedded.patching import Patch
 
@@ -93,6 +95,19 @@ def _copy_table(table: Any, memo: dict[int, Any]) -> Any:
     return copied
 
 
+# --- instances ------------------------------------------------------------------------------------------
+
+
+def _get_instance(backend: InstanceBackend, instance_id: str) -> Instance:
+    """moto copies every reservation to find one instance, and looks for each one that it launches; the last are asked
+    for most."""
+    for reservation in reversed(backend.reservations.values()):
+        for instance in reservation.instances:
+            if instance.id == instance_id:
+                return instance
+    raise InvalidInstanceIdError(instance_id)
+
+
 def patches() -> list[Patch]:
     """What `install` applies."""
     return [
@@ -100,4 +115,5 @@ def patches() -> list[Patch]:
         Patch(BaseJSONSerializer, "_serialize_type_structure", _structure),
         Patch(DynamoDBBackend, "transact_write_items", _transact),
         Patch(Table, "__deepcopy__", _copy_table),
+        Patch(InstanceBackend, "get_instance", _get_instance),
     ]

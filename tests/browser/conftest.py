@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,6 +19,18 @@ EVERYWHERE = pytest.mark.parametrize(("width", "scheme"), [(width, scheme) for w
 
 _HEIGHTS = {1280: 900, 390: 844}
 _TIMEOUT_MILLISECONDS = 10_000
+
+
+def contrast(one: str, other: str) -> float:
+    """By WCAG's formula, from 1 to 21."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
 
 
 @dataclass

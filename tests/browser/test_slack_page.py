@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from playwright.sync_api import Page
 
 from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
-from tests.browser.conftest import EVERYWHERE, PageAt
+from tests.browser.conftest import EVERYWHERE, PageAt, contrast
 
 NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 STOPS_AT = 1795478400  # 2026-11-24T00:00:00Z: today in New York, tomorrow in London, one o'clock in Berlin
@@ -92,18 +91,6 @@ def assert_readable(page: Page, scheme: str) -> None:
         colour, own = element.evaluate("e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]")
         behind = ground if own == "rgba(0, 0, 0, 0)" else own
         assert contrast(colour, behind) >= 4.5, f"{selector}: {colour} on {behind}"
-
-
-def contrast(one: str, other: str) -> float:
-    """By WCAG's formula, from 1 to 21."""
-
-    def luminance(colour: str) -> float:
-        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,30 @@ def test_a_capacity_block_is_prepaid(ec2: Ec2, fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(
+    ("platform", "details", "tenancy", "apart"),
+    [
+        (None, None, None, ""),
+        (None, "Linux/UNIX", "default", ""),
+        (None, "Linux/UNIX (Amazon VPC)", "default", ""),
+        ("windows", None, "default", "Windows"),
+        ("Windows", "Windows", "default", "Windows"),
+        ("windows", "Windows with SQL Server Enterprise", "default", "Windows with SQL Server Enterprise"),
+        (None, "Linux with SQL Server Standard", "default", "Linux with SQL Server Standard"),
+        (None, "Red Hat Enterprise Linux", "default", "Red Hat Enterprise Linux"),
+        (None, "Linux/UNIX", "dedicated", "dedicated tenancy"),
+        (None, "Windows", "host", "Windows, host tenancy"),
+    ],
+)
+def test_what_is_no_shared_linux_says_what_gives_it_a_price_of_its_own(
+    ec2: Ec2, fleet: Fleet, platform: str | None, details: str | None, tenancy: str | None, apart: str
+) -> None:
+    instance = fleet.backend_instance(fleet.instance())
+    instance.platform, instance.platform_details = platform, details
+    instance.placement.tenancy = tenancy
+    assert ec2.instances()[0].priced_apart == apart
+
+
+@pytest.mark.parametrize(
     ("tags", "kind", "label"),
     [
         ({"aws:autoscaling:groupName": "trainers"}, RunKind.ASG, "Auto Scaling group trainers"),

@@ -829,6 +829,7 @@ stops = st.builds(
     st.lists(words, max_size=2).map(tuple),
     st.none() | instants,
 )
+dollars = st.decimals(0, 10**5, places=6)
 records = st.builds(
     RunRecord,
     run_id=run_ids,
@@ -846,7 +847,7 @@ records = st.builds(
     members=members,
     capacity=st.lists(st.tuples(words, st.integers(1, 64)), max_size=3).map(tuple),
     clock_evidence=words,
-    hourly_rate_usd=st.none() | st.decimals(0, 10**5, places=6),
+    hourly_rate_usd=st.none() | dollars,
     price_note=words,
     notice=st.none() | notices,
     hold=st.none() | st.builds(Hold, words, st.sampled_from(HoldCode), words, instants, words),
@@ -858,7 +859,10 @@ records = st.builds(
     malformed_told=st.lists(words, max_size=3).map(tuple),
     stop=st.none() | stops,
     would_stop_at=st.none() | instants,
+    would_stop_spent_usd=st.none() | dollars,
     restarts=st.integers(0, 9),
+    rate_since=st.none() | instants,
+    spent_before_usd=st.none() | dollars,
 )
 
 
@@ -878,6 +882,9 @@ def test_a_record_with_everything_in_it_survives_the_table(table: Table) -> None
         malformed_told=("a=b",),
         stop=StopAttempt("key", "w", 2, NOW, ("i-1",), ("sir-1",), NOW, Action.STOP, ("day#2026-11-22",), NOW),
         would_stop_at=NOW,
+        would_stop_spent_usd=Decimal("263.49"),
+        rate_since=NOW,
+        spent_before_usd=Decimal(1) / 3,
         hourly_rate_usd=Decimal("0"),
         owner="",
         capped_key="key",
@@ -886,3 +893,10 @@ def test_a_record_with_everything_in_it_survives_the_table(table: Table) -> None
     item = table.get(KEY)
     assert item is not None
     assert record_from_item(item) == full
+
+
+def test_a_row_from_before_spending_was_kept_is_read_as_spent_since_its_start() -> None:
+    item = record_to_item(replace(record(LATE), start=NOW - 2 * HOUR, hourly_rate_usd=Decimal("10")))
+    for kept in ("rate_since", "spent_before_usd", "would_stop_spent_usd"):
+        item.pop(kept, None)
+    assert record_from_item(item).spent_usd(NOW) == Decimal("20")

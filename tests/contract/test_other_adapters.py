@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from botocore.exceptions import (
 from costwatch.adapters.aws_errors import from_client_error, translated
 from costwatch.adapters.bus import Bus
 from costwatch.adapters.refused import RefusedEvents
-from costwatch.adapters.slack import Slack, token_from_parameter
+from costwatch.adapters.slack import RATE_LIMITED, Slack, token_from_parameter
 from costwatch.adapters.topic import Topic
 from costwatch.core.cards import Card
 from costwatch.errors import PermanentAwsError, TransientAwsError
@@ -268,6 +268,41 @@ def test_a_slack_that_refuses_connections_may_be_tried_again(slack: Slack, endpo
     assert slack.post("#ml-platform", CARD)
 
 
+@pytest.mark.parametrize(
+    ("limits", "slept", "accepted"),
+    [
+        ([1], [1], True),
+        ([3], [3], True),
+        ([4], [], False),
+        ([12], [], False),
+        ([1, 2], [1, 2], True),
+        ([2, 2], [2], False),
+        ([0, 0, 0], [1, 1, 1], True),
+        ([0, 0, 0, 0], [1, 1, 1], False),
+    ],
+)
+def test_a_slack_that_asks_for_patience_gets_three_seconds_a_call_and_no_more(
+    endpoint: SlackEndpoint, limits: list[int], slept: list[float], accepted: bool
+) -> None:
+    endpoint.reset()
+    naps: list[float] = []
+    slack = Slack(lambda: DEFAULT_TOKEN, api_url=endpoint.base_url, sleep=naps.append)
+    asked: tuple[Callable[[], str | None], ...] = (
+        lambda: slack.post("#ml-platform", CARD),
+        lambda: slack.user_id("maria@example.com"),
+    )
+    for call in asked:
+        naps.clear()
+        endpoint.rate_limits(limits)
+        if accepted:
+            assert call()
+        else:
+            with pytest.raises(TransientAwsError) as error:
+                call()
+            assert error.value.code == RATE_LIMITED
+        assert naps == slept
+
+
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_slack_that_answers_5xx_may_be_tried_again(slack: Slack, endpoint: SlackEndpoint, status: int) -> None:
     endpoint.go_down(status)
@@ -287,8 +322,9 @@ def test_an_answer_that_breaks_off_may_be_tried_again(slack: Slack, endpoint: Sl
         b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>",
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{",
         b"nonsense\r\n\r\n",
+        b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: soon\r\nContent-Length: 6\r\n\r\n<html>",
     ],
-    ids=["an outage page", "half an answer", "no http"],
+    ids=["an outage page", "half an answer", "no http", "a proxy's limit that does not say how long"],
 )
 def test_an_answer_that_is_no_answer_may_be_tried_again(answer: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -64,6 +64,31 @@ def _run_id(of: Town) -> RunId:
     return next(iter(of.ledger.open_records(ACCOUNT, "us-east-1")))
 
 
+def test_the_end_of_a_run_tag_stops_nothing_when_the_run_of_that_name_is_over(town: Town, maria: Terminal) -> None:
+    alice = town.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "alice/exp-1"})
+    bob = town.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "exp-1"})
+    sweep(town.watchdog())
+    town.world.end(bob)
+    town.clock.forward(minutes=5)
+    sweep(town.watchdog())
+    result = maria.costwatch("stop", "exp-1", "--yes")
+    assert (result.exit_code, alice.alive) == (2, True), result.output
+    assert "no open run is called 'exp-1'; open runs: alice/exp-1" in result.stderr
+    assert maria.costwatch("stop", "alice/exp-1", "--yes").exit_code == 0
+    assert not alice.alive
+
+
+def test_a_name_of_a_run_and_of_a_job_is_answered_with_both_ids_and_stops_neither(town: Town, maria: Terminal) -> None:
+    town.policy = policies.policy(selectors=[policies.selector(), policies.selector("jobs", service="training")])
+    tagged = town.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "churn"})
+    job = town.world.train("churn", age=HOUR, tags=TAGS)
+    sweep(town.watchdog())
+    result = maria.costwatch("stop", "churn", "--yes")
+    assert (result.exit_code, tagged.alive, job.status) == (2, True, "InProgress"), result.output
+    listed = " ".join(result.stderr.split())
+    assert f"{ACCOUNT}/us-east-1/run/churn, {ACCOUNT}/us-east-1/training/churn" in listed
+
+
 def test_it_is_verified_like_any_other_stop(town: Town, maria: Terminal, young: FakeInstance) -> None:
     maria.costwatch("stop", young.id, "--yes")
     for _ in range(3):

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from costwatch.adapters.slack import RATE_LIMITED, Slack
 from costwatch.core.cards import Card
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
 from costwatch.procedures.report import SweepReport
 from costwatch.procedures.sweep import sweep
+from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
 from tests.support import policies
 from tests.support.fakes import FakeInstance, FakeSlack, Town
 
@@ -93,3 +95,58 @@ def test_a_post_that_breaks_off_ends_the_asking_in_this_flush_and_goes_last_in_t
     assert sweep_with(town, slack).stopped == 3
     assert poisoned.alive, "nobody is stopped unwarned"
     assert not any(other.alive for other in others)
+
+
+def limited(_: object = None) -> AwsError:
+    return TransientAwsError("slack:users_lookupByEmail: ratelimited", code=RATE_LIMITED)
+
+
+def test_after_one_rate_limited_lookup_nobody_else_is_looked_up_in_this_flush_and_every_card_goes_out() -> None:
+    town = Town(policies.policy())
+    for number in range(12):
+        overdue(town, f"person-{number}@example.com", "risk")
+    slack = ChokingSlack(town.world, lookup=limited)
+    report = sweep_with(town, slack)
+    assert len(slack.lookups) == 1
+    assert (report.delivered, {channel for _, channel, _ in town.world.posts}) == (12, {"#risk-ml"})
+
+
+def test_the_next_flush_looks_people_up_again() -> None:
+    town = Town(policies.policy())
+    overdue(town, "maria@example.com")
+    sweep_with(town, ChokingSlack(town.world, lookup=limited))
+    overdue(town, "maria@example.com")
+    slack = ChokingSlack(town.world)
+    town.clock.forward(minutes=5)
+    sweep_with(town, slack)
+    assert slack.lookups == ["maria@example.com"]
+
+
+def test_after_a_rate_limited_post_the_rest_waits_for_the_next_sweep() -> None:
+    town = Town(policies.policy())
+    for _ in range(4):
+        overdue(town, "maria@example.com")
+    asked: list[Card] = []
+
+    def posting(card: Card) -> AwsError | None:
+        asked.append(card)
+        return limited() if len(asked) == 2 else None
+
+    slack = ChokingSlack(town.world, posting=posting)
+    first = sweep_with(town, slack)
+    assert (first.delivered, first.undelivered, len(asked)) == (1, 3, 2)
+    town.clock.forward(minutes=5)
+    second = sweep_with(town, slack)
+    assert (second.delivered, second.undelivered) == (3, 0)
+
+
+def test_a_sweep_under_a_slack_that_asks_for_twelve_seconds_sleeps_not_at_all() -> None:
+    town = Town(policies.policy())
+    for number in range(12):
+        overdue(town, f"person-{number}@example.com")
+    naps: list[float] = []
+    with SlackEndpoint() as endpoint:
+        endpoint.rate_limit(times=1000, retry_after_seconds=12)
+        slack = Slack(lambda: DEFAULT_TOKEN, api_url=endpoint.base_url, sleep=naps.append)
+        report = sweep(replace(town.watchdog(), slack=slack))
+        assert (naps, report.undelivered, 1000 - endpoint.limits_left) == ([], 12, 2)

@@ -96,8 +96,32 @@ def test_a_warning_says_when_why_what_it_cost_and_how_to_go_on() -> None:
     assert "It will have run 12 h; its limit: max_runtime 12h of selector trainers. Nothing is wrong with it." in said
     assert "costwatch extend i-0abc 4h` (+$87.83)" in said
     assert "costwatch extend i-0abc 12h` (+$263.49)" in said
-    assert "what only its instance disks hold is lost" in said
     assert date_token(NOW + 61 * HOUR) in said
+
+
+_GO_TOO = "the volumes that are set to be deleted with it (normally its root volume)"
+
+
+@pytest.mark.parametrize("action", ["terminate", "stop"])
+def test_an_instance_is_told_before_and_after_what_becomes_of_its_disks(action: str) -> None:
+    before, after = (everything(card(kind, action=action)) for kind in (MessageKind.WARNING, MessageKind.STOPPED))
+    if action == "terminate":
+        assert f"it is terminated; {_GO_TOO} and what only its instance disks hold are lost." in before
+        assert f"With it go {_GO_TOO} and what only its instance disks held." in after
+        assert "stay" not in before + after
+    else:
+        assert "it is stopped; its EBS disks stay, what only its instance disks hold is lost." in before
+        assert "Its EBS disks stay." in after
+        assert _GO_TOO not in before + after
+
+
+def test_a_job_that_was_stopped_has_no_disks_to_speak_of() -> None:
+    said = everything(card(MessageKind.STOPPED, run="111122223333/us-east-1/training/churn", action="terminate"))
+    assert not {"disks", "volume"} & set(said.split())
+
+
+def test_a_stop_from_before_its_action_was_said_says_nothing_of_disks() -> None:
+    assert "disks" not in everything(card(MessageKind.STOPPED))
 
 
 def test_a_training_job_is_told_of_sigterm_and_its_two_minutes() -> None:

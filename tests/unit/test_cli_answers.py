@@ -53,15 +53,46 @@ def one_line(text: str) -> bool:
 # --- which run is meant ----------------------------------------------------------------------------
 
 
-def test_a_run_is_found_by_id_by_last_part_by_member_and_by_name(town: Town, maria: Terminal) -> None:
+def test_a_run_is_found_by_id_by_the_name_in_it_by_member_and_by_the_name_it_shows(town: Town, maria: Terminal) -> None:
     alone = town.world.launch(age=timedelta(hours=1), tags={**PURPOSE, "Name": "churn"})
     member = town.world.launch(age=timedelta(hours=1), tags={**PURPOSE, "costwatch:run": "team/llm"})
     sweep(town.watchdog())
     whole = f"111122223333/us-east-1/instance/{alone.id}"
     for text in (whole, alone.id, "churn"):
         assert maria.json("explain", text)["run"] == whole
-    for text in ("111122223333/us-east-1/run/team/llm", "team/llm", "llm", member.id):
+    for text in ("111122223333/us-east-1/run/team/llm", "team/llm", member.id):
         assert maria.json("explain", text)["run"] == "111122223333/us-east-1/run/team/llm"
+
+
+def test_a_part_of_a_run_tag_names_no_run_open_or_over(town: Town, maria: Terminal) -> None:
+    member = town.world.launch(age=timedelta(hours=1), tags={**PURPOSE, "costwatch:run": "team/llm"})
+    sweep(town.watchdog())
+    for command in (("explain", "llm"), ("extend", "llm", "1h"), ("exempt", "llm", "--for", "1d", "--reason", "x")):
+        result = maria.costwatch(*command)
+        assert (result.exit_code, "team/llm" in result.stderr) == (2, True), result.output
+    town.world.end(member)
+    town.clock.forward(minutes=5)
+    sweep(town.watchdog())
+    assert maria.costwatch("explain", "llm").exit_code == 2
+    assert maria.json("explain", "team/llm")["record"] is None
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+@pytest.mark.parametrize("command", [("explain",), ("stop", "--yes"), ("extend", "1h"), ("release",),
+                                     ("exempt", "--for", "1d", "--reason", "x")])  # fmt: skip
+def test_a_run_without_a_name_is_bad_input(town: Town, maria: Terminal, command: tuple[str, ...], text: str) -> None:
+    trainer = town.world.launch(age=timedelta(hours=1), tags={**PURPOSE, "costwatch:run": "exp/"})
+    sweep(town.watchdog())
+    result = maria.costwatch(command[0], text, *command[1:])
+    assert result.exit_code == 2
+    assert result.stderr == "costwatch: name a run: by its id, its name in it, a member's id or the name it shows\n"
+    assert trainer.alive
+
+
+def test_what_the_ledger_lists_can_be_typed_where_a_run_tag_holds_slashes(town: Town, maria: Terminal) -> None:
+    town.world.launch(age=timedelta(hours=1), tags={**PURPOSE, "costwatch:run": "team/llm"})
+    sweep(town.watchdog())
+    assert "first seen  team/llm" in maria.costwatch("ledger").stdout
 
 
 @pytest.mark.parametrize("command", [("explain",), ("extend", "1h"), ("release",)])

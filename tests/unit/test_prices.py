@@ -45,9 +45,10 @@ def member(
     zone: str = "us-east-1a",
     purchase: PurchaseOption = PurchaseOption.ON_DEMAND,
     service: Service = Service.EC2,
+    priced_apart: str = "",
 ) -> Member:
     clock = Clock(STARTED, "LaunchTime", STARTED, "attach time")
-    return Member(name, service, state, capacity, zone, {}, clock, purchase)
+    return Member(name, service, state, capacity, zone, {}, clock, purchase, priced_apart=priced_apart)
 
 
 def burn(*members: Member) -> Burn:
@@ -245,6 +246,14 @@ def test_only_members_that_are_alive_burn() -> None:
 def test_a_local_zone_is_not_priced_as_its_region() -> None:
     made = burn(member(("g5.xlarge", 1), zone="us-east-1-atl-1a"))
     assert (made.hourly_rate_usd, made.unknown_types) == (None, ("g5.xlarge in us-east-1-atl-1a",))
+
+
+@pytest.mark.parametrize("apart", ["Windows with SQL Server Enterprise", "dedicated tenancy"])
+def test_what_is_no_shared_linux_has_no_known_price_and_keeps_the_others_unknown_too(apart: str) -> None:
+    other = member(("p4d.24xlarge", 1), name="i-2", priced_apart=apart)
+    made = burn(member(("p4d.24xlarge", 1)), other)
+    assert (made.hourly_rate_usd, made.unknown_types) == (None, (f"p4d.24xlarge ({apart})",))
+    assert made.note.endswith(f"; no known price for p4d.24xlarge ({apart})")
 
 
 # --- spent and shown -------------------------------------------------------------------------------------------------

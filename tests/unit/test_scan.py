@@ -223,6 +223,54 @@ def test_without_regions_all_that_are_enabled_are_read() -> None:
     assert (found["regions"], found["regions_not_enabled"]) == ([EAST, WEST], [FAR])
 
 
+NEW = "us-east-9"
+
+
+def with_regions(*more: str, instances: int = 1) -> FakeBoto:
+    """One region that can be read, and others that AWS lists beside it."""
+    found = [instance(n, "g5.xlarge", f"{EAST}a", 1) for n in range(instances)]
+    return FakeBoto({EAST: FakeEc2(found, {EAST: ON, **dict.fromkeys(more, ON)})})
+
+
+@pytest.mark.parametrize("instances", [0, 1])
+def test_a_region_that_aws_has_and_boto3_does_not_know_is_a_line_and_in_no_configuration(instances: int) -> None:
+    boto = with_regions(NEW, instances=instances)
+    found = body(boto)
+    assert (found["regions"], len(found["lines"])) == ([EAST, NEW], instances)
+    assert [(gap["region"], gap["kind"]) for gap in found["not_read"]] == [(NEW, "not known")]
+    assert f"regions: [{EAST}]   #" in found["configuration"]
+    told = " ".join(boto.costwatch("scan").stdout.split())
+    assert f"1 of 2 regions read ({EAST})" in told
+    assert f"Not read: {NEW}: not known here: all services (boto3 " in told
+    assert "raise its pins in constraints.txt)" in told
+
+
+@pytest.mark.parametrize("asked", [(), ("--regions", f"{EAST},cn-north-1,us-gov-west-1")])
+def test_regions_of_another_partition_are_left_out_with_a_word(asked: tuple[str, ...]) -> None:
+    boto = with_regions("cn-north-1", "us-gov-west-1")
+    found = body(boto, *asked)
+    assert found["regions"] == [EAST]
+    assert found["regions_of_another_partition"] == ["cn-north-1", "us-gov-west-1"]
+    assert found["not_read"] == []
+    told = " ".join(boto.costwatch("scan", *asked).stdout.split())
+    assert f"1 of 1 regions read ({EAST}); of another partition, so not asked: cn-north-1, us-gov-west-1." in told
+
+
+def test_in_another_partition_its_own_regions_are_the_ones_that_are_read() -> None:
+    china = FakeEc2([], {"cn-north-1": ON, EAST: ON})
+    boto = FakeBoto({"cn-north-1": china})
+    result = boto.costwatch("scan", "--json", environ={"AWS_REGION": "cn-north-1"})
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["regions"], found["regions_of_another_partition"]) == (["cn-north-1"], [EAST])
+
+
+def test_who_may_not_list_regions_and_names_two_partitions_gets_the_home_partitions() -> None:
+    boto = account(instance(1, "g5.xlarge", f"{EAST}a", 1), regions_error=denied("DescribeRegions"))
+    found = body(boto, "--regions", f"{EAST},cn-north-1")
+    assert (found["regions"], found["regions_of_another_partition"]) == ([EAST], ["cn-north-1"])
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _ALIVE = ("pending", "running")
 _PAGE = 1000
+_LINUX = "Linux/UNIX"
 _FILTER_VALUES = 200  # EC2's limit for one filter
 
 _WILDCARDS = re.compile(r"[\\*?]")
@@ -153,6 +154,7 @@ def _member(raw: Mapping[str, Any]) -> Member:
         clock=_clock(raw),
         purchase=_purchase(raw),
         spot_request_id=raw.get("SpotInstanceRequestId"),
+        priced_apart=_priced_apart(raw),
         parent=controllers.parent(tags, raw.get("Operator", {})),
         ended_at=ended_at,
         end_reason=end_reason,
@@ -187,6 +189,17 @@ def _purchase(raw: Mapping[str, Any]) -> PurchaseOption:
     if raw.get("InstanceLifecycle") == "capacity-block" or raw.get("CapacityReservationId"):
         return PurchaseOption.CAPACITY_BLOCK
     return PurchaseOption.ON_DEMAND
+
+
+def _priced_apart(raw: Mapping[str, Any]) -> str:
+    """What of it the list price of shared Linux does not cover; empty where that price is its own.
+
+    `PlatformDetails` names Windows, SQL Server, Red Hat, SUSE; without it `Platform` names Windows alone.
+    """
+    details = raw.get("PlatformDetails") or ("Windows" if raw.get("Platform", "").lower() == "windows" else "")
+    tenancy = raw.get("Placement", {}).get("Tenancy") or "default"
+    parts = [details] if details and not details.startswith(_LINUX) else []
+    return ", ".join([*parts, *([f"{tenancy} tenancy"] if tenancy != "default" else [])])
 
 
 def _ended(state: str, reason: str) -> tuple[datetime | None, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
@@ -19,15 +20,21 @@ _USER_ID = re.compile(r"[UW][A-Z0-9]{6,}")
 _TIMEOUT_SECONDS = 10
 # A name in a card is no link, no mention and no preview, however much it looks like one.
 _MESSAGE = {"parse": "none", "link_names": False, "unfurl_links": False, "unfurl_media": False}
-_TRANSIENT = frozenset({"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
+_PATIENCE_SECONDS = 3
+"""What one call may wait for in all, where Slack says how long; whoever is told to wait longer waits for a sweep."""
+RATE_LIMITED = "ratelimited"
+_TRANSIENT = frozenset({RATE_LIMITED, "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 
 
 class Slack:
     """Posts with a bot token that is read once, on first use. Raises AwsError when Slack takes nothing."""
 
-    def __init__(self, token: Callable[[], str], *, api_url: str = "") -> None:
+    def __init__(
+        self, token: Callable[[], str], *, api_url: str = "", sleep: Callable[[float], object] = time.sleep
+    ) -> None:
         self._token = token
         self._api_url = api_url
+        self._sleep = sleep
         self._made: WebClient | None = None
 
     def post(self, channel: str, card: Card) -> str:
@@ -51,36 +58,56 @@ class Slack:
         # slack_sdk takes 94 ms to import: only a sweep that has something to say pays for it.
         from slack_sdk.errors import SlackApiError, SlackClientError  # noqa: PLC0415
 
-        try:
-            return getattr(self._client(), method)(**arguments)
-        except SlackApiError as error:
-            code = _code(error.response)
-            kind = TransientAwsError if code in _TRANSIENT or _server_failed(error.response) else PermanentAwsError
-            raise kind(f"slack:{method}: {code or error}", code=code, operation=method) from error
-        except (SlackClientError, HTTPException, OSError, ValueError) as error:
-            raise TransientAwsError(f"slack:{method}: {error}", operation=method) from error
+        waited = 0.0
+        while True:
+            try:
+                return getattr(self._client(), method)(**arguments)
+            except SlackApiError as error:
+                code = _code(error.response)
+                wait = _retry_after(error.response) if code == RATE_LIMITED else None
+                if wait is None or waited + wait > _PATIENCE_SECONDS:
+                    transient = code in _TRANSIENT or _server_failed(error.response)
+                    kind = TransientAwsError if transient else PermanentAwsError
+                    raise kind(f"slack:{method}: {code or error}", code=code, operation=method) from error
+            except (SlackClientError, HTTPException, OSError, ValueError) as error:
+                raise TransientAwsError(f"slack:{method}: {error}", operation=method) from error
+            self._sleep(wait)
+            waited += wait
 
     def _client(self) -> WebClient:
         from slack_sdk import WebClient  # noqa: PLC0415 - see _call
-        from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler  # noqa: PLC0415
 
         if self._made is None:
             url = self._api_url or WebClient.BASE_URL
-            client = WebClient(token=self._token(), base_url=url, timeout=_TIMEOUT_SECONDS)
-            client.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=2))
-            self._made = client
+            self._made = WebClient(token=self._token(), base_url=url, timeout=_TIMEOUT_SECONDS)
         return self._made
 
 
 def _code(response: Any) -> str:
     """Slack's own error code; empty when the answer was no JSON (a proxy's page, an outage)."""
+    if _status(response) == 429:
+        return RATE_LIMITED
     return str(response.get("error") or "") if response is not None else ""
 
 
 def _server_failed(response: Any) -> bool:
-    """slack_sdk hands over its response object, or a plain mapping when the body could not be parsed."""
+    return _status(response) >= 500
+
+
+def _status(response: Any) -> int:
+    """slack_sdk hands over its response object, or a plain mapping when the body could not be parsed. 0: none."""
     status = getattr(response, "status_code", None) or (response.get("status") if isinstance(response, dict) else None)
-    return isinstance(status, int) and status >= 500
+    return status if isinstance(status, int) else 0
+
+
+def _retry_after(response: Any) -> float | None:
+    """Seconds, at least one: a wait of none would ask again and again. None: Slack does not say how long."""
+    headers = getattr(response, "headers", None) or (response.get("headers") if isinstance(response, dict) else None)
+    for name, value in (headers or {}).items():
+        if name.lower() == "retry-after":
+            said = value[0] if isinstance(value, list) else value
+            return max(1.0, float(said)) if str(said).isdecimal() else None
+    return None
 
 
 def token_from_parameter(client: SSMClient, name: str) -> Callable[[], str]:

@@ -65,7 +65,7 @@ class OpenRun(click.ParamType[str]):
         return _offered(ctx, incomplete, self.names)
 
     def names(self, record: RunRecord) -> Iterable[str]:
-        """The id's last part and the name; a run tag may hold slashes, so its whole value too."""
+        """The name in the run's id, whole, and the name it shows: what commands take."""
         return (record.run_id.name, record.name)
 
 

@@ -30,7 +30,7 @@ def extend(session: Session, run: str, duration: timedelta, as_json: bool) -> No
     """Let RUN go on for DURATION past its deadline (past now, when that is over).
 
     Never past the hard cap, and all extensions of a run together at most extend.owner_total; beyond that it takes
-    an exemption. RUN is a run's id, its last part, a member's id or a name.
+    an exemption. RUN is a run's id, the name in it, a member's id or the name it shows.
     """
     policy = session.policy
     with show.busy("Extending"):

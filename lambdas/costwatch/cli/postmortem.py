@@ -207,7 +207,7 @@ def _would_have(story: Story, part: Episode) -> str:
     if end is not None and end.at >= last.at:
         rows.append((*_when(story, end), f"what really happened: {text(end.reason)}", ""))
     elif record is not None and record.status is Status.WOULD_STOP and record.would_stop_at is not None:
-        then, now = record.spent_usd(record.would_stop_at), record.spent_usd(story.now)
+        then, now = record.spent_by_would_stop_usd, record.spent_usd(story.now)
         more = show.usd(now - then) if now is not None and then is not None else "an unknown amount"
         later = durations.show(story.now - record.would_stop_at)
         so_far = Entry(story.now, Transition.WOULD_STOP, "")

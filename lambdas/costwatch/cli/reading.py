@@ -56,7 +56,7 @@ def explain(session: Session, run: str, markdown: bool, as_json: bool) -> None:
     """Why RUN stands where it stands: its clock and the evidence for it, warnings and their delivery, rules, the
     configuration they came from, prices, and who did what.
 
-    RUN is a run's id, its last part, a member's id or a name; a run that is over is found by its id.
+    RUN is a run's id, the name in it, a member's id or the name it shows; a run that is over is found by its id.
     With --markdown times are given in UTC and in the `timezone` of your costwatch.yaml.
     """
     if markdown and as_json:
@@ -159,5 +159,5 @@ def _timeline(out: Console, rows: list[TimelineRow]) -> None:
         own = "" if row.origin == DEPLOYED else f" [{row.origin}]"
         out.print(f"{show.moment(entry.at)}  ", end="")
         out.print(entry.transition.value, style=show.STYLES.get(entry.transition.value, "bold"), end="")
-        show.say(out, f"  {runs.last_part(row.run_id)}{own}")
+        show.say(out, f"  {runs.name_in(row.run_id)}{own}")
         show.say(out, f"{entry.reason}{who}", indent=4)

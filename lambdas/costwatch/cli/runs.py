@@ -1,4 +1,7 @@
-"""Which run a person means: by its id, the id's last part, a member or a name, as long as only one fits."""
+"""Which run a person means: by its id, its name in the id, a member or the name it shows, as long as only one fits.
+
+A name is never taken apart: a run tag may hold slashes, and `exp-1` must not stop `alice/exp-1`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from costwatch.adapters.ledger import Ledger
 from costwatch.cli.session import Session
 from costwatch.core.model import RunId
 from costwatch.core.record import RunRecord
-from costwatch.errors import UnknownRun
+from costwatch.errors import InputError, UnknownRun
 
 LOOK_BACK: Final = timedelta(days=30)
 """How far back a run that is over is found by less than its whole id."""
@@ -26,7 +29,8 @@ def open_records(session: Session, ledger: Ledger) -> list[RunRecord]:
 
 
 def find_open(session: Session, ledger: Ledger, text: str) -> RunRecord:
-    """The open record `text` names. Raises UnknownRun for none and for several, listing candidates."""
+    """The open record `text` names. Raises UnknownRun for none and for several, listing candidates; InputError."""
+    _refuse_empty(text)
     run_id = parse_id(text)
     record = ledger.record(run_id) if run_id is not None else None
     if record is not None:
@@ -35,9 +39,9 @@ def find_open(session: Session, ledger: Ledger, text: str) -> RunRecord:
 
 
 def pick(text: str, records: Sequence[RunRecord]) -> RunRecord:
-    """The one record that `text` names. An id goes before a member, a member before a name."""
+    """The one record that `text` names, each name as a whole. An id goes before a member, a member before a name."""
     ways: tuple[Callable[[RunRecord], bool], ...] = (
-        lambda record: text in (str(record.run_id), record.run_id.name, last_part(str(record.run_id))),
+        lambda record: text in (str(record.run_id), record.run_id.name),
         lambda record: text in record.member_ids,
         lambda record: text == record.name,
     )
@@ -52,7 +56,11 @@ def pick(text: str, records: Sequence[RunRecord]) -> RunRecord:
 
 
 def find_any(session: Session, ledgers: Iterable[Ledger], text: str) -> tuple[Ledger, RunId]:
-    """A run with a timeline, open or over. What is over is found by its whole id, or its last part for 30 days."""
+    """A run with a timeline, open or over. What is over is found by its whole id, or by its name in it for 30 days.
+
+    Raises UnknownRun like `find_open`; InputError.
+    """
+    _refuse_empty(text)
     run_id = parse_id(text)
     tried = list(ledgers)
     for ledger in tried:
@@ -70,7 +78,7 @@ def find_any(session: Session, ledgers: Iterable[Ledger], text: str) -> tuple[Le
     for ledger in tried:
         rows = ledger.since(now - LOOK_BACK, now, session.skip)
         ids = (parse_id(row.run_id) for row in rows if row.origin == ledger.origin)
-        over = {each for each in ids if each is not None and text in (each.name, last_part(str(each)))}
+        over = {each for each in ids if each is not None and text == each.name}
         if len(over) == 1:
             return ledger, over.pop()
         if over:
@@ -89,14 +97,20 @@ def parse_id(text: str) -> RunId | None:
         return None
 
 
-def last_part(run_id: str) -> str:
-    """What people type: `i-0abc` of `111122223333/us-east-1/instance/i-0abc`."""
-    return run_id.rpartition("/")[2]
+def name_in(run_id: str) -> str:
+    """What people type: `i-0abc` of `111122223333/us-east-1/instance/i-0abc`. What is no run id stays as it is."""
+    parsed = parse_id(run_id)
+    return parsed.name if parsed is not None else run_id
 
 
 def label(record: RunRecord) -> str:
     """The name where it has one, then what to type."""
     return record.run_id.name if record.name == record.run_id.name else f"{record.name}\n{record.run_id.name}"
+
+
+def _refuse_empty(text: str) -> None:
+    if not text.strip():
+        raise InputError("name a run: by its id, its name in it, a member's id or the name it shows")
 
 
 def _candidates(text: str, records: Sequence[RunRecord]) -> str:
@@ -114,7 +128,7 @@ def _close(text: str, records: Sequence[RunRecord]) -> list[RunRecord]:
     """Those whose id or name is nearly what was typed, the nearest first."""
     named: dict[str, list[RunRecord]] = {}
     for record in records:
-        for name in {record.run_id.name, last_part(str(record.run_id)), record.name}:
+        for name in {record.run_id.name, record.run_id.name.rpartition("/")[2], record.name}:
             named.setdefault(name.lower(), []).append(record)
     close = difflib.get_close_matches(text.lower(), named, n=_SHOWN, cutoff=0.7)
     return list({record.run_id: record for name in close for record in named[name]}.values())

@@ -101,7 +101,8 @@ def _scan(tools: Tools, wanted: tuple[str, ...]) -> Report:
         account = session.caller.account
         for region in wanted:
             session.check_region(region)
-        regions = reading.choose_regions(client("ec2", session.home_regions[0]), wanted)
+        home = session.home_regions[0]
+        regions = reading.choose_regions(client("ec2", home), wanted, home)
     with show.busy(f"Looking at {show.count(len(regions.wanted), 'region')}"):
         inventory = reading.read(regions, client, account=account, at=session.now())
 
@@ -111,9 +112,9 @@ def _scan(tools: Tools, wanted: tuple[str, ...]) -> Report:
             left = timedelta(seconds=until - time.monotonic())
             return reading.protected(client("ec2", region), region, ids, within=left)
 
-        policy = defaults.default_policy(regions.wanted or session.home_regions)
+        policy = defaults.default_policy(regions.wanted or (home,))
         lines = judging.judge(inventory, policy, SeedPrices(), protected)
-    return Report.of(inventory, lines, home=session.home_regions[0])
+    return Report.of(inventory, lines, home=home)
 
 
 def _home(tools: Tools, wanted: tuple[str, ...]) -> str:

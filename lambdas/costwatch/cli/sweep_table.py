@@ -47,7 +47,7 @@ def show_sweep(document: Mapping[str, Any], mode: str) -> None:
 
 
 def _cells(run: Mapping[str, Any], at: datetime) -> tuple[str, ...]:
-    short = runs.last_part(run["run"])
+    short = runs.name_in(run["run"])
     started = datetime.fromisoformat(run["started"]) if run["started"] else None
     deadline = datetime.fromisoformat(run["deadline"]) if run["deadline"] else None
     return (

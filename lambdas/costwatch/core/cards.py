@@ -35,6 +35,7 @@ from costwatch.core.money import show_usd, spent_usd
 _TEXT = 4000  # what Slack advises for the text of a message
 # Other people's text is cut first, so that our own sentence after it stays whole.
 _NAME, _NOTE, _QUOTE, _PUSH = 80, 400, 1500, 600
+_DELETED = "the volumes that are set to be deleted with it (normally its root volume)"
 _OF_LINES = frozenset({"lines", "problem", "reason", "seen"})  # facts; all others are one line
 
 
@@ -105,7 +106,7 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
     elif facts.get("action") == "stop":
         how = "it is stopped; its EBS disks stay, what only its instance disks hold is lost."
     else:
-        how = "it is terminated; what only its instance disks hold is lost."
+        how = f"it is terminated; {_DELETED} and what only its instance disks hold are lost."
     nobody = f"*If nobody answers:* {date_token(stops_at)} {how}"
     if warn_only:
         nobody = f"This selector only warns: {date_token(stops_at)} nothing happens to it."
@@ -132,6 +133,15 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
     return Card(_push(push), blocks)
 
 
+def _disks_of_stopped(facts: Mapping[str, str]) -> str:
+    """What became of an instance's disks, with a blank before it; nothing for a job, and where it is not known."""
+    if facts["run"].split("/")[2] == "training":
+        return ""
+    if facts.get("action") == "terminate":
+        return f" With it go {_DELETED} and what only its instance disks held."
+    return " Its EBS disks stay." if facts.get("action") == "stop" else ""
+
+
 def _stopped(facts: Mapping[str, str], context: CardContext) -> Card:
     stopped_at = _time(facts, "stopped_at") or context.now
     spent, rate = _spent(facts, stopped_at), _rate(facts)
@@ -139,7 +149,10 @@ def _stopped(facts: Mapping[str, str], context: CardContext) -> Card:
     why = _sentence(facts["asked"]) if facts.get("asked") else "Its time was up and nobody extended it."
     blocks = [
         header(head),
-        section(f"{_mention(context)}{why} {_sentence(facts['seen'])} The next sweeps check that nothing comes back."),
+        section(
+            f"{_mention(context)}{why} {_sentence(facts['seen'])}{_disks_of_stopped(facts)} The next sweeps check that "
+            "nothing comes back."
+        ),
         fields(
             ("Stopped", date_token(stopped_at)),
             ("Spent", f"{_usd(spent)} ({_note(facts['price_note'])})"),
@@ -354,12 +367,13 @@ def _rate(facts: Mapping[str, str]) -> Decimal | None:
 
 
 def _spent(facts: Mapping[str, str], now: datetime) -> Decimal | None:
-    rate, start = _rate(facts), _time(facts, "start")
-    since = _time(facts, "rate_since")
-    if since is not None:
-        more, before = spent_usd(rate, now - since), facts.get("spent_before_usd")
-        return Decimal(before) + more if before and more is not None else None
-    return spent_usd(rate, now - start) if start is not None else None
+    """As the run's record says it at `now`."""
+    rate, start, since = _rate(facts), _time(facts, "start"), _time(facts, "rate_since")
+    if start is None or since is None:
+        return spent_usd(rate, now - start) if start is not None else None
+    more = spent_usd(rate, now - since)
+    before = Decimal(facts["spent_before_usd"]) if facts.get("spent_before_usd") else None
+    return before + more if before is not None and more is not None else None
 
 
 def _clock(context: CardContext) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from costwatch.core import durations
 from costwatch.core.messages import Audience, MessageKind, about
@@ -28,7 +29,9 @@ def verified(record: RunRecord, now: datetime, *, pool_kept: timedelta | None = 
     final = Transition.VERIFIED_STOPPED if keeps_disks else Transition.VERIFIED_GONE
     disks = ", its disks stay" if keeps_disks else ""
     reason = f"{final.value}{disks}, nothing came back; burn stopped: {burn}"
-    evidence = spent_evidence(record, now)
+    # What was stopped costs nothing more: the looks that verify it come later.
+    stopped_at = record.stop.requested_at if record.stop is not None else None
+    evidence = spent_evidence(record, stopped_at or now)
     if pool_kept is not None:
         cost = spent_usd(rate, pool_kept)
         reason += f"; its warm pool was kept for {durations.show(pool_kept)}: {show_usd(cost)}"
@@ -66,10 +69,8 @@ def ended(record: RunRecord, *, ended_at: datetime, finished: bool, how: str, no
     reason = f"ended by itself: {how}"
     if record.would_stop_at is not None:
         later = max(ended_at - record.would_stop_at, timedelta(0))
-        at_stop, more = record.spent_usd(record.would_stop_at), spent_usd(record.hourly_rate_usd, later)
-        if record.rate_since is not None:
-            at_stop, ended = record.would_stop_spent_usd, record.spent_usd(ended_at)
-            more = ended - at_stop if ended is not None and at_stop is not None else None
+        at_stop, ended_usd = record.spent_by_would_stop_usd, record.spent_usd(ended_at)
+        more = max(ended_usd - at_stop, Decimal(0)) if at_stop is not None and ended_usd is not None else None
         if finished:
             work = f"{show_usd(at_stop)} of work" if at_stop is not None else "work of unknown cost"
             reason = f"finished by itself {durations.show(later)} later: would have destroyed {work}"

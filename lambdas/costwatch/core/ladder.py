@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from costwatch.core import heartbeats, times
+from costwatch.core import heartbeats, spending, times
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
 from costwatch.core.model import Run
@@ -121,8 +121,9 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
         order=None,
         stop=None,
         would_stop_at=None,
-        rate_since=now if record.rate_since is not None else None,
-        spent_before_usd=Decimal(0) if record.rate_since is not None else None,
+        would_stop_spent_usd=None,
+        rate_since=None,
+        spent_before_usd=None,
         restarts=record.restarts + 1,
     )
 
@@ -213,10 +214,7 @@ def _seen(
             released_key="",
             malformed_told=(),
         )
-    if (record.member_ids, dict(record.capacity)) != (tuple(m.id for m in members), run.capacity):
-        if record.rate_since is not None:
-            record = replace(record, spent_before_usd=record.spent_usd(now), rate_since=now)
-        record = replace(record, hourly_rate_usd=burn.hourly_rate_usd, price_note=burn.note)
+    record = spending.kept_up(record, run, burn, now)
     if all(m.tags is not None for m in run.members):
         # Tags may arrive after the instance, and owners change: a warning goes to who it is now.
         owner, team = run.tag(policy.tags.owner) or "", run.tag(policy.tags.team) or ""

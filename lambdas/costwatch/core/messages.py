@@ -74,9 +74,9 @@ def about(
         "hourly_rate_usd": str(record.hourly_rate_usd) if record.hourly_rate_usd is not None else "",
     }
     if record.rate_since is not None:
-        spent = record.spent_before_usd
+        before = record.spent_before_usd
         common["rate_since"] = times.to_text(record.rate_since)
-        common["spent_before_usd"] = str(spent) if spent is not None else ""
+        common["spent_before_usd"] = str(before) if before is not None else ""
     # Versions begin anew with every episode; its start keeps the messages of two episodes apart.
     episode = times.to_key(record.start) if record.start else "-"
     suffix = f"#{detail}" if detail else ""

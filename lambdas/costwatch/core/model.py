@@ -144,6 +144,8 @@ class Member:
     stop_protection: bool | None = None
     """None: not read. It is, beside termination protection, where the run's selector stops and does not terminate."""
     spot_request: SpotRequest | None = None
+    priced_apart: str = ""
+    """What gives an instance a price of its own, such as `Windows` or `dedicated tenancy`; empty: shared Linux."""
     ended_at: datetime | None = None
     end_reason: str = ""
     pool: str = ""

@@ -7,7 +7,7 @@ not unknown: its marginal cost is $0, with its list value beside it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Protocol
@@ -59,23 +59,31 @@ class Burn:
     unknown_types: tuple[str, ...]
     as_of: date | None
     note: str
+    by_member: Mapping[str, Decimal | None] = field(default_factory=dict)
+    """The marginal rate of each living member, by its id."""
 
 
 def burn_rate(run: Run, prices: PriceTable) -> Burn:
     """Price the members of `run` that are alive. None alive: $0.
 
     Spot is priced at list price and says so. A member in a Local Zone or Wavelength Zone has no known price here,
-    since prices differ there from their region's. Attached storage is not included.
+    since prices differ there from their region's; nor has one that is no shared Linux. Attached storage is not
+    included.
     """
     paid: dict[str, int] = {}
     prepaid: dict[str, int] = {}
     rates: dict[str, Rate | None] = {}
+    by_member: dict[str, Decimal | None] = {}
     alive = tuple(member for member in run.members if member.alive)
     for member in alive:
-        counts = prepaid if member.purchase is PurchaseOption.CAPACITY_BLOCK else paid
+        is_prepaid = member.purchase is PurchaseOption.CAPACITY_BLOCK
+        counts = prepaid if is_prepaid else paid
+        own: dict[str, int] = {}
         for name, instance_type, count in _capacity(member, run.id.region):
             counts[name] = counts.get(name, 0) + count
+            own[name] = own.get(name, 0) + count
             rates[name] = _rate(member.service, instance_type, run.id.region, prices)
+        by_member[member.id] = Decimal(0) if is_prepaid else _total(own, rates)
     unknown = tuple(sorted(name for name, rate in rates.items() if rate is None))
     paid_rate, prepaid_rate = _total(paid, rates), _total(prepaid, rates)
     as_of = min((rate.as_of for rate in rates.values() if rate is not None), default=None)
@@ -92,6 +100,7 @@ def burn_rate(run: Run, prices: PriceTable) -> Burn:
             as_of=as_of,
             spot=any(member.purchase is PurchaseOption.SPOT for member in alive),
         ),
+        by_member=by_member,
     )
 
 
@@ -122,6 +131,8 @@ def _capacity(member: Member, region: str) -> tuple[tuple[str, str | None, int],
         return ((f"{member.id} (type unknown)", None, 1),)
     if not _in_region(member.zone, region):
         return tuple((f"{kind} in {member.zone}", None, count) for kind, count in member.capacity)
+    if member.priced_apart:
+        return tuple((f"{kind} ({member.priced_apart})", None, count) for kind, count in member.capacity)
     # Beside training jobs in one run: the same type has another price there.
     what = " (processing)" if member.service is Service.PROCESSING and member.parent is not None else ""
     return tuple((f"{kind}{what}", kind, count) for kind, count in member.capacity)

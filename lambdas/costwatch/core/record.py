@@ -196,12 +196,12 @@ class RunRecord:
     stop: StopAttempt | None = None
     would_stop_at: datetime | None = None
     would_stop_spent_usd: Decimal | None = None
-    """Spent by `would_stop_at`, where the rate changes with the children (see `rate_since`)."""
+    """USD spent by `would_stop_at`; None: unknown."""
     restarts: int = 0
     rate_since: datetime | None = None
-    """Of a job whose children come and go: from when on `hourly_rate_usd` has held. None: from the run's start."""
+    """From when on `hourly_rate_usd` has been spent. None: since the run's start (a row from before this was kept)."""
     spent_before_usd: Decimal | None = None
-    """USD spent before `rate_since`, as far as it was watched; None: unknown."""
+    """USD spent by `rate_since`, over all that was ever seen in the run; None: unknown."""
 
     def order_of(self, key: str) -> StopOrder | None:
         """The order that the claim key was made for; None: its time was up."""
@@ -230,11 +230,23 @@ class RunRecord:
         return tuple(m.id for m in self.members)
 
     def spent_usd(self, now: datetime) -> Decimal | None:
-        """List price from the start of the run to `now`, USD, unrounded; None: unknown, never 0."""
-        if self.rate_since is not None:
-            more = spent_usd(self.hourly_rate_usd, now - self.rate_since) if now >= self.rate_since else None
-            return None if more is None or self.spent_before_usd is None else self.spent_before_usd + more
-        return spent_usd(self.hourly_rate_usd, now - self.start) if self.start is not None else None
+        """What all members cost from their own starts to `now`, at list price, USD, unrounded; None: unknown, never 0.
+
+        Exact from `rate_since` on (see `spending`); before it the sum at `rate_since`.
+        """
+        if self.start is None:
+            return None
+        if self.rate_since is None:
+            return spent_usd(self.hourly_rate_usd, now - self.start)
+        more = spent_usd(self.hourly_rate_usd, now - self.rate_since)
+        return self.spent_before_usd + more if self.spent_before_usd is not None and more is not None else None
+
+    @property
+    def spent_by_would_stop_usd(self) -> Decimal | None:
+        """USD spent when it would have been stopped; None: unknown."""
+        if self.would_stop_at is not None and self.rate_since is None:
+            return self.spent_usd(self.would_stop_at)
+        return self.would_stop_spent_usd
 
     @property
     def capacity_text(self) -> str:

@@ -69,7 +69,7 @@ def claim(
         hold=None,
         stop=stop,
         would_stop_at=now,
-        would_stop_spent_usd=record.spent_usd(now) if record.rate_since is not None else None,
+        would_stop_spent_usd=record.spent_usd(now),
         deadline=decision.deadline_at,
     )
     reason = f"would have been stopped: {decision.reason}"
@@ -111,6 +111,7 @@ def stop_requested(record: RunRecord, now: datetime, *, seen: str) -> Step:
         Audience.OWNER,
         version=record.version + 1,
         seen=seen,
+        action=record.stop.action.value,
         stopped_at=times.to_text(now),
         asked=order.sentence if order is not None else "",
     )

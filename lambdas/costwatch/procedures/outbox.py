@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from costwatch.adapters.slack import RATE_LIMITED
 from costwatch.core import ladder, times
 from costwatch.core.cards import Card, CardContext, render
 from costwatch.core.ladder import stops_at_earliest
@@ -28,6 +29,8 @@ class _SlackSeen:
 
     up: bool = True
     """No post has failed in a way that the next one would share."""
+    lookups: bool = True
+    """No lookup was told to wait: the next one would be, too."""
     lost_owners: set[str] = field(default_factory=set)
     """Whose lookup failed: not asked again, since a lookup that hangs would use up the others' time."""
 
@@ -160,13 +163,14 @@ def _by_slack(w: Watchdog, message: Message, context: CardContext, errors: list[
 def _slack_user(slack: SlackPort, message: Message, errors: list[str], slack_seen: _SlackSeen) -> str | None:
     """The owner's Slack user. A lookup that fails costs the mention and never the card: a channel takes that."""
     owner = message.facts.get("owner", "")
-    if owner in slack_seen.lost_owners:
+    if owner in slack_seen.lost_owners or not slack_seen.lookups:
         return None
     try:
         return slack.user_id(owner)
     except AwsError as error:
         errors.append(str(error))
         slack_seen.lost_owners.add(owner)
+        slack_seen.lookups = error.code != RATE_LIMITED
         return None
 
 

@@ -20,6 +20,7 @@ def document(report: Report) -> dict[str, Any]:
         "account": inventory.account,
         "regions": list(inventory.regions),
         "regions_not_enabled": list(inventory.not_enabled),
+        "regions_of_another_partition": list(inventory.elsewhere),
         "not_read": [
             {"region": gap.region, "operation": gap.operation, "kind": gap.kind.value, "reason": gap.reason}
             for gap in inventory.gaps

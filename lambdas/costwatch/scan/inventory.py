@@ -50,6 +50,7 @@ class GapKind(StrEnum):
 
     DENIED = "denied"
     NOT_ENABLED = "not enabled"
+    NOT_KNOWN = "not known"
     SILENT = "no answer"
     FAILED = "failed"
 
@@ -94,6 +95,8 @@ class Inventory:
     not_enabled: tuple[str, ...]
     """Regions that the account has not switched on: nothing can run there."""
     findings: tuple[Findings, ...]
+    elsewhere: tuple[str, ...] = ()
+    """Regions of another partition, which these credentials cannot read."""
 
     @property
     def gaps(self) -> tuple[Gap, ...]:

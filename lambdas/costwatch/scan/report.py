@@ -73,10 +73,13 @@ class Report:
         """`3 regions read (a, b, c); 17 not enabled`."""
         read = sorted({each.region for each in self.inventory.findings if each.answered})
         said = f"{len(read)} of {len(self.inventory.regions)} regions read" + (f" ({', '.join(read)})" if read else "")
-        off = self.inventory.not_enabled
-        if not off:
-            return said
-        return f"{said}; not enabled in this account: {', '.join(off) if len(off) <= _NAMED else len(off)}"
+        left_out = {
+            "not enabled in this account": self.inventory.not_enabled,
+            "of another partition, so not asked": self.inventory.elsewhere,
+        }
+        for why, regions in left_out.items():
+            said += f"; {why}: {', '.join(regions) if len(regions) <= _NAMED else len(regions)}" if regions else ""
+        return said
 
 
 _NAMED = 6
@@ -90,6 +93,7 @@ _DOUBTS = {
 _WORDS = {
     GapKind.DENIED: "denied",
     GapKind.NOT_ENABLED: "not enabled for this account, or not open to these credentials",
+    GapKind.NOT_KNOWN: "not known here",
     GapKind.SILENT: "no answer",
     GapKind.FAILED: "failed",
 }
