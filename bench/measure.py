@@ -1,14 +1,12 @@
-"""Run one process and say what it took: wall, CPU and peak memory from the operating system, calls from the endpoint."""
+"""Run one process and say what it took: wall, CPU, peak memory and the calls that the endpoint counted."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 BUILD: Final = ROOT / "build" / "bench"
 REGION: Final = "us-east-1"
 
+_TIMED: Final = ROOT / "bench" / "timed.py"
 _CONTROL_SECONDS: Final = 30.0
 _START_SECONDS: Final = 60.0
 
@@ -123,58 +122,27 @@ class Endpoint:
             process.wait()
 
 
-def run(command: Sequence[str], endpoint: Endpoint, *, timeout_seconds: float, directory: Path = ROOT) -> Sample:
+def run(command: Sequence[str], endpoint: Endpoint, *, timeout_seconds: float) -> Sample:
     """Run it to its end, or kill it with its children when its time is over.
 
-    The kernel counts a child's peak memory from its fork on: it is never less than this process's own, about 40 MB.
+    Raises BenchmarkError when it ends with anything but 0.
     """
     endpoint.forget_calls()
-    begun = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=directory, env=endpoint.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL, text=True, start_new_session=True,
-    )  # fmt: skip
-    timed_out = threading.Event()
-
-    def kill() -> None:
-        timed_out.set()
-        os.killpg(process.pid, signal.SIGKILL)
-
-    timer = threading.Timer(timeout_seconds, kill)
-    timer.start()
-    try:
-        stdout, stderr = _output(process)
-        _, status, usage = os.wait4(process.pid, 0)
-    finally:
-        timer.cancel()
-    wall = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode and not timed_out.is_set():
-        raise BenchmarkError(f"{' '.join(command)} ended with {process.returncode}:\n{stderr[-2000:]}\n{stdout[-500:]}")
-    return Sample(
-        wall_seconds=wall,
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_mb=usage.ru_maxrss / 1024,  # Linux counts in KiB
-        exit_code=process.returncode,
-        timed_out=timed_out.is_set(),
-        calls=endpoint.calls(),
-        stdout=stdout,
-    )
+    BUILD.mkdir(parents=True, exist_ok=True)
+    stdout, stderr = BUILD / "stdout.txt", BUILD / "stderr.txt"
+    timed = [sys.executable, "-I", "-S", str(_TIMED), str(timeout_seconds), str(stdout), str(stderr), *command]
+    answer = subprocess.run(timed, cwd=ROOT, env=endpoint.environment(), capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise BenchmarkError(f"{' '.join(command)} could not be run:\n{answer.stderr[-2000:]}")
+    took = json.loads(answer.stdout)
+    if took["exit_code"] and not took["timed_out"]:
+        ended = f"{' '.join(command)} ended with {took['exit_code']}"
+        raise BenchmarkError(f"{ended}:\n{_tail(stderr)}\n{_tail(stdout)}")
+    return Sample(**took, calls=endpoint.calls(), stdout=stdout.read_text(encoding="utf-8"))
 
 
-def _output(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Both streams to their end, without reaping the process: wait4 must do that."""
-    errors: list[str] = []
-    assert process.stdout is not None
-    assert process.stderr is not None
-    stderr = process.stderr
-    reader = threading.Thread(target=lambda: errors.append(stderr.read()), daemon=True)
-    reader.start()
-    stdout = process.stdout.read()
-    reader.join()
-    process.stdout.close()
-    stderr.close()
-    return stdout, errors[0]
+def _tail(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace")[-2000:]
 
 
 def _clean_environment() -> dict[str, str]:

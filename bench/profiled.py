@@ -4,14 +4,3 @@ By own time under cProfile, which makes everything slower and small functions mo
 """
 
 from __future__ import annotations
-
-import argparse
-import cProfile
-import os
-import pstats
-import sys
-from collections import Counter
-from pathlib import Path
-from typing import Any, cast
-
-from bench.measure import ROOT, Endpoint, costwatch_command

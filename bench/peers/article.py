@@ -28,7 +28,7 @@ def main() -> None:
         for reservation in page["Reservations"]:
             for instance in reservation["Instances"]:
                 if instance["LaunchTime"] < limit:
-                    old.append(instance["InstanceId"])  # noqa: PERF401 - as such scripts are written
+                    old.append(instance["InstanceId"])
     if arguments.terminate:
         for instance_id in old:
             ec2.terminate_instances(InstanceIds=[instance_id])

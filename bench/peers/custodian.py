@@ -57,6 +57,12 @@ def found() -> int:
     return len(json.loads((_OUTPUT / _NAME / "resources.json").read_text(encoding="utf-8")))
 
 
+def botocore_version() -> str:
+    """Which botocore it brought."""
+    (found,) = _ENVIRONMENT.glob("lib/python*/site-packages/botocore-*.dist-info")
+    return found.name.removeprefix("botocore-").removesuffix(".dist-info")
+
+
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False)
     if done.returncode:
