@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -128,17 +129,19 @@ def run(command: Sequence[str], endpoint: Endpoint, *, timeout_seconds: float) -
     Raises BenchmarkError when it ends with anything but 0.
     """
     endpoint.forget_calls()
-    BUILD.mkdir(parents=True, exist_ok=True)
-    stdout, stderr = BUILD / "stdout.txt", BUILD / "stderr.txt"
-    timed = [sys.executable, "-I", "-S", str(_TIMED), str(timeout_seconds), str(stdout), str(stderr), *command]
-    answer = subprocess.run(timed, cwd=ROOT, env=endpoint.environment(), capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise BenchmarkError(f"{' '.join(command)} could not be run:\n{answer.stderr[-2000:]}")
-    took = json.loads(answer.stdout)
-    if took["exit_code"] and not took["timed_out"]:
-        ended = f"{' '.join(command)} ended with {took['exit_code']}"
-        raise BenchmarkError(f"{ended}:\n{_tail(stderr)}\n{_tail(stdout)}")
-    return Sample(**took, calls=endpoint.calls(), stdout=stdout.read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        stdout, stderr = Path(directory) / "stdout", Path(directory) / "stderr"
+        timed = [sys.executable, "-I", "-S", str(_TIMED), str(timeout_seconds), str(stdout), str(stderr), *command]
+        answer = subprocess.run(
+            timed, cwd=ROOT, env=endpoint.environment(), capture_output=True, text=True, check=False
+        )
+        if answer.returncode:
+            raise BenchmarkError(f"{' '.join(command)} could not be run:\n{answer.stderr[-2000:]}")
+        took = json.loads(answer.stdout)
+        if took["exit_code"] and not took["timed_out"]:
+            ended = f"{' '.join(command)} ended with {took['exit_code']}"
+            raise BenchmarkError(f"{ended}:\n{_tail(stderr)}\n{_tail(stdout)}")
+        return Sample(**took, calls=endpoint.calls(), stdout=stdout.read_text(encoding="utf-8"))
 
 
 def _tail(file: Path) -> str:

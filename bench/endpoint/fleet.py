@@ -80,12 +80,12 @@ class Fleet:
 
     def _instances(self) -> Iterator[Instance]:
         for i in range(self.size):
-            spot = i % 4 != 3
+            spot = i % 3 != 2  # of every type some
             yield Instance(
                 index=i,
                 id=f"i-0{i * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF:016x}",
                 type=_TYPES[i % len(_TYPES)],
-                zone=f"{REGION}{_ZONES[i % len(_ZONES)]}",
+                zone=f"{REGION}{_ZONES[i // 12 % len(_ZONES)]}",
                 spot_request_id=f"sir-{i:08x}" if spot else "",
                 launched=filter_text(self.as_of - _age(i, self.size, overdue=i % OVERDUE_EVERY == 0)),
             )
