@@ -42,6 +42,11 @@ def tables(results: Mapping[str, Any]) -> list[Table]:
         parts.append(("whole process, CPU", _spread(process["cpu_seconds"], 0, times=1000)))
         title = f"Cold start of the sweep's function, {process['rounds']} new processes"
         found.append(Table(title, ("part", "ms"), parts))
+    if "acts" in results:
+        acts = results["acts"]
+        per_stop = [("CPU ms", f"{acts['ms']:.1f}"), *((name, f"{count:.2f}") for name, count in acts["calls"].items())]
+        per_stop.append(("calls in all", f"{sum(acts['calls'].values()):.2f}"))
+        found.append(Table(f"One stop, the mean of {acts['stops']} of single instances", ("what", "a stop"), per_stop))
     if "parsers" in results:
         rows = results["parsers"]
         title = f"Reading an answer of 1,000 instances ({rows[0]['cpu_ms']['bytes'] / 1e6:.1f} MB)"

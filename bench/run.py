@@ -19,11 +19,13 @@ from bench.parsers import VARIANTS
 SWEEPS: Final = "sweeps"
 JOBS: Final = "jobs"
 COLD_START: Final = "cold-start"
+ACTS: Final = "acts"
 PARSERS: Final = "parsers"
-SECTIONS: Final = (SWEEPS, JOBS, COLD_START, PARSERS)
+SECTIONS: Final = (SWEEPS, JOBS, COLD_START, ACTS, PARSERS)
 
 _WARM_UP_INSTANCES: Final = 50
 _COLD_START_INSTANCES: Final = 10
+_ACTS_INSTANCES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ def main() -> int:
             results[JOBS] = _jobs(arguments)
         if COLD_START in arguments.only:
             results[COLD_START] = _cold_start(arguments.starts)
+        if ACTS in arguments.only:
+            results[ACTS] = _acts()
         if PARSERS in arguments.only:
             results[PARSERS] = _parsers()
     except BenchmarkError as error:
@@ -137,12 +141,10 @@ def _jobs(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _cold_start(starts: int) -> dict[str, Any]:
     """Milliseconds of each part over `starts` new processes, and the whole process as measured from outside."""
-    policy = BUILD / "policy.json"
-    compile_policy = [sys.executable, "-m", "bench.compile_policy", str(ROOT / "bench" / "costwatch.yaml"), str(policy)]
-    command = [sys.executable, "-m", "bench.cold_start", str(policy)]
+    command = [sys.executable, "-m", "bench.cold_start", str(BUILD / "policy.json")]
     samples = []
     with Endpoint(instances=_COLD_START_INSTANCES) as endpoint:
-        run(compile_policy, endpoint, timeout_seconds=60)
+        _compile_policy("costwatch.yaml", endpoint)
         for number in range(starts + 1):
             _say(f"cold start {number} of {starts}")
             endpoint.reset()
@@ -153,6 +155,22 @@ def _cold_start(starts: int) -> dict[str, Any]:
         "parts_ms": {name: _spread([each[name] for each in parts]) for name in parts[0]},
         "process": _figures(counted),
     }
+
+
+def _acts() -> dict[str, Any]:
+    """Milliseconds of CPU and calls for one stop, the mean of all that are due."""
+    with Endpoint(instances=_ACTS_INSTANCES) as endpoint:
+        _say("acts")
+        _compile_policy("enforce.yaml", endpoint)
+        endpoint.reset()
+        sample = run([sys.executable, "-m", "bench.acts", str(BUILD / "policy.json")], endpoint, timeout_seconds=300)
+        found: dict[str, Any] = json.loads(sample.stdout)
+    return found
+
+
+def _compile_policy(config: str, endpoint: Endpoint) -> None:
+    source, target = ROOT / "bench" / config, BUILD / "policy.json"
+    run([sys.executable, "-m", "bench.compile_policy", str(source), str(target)], endpoint, timeout_seconds=60)
 
 
 def _parsers() -> list[dict[str, Any]]:
