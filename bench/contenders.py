@@ -19,6 +19,8 @@ CUSTODIAN: Final = f"Cloud Custodian {custodian.VERSION}"
 FIRST: Final = "costwatch, first sweep"
 AGAIN: Final = "costwatch, next sweep"
 NO_LEDGER: Final = "costwatch --no-ledger"
+NAMES: Final = {"script": ARTICLE, "custodian": CUSTODIAN, "first": FIRST, "next": AGAIN, "no-ledger": NO_LEDGER}
+"""As the command line of the benchmark calls them, and as its tables do."""
 
 
 @dataclass(frozen=True, slots=True)

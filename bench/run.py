@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bench import machine, report
-from bench.contenders import AGAIN, FIRST, Contender, contenders, sweep_command
+from bench.contenders import AGAIN, FIRST, NAMES, Contender, contenders, sweep_command
 from bench.endpoint.fleet import OVERDUE_EVERY
 from bench.measure import BUILD, ROOT, BenchmarkError, Endpoint, Sample, run
 from bench.parsers import VARIANTS
@@ -48,33 +48,22 @@ class Cell:
             ) from None
 
 
-CELLS: Final = tuple(map(Cell.parse, ("1000x0x3", "1000x30x3", "10000x0x3", "10000x30x3", "100000x0x1")))
+CELLS: Final = ("1000x0x3", "1000x30x3", "10000x0x3", "10000x30x3", "100000x0x1")
 
 
 def main() -> int:
     """0: measured. 1: somebody found other instances than there are overdue, or a process failed."""
     arguments = _arguments()
     BUILD.mkdir(parents=True, exist_ok=True)
-    begun = time.monotonic()
+    results: dict[str, Any] = {}
     try:
-        wanted = [c for c in contenders() if c.name not in arguments.without]
-        results: dict[str, Any] = {"machine": machine.facts()}
-        if SWEEPS in arguments.only:
-            _warm_up(wanted)
-            results[SWEEPS] = [row for cell in arguments.cells for row in _sweeps(cell, wanted, arguments.timeout)]
-        if JOBS in arguments.only:
-            results[JOBS] = _jobs(arguments)
-        if COLD_START in arguments.only:
-            results[COLD_START] = _cold_start(arguments.starts)
-        if ACTS in arguments.only:
-            results[ACTS] = _acts()
-        if PARSERS in arguments.only:
-            results[PARSERS] = _parsers()
+        for section, measured in _measured(arguments):
+            results[section] = measured
+            # After each part: the last ones may take an hour, and may fail.
+            (BUILD / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     except BenchmarkError as error:
         print(f"not measured: {error}", file=sys.stderr)
         return 1
-    results["seconds"] = round(time.monotonic() - begun)
-    (BUILD / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     report.show(results)
     if arguments.docs:
         report.write(results, ROOT / "docs" / "benchmarks.md")
@@ -84,17 +73,41 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
     parser.add_argument(
-        "--cells", nargs="+", type=Cell.parse, default=CELLS, metavar="INSTANCESxMSxROUNDS",
-        help="fleets, milliseconds a call and rounds  [default: %(default)s]",
+        "--cells", nargs="+", type=Cell.parse, default=[Cell.parse(each) for each in CELLS],
+        metavar="INSTANCESxMSxROUNDS", help=f"fleets, milliseconds a call, rounds  [default: {' '.join(CELLS)}]",
     )  # fmt: skip
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="parts  [default: all]")
-    parser.add_argument("--without", nargs="+", default=(), metavar="NAME", help="contenders that are left out")
+    parts = ", ".join(SECTIONS)
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="PART", help=f"of {parts}")
+    parser.add_argument(
+        "--without", nargs="+", default=(), choices=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}"
+    )
     parser.add_argument("--timeout", type=float, default=900, help="seconds for one process  [default: %(default)s]")
     parser.add_argument("--jobs", type=int, default=1000, help="SageMaker jobs  [default: %(default)s]")
     parser.add_argument("--jobs-delay-ms", type=float, default=30, help="their delay  [default: %(default)s]")
     parser.add_argument("--starts", type=int, default=7, help="cold starts  [default: %(default)s]")
     parser.add_argument("--no-docs", dest="docs", action="store_false", help="leave docs/benchmarks.md as it is")
     return parser.parse_args()
+
+
+def _measured(arguments: argparse.Namespace) -> Iterator[tuple[str, Any]]:
+    """Sections of the results; the sweeps again and again, each time with one more fleet."""
+    left_out = {NAMES[short] for short in arguments.without}
+    wanted = [c for c in contenders() if c.name not in left_out]
+    yield "machine", machine.facts()
+    if SWEEPS in arguments.only:
+        _warm_up(wanted)
+        rows: list[dict[str, Any]] = []
+        for cell in arguments.cells:
+            rows.extend(_sweeps(cell, wanted, arguments.timeout))
+            yield SWEEPS, rows
+    if JOBS in arguments.only:
+        yield JOBS, _jobs(arguments)
+    if COLD_START in arguments.only:
+        yield COLD_START, _cold_start(arguments.starts)
+    if ACTS in arguments.only:
+        yield ACTS, _acts()
+    if PARSERS in arguments.only:
+        yield PARSERS, _parsers()
 
 
 def _warm_up(wanted: Sequence[Contender]) -> None:
@@ -111,7 +124,7 @@ def _sweeps(cell: Cell, wanted: Sequence[Contender], timeout: float) -> Iterator
     with Endpoint(instances=cell.instances, delay_ms=cell.delay_ms) as endpoint:
         for number in range(cell.rounds):
             for contender in wanted:
-                if contender.name == AGAIN and samples[FIRST][-1].timed_out:
+                if contender.name == AGAIN and not _is_whole(samples.get(FIRST)):
                     continue  # there is no whole ledger to go on with
                 _say(f"{cell.instances:,} instances, {cell.delay_ms:g} ms, round {number + 1}: {contender.name}")
                 if contender.fresh:
@@ -122,6 +135,10 @@ def _sweeps(cell: Cell, wanted: Sequence[Contender], timeout: float) -> Iterator
                     raise BenchmarkError(f"{contender.name} found {found} overdue instances of {expected}")
     for name, taken in samples.items():
         yield {"instances": cell.instances, "delay_ms": cell.delay_ms, "contender": name, **_figures(taken)}
+
+
+def _is_whole(samples: Sequence[Sample] | None) -> bool:
+    return samples is not None and len(samples) > 0 and not samples[-1].timed_out
 
 
 def _jobs(arguments: argparse.Namespace) -> list[dict[str, Any]]:
