@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -26,6 +27,16 @@ def facts() -> dict[str, str]:
         "botocore": version("botocore"),
         "Cloud Custodian": f"{custodian.VERSION} with its own botocore {custodian.botocore_version()}",
     }
+
+
+def fingerprint() -> str:
+    """Of every file that is measured or measures: not the same at the end of a run, it measured two things as one."""
+    digest = hashlib.sha256()
+    for directory in ("lambdas", "bench"):
+        for file in sorted((ROOT / directory).rglob("*")):
+            if file.suffix in (".py", ".yaml", ".json"):
+                digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _processor() -> str:

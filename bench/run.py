@@ -52,10 +52,11 @@ CELLS: Final = ("1000x0x3", "1000x30x3", "10000x0x3", "10000x30x3", "100000x0x1"
 
 
 def main() -> int:
-    """0: measured. 1: somebody found other instances than there are overdue, or a process failed."""
+    """0: measured. 1: somebody found other instances than are overdue, a process failed, or files changed meanwhile."""
     arguments = _arguments()
     BUILD.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {}
+    before = machine.fingerprint()
     try:
         for section, measured in _measured(arguments):
             results[section] = measured
@@ -65,6 +66,9 @@ def main() -> int:
         print(f"not measured: {error}", file=sys.stderr)
         return 1
     report.show(results)
+    if machine.fingerprint() != before:
+        print("not written down: files changed while they were measured", file=sys.stderr)
+        return 1
     if arguments.docs:
         report.write(results, ROOT / "docs" / "benchmarks.md")
     return 0
