@@ -132,12 +132,17 @@ def run(command: Sequence[str], endpoint: Endpoint, *, timeout_seconds: float) -
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         stdout, stderr = Path(directory) / "stdout", Path(directory) / "stderr"
         timed = [sys.executable, "-I", "-S", str(_TIMED), str(timeout_seconds), str(stdout), str(stderr), *command]
-        answer = subprocess.run(
-            timed, cwd=ROOT, env=endpoint.environment(), capture_output=True, text=True, check=False
-        )
-        if answer.returncode:
-            raise BenchmarkError(f"{' '.join(command)} could not be run:\n{answer.stderr[-2000:]}")
-        took = json.loads(answer.stdout)
+        # Popen and not run: its end closes the pipe, and an interrupt here leaves no process behind.
+        with subprocess.Popen(
+            timed, cwd=ROOT, env=endpoint.environment(), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            answer = process.stdout.read()
+            process.wait()
+        if process.returncode:
+            raise BenchmarkError(f"{' '.join(command)} could not be run:\n{answer[-2000:]}")
+        took = json.loads(answer)
         if took["exit_code"] and not took["timed_out"]:
             ended = f"{' '.join(command)} ended with {took['exit_code']}"
             raise BenchmarkError(f"{ended}:\n{_tail(stderr)}\n{_tail(stdout)}")

@@ -1,4 +1,6 @@
-"""`python -I -S timed.py SECONDS STDOUT STDERR COMMAND...`: run it and print what it took, as JSON. Nothing else.
+"""`python -I -S timed.py SECONDS STDOUT STDERR COMMAND...`: run it and print what it took, as JSON.
+
+It is killed, with its children, when its seconds are over or standard input closes.
 
 A process of its own, as small as Python gets: the kernel counts a child's peak memory from its fork on, so it is never
 less than its parent's, and whoever compares results holds much more than what is measured.
@@ -22,19 +24,20 @@ def main() -> None:
         )  # fmt: skip
         timed_out = threading.Event()
 
-        def kill() -> None:
+        def kill_in_time() -> None:
             timed_out.set()
             os.killpg(process.pid, signal.SIGKILL)
 
-        timer = threading.Timer(float(seconds), kill)
+        def kill_if_left() -> None:
+            """Standard input closes when whoever wanted the figures is gone."""
+            if not os.read(0, 1):
+                os.killpg(process.pid, signal.SIGKILL)
+
+        timer = threading.Timer(float(seconds), kill_in_time)
         timer.start()
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-        except KeyboardInterrupt:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-        finally:
-            timer.cancel()
+        threading.Thread(target=kill_if_left, daemon=True).start()
+        _, status, usage = os.wait4(process.pid, 0)
+        timer.cancel()
         wall = time.perf_counter() - begun
     process.returncode = os.waitstatus_to_exitcode(status)
     took = {
