@@ -121,6 +121,8 @@ class Endpoint:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def run(command: Sequence[str], endpoint: Endpoint, *, timeout_seconds: float) -> Sample:

@@ -44,7 +44,7 @@ def test_a_process_that_runs_out_of_time_is_killed_and_says_so(endpoint: Endpoin
 
 
 def test_a_process_that_fails_is_no_sample(endpoint: Endpoint) -> None:
-    with pytest.raises(BenchmarkError, match="ended with 3(.|\n)*why"):
+    with pytest.raises(BenchmarkError, match=r"ended with 3(.|\n)*why"):
         run(python("import sys; print('why', file=sys.stderr); sys.exit(3)"), endpoint, timeout_seconds=30)
 
 
