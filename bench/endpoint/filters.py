@@ -24,6 +24,7 @@ _FIELDS: Final[Mapping[str, Callable[[Instance], str]]] = {
     "instance-lifecycle": lambda i: i.lifecycle,
     "availability-zone": lambda i: i.zone,
     "spot-instance-request-id": lambda i: i.spot_request_id,
+    "operator.managed": lambda _: "false",
 }
 
 

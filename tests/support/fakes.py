@@ -7,7 +7,7 @@ cancelled is relaunched, and one bad id in a batch fails its zone while other zo
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,12 +15,14 @@ from typing import Any
 from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.prices import SeedPrices
 from costwatch.adapters.pulses import Pulses
+from costwatch.core.candidates import Filters
 from costwatch.core.cards import Card
 from costwatch.core.heartbeats import Beat, BeatKind, path_allows
 from costwatch.core.model import Clock, Member, Parent, Run, RunKind, SpotRequest
 from costwatch.core.policy import Action, Policy, PurchaseOption, Service
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
 from costwatch.procedures.ports import Watchdog
+from tests.support import ec2_filters
 from tests.support.memory_table import MemoryTable
 
 ACCOUNT = "111122223333"
@@ -223,9 +225,9 @@ class FakeEc2:
     world: FakeWorld
     region: str
 
-    def instances(self) -> list[Member]:
-        self.world.called("DescribeInstances", self.region)
-        return [_member(i) for i in self._mine() if i.alive]
+    def matching(self, filters: Filters) -> Iterator[Member]:
+        self.world.called("DescribeInstances", self.region, [name for name, _values in filters])
+        yield from [_member(i) for i in self._mine() if ec2_filters.passes(i, filters)]
 
     def instances_by_id(self, ids: Iterable[str]) -> dict[str, Member]:
         wanted = set(ids)

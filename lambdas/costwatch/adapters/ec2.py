@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from costwatch import names
 from costwatch.adapters.aws_errors import translated
+from costwatch.adapters.ec2_answer import read_only_what_is_needed
+from costwatch.core import candidates
+from costwatch.core.candidates import Filters
 from costwatch.core.model import Clock, Member, Parent, Run, RunKind, SpotRequest
 from costwatch.core.policy import Action, PurchaseOption, Service
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 _ALIVE = ("pending", "running")
 _PAGE = 1000
-_FILTER_VALUES = 200  # EC2's limit for one filter
 
 # Who else may relaunch what is stopped: (tag key, wildcard suffix allowed, kind, label).
 _CLUSTER_TAGS: tuple[tuple[str, str], ...] = (
@@ -30,14 +31,16 @@ _CLUSTER_TAGS: tuple[tuple[str, str], ...] = (
     ("parallelcluster:cluster-name", "ParallelCluster"),
     ("sagemaker:cluster-name", "HyperPod cluster"),
 )
-_WILDCARDS = re.compile(r"[\\*?]")
-_KUBERNETES_PREFIX = "kubernetes.io/cluster/"
 
 
 class Ec2:
-    """One account and region. Raises TransientAwsError or PermanentAwsError."""
+    """One account and region. Raises TransientAwsError or PermanentAwsError.
+
+    The client is its own from now on: it reads of every instance only what is needed here.
+    """
 
     def __init__(self, client: EC2Client, *, region: str) -> None:
+        read_only_what_is_needed(client)
         self._client = client
         self.region = region
 
@@ -46,28 +49,29 @@ class Ec2:
 
         `types`: wildcards such as `p4d.*`, matched by EC2 itself; empty means any.
         """
-        filters: list[Any] = [{"Name": "instance-state-name", "Values": list(_ALIVE)}]
-        if types:
-            filters.append({"Name": "instance-type", "Values": list(types)})
-        return self._describe(Filters=filters)
+        wanted = candidates.everything()
+        return list(self.matching((*wanted, ("instance-type", tuple(types))) if types else wanted))
+
+    def matching(self, filters: Filters) -> Iterator[Member]:
+        """What passes EC2's own filters, page by page as it is asked for: no page is kept. AwsError as it goes."""
+        wanted: list[Any] = [{"Name": name, "Values": list(values)} for name, values in filters]
+        with translated("ec2:DescribeInstances"):
+            pages = self._client.get_paginator("describe_instances").paginate(
+                Filters=wanted, PaginationConfig={"PageSize": _PAGE}
+            )
+            for page in pages:
+                for reservation in page["Reservations"]:
+                    yield from map(_member, reservation["Instances"])
 
     def instances_by_id(self, ids: Iterable[str]) -> dict[str, Member]:
         """The named instances in any state; one that EC2 no longer knows is absent."""
-        found: dict[str, Member] = {}
-        for chunk in _chunks(ids):
-            # A filter, unlike InstanceIds, does not fail the whole call for one id that is gone.
-            members = self._describe(Filters=[{"Name": "instance-id", "Values": chunk}])
-            found.update({member.id: member for member in members})
-        return found
+        # A filter, unlike InstanceIds, does not fail the whole call for one id that is gone.
+        by_chunk = (self.matching((("instance-id", tuple(chunk)),)) for chunk in candidates.chunks(ids))
+        return {member.id: member for members in by_chunk for member in members}
 
     def instances_by_tag(self, key: str, value: str) -> list[Member]:
         """Pending and running instances whose tag has exactly this value."""
-        found = self._describe(
-            Filters=[
-                {"Name": "instance-state-name", "Values": list(_ALIVE)},
-                {"Name": f"tag:{key}", "Values": [_WILDCARDS.sub(r"\\\g<0>", value)]},
-            ]
-        )
+        found = self.matching((*candidates.everything(), (f"tag:{key}", (candidates.exactly(value),))))
         # EC2 reads * and ? in a filter as wildcards: a run called `*` must never mean every run.
         return [member for member in found if (member.tags or {}).get(key) == value]
 
@@ -105,9 +109,9 @@ class Ec2:
         """Spot requests by id; one that EC2 no longer knows is absent."""
         found: dict[str, SpotRequest] = {}
         paginator = self._client.get_paginator("describe_spot_instance_requests")
-        for chunk in _chunks(ids):
+        for chunk in candidates.chunks(ids):
             with translated("ec2:DescribeSpotInstanceRequests"):
-                for page in paginator.paginate(Filters=[{"Name": "spot-instance-request-id", "Values": chunk}]):
+                for page in paginator.paginate(Filters=[{"Name": "spot-instance-request-id", "Values": list(chunk)}]):
                     for raw in page["SpotInstanceRequests"]:
                         request = _spot_request(raw)
                         found[request.id] = request
@@ -132,22 +136,6 @@ class Ec2:
         with translated("ec2:DescribeInstanceAttribute"):
             answer = self._client.describe_instance_attribute(InstanceId=instance_id, Attribute="disableApiStop")
         return bool(answer["DisableApiStop"]["Value"])
-
-    def _describe(self, **arguments: Any) -> list[Member]:
-        found: list[Member] = []
-        with translated("ec2:DescribeInstances"):
-            pages = self._client.get_paginator("describe_instances").paginate(
-                **arguments, PaginationConfig={"PageSize": _PAGE}
-            )
-            for page in pages:
-                found.extend(_member(raw) for reservation in page["Reservations"] for raw in reservation["Instances"])
-        return found
-
-
-def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:
-    wanted = sorted(set(ids))
-    for i in range(0, len(wanted), _FILTER_VALUES):
-        yield wanted[i : i + _FILTER_VALUES]
 
 
 def _member(raw: Mapping[str, Any]) -> Member:
@@ -209,8 +197,8 @@ def _parent(raw: Mapping[str, Any], tags: Mapping[str, str]) -> Parent | None:
         if name := tags.get(key):
             return Parent(RunKind.CLUSTER, name, f"{label} {name}")
     for key in tags:
-        if key.startswith(_KUBERNETES_PREFIX):
-            name = key.removeprefix(_KUBERNETES_PREFIX)
+        if key.startswith(names.TAG_KUBERNETES_PREFIX):
+            name = key.removeprefix(names.TAG_KUBERNETES_PREFIX)
             return Parent(RunKind.CLUSTER, name, f"Kubernetes cluster {name}")
     operator = raw.get("Operator", {})
     if operator.get("Managed"):

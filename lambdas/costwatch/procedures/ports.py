@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -10,6 +10,7 @@ from typing import Protocol
 from costwatch.adapters.ledger import Ledger
 from costwatch.adapters.ledger_rows import Skip
 from costwatch.adapters.pulses import MemberKey
+from costwatch.core.candidates import Filters
 from costwatch.core.cards import Card
 from costwatch.core.heartbeats import Beat, Path, Pulse
 from costwatch.core.model import Member, Run, SpotRequest
@@ -22,7 +23,7 @@ from costwatch.errors import AwsError, UnreadableRow
 class Ec2Port(Protocol):
     """See adapters.ec2.Ec2."""
 
-    def instances(self) -> list[Member]: ...
+    def matching(self, filters: Filters) -> Iterator[Member]: ...
     def instances_by_id(self, ids: Iterable[str]) -> dict[str, Member]: ...
     def instances_by_tag(self, key: str, value: str) -> list[Member]: ...
     def afresh(self, run: Run, run_tag: str, action: Action = ...) -> Run: ...

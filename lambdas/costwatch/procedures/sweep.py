@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from costwatch.adapters.pulses import MemberKey
-from costwatch.core import caps, grouping, ladder, overrides
+from costwatch.core import candidates, caps, grouping, ladder, overrides
 from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.heartbeats import Pulse
 from costwatch.core.model import Member, Run, RunId
@@ -114,7 +114,7 @@ def _runs_of(w: Watchdog, report: SweepReport, records: list[RunRecord]) -> Coun
 
 def _instances(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
     del report
-    return w.ec2(region).instances()
+    return list(w.ec2(region).matching(candidates.everything()))
 
 
 def _jobs(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
