@@ -189,6 +189,30 @@ def test_a_run_that_has_ended_is_empty_when_read_afresh(ec2: Ec2, fleet: Fleet) 
     assert ec2.afresh(before, RUN_TAG).members == ()
 
 
+def test_runs_are_read_afresh_together_each_with_its_own_members_and_requests(ec2: Ec2, fleet: Fleet) -> None:
+    alone, spot = fleet.instance(), fleet.instance(spot="persistent")
+    churn = {fleet.instance(tags={RUN_TAG: "churn"}) for _ in range(2)}
+    any_run, ended = fleet.instance(tags={RUN_TAG: "*"}), fleet.instance()
+    before = runs(ec2)
+    fleet.end_instance(ended, NOW)
+    together = ec2.afresh_together(list(before.values()), RUN_TAG)
+    found = {run_id.name: {member.id for member in run.members} for run_id, run in together.items()}
+    assert found == {alone: {alone}, spot: {spot}, "churn": churn, "*": {any_run}, ended: set()}
+    assert all(run.fresh for run in together.values())
+    (member,) = together[before[spot].id].members
+    assert member.spot_request is not None
+    assert member.termination_protection is None
+
+
+def test_an_instance_that_joined_a_run_is_seen_there_and_under_its_own_id(ec2: Ec2, fleet: Fleet) -> None:
+    one, other = fleet.instance(), fleet.instance(tags={RUN_TAG: "churn"})
+    before = runs(ec2)
+    fleet.tag(one, {RUN_TAG: "churn"})
+    together = ec2.afresh_together(list(before.values()), RUN_TAG)
+    assert {m.id for m in together[before["churn"].id].members} == {one, other}
+    assert [m.tags for m in together[before[one].id].members] == [{RUN_TAG: "churn"}]
+
+
 # --- spot -----------------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from costwatch.adapters.aws_errors import translated
 from costwatch.adapters.ec2_answer import read_only_what_is_needed
 from costwatch.core import candidates
 from costwatch.core.candidates import Filters
-from costwatch.core.model import Clock, Member, Parent, Run, RunKind, SpotRequest
+from costwatch.core.model import Clock, Member, Parent, Run, RunId, RunKind, SpotRequest
 from costwatch.core.policy import Action, PurchaseOption, Service
 
 if TYPE_CHECKING:
@@ -80,24 +80,36 @@ class Ec2:
 
         Termination protection always, stop protection where instances would be stopped.
         """
-        members: Iterable[Member]
-        if run.id.kind is RunKind.TAGGED:
-            members = self.instances_by_tag(run_tag, run.id.name)
-        else:
-            members = self.instances_by_id(m.id for m in run.members).values()
-        alive = [m for m in members if m.alive]
-        requests = self.spot_requests(m.spot_request_id for m in alive if m.spot_request_id)
-        afresh = tuple(
+        return self.with_protection(self.afresh_together([run], run_tag)[run.id], action)
+
+    def afresh_together(self, runs: Sequence[Run], run_tag: str) -> dict[RunId, Run]:
+        """The runs as they are now, with spot requests and without what protects them: a few calls for all of them."""
+        tagged = {run.id.name: run.id for run in runs if run.id.kind is RunKind.TAGGED}
+        alone = {m.id: run.id for run in runs if run.id.kind is not RunKind.TAGGED for m in run.members}
+        members: dict[RunId, list[Member]] = {run.id: [] for run in runs}
+        for filters in candidates.of_runs(tagged.values(), run_tag):
+            for member in self.matching(filters):
+                # EC2 reads * and ? in a filter as wildcards: a run called `*` must never mean every run.
+                if (run_id := tagged.get((member.tags or {}).get(run_tag, ""))) is not None:
+                    members[run_id].append(member)
+        for filters in candidates.with_ids(alone):
+            for member in self.matching(filters):
+                members[alone[member.id]].append(member)
+        wanted = (m.spot_request_id for found in members.values() for m in found if m.spot_request_id)
+        requests = self.spot_requests(wanted)
+        return {run_id: _afresh(run_id, found, requests) for run_id, found in members.items()}
+
+    def with_protection(self, run: Run, action: Action) -> Run:
+        """Termination protection of each member; stop protection too where `action` is to stop. A call for each."""
+        members = tuple(
             replace(
                 member,
                 termination_protection=self.termination_protection(member.id),
                 stop_protection=self._stop_protection(member.id) if action is Action.STOP else None,
-                spot_request=requests.get(member.spot_request_id or ""),
             )
-            for member in sorted(alive, key=lambda m: m.id)
+            for member in run.members
         )
-        parent = next((m.parent for m in afresh if m.parent is not None), None)
-        return Run(id=run.id, members=afresh, parent=parent, fresh=True)
+        return replace(run, members=members)
 
     def termination_protection(self, instance_id: str) -> bool:
         """Whether EC2 refuses to terminate it. One call for each instance."""
@@ -136,6 +148,12 @@ class Ec2:
         with translated("ec2:DescribeInstanceAttribute"):
             answer = self._client.describe_instance_attribute(InstanceId=instance_id, Attribute="disableApiStop")
         return bool(answer["DisableApiStop"]["Value"])
+
+
+def _afresh(run_id: RunId, members: Iterable[Member], requests: Mapping[str, SpotRequest]) -> Run:
+    found = [replace(m, spot_request=requests.get(m.spot_request_id or "")) for m in members]
+    parent = next((m.parent for m in found if m.parent is not None), None)
+    return Run(id=run_id, members=tuple(sorted(found, key=lambda m: m.id)), parent=parent, fresh=True)
 
 
 def _member(raw: Mapping[str, Any]) -> Member:

@@ -19,11 +19,12 @@ from costwatch.core.money import burn_rate
 from costwatch.core.policy import Mode, Service
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
 from costwatch.errors import TransientAwsError, UnreadableRow
-from costwatch.procedures import digest, outbox
+from costwatch.procedures import digest, looking, outbox
+from costwatch.procedures.looking import Looked
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, Seen, SweepReport
 from costwatch.procedures.silence import Silent, judge_silence
-from costwatch.procedures.stop import LEASE, Due, afresh, stop_due
+from costwatch.procedures.stop import LEASE, Due, stop_due
 from costwatch.procedures.verify import reconcile
 from costwatch.procedures.vitals import prove_path, with_vitals
 
@@ -138,21 +139,32 @@ def _service(
         if run_id.kind.service.is_sagemaker is service.is_sagemaker and run_id not in listed:
             with report.isolating(str(run_id)):
                 reconcile(w, record, report)
-    due: list[Due | Silent] = []
+    again: list[Looked] = []
     for run in with_vitals(runs, region.pulses, region.path_since):
         if any(w.ledger.is_row_of(row, run.id) or w.pulses.is_row_of(row, run) for row in region.unreadable):
             continue
         with report.isolating(str(run.id)):
-            found = _run(w, run, region.records.get(run.id), region.pause, report)
-            if found is not None:
-                due.append(found)
+            looked = _look(w, run, region.records.get(run.id), region.pause, report)
+            if looked is None:
+                continue
+            if looked.decision.verdict in (Verdict.WARN, Verdict.STOP):
+                again.append(looked)
+            else:
+                _take(w, looked, report)
+    # Tags, protection and spot requests are read afresh for whoever is to be warned or stopped.
+    due: list[Due | Silent] = []
+    for part in looking.parts(again):
+        known = looking.read_together(w, region.name, part)
+        for looked in part:
+            with report.isolating(str(looked.run.id)):
+                found = _look_again(w, region, looked, known, report)
+                if found is not None:
+                    due.append(found)
     return due
 
 
-def _run(
-    w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, report: SweepReport
-) -> Due | Silent | None:
-    """Judge one run and take every step but the stop itself; what is silent waits until all runs are judged."""
+def _look(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, report: SweepReport) -> Looked | None:
+    """Judge one run as it was listed. None: its stop is being verified."""
     now = w.now()
     if record is not None and record.status is Status.STOPPING and record.stop is not None:
         in_flight = record.stop.requested_at is not None or now < record.stop.lease_until
@@ -162,13 +174,24 @@ def _run(
     previous = None
     if record is not None and not same_episode(run, record):
         previous, record = record, ladder.restarted(record, now)
-    decision = judge(run, record, w.policy, pause, now, _exempt_seen(w, run, record, now))
-    if decision.verdict in (Verdict.WARN, Verdict.STOP):
-        # Tags, protection and spot requests are read afresh for whoever is to be warned or stopped.
-        run = afresh(w, run, record, decision)
-        if not run.members:
-            return None  # it ended, restarted or was regrouped just now: the next sweep sees which
-        decision = judge(run, record, w.policy, pause, now, _exempt_seen(w, run, record, now))
+    return Looked(run, record, judge(run, record, w.policy, pause, now, _exempt_seen(w, run, record, now)), previous)
+
+
+def _look_again(
+    w: Watchdog, region: _Region, looked: Looked, read: Mapping[RunId, Run], report: SweepReport
+) -> Due | Silent | None:
+    """Judge once more what is to be warned or stopped, as it is now."""
+    run = looking.looked_again(w, looked, read, region.pulses, region.path_since)
+    if not run.members:
+        return None  # it ended, restarted or was regrouped just now: the next sweep sees which
+    now, record = w.now(), looked.record
+    decision = judge(run, record, w.policy, region.pause, now, _exempt_seen(w, run, record, now))
+    return _take(w, Looked(run, record, decision, looked.previous), report)
+
+
+def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | None:
+    """Every step but the stop itself; what is silent waits until all runs are judged."""
+    run, record, decision = looked.run, looked.record, looked.decision
     burn = burn_rate(run, w.prices)
     seen = Seen(run, decision, burn)
     if decision.verdict is Verdict.IGNORE:
@@ -176,11 +199,18 @@ def _run(
         return None
     report.seen.append(seen)
     if decision.silent and decision.verdict in (Verdict.WARN, Verdict.STOP):
-        return Silent(seen, record, previous)
+        return Silent(seen, record, looked.previous)
     if decision.verdict is Verdict.STOP and record is not None:
         return Due(run, record, decision)
     step = ladder.observe(
-        run, record, decision, policy=w.policy, origin=w.ledger.origin, burn=burn, now=now, previous=previous
+        run,
+        record,
+        decision,
+        policy=w.policy,
+        origin=w.ledger.origin,
+        burn=burn,
+        now=w.now(),
+        previous=looked.previous,
     )
     w.save(step)
     return None
