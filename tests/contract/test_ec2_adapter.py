@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from costwatch.adapters.ec2 import Ec2
-from costwatch.core import grouping
-from costwatch.core.model import Run, RunKind
+from costwatch.core import candidates, grouping
+from costwatch.core.model import Run, RunId, RunKind
 from costwatch.core.policy import PurchaseOption, Service
 from costwatch.errors import PermanentAwsError, TransientAwsError
 from demo.embedded import Fleet, World
 from tests.contract.conftest import Clients
+from tests.support import policies
 from tests.support.builders import ACCOUNT, HOUR, NOW, REGION
 
 RUN_TAG = "costwatch:run"
@@ -334,3 +335,28 @@ def test_a_tagged_run_is_grouped_from_what_is_read(ec2: Ec2, fleet: Fleet) -> No
     assert {member.id for member in run.members} == ids
     assert run.start == NOW - 5 * HOUR
     assert replace(run, fresh=True).capacity == {"p4d.24xlarge": 2}
+
+
+# --- what a sweep of many asks for ----------------------------------------------------------------------------
+
+
+def test_candidates_are_found_by_age_by_their_own_tags_and_by_their_group(ec2: Ec2, fleet: Fleet) -> None:
+    policy = policies.policy()
+    old = fleet.instance(tags={"Purpose": "training"}, launched_at=NOW - 11 * HOUR)
+    young = fleet.instance(tags={"Purpose": "training"}, launched_at=NOW - HOUR)
+    other = fleet.instance(tags={"Purpose": "web"}, launched_at=NOW - 99 * HOUR)
+    own = fleet.instance(tags={"costwatch:max-runtime": "2h"}, launched_at=NOW)
+    node = fleet.instance(tags={"kubernetes.io/cluster/ml": "owned"}, launched_at=NOW - 20 * HOUR)
+    managed = fleet.instance(operator="eks.amazonaws.com", launched_at=NOW - 20 * HOUR)
+
+    def found(*filters: candidates.Filters) -> set[str]:
+        return {member.id for each in filters for member in ec2.matching(each)}
+
+    assert found(candidates.everything()) == {old, young, other, own, node, managed}
+    assert found(candidates.selected(policy.selectors[0])) == {old, young}
+    assert found(candidates.of_age(policy.selectors[0], NOW)) == {old}
+    assert found(candidates.overriding(policy.tags)) == {own}
+    assert found(*candidates.grouped(policy, NOW)) == {node, managed}
+    assert found(*candidates.with_ids([young, other, "i-0123456789abcdef0"])) == {young, other}
+    cluster = RunId(ACCOUNT, REGION, RunKind.CLUSTER, "eks.amazonaws.com")
+    assert found(*candidates.of_runs([cluster], RUN_TAG)) == {managed}

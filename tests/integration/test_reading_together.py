@@ -12,6 +12,7 @@ from costwatch.core.record import Status
 from costwatch.errors import AwsError, TransientAwsError
 from costwatch.procedures import looking
 from costwatch.procedures.sweep import sweep
+from tests.integration.test_sweep_story import transitions
 from tests.support import policies
 from tests.support.builders import ACCOUNT, REGION
 from tests.support.fakes import Town
@@ -79,6 +80,12 @@ def test_in_observe_what_is_protected_is_held_when_it_would_be_stopped() -> None
     of.clock.forward(minutes=31)
     sweep(of.watchdog())
     assert statuses(of) == {Status.WOULD_STOP: 1, Status.HELD: 1}
+    told = len(transitions(of))
+    for _ in range(12):
+        of.clock.forward(minutes=10)
+        sweep(of.watchdog())
+        assert statuses(of) == {Status.WOULD_STOP: 1, Status.HELD: 1}, "it stays held while it is protected"
+    assert len(transitions(of)) == told, "nothing about it is told anew"
 
 
 @pytest.mark.parametrize("mode", ["observe", "enforce"])

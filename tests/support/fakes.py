@@ -420,6 +420,7 @@ class Town:
     clock: TestClock = field(default_factory=TestClock)
     table: MemoryTable = field(default_factory=MemoryTable)
     origin: str = DEPLOYED
+    listed_whole: int = 999
     log: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     world: FakeWorld = field(init=False)
 
@@ -471,6 +472,7 @@ class Town:
             log=lambda message, fields: self.log.append((message, fields)),
             worker=f"worker-{next(self._workers)}",
             seconds_left=lambda: 300.0,
+            listed_whole=self.listed_whole,
         )
 
 

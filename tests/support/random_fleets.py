@@ -72,6 +72,7 @@ class Shape:
     slack: bool = True
     spot_action: str = "terminate"
     trainer_action: str = "terminate"
+    heartbeat_minutes: int = 0
 
     def changed(self, **changes: Any) -> Shape:
         return Shape(**{**self.__dict__, **changes})
@@ -93,7 +94,8 @@ def _document(shape: Shape) -> dict[str, Any]:
         policies.selector("blocks", fourth, tags={"Purpose": ["training"], "Plan": ["prepaid"]},
                           purchase="capacity_block", limits=limits(24)),
         policies.selector("trainers", second, tags={"Purpose": ["training", "research"]},
-                          limits=limits(shape.runtime_hours), action=shape.trainer_action),
+                          limits=limits(shape.runtime_hours), action=shape.trainer_action,
+                          heartbeat_seconds=shape.heartbeat_minutes * 60 or None),
         policies.selector("jobs", third, service="training", tags={"Purpose": ["training"]},
                           limits=limits(shape.runtime_hours)),
     ]  # fmt: skip

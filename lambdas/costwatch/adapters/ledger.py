@@ -8,6 +8,7 @@
     cap#<origin>#<mode>                  sweep#.. share#.. day#..    counters of the blast caps
     told#<origin>                        <key>                       what is said only once
     seen#<origin>                        <key>                       when something was first seen
+    census#<origin>                      <account>#<region>          how much ran when everything was last counted
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
 
@@ -27,6 +28,8 @@ from zlib import crc32
 
 from costwatch import names
 from costwatch.adapters.ledger_codec import (
+    census_from_item,
+    census_to_item,
     entry_from_item,
     entry_to_item,
     message_from_item,
@@ -58,6 +61,7 @@ from costwatch.adapters.table import (
 )
 from costwatch.core import times
 from costwatch.core.caps import CapLimit
+from costwatch.core.census import Census
 from costwatch.core.messages import Message
 from costwatch.core.model import RunId
 from costwatch.core.record import Entry, Pause, RunRecord
@@ -281,6 +285,20 @@ class Ledger:
         """Whether `what` is remembered."""
         return self._table.get(self._told_key(what)) is not None
 
+    # --- census ------------------------------------------------------------------------------------
+
+    def census(self, account: str, region: str) -> Census | None:
+        """The last count of everything. One that cannot be read is none: it is counted anew."""
+        item = self._table.get(self._census_key(account, region))
+        try:
+            return read(item, census_from_item) if item is not None else None
+        except UnreadableRow:
+            return None
+
+    def keep_census(self, account: str, region: str, census: Census) -> None:
+        kept = {names.TABLE_TTL_ATTRIBUTE: _expiry(census.at, KEEP_COUNTERS), **self._stamped()}
+        self._table.put(Put({**_at(self._census_key(account, region)), **census_to_item(census), **kept}))
+
     # --- pause -------------------------------------------------------------------------------------
 
     def pause(self) -> Pause | None:
@@ -404,6 +422,9 @@ class Ledger:
 
     def _outbox_key(self, message_id: str) -> Key:
         return key(f"outbox#{self.origin}", message_id)
+
+    def _census_key(self, account: str, region: str) -> Key:
+        return key(f"census#{self.origin}", f"{account}#{region}")
 
     def _told_key(self, what: str) -> Key:
         return key(f"told#{self.origin}", what)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from costwatch.core import times
+from costwatch.core.census import Census
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.model import RunId
 from costwatch.core.policy import Action, Mode
@@ -233,6 +234,15 @@ def pause_from_item(item: Body) -> Pause:
         reason=item["reason"],
         since=times.from_text(item["since"]),
     )
+
+
+def census_to_item(census: Census) -> dict[str, Any]:
+    return {"at": times.to_text(census.at), "instances": census.instances, "runs_of": dict(census.runs_of)}
+
+
+def census_from_item(item: Body) -> Census:
+    runs_of = {name: int(count) for name, count in item["runs_of"].items()}
+    return Census(times.from_text(item["at"]), int(item["instances"]), runs_of)
 
 
 def _notice(body: Body) -> Notice:

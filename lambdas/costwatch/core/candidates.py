@@ -44,10 +44,9 @@ def selected(selector: Selector, launched_by: datetime | None = None) -> Filters
     return (_ALIVE, *taken, *_launched(launched_by))
 
 
-def warned_from(policy: Policy, now: datetime) -> Iterator[Filters]:
-    """What is old enough to be warned during a sweep that begins at `now`, by its selector's own limits."""
-    for selector in watching(policy):
-        yield selected(selector, now + MARGIN - _youth(selector.limits))
+def of_age(selector: Selector, now: datetime) -> Filters:
+    """What `selector` picks and is old enough to be warned during a sweep that begins at `now`."""
+    return selected(selector, now + MARGIN - _youth(selector.limits))
 
 
 def grouped(policy: Policy, now: datetime) -> Iterator[Filters]:

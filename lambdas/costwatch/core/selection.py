@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -66,15 +66,24 @@ def select(run: Run, policy: Policy, known: str = "") -> Selection:
 
     `known`: the selector by which the run is in the ledger. Tags that cannot be read show nothing new, so it stays.
     """
-    picked = [_first(member, policy) for member in run.members]
-    found = [s for s in policy.selectors if s in picked]
-    # A member of a selector that is off must not hide the others of its run: it holds them.
-    chosen = next((s for s in found if s.mode is not Mode.OFF), found[0] if found else None)
+    picked = [first_match(member, policy) for member in run.members]
+    chosen = chosen_of(picked, policy)
     if known and any(member.tags is None for member in run.members):
         chosen = policy.selector(known) or chosen
     if chosen is None:
         return Selection(None, ())
     return Selection(chosen, tuple(_blockers(run, chosen, picked, policy)))
+
+
+def chosen_of(picked: Collection[Selector | None], policy: Policy) -> Selector | None:
+    """Of the selectors that pick a run's members the one that it is judged by."""
+    found = [s for s in policy.selectors if s in picked]
+    # A member of a selector that is off must not hide the others of its run: it holds them.
+    return next((s for s in found if s.mode is not Mode.OFF), found[0] if found else None)
+
+
+def first_match(member: Member, policy: Policy) -> Selector | None:
+    return next((selector for selector in policy.selectors if picks(selector, member)), None)
 
 
 def picks(selector: Selector, member: Member) -> bool:
@@ -168,10 +177,6 @@ def _blockers_read_afresh(run: Run, chosen: Selector) -> list[Blocker]:
                 )
             )
     return found
-
-
-def _first(member: Member, policy: Policy) -> Selector | None:
-    return next((selector for selector in policy.selectors if picks(selector, member)), None)
 
 
 def _matches_type(selector: Selector, instance_type: str) -> bool:

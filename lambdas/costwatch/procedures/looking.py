@@ -64,7 +64,8 @@ def looked_again(
     """The run as it is now; without members where it ended, started anew or was regrouped just now.
 
     What protects it and its newest beats are asked for only where somebody is told or something is stopped: each is a
-    call. Where a selector only observes, a warning is a line in the ledger. Raises AwsError.
+    call. Where a selector only observes, a warning is a line in the ledger; what is held, perhaps for its protection,
+    is asked for all the same, lest it be warned of again and again. Raises AwsError.
     """
     run, record, decision = item.run, item.record, item.decision
     known = read.get(run.id)
@@ -73,7 +74,8 @@ def looked_again(
     found = still_the_run(w, known, run, record)
     if not found.members:
         return found
-    if decision.verdict is Verdict.WARN and not heard(decision.mode):
+    held = record is not None and record.hold is not None
+    if decision.verdict is Verdict.WARN and not heard(decision.mode) and not held:
         vitals = heartbeats.vitals_of(found.members, pulses, path_since)
     else:
         found = w.ec2(run.id.region).with_protection(found, decision.action)

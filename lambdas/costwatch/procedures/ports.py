@@ -95,6 +95,10 @@ class Watchdog:
     worker: str
     seconds_left: Callable[[], float]
     """Until the function is cut off; nothing new is begun when it gets short."""
+    counts: bool = True
+    """Whether everything is counted once an hour, where a sweep does not list everything."""
+    listed_whole: int = 999
+    """So many instances are listed whether they can matter now or not: they are on one page of EC2's."""
 
     def now(self) -> datetime:
         """Aware UTC."""

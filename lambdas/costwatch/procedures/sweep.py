@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from costwatch.adapters.pulses import MemberKey
-from costwatch.core import candidates, caps, grouping, ladder, overrides
+from costwatch.core import caps, grouping, ladder, overrides
+from costwatch.core.census import Census, is_due
 from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.heartbeats import Pulse
 from costwatch.core.model import Member, Run, RunId
@@ -19,7 +21,8 @@ from costwatch.core.money import burn_rate
 from costwatch.core.policy import Mode, Service
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
 from costwatch.errors import TransientAwsError, UnreadableRow
-from costwatch.procedures import digest, looking, outbox
+from costwatch.procedures import census, digest, listing, looking, outbox
+from costwatch.procedures.listing import Known
 from costwatch.procedures.looking import Looked
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, Seen, SweepReport
@@ -60,6 +63,7 @@ def sweep(w: Watchdog) -> SweepReport:
     due: list[Due] = []
     silent: list[Silent] = []
     records: list[RunRecord] = []
+    uncounted: dict[str, Census | None] = {}
     for name in w.policy.regions:
         unreadable: list[UnreadableRow] = []
         region = _Region(
@@ -73,7 +77,7 @@ def sweep(w: Watchdog) -> SweepReport:
         for row in unreadable:
             report.skip(row)
         records.extend(region.records.values())
-        for service, read in ((Service.EC2, _instances), (Service.TRAINING, _jobs)):
+        for service, read in ((Service.EC2, partial(_instances, region, uncounted)), (Service.TRAINING, _jobs)):
             with report.isolating(f"{name} {service.value}"):
                 if w.seconds_left() < SECONDS_TO_READ:
                     raise TransientAwsError(
@@ -82,7 +86,8 @@ def sweep(w: Watchdog) -> SweepReport:
                 for found in _service(w, region, service, read, report):
                     silent.append(found) if isinstance(found, Silent) else due.append(found)
     due.extend(judge_silence(w, silent, report))
-    stop_due(w, due, runs_of=_runs_of(w, report, records), pause=pause, report=report)
+    stop_due(w, due, runs_of=_runs_of(w, report, records, uncounted), pause=pause, report=report)
+    _count_everything(w, uncounted, report)
     with report.isolating("digest"):
         digest.unwatched(w, report)
         digest.summary(w, records, report)
@@ -98,13 +103,32 @@ def _stand_down(w: Watchdog, report: SweepReport) -> None:
                 w.save(ladder.unwatched(record, "switched off", w.now()))
 
 
-def _runs_of(w: Watchdog, report: SweepReport, records: list[RunRecord]) -> Counter[str]:
+def _count_everything(w: Watchdog, uncounted: Mapping[str, Census | None], report: SweepReport) -> None:
+    """Once an hour, after what is due was stopped, where only what can matter was listed."""
+    for name, last in uncounted.items():
+        if w.counts and is_due(last, w.now()) and w.seconds_left() >= SECONDS_TO_READ:
+            with report.isolating(f"{name} census"):
+                census.take(w, name, report)
+                continue
+        report.not_counted.append(name)
+
+
+def _runs_of(
+    w: Watchdog, report: SweepReport, records: list[RunRecord], uncounted: Mapping[str, Census | None]
+) -> Counter[str]:
     """Runs by selector, for the share: those judged now, and those whose stop was claimed in this same window.
 
-    Without the latter the share would shrink while its counter still counts them.
+    Without the latter the share would shrink while its counter still counts them. Where only what can matter was
+    listed, as many as were counted last, and at least those seen now: while none were, a share of few is small.
     """
     since = caps.window_start(w.policy, w.now())
-    runs_of = Counter(s.decision.selector.name for s in report.seen if s.decision.selector is not None)
+    in_region = Counter((s.run.id.region, s.decision.selector.name) for s in report.seen if s.decision.selector)
+    for region, last in uncounted.items():
+        for name, count in last.runs_of.items() if last is not None else ():
+            in_region[region, name] = max(in_region[region, name], count)
+    runs_of: Counter[str] = Counter()
+    for (_, name), count in in_region.items():
+        runs_of[name] += count
     judged = {s.run.id for s in report.seen}
     for record in records:
         stop = record.stop if record.status is Status.STOPPING and record.run_id not in judged else None
@@ -113,9 +137,14 @@ def _runs_of(w: Watchdog, report: SweepReport, records: list[RunRecord]) -> Coun
     return runs_of
 
 
-def _instances(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
+def _instances(
+    of: _Region, uncounted: dict[str, Census | None], w: Watchdog, region: str, report: SweepReport
+) -> list[Member]:
     del report
-    return list(w.ec2(region).matching(candidates.everything()))
+    found = listing.instances(w, region, Known(of.records, of.pulses))
+    if not found.whole:
+        uncounted[region] = found.census
+    return found.members
 
 
 def _jobs(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
