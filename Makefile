@@ -1,4 +1,4 @@
-# make demo | test | check | deploy. Needs git, make and Python 3.11 or newer; everything else goes into .venv.
+# make demo | test | check | bench | deploy. Needs git, make and Python 3.11 or newer; everything else goes into .venv.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -47,6 +47,10 @@ check-template: .venv/.ready-dev
 	$(BIN)/costwatch check-config costwatch.yaml
 	CDK_OUTDIR=cdk.out $(BIN)/python app.py
 	$(BIN)/cfn-lint cdk.out/*.template.json
+
+.PHONY: bench
+bench: .venv/.ready ## measure whole processes beside Cloud Custodian and a boto3 script, into docs/benchmarks.md
+	@$(BIN)/python -m bench.run $(ARGS)
 
 .PHONY: format
 format: .venv/.ready-dev ## let ruff mend what it can

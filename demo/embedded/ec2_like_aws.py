@@ -305,6 +305,12 @@ def _iso(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.000Z"
 
 
+def _operator(instance: Any) -> dict[str, Any]:
+    """The AWS service that manages it; empty for what nobody manages."""
+    found: dict[str, Any] = getattr(instance, "operator", None) or {}
+    return found
+
+
 # moto compares these for equality only, or does not know them. Each gives the instance's own texts; none means no
 # match.
 _WILDCARD_FILTERS: dict[str, Any] = {
@@ -315,7 +321,10 @@ _WILDCARD_FILTERS: dict[str, Any] = {
     "instance-type": lambda each: [each.instance_type],
     "launch-time": lambda each: [_iso(each.launch_time)],
     "network-interface.attachment.attach-time": lambda each: [_iso(nic.attach_time) for nic in each.nics.values()],
+    "operator.managed": lambda each: [str(_operator(each).get("Managed", False)).lower()],
+    "operator.principal": lambda each: [_operator(each)["Principal"]] if _operator(each) else [],
     "spot-instance-request-id": lambda each: [getattr(each, "spot_instance_request_id", None) or ""],
+    "tag-key": lambda each: [tag["key"] for tag in each.get_tags()],
 }
 
 

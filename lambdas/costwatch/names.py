@@ -20,6 +20,16 @@ TAG_NEVER: Final = "costwatch:never"  # IAM denies on it by this name, so it is 
 TAG_ASG: Final = "aws:autoscaling:groupName"
 TAG_EC2_FLEET: Final = "aws:ec2:fleet-id"
 TAG_SPOT_FLEET: Final = "aws:ec2spot:fleet-request-id"
+TAG_KUBERNETES_PREFIX: Final = "kubernetes.io/cluster/"
+TAGS_OF_CLUSTERS: Final = (
+    "eks:cluster-name",
+    "aws:eks:cluster-name",
+    "aws:batch:compute-environment",
+    "AWSBatchServiceTag",
+    "aws:elasticmapreduce:job-flow-id",
+    "parallelcluster:cluster-name",
+    "sagemaker:cluster-name",
+)
 
 # --- events ---------------------------------------------------------------------------------------
 SOURCE_EC2: Final = "aws.ec2"

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from costwatch.adapters.ec2 import Ec2
-from costwatch.core import grouping
-from costwatch.core.model import Run, RunKind
+from costwatch.core import candidates, grouping
+from costwatch.core.model import Run, RunId, RunKind
 from costwatch.core.policy import PurchaseOption, Service
 from costwatch.errors import PermanentAwsError, TransientAwsError
 from demo.embedded import Fleet, World
 from tests.contract.conftest import Clients
+from tests.support import policies
 from tests.support.builders import ACCOUNT, HOUR, NOW, REGION
 
 RUN_TAG = "costwatch:run"
@@ -213,6 +214,30 @@ def test_a_run_that_has_ended_is_empty_when_read_afresh(ec2: Ec2, fleet: Fleet) 
     assert ec2.afresh(before, RUN_TAG).members == ()
 
 
+def test_runs_are_read_afresh_together_each_with_its_own_members_and_requests(ec2: Ec2, fleet: Fleet) -> None:
+    alone, spot = fleet.instance(), fleet.instance(spot="persistent")
+    churn = {fleet.instance(tags={RUN_TAG: "churn"}) for _ in range(2)}
+    any_run, ended = fleet.instance(tags={RUN_TAG: "*"}), fleet.instance()
+    before = runs(ec2)
+    fleet.end_instance(ended, NOW)
+    together = ec2.afresh_together(list(before.values()), RUN_TAG)
+    found = {run_id.name: {member.id for member in run.members} for run_id, run in together.items()}
+    assert found == {alone: {alone}, spot: {spot}, "churn": churn, "*": {any_run}, ended: set()}
+    assert all(run.fresh for run in together.values())
+    (member,) = together[before[spot].id].members
+    assert member.spot_request is not None
+    assert member.termination_protection is None
+
+
+def test_an_instance_that_joined_a_run_is_seen_there_and_under_its_own_id(ec2: Ec2, fleet: Fleet) -> None:
+    one, other = fleet.instance(), fleet.instance(tags={RUN_TAG: "churn"})
+    before = runs(ec2)
+    fleet.tag(one, {RUN_TAG: "churn"})
+    together = ec2.afresh_together(list(before.values()), RUN_TAG)
+    assert {m.id for m in together[before["churn"].id].members} == {one, other}
+    assert [m.tags for m in together[before[one].id].members] == [{RUN_TAG: "churn"}]
+
+
 # --- spot -----------------------------------------------------------------------------------------------------
 
 
@@ -334,3 +359,28 @@ def test_a_tagged_run_is_grouped_from_what_is_read(ec2: Ec2, fleet: Fleet) -> No
     assert {member.id for member in run.members} == ids
     assert run.start == NOW - 5 * HOUR
     assert replace(run, fresh=True).capacity == {"p4d.24xlarge": 2}
+
+
+# --- what a sweep of many asks for ----------------------------------------------------------------------------
+
+
+def test_candidates_are_found_by_age_by_their_own_tags_and_by_their_group(ec2: Ec2, fleet: Fleet) -> None:
+    policy = policies.policy()
+    old = fleet.instance(tags={"Purpose": "training"}, launched_at=NOW - 11 * HOUR)
+    young = fleet.instance(tags={"Purpose": "training"}, launched_at=NOW - HOUR)
+    other = fleet.instance(tags={"Purpose": "web"}, launched_at=NOW - 99 * HOUR)
+    own = fleet.instance(tags={"costwatch:max-runtime": "2h"}, launched_at=NOW)
+    node = fleet.instance(tags={"kubernetes.io/cluster/ml": "owned"}, launched_at=NOW - 20 * HOUR)
+    managed = fleet.instance(operator="eks.amazonaws.com", launched_at=NOW - 20 * HOUR)
+
+    def found(*filters: candidates.Filters) -> set[str]:
+        return {member.id for each in filters for member in ec2.matching(each)}
+
+    assert found(candidates.everything()) == {old, young, other, own, node, managed}
+    assert found(candidates.selected(policy.selectors[0])) == {old, young}
+    assert found(candidates.of_age(policy.selectors[0], NOW)) == {old}
+    assert found(candidates.overriding(policy.tags)) == {own}
+    assert found(*candidates.grouped(policy, NOW)) == {node, managed}
+    assert found(*candidates.with_ids([young, other, "i-0123456789abcdef0"])) == {young, other}
+    cluster = RunId(ACCOUNT, REGION, RunKind.CLUSTER, "eks.amazonaws.com")
+    assert found(*candidates.of_runs([cluster], RUN_TAG)) == {managed}

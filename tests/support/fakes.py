@@ -7,7 +7,7 @@ cancelled is relaunched, and one bad id in a batch fails its zone while other zo
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,14 +16,16 @@ from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.prices import SeedPrices
 from costwatch.adapters.pulses import Pulses
 from costwatch.adapters.sagemaker_members import unreadable
+from costwatch.core.candidates import Filters
 from costwatch.core.cards import Card
 from costwatch.core.grouping import controller
 from costwatch.core.heartbeats import Beat, BeatKind, path_allows
 from costwatch.core.known_jobs import NOTHING_KNOWN, JobKey, JobsSeen, KnownJob
-from costwatch.core.model import Clock, Member, Parent, Run, RunKind, SpotRequest
+from costwatch.core.model import Clock, Member, Parent, Run, RunId, RunKind, SpotRequest
 from costwatch.core.policy import Action, Policy, PurchaseOption, Service
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
 from costwatch.procedures.ports import Watchdog
+from tests.support import ec2_filters
 from tests.support.fake_groups import FakeAutoScaling, FakeGroup, groups_scale_in
 from tests.support.memory_table import MemoryTable
 
@@ -356,9 +358,9 @@ class FakeEc2:
     world: FakeWorld
     region: str
 
-    def instances(self) -> list[Member]:
-        self.world.called("DescribeInstances", self.region)
-        return [_member(i) for i in self._mine() if i.alive]
+    def matching(self, filters: Filters) -> Iterator[Member]:
+        self.world.called("DescribeInstances", self.region, [name for name, _values in filters])
+        yield from [_member(i) for i in self._mine() if ec2_filters.passes(i, filters)]
 
     def instances_by_id(self, ids: Iterable[str]) -> dict[str, Member]:
         wanted = set(ids)
@@ -372,24 +374,36 @@ class FakeEc2:
         return [_member(i) for i in self._mine() if i.alive and i.tags.get(key) == value]
 
     def afresh(self, run: Run, run_tag: str, action: Action = Action.TERMINATE) -> Run:
-        if run.id.kind is RunKind.TAGGED:
-            found = self.instances_by_tag(run_tag, run.id.name)
-        else:
-            found = [m for m in self.instances_by_id(m.id for m in run.members).values() if m.alive]
-        requests = self.spot_requests([m.spot_request_id for m in found if m.spot_request_id])
+        return self.with_protection(self.afresh_together([run], run_tag)[run.id], action)
+
+    def afresh_together(self, runs: Sequence[Run], run_tag: str) -> dict[RunId, Run]:
+        ids = {m.id for run in runs if run.id.kind is not RunKind.TAGGED for m in run.members}
+        names = {f"{run_tag}={run.id.name}" for run in runs if run.id.kind is RunKind.TAGGED}
+        for asked in (ids, names):
+            if asked:
+                self.world.called("DescribeInstances", self.region, sorted(asked))
+        found: dict[RunId, list[Member]] = {}
+        for run in runs:
+            if run.id.kind is RunKind.TAGGED:
+                found[run.id] = [_member(i) for i in self._mine() if i.alive and i.tags.get(run_tag) == run.id.name]
+            else:
+                known = (self.world.instances.get(m.id) for m in run.members)
+                found[run.id] = [_member(i) for i in known if i is not None and i.alive]
+        requests = self.spot_requests([m.spot_request_id for ms in found.values() for m in ms if m.spot_request_id])
+        return {run_id: _afresh(run_id, members, requests) for run_id, members in found.items()}
+
+    def with_protection(self, run: Run, action: Action) -> Run:
         members = []
-        for member in sorted(found, key=lambda m: m.id):
+        for member in run.members:
             self.world.called("DescribeInstanceAttribute", self.region, [member.id])
             members.append(
                 replace(
                     member,
                     termination_protection=self.world.instances[member.id].protected,
                     stop_protection=self._stop_protection(member.id) if action is Action.STOP else None,
-                    spot_request=requests.get(member.spot_request_id or ""),
                 )
             )
-        parent = next((m.parent for m in members if m.parent), None)
-        return Run(run.id, tuple(members), parent, fresh=True)
+        return replace(run, members=tuple(members))
 
     def spot_requests(self, ids: Iterable[str]) -> dict[str, SpotRequest]:
         wanted = [i for i in ids if i]
@@ -621,6 +635,7 @@ class Town:
     clock: TestClock = field(default_factory=TestClock)
     table: MemoryTable = field(default_factory=MemoryTable)
     origin: str = DEPLOYED
+    listed_whole: int = 999
     log: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     world: FakeWorld = field(init=False)
 
@@ -673,7 +688,15 @@ class Town:
             log=lambda message, fields: self.log.append((message, fields)),
             worker=f"worker-{next(self._workers)}",
             seconds_left=lambda: 300.0,
+            listed_whole=self.listed_whole,
         )
+
+
+def _afresh(run_id: RunId, members: Iterable[Member], requests: Mapping[str, SpotRequest]) -> Run:
+    found = [
+        replace(m, spot_request=requests.get(m.spot_request_id or "")) for m in sorted(members, key=lambda m: m.id)
+    ]
+    return Run(run_id, tuple(found), next((m.parent for m in found if m.parent), None), fresh=True)
 
 
 def _member(i: FakeInstance) -> Member:

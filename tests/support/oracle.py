@@ -38,6 +38,8 @@ _SEEN_LATE = (
 )
 """Read one by one, only for whoever is to be warned or stopped: until its notice is over it may go unseen."""
 
+_PROTECTION = _SEEN_LATE[:2]
+"""A call for each instance: where nobody hears a warning it is made when the run would be stopped."""
 
 _DESTROYS_BY = {
     "terminate": ("TerminateInstances", "CancelSpotInstanceRequests"),
@@ -361,6 +363,8 @@ class Oracle:
                 made.classes = frozenset({KEPT, HELD})
                 return made
             made.classes = frozenset({HELD}) if overdue else frozenset({KEPT, HELD} if now >= opens else {KEPT})
+            if blocked in _PROTECTION and mode == "observe" and now >= opens:
+                made.classes |= {WARNED}
             if unproven and not blocked:
                 made.classes = QUIET
             return made

@@ -74,6 +74,7 @@ class Shape:
     trainer_action: str = "terminate"
     at_min_size: str = "lower"
     az_rebalance: str = "accept"
+    heartbeat_minutes: int = 0
 
     def changed(self, **changes: Any) -> Shape:
         return Shape(**{**self.__dict__, **changes})
@@ -96,7 +97,8 @@ def _document(shape: Shape) -> dict[str, Any]:
         policies.selector("blocks", fourth, tags={"Purpose": ["training"], "Plan": ["prepaid"]},
                           purchase="capacity_block", limits=limits(24)),
         policies.selector("trainers", second, tags={"Purpose": ["training", "research"]},
-                          limits=limits(shape.runtime_hours), action=shape.trainer_action, **groups),
+                          limits=limits(shape.runtime_hours), action=shape.trainer_action,
+                          heartbeat_seconds=shape.heartbeat_minutes * 60 or None, **groups),
         *(
             policies.selector(f"jobs/{kind}", third, service=kind, tags={"Purpose": ["training"]},
                               limits=limits(shape.runtime_hours))

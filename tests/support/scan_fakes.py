@@ -46,6 +46,17 @@ class FakePaginator:
         return self.pages()
 
 
+class FakeMeta:
+    """Of a client whose answers come without XML."""
+
+    @property
+    def events(self) -> FakeMeta:
+        return self
+
+    def register(self, *_arguments: Any, **_named: Any) -> None:
+        """A hook into the reading of answers."""
+
+
 @dataclass
 class FakeEc2:
     """`error`: raised by every list. `wait`: called before each answer."""
@@ -58,6 +69,10 @@ class FakeEc2:
     protection_error: Exception | None = None
     protection_asked: list[str] = field(default_factory=list)
     wait: Callable[[], object] = lambda: None
+
+    @property
+    def meta(self) -> FakeMeta:
+        return FakeMeta()
 
     def describe_regions(self, *, AllRegions: bool) -> dict[str, Any]:  # noqa: N803 - boto3's own name
         assert AllRegions

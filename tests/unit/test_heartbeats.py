@@ -241,6 +241,12 @@ def test_what_is_silent_is_not_stalled_too() -> None:
     assert heartbeats.stalled_since(vitals(every(5 * MINUTE, 5, last=NOW - 2 * HOUR, steps=10)), NOW) is None
 
 
+def test_a_member_that_is_done_makes_nobody_look_stalled_who_goes_on() -> None:
+    done = pulse(*(beat(NOW - (6 - n) * HOUR, n, step=n) for n in range(1, 4)), beat(NOW, 4, kind=BeatKind.DONE))
+    assert heartbeats.stalled_since(vitals(done, every(5 * MINUTE, 12)), NOW) is None
+    assert vitals(done, every(5 * MINUTE, 12)).progress.step is None
+
+
 def test_what_has_done_its_steps_is_not_stalled() -> None:
     assert heartbeats.stalled_since(stuck(9 * HOUR, total=200), NOW) is None
     assert heartbeats.stalled_since(stuck(9 * HOUR, total=201), NOW) is not None
@@ -286,3 +292,42 @@ def test_no_step_is_absurd_enough_to_break_anything(step: int, total: int, secon
     found = heartbeats.finishes_at(vitals(of, age=HOUR), now)
     assert found is None or now <= found <= now + heartbeats.LONGEST_ANNOUNCED
     heartbeats.stalled_since(vitals(of, age=HOUR), now)
+
+
+# --- whose beats are worth a look ------------------------------------------------------------------------------------
+
+
+def test_whoever_may_be_silent_is_worth_a_look_a_second_after_the_grace_and_not_at_it() -> None:
+    of = every(5 * MINUTE, 3)
+    assert not heartbeats.may_matter(of, INTERVAL, NOW + 3 * INTERVAL)
+    assert heartbeats.may_matter(of, INTERVAL, NOW + 3 * INTERVAL + SECOND)
+    assert not heartbeats.may_matter(of, None, NOW + 3 * INTERVAL + SECOND), "nobody asks for its silence"
+
+
+def test_whoever_may_be_stalled_is_worth_a_look_a_second_after_the_hour_and_not_at_it() -> None:
+    of = every(5 * MINUTE, 3, steps=1)
+    assert not heartbeats.may_matter(of, None, NOW + HOUR)
+    assert heartbeats.may_matter(of, None, NOW + HOUR + SECOND)
+
+
+def test_whoever_is_done_or_has_done_its_steps_is_not() -> None:
+    done = pulse(*(beat(NOW - (4 - n) * MINUTE, n, step=n) for n in range(1, 4)), beat(NOW, 4, kind=BeatKind.DONE))
+    assert not heartbeats.may_matter(done, INTERVAL, NOW + 99 * HOUR)
+    assert not heartbeats.may_matter(every(5 * MINUTE, 3, steps=1, total=3), None, NOW + 99 * HOUR)
+
+
+@given(
+    ages=st.lists(st.tuples(st.integers(1, 400), st.integers(1, 6), st.booleans()), min_size=1, max_size=4),
+    minutes=st.integers(1, 90),
+)
+def test_a_run_is_silent_or_stalled_only_where_some_member_is_worth_a_look(
+    ages: list[tuple[int, int, bool]], minutes: int
+) -> None:
+    pulses = [
+        every(minutes * MINUTE, times, last=NOW - ago * MINUTE, steps=1 if steps else 0) for ago, times, steps in ages
+    ]
+    together = vitals(*pulses, age=999 * HOUR)
+    silent_at = heartbeats.silent_at(together, 30 * MINUTE)
+    silent = silent_at is not None and silent_at < NOW
+    if silent or heartbeats.stalled_since(together, NOW) is not None:
+        assert any(heartbeats.may_matter(each, 30 * MINUTE, NOW) for each in pulses)

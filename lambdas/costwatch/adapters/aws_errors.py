@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.parsers import ResponseParserError
 
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
 
@@ -57,7 +58,8 @@ def translated(operation: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise from_client_error(error, operation) from error
-    except (BotoConnectionError, HTTPClientError) as error:
+    except (BotoConnectionError, HTTPClientError, ResponseParserError) as error:
+        # An answer that cannot be read was cut off or is a proxy's page: the next one is AWS's own again.
         raise TransientAwsError(
             f"{operation}: {_lasting(str(error))}", code=type(error).__name__, operation=operation
         ) from error

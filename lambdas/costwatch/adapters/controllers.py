@@ -18,7 +18,6 @@ _CLUSTER_TAGS: tuple[tuple[str, str], ...] = (
     ("parallelcluster:cluster-name", "ParallelCluster"),
     ("sagemaker:cluster-name", "HyperPod cluster"),
 )
-_KUBERNETES_PREFIX = "kubernetes.io/cluster/"
 
 
 def parent(tags: Mapping[str, str], operator: Mapping[str, Any]) -> Parent | None:
@@ -40,8 +39,8 @@ def cluster(tags: Mapping[str, str], operator: Mapping[str, Any]) -> Parent | No
         if name := tags.get(key):
             return Parent(RunKind.CLUSTER, name, f"{label} {name}")
     for key in tags:
-        if key.startswith(_KUBERNETES_PREFIX):
-            name = key.removeprefix(_KUBERNETES_PREFIX)
+        if key.startswith(names.TAG_KUBERNETES_PREFIX):
+            name = key.removeprefix(names.TAG_KUBERNETES_PREFIX)
             return Parent(RunKind.CLUSTER, name, f"Kubernetes cluster {name}")
     if operator.get("Managed"):
         name = operator.get("Principal", "unknown")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from costwatch.adapters import controllers
 from costwatch.adapters.aws_errors import translated
-from costwatch.core.model import Clock, Member, Run, RunKind, SpotRequest
+from costwatch.adapters.ec2_answer import read_only_what_is_needed
+from costwatch.core import candidates
+from costwatch.core.candidates import Filters
+from costwatch.core.model import Clock, Member, Run, RunId, RunKind, SpotRequest
 from costwatch.core.policy import Action, PurchaseOption, Service
 
 if TYPE_CHECKING:
@@ -19,15 +21,16 @@ if TYPE_CHECKING:
 _ALIVE = ("pending", "running")
 _PAGE = 1000
 _LINUX = "Linux/UNIX"
-_FILTER_VALUES = 200  # EC2's limit for one filter
-
-_WILDCARDS = re.compile(r"[\\*?]")
 
 
 class Ec2:
-    """One account and region. Raises TransientAwsError or PermanentAwsError."""
+    """One account and region. Raises TransientAwsError or PermanentAwsError.
+
+    The client is its own from now on: it reads of every instance only what is needed here.
+    """
 
     def __init__(self, client: EC2Client, *, region: str) -> None:
+        read_only_what_is_needed(client)
         self._client = client
         self.region = region
 
@@ -36,28 +39,29 @@ class Ec2:
 
         `types`: wildcards such as `p4d.*`, matched by EC2 itself; empty means any.
         """
-        filters: list[Any] = [{"Name": "instance-state-name", "Values": list(_ALIVE)}]
-        if types:
-            filters.append({"Name": "instance-type", "Values": list(types)})
-        return self._describe(Filters=filters)
+        wanted = candidates.everything()
+        return list(self.matching((*wanted, ("instance-type", tuple(types))) if types else wanted))
+
+    def matching(self, filters: Filters) -> Iterator[Member]:
+        """What passes EC2's own filters, page by page as it is asked for: no page is kept. AwsError as it goes."""
+        wanted: list[Any] = [{"Name": name, "Values": list(values)} for name, values in filters]
+        with translated("ec2:DescribeInstances"):
+            pages = self._client.get_paginator("describe_instances").paginate(
+                Filters=wanted, PaginationConfig={"PageSize": _PAGE}
+            )
+            for page in pages:
+                for reservation in page["Reservations"]:
+                    yield from map(_member, reservation["Instances"])
 
     def instances_by_id(self, ids: Iterable[str]) -> dict[str, Member]:
         """The named instances in any state; one that EC2 no longer knows is absent."""
-        found: dict[str, Member] = {}
-        for chunk in _chunks(ids):
-            # A filter, unlike InstanceIds, does not fail the whole call for one id that is gone.
-            members = self._describe(Filters=[{"Name": "instance-id", "Values": chunk}])
-            found.update({member.id: member for member in members})
-        return found
+        # A filter, unlike InstanceIds, does not fail the whole call for one id that is gone.
+        by_chunk = (self.matching((("instance-id", tuple(chunk)),)) for chunk in candidates.chunks(ids))
+        return {member.id: member for members in by_chunk for member in members}
 
     def instances_by_tag(self, key: str, value: str) -> list[Member]:
         """Pending and running instances whose tag has exactly this value."""
-        found = self._describe(
-            Filters=[
-                {"Name": "instance-state-name", "Values": list(_ALIVE)},
-                {"Name": f"tag:{key}", "Values": [_WILDCARDS.sub(r"\\\g<0>", value)]},
-            ]
-        )
+        found = self.matching((*candidates.everything(), (f"tag:{key}", (candidates.exactly(value),))))
         # EC2 reads * and ? in a filter as wildcards: a run called `*` must never mean every run.
         return [member for member in found if (member.tags or {}).get(key) == value]
 
@@ -66,24 +70,36 @@ class Ec2:
 
         Termination protection always, stop protection where instances would be stopped.
         """
-        members: Iterable[Member]
-        if run.id.kind is RunKind.TAGGED:
-            members = self.instances_by_tag(run_tag, run.id.name)
-        else:
-            members = self.instances_by_id(m.id for m in run.members).values()
-        alive = [m for m in members if m.alive]
-        requests = self.spot_requests(m.spot_request_id for m in alive if m.spot_request_id)
-        afresh = tuple(
+        return self.with_protection(self.afresh_together([run], run_tag)[run.id], action)
+
+    def afresh_together(self, runs: Sequence[Run], run_tag: str) -> dict[RunId, Run]:
+        """The runs as they are now, with spot requests and without what protects them: a few calls for all of them."""
+        tagged = {run.id.name: run.id for run in runs if run.id.kind is RunKind.TAGGED}
+        alone = {m.id: run.id for run in runs if run.id.kind is not RunKind.TAGGED for m in run.members}
+        members: dict[RunId, list[Member]] = {run.id: [] for run in runs}
+        for filters in candidates.of_runs(tagged.values(), run_tag):
+            for member in self.matching(filters):
+                # EC2 reads * and ? in a filter as wildcards: a run called `*` must never mean every run.
+                if (run_id := tagged.get((member.tags or {}).get(run_tag, ""))) is not None:
+                    members[run_id].append(member)
+        for filters in candidates.with_ids(alone):
+            for member in self.matching(filters):
+                members[alone[member.id]].append(member)
+        wanted = (m.spot_request_id for found in members.values() for m in found if m.spot_request_id)
+        requests = self.spot_requests(wanted)
+        return {run_id: _afresh(run_id, found, requests) for run_id, found in members.items()}
+
+    def with_protection(self, run: Run, action: Action) -> Run:
+        """Termination protection of each member; stop protection too where `action` is to stop. A call for each."""
+        members = tuple(
             replace(
                 member,
                 termination_protection=self.termination_protection(member.id),
                 stop_protection=self._stop_protection(member.id) if action is Action.STOP else None,
-                spot_request=requests.get(member.spot_request_id or ""),
             )
-            for member in sorted(alive, key=lambda m: m.id)
+            for member in run.members
         )
-        parent = next((m.parent for m in afresh if m.parent is not None), None)
-        return Run(id=run.id, members=afresh, parent=parent, fresh=True)
+        return replace(run, members=members)
 
     def termination_protection(self, instance_id: str) -> bool:
         """Whether EC2 refuses to terminate it. One call for each instance."""
@@ -95,9 +111,9 @@ class Ec2:
         """Spot requests by id; one that EC2 no longer knows is absent."""
         found: dict[str, SpotRequest] = {}
         paginator = self._client.get_paginator("describe_spot_instance_requests")
-        for chunk in _chunks(ids):
+        for chunk in candidates.chunks(ids):
             with translated("ec2:DescribeSpotInstanceRequests"):
-                for page in paginator.paginate(Filters=[{"Name": "spot-instance-request-id", "Values": chunk}]):
+                for page in paginator.paginate(Filters=[{"Name": "spot-instance-request-id", "Values": list(chunk)}]):
                     for raw in page["SpotInstanceRequests"]:
                         request = _spot_request(raw)
                         found[request.id] = request
@@ -123,21 +139,11 @@ class Ec2:
             answer = self._client.describe_instance_attribute(InstanceId=instance_id, Attribute="disableApiStop")
         return bool(answer["DisableApiStop"]["Value"])
 
-    def _describe(self, **arguments: Any) -> list[Member]:
-        found: list[Member] = []
-        with translated("ec2:DescribeInstances"):
-            pages = self._client.get_paginator("describe_instances").paginate(
-                **arguments, PaginationConfig={"PageSize": _PAGE}
-            )
-            for page in pages:
-                found.extend(_member(raw) for reservation in page["Reservations"] for raw in reservation["Instances"])
-        return found
 
-
-def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:
-    wanted = sorted(set(ids))
-    for i in range(0, len(wanted), _FILTER_VALUES):
-        yield wanted[i : i + _FILTER_VALUES]
+def _afresh(run_id: RunId, members: Iterable[Member], requests: Mapping[str, SpotRequest]) -> Run:
+    found = [replace(m, spot_request=requests.get(m.spot_request_id or "")) for m in members]
+    parent = next((m.parent for m in found if m.parent is not None), None)
+    return Run(id=run_id, members=tuple(sorted(found, key=lambda m: m.id)), parent=parent, fresh=True)
 
 
 def _member(raw: Mapping[str, Any]) -> Member:

@@ -12,6 +12,7 @@
     jobs#<origin>#<account>#<region>     <service>/<name>            what is known of a job in progress
     exempt#<origin>#<account>#<region>   <run id>                    an exemption by command, until it ends
     exempt#<origin>#<account>#<region>   <service>#<member id>       the same, for each member the run had then
+    census#<origin>                      <account>#<region>          how much ran when everything was last counted
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
 
@@ -32,6 +33,8 @@ from zlib import crc32
 from costwatch import names
 from costwatch.adapters import ledger_jobs
 from costwatch.adapters.ledger_codec import (
+    census_from_item,
+    census_to_item,
     entry_from_item,
     entry_to_item,
     exemption_from_item,
@@ -67,6 +70,7 @@ from costwatch.adapters.table import (
 )
 from costwatch.core import exemptions, times
 from costwatch.core.caps import CapLimit
+from costwatch.core.census import Census
 from costwatch.core.exemptions import Exemption
 from costwatch.core.known_jobs import JobKey, KnownJob
 from costwatch.core.lowering import Lowering
@@ -367,6 +371,20 @@ class Ledger:
         """Whether `what` is remembered."""
         return self._table.get(self._told_key(what)) is not None
 
+    # --- census ------------------------------------------------------------------------------------
+
+    def census(self, account: str, region: str) -> Census | None:
+        """The last count of everything. One that cannot be read is none: it is counted anew."""
+        item = self._table.get(self._census_key(account, region))
+        try:
+            return read(item, census_from_item) if item is not None else None
+        except UnreadableRow:
+            return None
+
+    def keep_census(self, account: str, region: str, census: Census) -> None:
+        kept = {names.TABLE_TTL_ATTRIBUTE: _expiry(census.at, KEEP_COUNTERS), **self._stamped()}
+        self._table.put(Put({**_at(self._census_key(account, region)), **census_to_item(census), **kept}))
+
     # --- pause -------------------------------------------------------------------------------------
 
     def pause(self) -> Pause | None:
@@ -524,6 +542,9 @@ class Ledger:
 
     def _outbox_key(self, message_id: str) -> Key:
         return key(f"outbox#{self.origin}", message_id)
+
+    def _census_key(self, account: str, region: str) -> Key:
+        return key(f"census#{self.origin}", f"{account}#{region}")
 
     def _told_key(self, what: str) -> Key:
         return key(f"told#{self.origin}", what)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from costwatch.core import times
+from costwatch.core.census import Census
 from costwatch.core.exemptions import Exemption
 from costwatch.core.group import Capacity
 from costwatch.core.lowering import Lowering
@@ -264,6 +265,15 @@ def pause_from_item(item: Body) -> Pause:
         reason=item["reason"],
         since=times.from_text(item["since"]),
     )
+
+
+def census_to_item(census: Census) -> dict[str, Any]:
+    return {"at": times.to_text(census.at), "instances": census.instances, "runs_of": dict(census.runs_of)}
+
+
+def census_from_item(item: Body) -> Census:
+    runs_of = {name: int(count) for name, count in item["runs_of"].items()}
+    return Census(times.from_text(item["at"]), int(item["instances"]), runs_of)
 
 
 def _notice(body: Body) -> Notice:

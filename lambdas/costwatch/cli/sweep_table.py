@@ -41,6 +41,13 @@ def show_sweep(document: Mapping[str, Any], mode: str) -> None:
         )
         for line in document.get("unwatched_runs", ()):
             show.say(out, line, indent=2)
+    if document.get("not_counted"):
+        where = ", ".join(document["not_counted"])
+        show.say(
+            out,
+            f"Only what can matter now was looked at in {where}: younger runs, and accelerators that no selector "
+            "picks, were not. --unwatched counts everything.",
+        )
     for failure in document["failures"]:
         then = "the next sweep tries again" if failure["retry"] else "it will fail again until something changes"
         show.say(out, f"Not handled: {failure['where']}: {failure['reason']} ({then})", style="bold red")

@@ -41,27 +41,31 @@ _PLENTY_SECONDS = 3600.0
     help="observe: from here, with the local configuration. enforce: by the deployed function alone.",
 )
 @click.option("--no-ledger", is_flag=True, help="Observe without a deployment, and remember nothing.")
+@click.option("--unwatched", is_flag=True, help="Count everything, and list accelerators that nobody watches.")
 @as_json
 @with_session
-def sweep(session: Session, once: bool, mode: str, no_ledger: bool, as_json: bool) -> int:
+def sweep(session: Session, once: bool, mode: str, no_ledger: bool, unwatched: bool, as_json: bool) -> int:
     """Look at every run once and say what is due.
 
     In observe nothing is stopped and nobody is warned: every selector of the local configuration is judged as if it
     were in observe, and the ledger keeps it apart from what the deployed sweep does. In enforce the deployed
     function is asked to sweep, provided that your configuration is the deployed one.
+
+    Where more instances run than fit on one page of EC2's, only those are looked at whose time is nearly up, which set
+    a limit of their own, or which the ledger knows; --unwatched counts all of them, as the deployed sweep does hourly.
     """
     del once  # there is no other way; the flag says so
-    unwatched: list[str] = []
+    unwatched_runs: list[str] = []
     if mode == Mode.ENFORCE.value:
         with show.busy("The deployed function sweeps"):
             document = _invoke(session)
     else:
         with show.busy(f"Looking at {', '.join(session.policy.regions)}"):
-            watchdog = _observer(session, keep=not no_ledger)
+            watchdog = _observer(session, keep=not no_ledger, counts=unwatched)
             report = sweep_once(watchdog)
-        unwatched = [f"{s.run.id}: {capacity_text(s)}, {show.usd(s.burn.hourly_rate_usd)} an hour"
+        unwatched_runs = [f"{s.run.id}: {capacity_text(s)}, {show.usd(s.burn.hourly_rate_usd)} an hour"
                      for s in report.unwatched]  # fmt: skip
-        document = {**report.document(), "unwatched_runs": unwatched, "origin": watchdog.ledger.origin}
+        document = {**report.document(), "unwatched_runs": unwatched_runs, "origin": watchdog.ledger.origin}
     document = {"mode": mode, "policy_digest": session.policy.digest, **document}
     if as_json:
         show.document(document)
@@ -78,7 +82,7 @@ def observing(policy: Policy) -> Policy:
     return replace(policy, mode=Mode.OBSERVE, selectors=selectors)
 
 
-def _observer(session: Session, *, keep: bool) -> Watchdog:
+def _observer(session: Session, *, keep: bool, counts: bool) -> Watchdog:
     """A watchdog that tells nobody, publishes nothing and whose ledger rows block no deployed sweep."""
     policy, caller = session.policy, session.caller
     if policy.account is not None and policy.account != caller.account:
@@ -102,6 +106,7 @@ def _observer(session: Session, *, keep: bool) -> Watchdog:
         log=lambda _message, _fields: None,
         worker=f"laptop#{uuid.uuid4().hex[:8]}",
         seconds_left=lambda: _PLENTY_SECONDS,
+        counts=counts,
     )
 
 

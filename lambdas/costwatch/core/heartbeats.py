@@ -178,7 +178,7 @@ class Vitals:
     quiet_until: datetime | None
     done: bool
     progress: Pulse
-    """The member that advanced last: its step, total and checkpoint."""
+    """The member that advanced last, of those that are not done: its step, total and checkpoint."""
     path_since: datetime | None
 
     def alive(self, now: datetime) -> bool:
@@ -203,14 +203,16 @@ def vitals_of(
             found.append(pulse)
     if not found:
         return None
-    steps = [pulse for pulse in found if pulse.step_at is not None]
+    # Who is done no longer advances, and says nothing about those that go on.
+    going_on = [pulse for pulse in found if pulse.done_at is None] or found
+    steps = [pulse for pulse in going_on if pulse.step_at is not None]
     return Vitals(
         beats=sum(pulse.beats for pulse in found),
         last_at=max(pulse.last_at for pulse in found),
         longest_gap=max(pulse.longest_gap for pulse in found),
         quiet_until=max((p.quiet_until for p in found if p.quiet_until is not None), default=None),
         done=all(pulse.done_at is not None for pulse in found),
-        progress=max(steps or found, key=lambda pulse: (pulse.step_at or pulse.last_at, pulse.session)),
+        progress=max(steps or going_on, key=lambda pulse: (pulse.step_at or pulse.last_at, pulse.session)),
         path_since=path_since,
     )
 
@@ -227,6 +229,24 @@ def silent_at(vitals: Vitals | None, interval: timedelta | None) -> datetime | N
         return None
     grace = GRACE_FACTOR * max(interval, vitals.longest_gap)
     return max(vitals.last_at, vitals.path_since, vitals.quiet_until or vitals.last_at) + grace
+
+
+def may_matter(pulse: Pulse, interval: timedelta | None, now: datetime) -> bool:
+    """Whether a run that this member is of may be silent or stalled at `now`; false: it is neither.
+
+    What other members' beats say can only put either off. `interval`: the least in which any selector expects a beat.
+    """
+    if pulse.done_at is not None:
+        return False
+    if interval is not None:
+        grace = GRACE_FACTOR * max(interval, pulse.longest_gap)
+        if now > max(pulse.last_at, pulse.quiet_until or pulse.last_at) + grace:
+            return True
+    if pulse.step_at is None or pulse.advances < BEATS_THAT_PROVE:
+        return False
+    if pulse.total is not None and pulse.step is not None and pulse.step >= pulse.total:
+        return False
+    return now - pulse.step_at > max(STALLED_AFTER, GRACE_FACTOR * pulse.longest_step_gap)
 
 
 def stalled_since(vitals: Vitals | None, now: datetime) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -76,15 +76,24 @@ def select(run: Run, policy: Policy, known: str = "") -> Selection:
     Of a job with children only the job itself is matched and can be protected: children may carry other tags or none.
     `known`: the selector by which the run is in the ledger. Tags that cannot be read show nothing new, so it stays.
     """
-    picked = [_first(member, policy) for member in run.judged]
-    found = [s for s in policy.selectors if s in picked]
-    # A member of a selector that is off must not hide the others of its run: it holds them.
-    chosen = next((s for s in found if s.mode is not Mode.OFF), found[0] if found else None)
+    picked = [first_match(member, policy) for member in run.judged]
+    chosen = chosen_of(picked, policy)
     if known and any(member.tags is None for member in run.judged):
         chosen = policy.selector(known) or chosen
     if chosen is None:
         return Selection(None, ())
     return Selection(chosen, tuple(_blockers(run, chosen, picked, policy)))
+
+
+def chosen_of(picked: Collection[Selector | None], policy: Policy) -> Selector | None:
+    """Of the selectors that pick a run's members the one that it is judged by."""
+    found = [s for s in policy.selectors if s in picked]
+    # A member of a selector that is off must not hide the others of its run: it holds them.
+    return next((s for s in found if s.mode is not Mode.OFF), found[0] if found else None)
+
+
+def first_match(member: Member, policy: Policy) -> Selector | None:
+    return next((selector for selector in policy.selectors if picks(selector, member)), None)
 
 
 def picks(selector: Selector, member: Member) -> bool:
@@ -192,10 +201,6 @@ def _controller(run: Run) -> Parent | None:
     parents = (run.parent, *(member.parent for member in run.judged))
     own = (RunKind.ASG, run.id.name) if run.id.kind is RunKind.ASG else None
     return next((p for p in parents if p is not None and (p.kind, p.id) != own), None)
-
-
-def _first(member: Member, policy: Policy) -> Selector | None:
-    return next((selector for selector in policy.selectors if picks(selector, member)), None)
 
 
 def _matches_type(selector: Selector, instance_type: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -10,11 +10,12 @@ from typing import Protocol
 from costwatch.adapters.ledger import Ledger
 from costwatch.adapters.ledger_rows import Skip
 from costwatch.adapters.pulses import MemberKey
+from costwatch.core.candidates import Filters
 from costwatch.core.cards import Card
 from costwatch.core.group import Activity, Capacity, Group
 from costwatch.core.heartbeats import Beat, Path, Pulse
 from costwatch.core.known_jobs import JobKey, JobsSeen, KnownJob
-from costwatch.core.model import Member, Run, SpotRequest
+from costwatch.core.model import Member, Run, RunId, SpotRequest
 from costwatch.core.money import PriceTable
 from costwatch.core.policy import Action, Policy, Service
 from costwatch.core.step import Step
@@ -24,10 +25,12 @@ from costwatch.errors import UnreadableRow
 class Ec2Port(Protocol):
     """See adapters.ec2.Ec2."""
 
-    def instances(self) -> list[Member]: ...
+    def matching(self, filters: Filters) -> Iterator[Member]: ...
     def instances_by_id(self, ids: Iterable[str]) -> dict[str, Member]: ...
     def instances_by_tag(self, key: str, value: str) -> list[Member]: ...
     def afresh(self, run: Run, run_tag: str, action: Action = ...) -> Run: ...
+    def afresh_together(self, runs: Sequence[Run], run_tag: str) -> dict[RunId, Run]: ...
+    def with_protection(self, run: Run, action: Action) -> Run: ...
     def spot_requests(self, ids: Iterable[str]) -> dict[str, SpotRequest]: ...
     def cancel_spot_requests(self, ids: Sequence[str]) -> None: ...
     def terminate(self, ids: Sequence[str]) -> None: ...
@@ -108,6 +111,10 @@ class Watchdog:
     worker: str
     seconds_left: Callable[[], float]
     """Until the function is cut off; nothing new is begun when it gets short."""
+    counts: bool = True
+    """Whether everything is counted once an hour, where a sweep does not list everything."""
+    listed_whole: int = 999
+    """So many instances are listed whether they can matter now or not: they are on one page of EC2's."""
 
     def now(self) -> datetime:
         """Aware UTC."""

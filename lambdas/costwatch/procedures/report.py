@@ -50,6 +50,8 @@ class SweepReport:
     delivered: int = 0
     undelivered: int = 0
     unwatched: list[Seen] = field(default_factory=list)
+    not_counted: list[str] = field(default_factory=list)
+    """Regions where only what can matter now was listed: who else runs there, watched or not, is not known."""
 
     @contextmanager
     def isolating(self, where: str) -> Iterator[None]:
@@ -95,6 +97,7 @@ class SweepReport:
             "delivered": self.delivered,
             "undelivered": self.undelivered,
             "unwatched": len(self.unwatched),
+            "not_counted": self.not_counted,
             "failures": [{"where": f.where, "reason": f.reason, "retry": f.retry} for f in self.failures],
             "runs": [_run_document(seen) for seen in self.seen],
         }

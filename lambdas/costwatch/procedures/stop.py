@@ -82,17 +82,26 @@ def afresh(w: Watchdog, run: Run, record: RunRecord | None, decision: Decision) 
     Without members where it is not the run of `record` any more: it ended, started anew, or its members belong to
     another run now.
     """
-    found = kind_of(w, run.id).afresh(run, decision.action)
+    found = still_the_run(w, kind_of(w, run.id).afresh(run, decision.action), run, record)
+    if not found.members:
+        return found
+    return replace(
+        found, left=left_behind(w, found, record), vitals=vitals_of(w, found), exemption=exemption_of(w, found)
+    )
+
+
+def still_the_run(w: Watchdog, found: Run, run: Run, record: RunRecord | None) -> Run:
+    """`found` as it was read afresh; without members where it is not `run`, or not the run of `record`, any more."""
     # Whatever the tags of a group's instances say, the group has them: what contradicts it holds the group.
     grouped = run.id.kind is not RunKind.ASG
     if grouped and any(grouping.run_id_now(m, run.id, run_tag=w.policy.tags.run) != run.id for m in found.members):
         return replace(found, members=())
     if record is not None and found.members and not same_episode(found, record):
         return replace(found, members=())
-    return replace(found, left=_left(w, found, record), vitals=vitals_of(w, found), exemption=exemption_of(w, found))
+    return found
 
 
-def _left(w: Watchdog, run: Run, record: RunRecord | None) -> tuple[str, ...]:
+def left_behind(w: Watchdog, run: Run, record: RunRecord | None) -> tuple[str, ...]:
     """Members of the notice that run on outside of the run: it would be cut in two."""
     if run.id.kind not in (RunKind.TAGGED, RunKind.ASG) or record is None or record.notice is None:
         return ()

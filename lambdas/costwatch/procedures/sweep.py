@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from costwatch.adapters.pulses import MemberKey
 from costwatch.core import caps, grouping, ladder, overrides
+from costwatch.core.census import Census, is_due
 from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.exemptions import Exemption
 from costwatch.core.heartbeats import Pulse
@@ -20,12 +22,14 @@ from costwatch.core.money import burn_rate
 from costwatch.core.policy import Mode, Service
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
 from costwatch.errors import TransientAwsError, UnreadableRow
-from costwatch.procedures import digest, outbox
+from costwatch.procedures import census, digest, listing, looking, outbox
 from costwatch.procedures.exempt import with_exemptions
+from costwatch.procedures.listing import Known
+from costwatch.procedures.looking import Looked
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, Seen, SweepReport
 from costwatch.procedures.silence import Silent, judge_silence
-from costwatch.procedures.stop import LEASE, Due, afresh, stop_due
+from costwatch.procedures.stop import LEASE, Due, stop_due
 from costwatch.procedures.verify import reconcile
 from costwatch.procedures.vitals import prove_path, with_vitals
 
@@ -62,6 +66,7 @@ def sweep(w: Watchdog) -> SweepReport:
     due: list[Due] = []
     silent: list[Silent] = []
     records: list[RunRecord] = []
+    uncounted: dict[str, Census | None] = {}
     for name in w.policy.regions:
         unreadable: list[UnreadableRow] = []
         region = _Region(
@@ -76,7 +81,7 @@ def sweep(w: Watchdog) -> SweepReport:
         for row in unreadable:
             report.skip(row)
         records.extend(region.records.values())
-        for service, read in ((Service.EC2, _instances), (Service.TRAINING, _jobs)):
+        for service, read in ((Service.EC2, partial(_instances, region, uncounted)), (Service.TRAINING, _jobs)):
             with report.isolating(f"{name} {service.value}"):
                 if w.seconds_left() < SECONDS_TO_READ:
                     raise TransientAwsError(
@@ -85,7 +90,8 @@ def sweep(w: Watchdog) -> SweepReport:
                 for found in _service(w, region, service, read, report):
                     silent.append(found) if isinstance(found, Silent) else due.append(found)
     due.extend(judge_silence(w, silent, report))
-    stop_due(w, due, runs_of=_runs_of(w, report, records), pause=pause, report=report)
+    stop_due(w, due, runs_of=_runs_of(w, report, records, uncounted), pause=pause, report=report)
+    _count_everything(w, uncounted, report)
     with report.isolating("digest"):
         digest.unwatched(w, report)
         digest.summary(w, records, report)
@@ -101,13 +107,32 @@ def _stand_down(w: Watchdog, report: SweepReport) -> None:
                 w.save(ladder.unwatched(record, "switched off", w.now()))
 
 
-def _runs_of(w: Watchdog, report: SweepReport, records: list[RunRecord]) -> Counter[str]:
+def _count_everything(w: Watchdog, uncounted: Mapping[str, Census | None], report: SweepReport) -> None:
+    """Once an hour, after what is due was stopped, where only what can matter was listed."""
+    for name, last in uncounted.items():
+        if w.counts and is_due(last, w.now()) and w.seconds_left() >= SECONDS_TO_READ:
+            with report.isolating(f"{name} census"):
+                census.take(w, name, report)
+                continue
+        report.not_counted.append(name)
+
+
+def _runs_of(
+    w: Watchdog, report: SweepReport, records: list[RunRecord], uncounted: Mapping[str, Census | None]
+) -> Counter[str]:
     """Runs by selector, for the share: those judged now, and those whose stop was claimed in this same window.
 
-    Without the latter the share would shrink while its counter still counts them.
+    Without the latter the share would shrink while its counter still counts them. Where only what can matter was
+    listed, as many as were counted last, and at least those seen now: while none were, a share of few is small.
     """
     since = caps.window_start(w.policy, w.now())
-    runs_of = Counter(s.decision.selector.name for s in report.seen if s.decision.selector is not None)
+    in_region = Counter((s.run.id.region, s.decision.selector.name) for s in report.seen if s.decision.selector)
+    for region, last in uncounted.items():
+        for name, count in last.runs_of.items() if last is not None else ():
+            in_region[region, name] = max(in_region[region, name], count)
+    runs_of: Counter[str] = Counter()
+    for (_, name), count in in_region.items():
+        runs_of[name] += count
     judged = {s.run.id for s in report.seen}
     for record in records:
         stop = record.stop if record.status is Status.STOPPING and record.run_id not in judged else None
@@ -116,9 +141,14 @@ def _runs_of(w: Watchdog, report: SweepReport, records: list[RunRecord]) -> Coun
     return runs_of
 
 
-def _instances(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
+def _instances(
+    of: _Region, uncounted: dict[str, Census | None], w: Watchdog, region: str, report: SweepReport
+) -> list[Member]:
     del report
-    return w.ec2(region).instances()
+    found = listing.instances(w, region, Known(of.records, of.pulses))
+    if not found.whole:
+        uncounted[region] = found.census
+    return found.members
 
 
 def _jobs(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
@@ -144,15 +174,28 @@ def _service(
         if run_id.kind.service.is_sagemaker is service.is_sagemaker and run_id not in listed:
             with report.isolating(str(run_id)):
                 reconcile(w, record, report, acts=True)
-    due: list[Due | Silent] = []
+    again: list[Looked] = []
     judged = with_exemptions(with_vitals(runs, region.pulses, region.path_since), region.exempted, w.now())
     for run in judged:
         if any(_is_about(w, row, run) for row in region.unreadable):
             continue
         with report.isolating(str(run.id)):
-            found = _run(w, run, region.records.get(run.id), region.pause, report)
-            if found is not None:
-                due.append(found)
+            looked = _look(w, run, region.records.get(run.id), region.pause, report)
+            if looked is None:
+                continue
+            if looked.decision.verdict in (Verdict.WARN, Verdict.STOP):
+                again.append(looked)
+            else:
+                _take(w, looked, report)
+    # Tags, protection and spot requests are read afresh for whoever is to be warned or stopped.
+    due: list[Due | Silent] = []
+    for part in looking.parts(again):
+        known = looking.read_together(w, region.name, part)
+        for looked in part:
+            with report.isolating(str(looked.run.id)):
+                found = _look_again(w, region, looked, known, report)
+                if found is not None:
+                    due.append(found)
     return due
 
 
@@ -160,10 +203,8 @@ def _is_about(w: Watchdog, row: UnreadableRow, run: Run) -> bool:
     return w.ledger.is_row_of(row, run.id) or w.pulses.is_row_of(row, run) or w.ledger.is_exemption_of(row, run)
 
 
-def _run(
-    w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, report: SweepReport
-) -> Due | Silent | None:
-    """Judge one run and take every step but the stop itself; what is silent waits until all runs are judged."""
+def _look(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, report: SweepReport) -> Looked | None:
+    """Judge one run as it was listed. None: its stop is being verified."""
     now = w.now()
     if record is not None and record.status is Status.STOPPING and record.stop is not None:
         in_flight = record.stop.requested_at is not None or now < record.stop.lease_until
@@ -173,13 +214,24 @@ def _run(
     previous = None
     if record is not None and not same_episode(run, record):
         previous, record = record, ladder.restarted(record, now)
-    decision = judge(run, record, w.policy, pause, now, _exempt_seen(w, run, record, now))
-    if decision.verdict in (Verdict.WARN, Verdict.STOP):
-        # Tags, protection and spot requests are read afresh for whoever is to be warned or stopped.
-        run = afresh(w, run, record, decision)
-        if not run.members:
-            return None  # it ended, restarted or was regrouped just now: the next sweep sees which
-        decision = judge(run, record, w.policy, pause, now, _exempt_seen(w, run, record, now))
+    return Looked(run, record, judge(run, record, w.policy, pause, now, _exempt_seen(w, run, record, now)), previous)
+
+
+def _look_again(
+    w: Watchdog, region: _Region, looked: Looked, read: Mapping[RunId, Run], report: SweepReport
+) -> Due | Silent | None:
+    """Judge once more what is to be warned or stopped, as it is now."""
+    run = looking.looked_again(w, looked, read, region.pulses, region.path_since)
+    if not run.members:
+        return None  # it ended, restarted or was regrouped just now: the next sweep sees which
+    now, record = w.now(), looked.record
+    decision = judge(run, record, w.policy, region.pause, now, _exempt_seen(w, run, record, now))
+    return _take(w, Looked(run, record, decision, looked.previous), report)
+
+
+def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | None:
+    """Every step but the stop itself; what is silent waits until all runs are judged."""
+    run, record, decision = looked.run, looked.record, looked.decision
     burn = burn_rate(run, w.prices)
     seen = Seen(run, decision, burn)
     if decision.verdict is Verdict.IGNORE:
@@ -187,11 +239,18 @@ def _run(
         return None
     report.seen.append(seen)
     if decision.silent and decision.verdict in (Verdict.WARN, Verdict.STOP):
-        return Silent(seen, record, previous)
+        return Silent(seen, record, looked.previous)
     if decision.verdict is Verdict.STOP and record is not None:
         return Due(run, record, decision)
     step = ladder.observe(
-        run, record, decision, policy=w.policy, origin=w.ledger.origin, burn=burn, now=now, previous=previous
+        run,
+        record,
+        decision,
+        policy=w.policy,
+        origin=w.ledger.origin,
+        burn=burn,
+        now=w.now(),
+        previous=looked.previous,
     )
     w.save(step)
     return None
