@@ -66,6 +66,9 @@ MUTANTS = (
     Mutant("stops_one_time_spot", selection._blockers_read_afresh, "not request.persistent", "False"),
     Mutant("ignores_stop_protection", selection._blockers_read_afresh, "member.stop_protection", "False"),
     Mutant("rounds_the_share_up", caps.limits, "ROUND_FLOOR", "'ROUND_CEILING'"),
+    Mutant("judges_children_alone", grouping.run_id_of, "if member.parent is not None:", "if False:"),
+    Mutant("stops_a_job_whose_child_uploads", deadman._waits_for_children, "if not uploading or", "if True or"),
+    Mutant("waits_for_uploads_past_the_cap", deadman._waits_for_children, "now > deadline.hard_cap_at", "False"),
     Mutant("drops_run_grouping", grouping.run_id_of, "tagged.strip()", "False"),
 )
 
