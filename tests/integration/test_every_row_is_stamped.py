@@ -13,7 +13,7 @@ from tests.support import policies
 from tests.support.fakes import Town
 
 # First part of the partition key; every kind that the ledger's docstring draws.
-KINDS = {"open", "run", "stop", "outbox", "cap", "told", "seen", "control"}
+KINDS = {"open", "run", "stop", "outbox", "cap", "told", "seen", "jobs", "control"}
 
 
 def written_by_a_story(town: Town) -> list[tuple[str, dict[str, Any]]]:
