@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from costwatch.adapters.table import Put, Write
 from costwatch.core.policy import Service
 from costwatch.core.record import Status
 from costwatch.core.selection import HoldCode
@@ -554,6 +556,20 @@ def test_a_row_that_cannot_be_read_costs_one_more_description() -> None:
     assert report.failures == []
     assert ("DescribeTrainingJob", REGION, ("churn",)) in of.world.calls[before:]
     assert row != of.table.items[row["pk"], row["sk"]]
+
+
+def test_what_cannot_be_remembered_is_reported_and_everybody_is_judged() -> None:
+    of = town(policies.selector("jobs", service="training"))
+    job = of.world.train("churn", age=40 * HOUR, tags=TAGS)
+
+    def refuse(writes: Sequence[Write]) -> None:
+        if any(isinstance(write, Put) and write.item["pk"].startswith("jobs#") for write in writes):
+            raise TransientAwsError("throttled")
+
+    of.table.before_transact = refuse
+    assert [failure.reason for failure in sweep(of.watchdog()).failures] == ["throttled"]
+    later(of, minutes=32)
+    assert job.status == "Stopped"
 
 
 def test_a_tag_that_makes_the_limit_shorter_is_seen_within_the_hour() -> None:

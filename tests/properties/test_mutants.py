@@ -93,6 +93,9 @@ MUTANTS = (
     Mutant("stops_a_group_by_stopping_it", group_blockers.group_blockers, "chosen.action is Action.STOP", "False"),
     Mutant("leaves_the_numbers_of_a_group", stop_group._lower, "group.capacity == group.emptied", "True"),
     Mutant("rounds_the_share_up", caps.limits, "ROUND_FLOOR", "'ROUND_CEILING'"),
+    Mutant("judges_children_alone", grouping.run_id_of, "if member.parent is not None:", "if False:"),
+    Mutant("stops_a_job_whose_child_uploads", deadman._waits_for_children, "if not uploading or", "if True or"),
+    Mutant("waits_for_uploads_past_the_cap", deadman._waits_for_children, "now > deadline.hard_cap_at", "False"),
     Mutant("drops_run_grouping", grouping.run_id_of, "tagged.strip()", "False"),
 )
 

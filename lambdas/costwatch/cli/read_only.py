@@ -9,10 +9,23 @@ from costwatch.scan import permissions
 
 _DEPLOYED: Final = {
     "autoscaling": frozenset({"DescribeAutoScalingGroups", "DescribeScalingActivities"}),
-    "dynamodb": frozenset({"GetItem", "Query", "TransactWriteItems"}),
+    "dynamodb": frozenset({"BatchWriteItem", "GetItem", "Query", "TransactWriteItems"}),
     "ec2": frozenset({"DescribeInstanceAttribute", "DescribeInstances", "DescribeSpotInstanceRequests"}),
     "lambda": frozenset({"Invoke"}),
-    "sagemaker": frozenset({"DescribeTrainingJob", "ListTags", "ListTrainingJobs"}),
+    "sagemaker": frozenset(
+        {
+            "DescribeAutoMLJobV2",
+            "DescribeHyperParameterTuningJob",
+            "DescribeProcessingJob",
+            "DescribeTrainingJob",
+            "ListAutoMLJobs",
+            "ListHyperParameterTuningJobs",
+            "ListProcessingJobs",
+            "ListTags",
+            "ListTrainingJobs",
+            "ListTrainingJobsForHyperParameterTuningJob",
+        }
+    ),
     "ssm": frozenset({"GetParameter"}),
 }
 """For everything but a scan, which names its own calls."""

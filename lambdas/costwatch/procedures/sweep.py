@@ -155,7 +155,9 @@ def _jobs(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
     known = w.ledger.known_jobs(w.account, region)
     found = w.sagemaker(region).jobs(known, w.now())
     report.failures.extend(Failure(f"{region} {Service.TRAINING.value}", str(e), e.retry) for e in found.errors)
-    w.ledger.learn_jobs(w.account, region, found.learned, found.over, w.now())
+    with report.isolating(f"{region} what was learned of jobs"):
+        # Without it the next sweep asks once more; nobody is judged otherwise for it.
+        w.ledger.learn_jobs(w.account, region, found.learned, found.over, w.now())
     return found.members
 
 
