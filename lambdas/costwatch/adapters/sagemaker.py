@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from costwatch.adapters import job_capacity
 from costwatch.adapters.aws_errors import translated
 from costwatch.core.model import Clock, Member, Parent, Run, RunKind
 from costwatch.core.policy import PurchaseOption, Service
@@ -98,7 +99,7 @@ def _member(raw: Mapping[str, Any], tags: Mapping[str, str] | None) -> Member:
         service=Service.TRAINING,
         state=raw["TrainingJobStatus"],
         phase=raw.get("SecondaryStatus", ""),
-        capacity=_capacity(raw.get("ResourceConfig", {})),
+        capacity=job_capacity.capacity(raw.get("ResourceConfig", {})),
         zone="",
         tags=tags,
         clock=Clock(
@@ -114,15 +115,9 @@ def _member(raw: Mapping[str, Any], tags: Mapping[str, str] | None) -> Member:
     )
 
 
-def _capacity(config: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
-    """Heterogeneous clusters name types and counts by group; then the plain fields may be absent."""
-    groups = config.get("InstanceGroups") or ([config] if config.get("InstanceType") else [])
-    return tuple((group["InstanceType"], int(group.get("InstanceCount", 1))) for group in groups)
-
-
 def _purchase(raw: Mapping[str, Any]) -> PurchaseOption:
     """A training plan is prepaid: no selector picks such a job unless it says so."""
-    if raw.get("ResourceConfig", {}).get("TrainingPlanArn"):
+    if job_capacity.is_prepaid(raw.get("ResourceConfig", {})):
         return PurchaseOption.CAPACITY_BLOCK
     return PurchaseOption.SPOT if raw.get("EnableManagedSpotTraining") else PurchaseOption.ON_DEMAND
 
@@ -134,6 +129,9 @@ def _parent(raw: Mapping[str, Any]) -> Parent | None:
     if arn := raw.get("AutoMLJobArn"):
         name = arn.rpartition("/")[2]
         return Parent(RunKind.AUTOML, name, f"AutoML job {name}")
+    if arn := raw.get("LabelingJobArn"):
+        name = arn.rpartition("/")[2]
+        return Parent(RunKind.LABELING, name, f"labeling job {name}")
     return None
 
 

@@ -24,6 +24,8 @@ class RunKind(StrEnum):
     CLUSTER = "cluster"
     TUNING = "tuning"
     AUTOML = "automl"
+    LABELING = "labeling"
+    """A Ground Truth labeling job's training jobs: it starts the next one, so they are reported and not stopped."""
 
     @property
     def stoppable(self) -> bool:
@@ -31,6 +33,8 @@ class RunKind(StrEnum):
 
     @property
     def service(self) -> Service:
+        if self is RunKind.LABELING:
+            return Service.TRAINING
         jobs = (RunKind.TRAINING, RunKind.PROCESSING, RunKind.TUNING, RunKind.AUTOML)
         return Service(self.value) if self in jobs else Service.EC2
 

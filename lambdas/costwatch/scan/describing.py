@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from costwatch.adapters import job_capacity
 from costwatch.adapters.aws_errors import translated
 from costwatch.adapters.sagemaker import SageMaker
 from costwatch.core.model import Member, Parent, RunKind
@@ -59,14 +60,12 @@ class Describer:
         if raw["ProcessingJobStatus"] != "InProgress":
             return None
         cluster = raw.get("ProcessingResources", {}).get("ClusterConfig", {})
-        chosen = cluster.get("SelectedInstanceType") or cluster.get("InstanceType")
-        count = cluster.get("SelectedInstanceCount") or cluster.get("InstanceCount", 1)
         started = utc(raw.get("ProcessingStartTime"))
         return Resource(
             kind=ResourceKind.PROCESSING,
             name=listed.name,
             state=raw["ProcessingJobStatus"],
-            capacity=((chosen, int(count)),) if chosen else None,
+            capacity=job_capacity.capacity(cluster) or None,
             tags=self._tags(listed.arn),
             since=started,
             evidence="ProcessingStartTime",
