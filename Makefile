@@ -85,9 +85,9 @@ define install
 	index="$${UV_DEFAULT_INDEX:-$$($$pip config list 2>/dev/null | sed -n "s/^[^=]*\.index-url='\(.*\)'$$/\1/p" | head -n 1 || true)}"; \
 	{ $$pip install --quiet --only-binary=:all: --constraint constraints.txt uv && \
 		env UV_SYSTEM_CERTS=1 $${index:+"UV_DEFAULT_INDEX=$$index"} \
-		$(BIN)/uv pip install --quiet --python $(BIN)/python $(1) --editable .; } 2>/dev/null || { \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python $(1) --editable . --editable ./client; } 2>/dev/null || { \
 		echo "uv could not install them, so pip does, which takes a minute more ..."; \
-		$$pip install --quiet $(1) --editable .; }
+		$$pip install --quiet $(1) --editable . --editable ./client; }
 	@touch $(2)
 endef
 
@@ -98,12 +98,12 @@ endef
 	@$(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/.ready: .venv/.python requirements.txt constraints.txt pyproject.toml
+.venv/.ready: .venv/.python requirements.txt constraints.txt pyproject.toml client/pyproject.toml
 	@echo "Setting up .venv (once) ..."
 	$(call install,--requirement requirements.txt,$@)
 
 # All in one go: everything would be resolved a second time.
-.venv/.ready-dev: .venv/.python requirements.txt requirements-dev.txt constraints.txt pyproject.toml
+.venv/.ready-dev: .venv/.python requirements.txt requirements-dev.txt constraints.txt pyproject.toml client/pyproject.toml
 	@echo "Setting up .venv with the tools for checks, tests and deploys (once) ..."
 	$(call install,--requirement requirements-dev.txt,.venv/.ready $@)
 
