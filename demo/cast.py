@@ -17,21 +17,28 @@ START: Final = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 PLATFORM: Final = "#ml-platform"
 MARIA, JONAS, PRIYA, LI, SAM = (f"{name}@example.com" for name in ("maria", "jonas", "priya", "li", "sam"))
 PEOPLE: Final = [MARIA, JONAS, PRIYA, LI, SAM]
+TUNED: Final = tuple(f"lr-search-{number}" for number in range(1, 5))
+"""What the tuning job has started before its time is up."""
 HPO: Final = tuple(f"hpo-{number}" for number in range(1, 6))
 
+EVALS: Final = ("eval-de", "eval-en", "eval-fr")
+
 _TRAINER: Final = {"Purpose": "transient-ml-training"}
+_BEATS: Final = {"costwatch:heartbeat": "10m"}
+_NODES: Final = {"Purpose": "distributed-training"}
 _WORKBENCH: Final = {"Purpose": "workbench"}
 
 
 def at(clock: str, *, days_before: int = 0) -> datetime:
-    """`19:10` or `19:10:20` on the demo's day, or so many days before."""
+    """`19:10` or `19:10:20` on the demo's day, or so many days before; `24:10` is ten past midnight."""
     hour, minute, second = (int(part) for part in (clock + ":00").split(":")[:3])
-    return START.replace(hour=hour, minute=minute, second=second) - timedelta(days=days_before)
+    midnight = START.replace(hour=0, minute=0, second=0)
+    return midnight + timedelta(days=-days_before, hours=hour, minutes=minute, seconds=second)
 
 
 @dataclass(frozen=True)
 class Actor:
-    """An instance or a training job. `rate_usd` is the list price of all its capacity, USD per hour."""
+    """An instance, a group or a SageMaker job. `rate_usd` is the list price of all its capacity, USD per hour."""
 
     name: str
     id: str
@@ -47,8 +54,9 @@ class Actor:
 class Cast:
     """The actors by name."""
 
-    def __init__(self, actors: Mapping[str, Actor]) -> None:
+    def __init__(self, actors: Mapping[str, Actor], arns: Mapping[str, str]) -> None:
         self._actors = dict(actors)
+        self._arns = dict(arns)
         self._by_run = {actor.run: actor.name for actor in actors.values()}
 
     def __getitem__(self, name: str) -> Actor:
@@ -56,6 +64,10 @@ class Cast:
 
     def __iter__(self) -> Iterator[Actor]:
         return iter(self._actors.values())
+
+    def arn_of(self, name: str) -> str:
+        """Of a tuning job."""
+        return self._arns[name]
 
     def name_of(self, run: str) -> str:
         """The actor's name for a run id; what was not seeded goes by its own id."""
@@ -70,6 +82,7 @@ def seed(aws: EmbeddedAws) -> Cast:
     """Fill the account."""
     prices = SeedPrices()
     found: dict[str, Actor] = {}
+    arns: dict[str, str] = {}
 
     def instance(
         name: str, kind: str, how: str, started: datetime, owner: str, tags: dict[str, str], **more: Any
@@ -88,6 +101,25 @@ def seed(aws: EmbeddedAws) -> Cast:
         run = RunId(aws.account_id, REGION, RunKind.TRAINING, name)
         found[name] = _actor(name, name, "training", kind, count, "SageMaker job", started, owner, price, run)
 
+    def tuner(name: str, started: datetime, owner: str) -> None:
+        """Three jobs at a time; the first has ended and made room for the fourth."""
+        kind, tags = "ml.g5.12xlarge", {**_TRAINER, "owner": owner}
+        arn = arns[name] = aws.fleet.tuning_job(name, type=kind, created_at=started, tags=tags)
+        for child, since in zip(TUNED, ("11:06", "14:20", "15:40", "17:30"), strict=True):
+            aws.fleet.child_of(arn, child, type=kind, started_at=at(since))
+        aws.fleet.finish_job(TUNED[0], at("17:29"))
+        price = prices.training_hourly_rate(kind, REGION)
+        run = RunId(aws.account_id, REGION, RunKind.TUNING, name)
+        found[name] = _actor(name, name, "tuning", kind, 3, "tuning job", started, owner, price, run)
+
+    def group(name: str, count: int, started: datetime, owner: str) -> None:
+        kind = "g5.48xlarge"
+        tags = {**_NODES, "owner": owner, "Name": name}
+        aws.fleet.group(name, size=count, type=kind, tags=tags, launched_at=started)
+        price = prices.ec2_hourly_rate(kind, REGION)
+        run = RunId(aws.account_id, REGION, RunKind.ASG, name)
+        found[name] = _actor(name, name, "group", kind, count, "spot group", started, owner, price, run)
+
     instance("churn-ablation", "p4d.24xlarge", "on demand", at("07:00"), MARIA, _TRAINER)
     instance(
         "fraud-gnn", "g5.48xlarge", "persistent spot", at("07:50"), JONAS, _TRAINER, spot="persistent",
@@ -102,8 +134,13 @@ def seed(aws: EmbeddedAws) -> Cast:
         instance(name, "g5.12xlarge", "on demand", at(f"09:3{number}"), JONAS, _TRAINER)
     instance("tabular-xl", "g5.48xlarge", "on demand", at("10:20"), PRIYA, _TRAINER)
     job("llm-finetune", 2, at("10:35"), SAM)
+    tuner("lr-search", at("11:05"), PRIYA)
+    group("llm-nodes", 8, at("10:40"), SAM)
+    instance("ranker-loop", "g5.12xlarge", "on demand", at("16:00"), LI, {**_TRAINER, **_BEATS})
+    for name in EVALS:
+        instance(name, "g5.2xlarge", "on demand", at("17:00"), JONAS, {**_TRAINER, **_BEATS})
     instance("postgres", "m5.xlarge", "on demand", at("06:10", days_before=41), "", {"Environment": "prod"})
-    return Cast(found)
+    return Cast(found, arns)
 
 
 def _actor(

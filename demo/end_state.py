@@ -14,7 +14,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from costwatch import names
 from costwatch.core import times
 from costwatch.core.record import Transition
-from demo.cast import Cast
+from demo.cast import START, Cast
 from demo.stage import TABLE, Stage
 
 _QUIET = (Transition.FIRST_SEEN.value, Transition.DELIVERED.value)
@@ -56,6 +56,7 @@ class EndState:
     instances: tuple[Mapping[str, Any], ...]
     spot_requests: tuple[Mapping[str, Any], ...]
     jobs: Mapping[str, Mapping[str, Any]]
+    groups: Mapping[str, Mapping[str, int]]
     open_records: Mapping[str, Mapping[str, Any]]
     timeline: tuple[Row, ...]
     slack: tuple[Said, ...]
@@ -89,7 +90,8 @@ class EndState:
             "at": times.to_key(self.at),
             "ec2": list(self.instances),
             "spot_requests": list(self.spot_requests),
-            "training_jobs": dict(self.jobs),
+            "jobs": dict(self.jobs),
+            "auto_scaling_groups": dict(self.groups),
             "ledger": {
                 "open": dict(self.open_records),
                 "timeline": [
@@ -119,6 +121,8 @@ _KINDS = (
     ("{name}: verified gone", "verified gone"),
     ("Held: {name} ", "held"),
     ("A tag of {name} ", "malformed tag"),
+    ("{name} beats and does not advance", "stalled"),
+    ("{name} is nearly done", "let finish"),
     ("{name} came back ", "came back"),
     ("Could not stop {name}", "could not stop"),
 )
@@ -158,20 +162,23 @@ class Reader:
         return self._timeline("")
 
     def _timeline(self, since: str) -> list[Row]:
+        days = sorted({f"{moment:%Y-%m-%d}" for moment in (START, self._stage.clock())})
+        items = [item for day in days if day >= since[:10] for item in self._items_of(day, since)]
+        return sorted((self._row(item) for item in items), key=lambda row: (row.at, row.key[1], row.name))
+
+    def _items_of(self, day: str, since: str) -> list[dict[str, Any]]:
         client = self._stage.aws.client("dynamodb")
-        day, at = names.INDEX_BY_DAY_PARTITION_KEY, names.INDEX_BY_DAY_SORT_KEY
         pages = client.get_paginator("query").paginate(
             TableName=TABLE,
             IndexName=names.INDEX_BY_DAY,
             KeyConditionExpression="#day = :day AND #at >= :since",
-            ExpressionAttributeNames={"#day": day, "#at": at},
-            ExpressionAttributeValues={
-                ":day": {"S": f"{self._stage.clock():%Y-%m-%d}"},
-                ":since": {"S": since or "0"},
+            ExpressionAttributeNames={
+                "#day": names.INDEX_BY_DAY_PARTITION_KEY,
+                "#at": names.INDEX_BY_DAY_SORT_KEY,
             },
+            ExpressionAttributeValues={":day": {"S": day}, ":since": {"S": since or "0"}},
         )
-        items = [_plain(item) for page in pages for item in page["Items"]]
-        return sorted((self._row(item) for item in items), key=lambda row: (row.at, row.key[1], row.name))
+        return [_plain(item) for page in pages for item in page["Items"]]
 
     def _row(self, item: Mapping[str, Any]) -> Row:
         return Row(
@@ -215,7 +222,8 @@ class Reader:
             at=stage.clock(),
             instances=tuple(self._instances()),
             spot_requests=tuple(self._spot_requests()),
-            jobs=self._jobs(),
+            jobs=self.read_jobs(),
+            groups=self._groups(),
             open_records=self._open_records(),
             timeline=tuple(self._timeline("")),
             slack=tuple(Said(each.at, each.to or each.channel, each.text) for each in stage.slack.messages),
@@ -249,17 +257,31 @@ class Reader:
             for each in answer["SpotInstanceRequests"]
         ]
 
-    def _jobs(self) -> dict[str, dict[str, Any]]:
+    def read_jobs(self) -> dict[str, dict[str, Any]]:
+        """Training and tuning jobs by name, as SageMaker describes them now."""
         client = self._stage.aws.client("sagemaker")
         pages = client.get_paginator("list_training_jobs").paginate()
         listed = [each["TrainingJobName"] for page in pages for each in page["TrainingJobSummaries"]]
         described = (client.describe_training_job(TrainingJobName=name) for name in listed)
+        found = {
+            each["TrainingJobName"]: _job(each["TrainingJobStatus"], each.get("TrainingEndTime")) for each in described
+        }
+        for page in client.get_paginator("list_hyper_parameter_tuning_jobs").paginate():
+            for each in page["HyperParameterTuningJobSummaries"]:
+                status = each["HyperParameterTuningJobStatus"]
+                found[each["HyperParameterTuningJobName"]] = _job(status, each.get("HyperParameterTuningEndTime"))
+        return found
+
+    def _groups(self) -> dict[str, dict[str, int]]:
+        answer = self._stage.aws.client("autoscaling").describe_auto_scaling_groups()
         return {
-            each["TrainingJobName"]: {
-                "status": each["TrainingJobStatus"],
-                "ended_at": times.to_key(each["TrainingEndTime"]) if each.get("TrainingEndTime") else None,
+            each["AutoScalingGroupName"]: {
+                "minimum": each["MinSize"],
+                "desired": each["DesiredCapacity"],
+                "maximum": each["MaxSize"],
+                "instances": len(each["Instances"]),
             }
-            for each in described
+            for each in answer["AutoScalingGroups"]
         }
 
     def _stop_event(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -272,6 +294,10 @@ class Reader:
         while messages := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             found.extend(json.loads(each["Body"]) for each in messages)
         return found
+
+
+def _job(status: str, ended_at: datetime | None) -> dict[str, Any]:
+    return {"status": status, "ended_at": times.to_key(ended_at) if ended_at else None}
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:

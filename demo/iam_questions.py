@@ -14,6 +14,9 @@ Describe = Callable[[str, str, str, str], Context | None]
 """(kind, account, region, id) -> condition keys of that resource as it is now, or None when it does not exist."""
 
 INSTANCE, SPOT_REQUEST, TRAINING_JOB = "instance", "spot-instances-request", "training-job"
+PROCESSING_JOB, TUNING_JOB, AUTOML_JOB = "processing-job", "hyper-parameter-tuning-job", "automl-job"
+JOBS = (TRAINING_JOB, PROCESSING_JOB, TUNING_JOB, AUTOML_JOB)
+GROUP = "auto-scaling-group"
 NEEDS_NO_PERMISSION = frozenset({("sts", "GetCallerIdentity")})
 
 _ON_ONE_TABLE = frozenset({"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "DescribeTable"})
@@ -26,6 +29,8 @@ _IN_A_TRANSACTION = {
 }
 _WITHOUT_RESOURCE_LEVEL = frozenset(
     {
+        ("autoscaling", "DescribeAutoScalingGroups"),
+        ("autoscaling", "DescribeScalingActivities"),
         ("ec2", "DescribeInstances"),
         ("ec2", "DescribeInstanceTypes"),
         ("ec2", "DescribeRegions"),
@@ -44,10 +49,20 @@ _WITHOUT_RESOURCE_LEVEL = frozenset(
 _NAMED_BY = {
     "DescribeEndpoint": ("endpoint", "EndpointName"),
     "DescribeEndpointConfig": ("endpoint-config", "EndpointConfigName"),
-    "DescribeProcessingJob": ("processing-job", "ProcessingJobName"),
 }
 """SageMaker's reads by one name: the kind in the ARN, and the parameter. None has a condition on its tags."""
-_TAGGED = frozenset({"automl-job", "endpoint", "hyper-parameter-tuning-job", "notebook-instance", "processing-job"})
+_ABOUT_JOBS = {
+    **{f"{verb}{word}": (kind, f"{word}Name")
+       for verb in ("Describe", "Stop", "Update")
+       for word, kind in (("TrainingJob", TRAINING_JOB), ("ProcessingJob", PROCESSING_JOB),
+                          ("HyperParameterTuningJob", TUNING_JOB), ("AutoMLJob", AUTOML_JOB))},
+    "DescribeAutoMLJobV2": (AUTOML_JOB, "AutoMLJobName"),
+    "ListTrainingJobsForHyperParameterTuningJob": (TUNING_JOB, "HyperParameterTuningJobName"),
+}  # fmt: skip
+_GROUP_ACTIONS = frozenset({"TerminateInstanceInAutoScalingGroup", "UpdateAutoScalingGroup"})
+_OF_A_GROUP_UPDATE = ("LaunchConfigurationName", "MaxSize", "MinSize", "VPCZoneIdentifier")
+"""What of a request is a condition key; the last one is called by its plural there."""
+_TAGGED = frozenset({"endpoint", "notebook-instance"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +134,28 @@ def _ec2(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Q
                 yield where.about("ec2:CancelSpotInstanceRequests", SPOT_REQUEST, request_id)
 
 
+def _autoscaling(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    if operation in _GROUP_ACTIONS:
+        name = params["AutoScalingGroupName"]
+        found = where.describe(GROUP, where.account, where.region, name)
+        plural = {"VPCZoneIdentifier": "VPCZoneIdentifiers"}
+        named = {f"autoscaling:{plural.get(p, p)}": str(params[p]) for p in _OF_A_GROUP_UPDATE if p in params}
+        arn = where.arn("autoscaling", f"autoScalingGroup:0:autoScalingGroupName/{name}")
+        yield where.ask_with(f"autoscaling:{operation}", arn, {**named, **(found or {})}, exists=found is not None)
+
+
 def _sagemaker(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
-    if operation in ("DescribeTrainingJob", "StopTrainingJob"):
-        yield where.about(f"sagemaker:{operation}", TRAINING_JOB, params["TrainingJobName"])
-    elif operation == "ListTags" and f":{TRAINING_JOB}/" in params["ResourceArn"]:
-        yield where.about("sagemaker:ListTags", TRAINING_JOB, params["ResourceArn"].rpartition("/")[2])
-    elif operation == "ListTags" and params["ResourceArn"].rpartition(":")[2].partition("/")[0] in _TAGGED:
+    kind, _, name = params.get("ResourceArn", "").rpartition(":")[2].partition("/")
+    if operation in _ABOUT_JOBS:
+        about, parameter = _ABOUT_JOBS[operation]
+        yield where.about(f"sagemaker:{operation}", about, params[parameter])
+    elif operation == "ListTags" and kind in JOBS:
+        yield where.about("sagemaker:ListTags", kind, name)
+    elif operation == "ListTags" and kind in _TAGGED:
         yield where.ask("sagemaker:ListTags", params["ResourceArn"])
     elif operation in _NAMED_BY:
-        kind, name = _NAMED_BY[operation]
-        yield where.ask(f"sagemaker:{operation}", where.arn("sagemaker", f"{kind}/{params[name]}"))
+        kind, parameter = _NAMED_BY[operation]
+        yield where.ask(f"sagemaker:{operation}", where.arn("sagemaker", f"{kind}/{params[parameter]}"))
 
 
 def _sns(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
@@ -163,6 +190,9 @@ def _dynamodb(operation: str, params: Mapping[str, Any], where: _Where) -> Itera
         table = where.named("dynamodb", "table/", params["TableName"])
         index = params.get("IndexName")
         yield where.ask(f"dynamodb:{operation}", f"{table}/index/{index}" if index else table)
+    elif operation == "BatchWriteItem":
+        for name in params["RequestItems"]:
+            yield where.ask("dynamodb:BatchWriteItem", where.named("dynamodb", "table/", name))
     elif operation in ("TransactWriteItems", "TransactGetItems"):
         # Judged by the actions inside; the enclosing operation is a condition key.
         keys = {"dynamodb:EnclosingOperation": operation}
@@ -173,6 +203,7 @@ def _dynamodb(operation: str, params: Mapping[str, Any], where: _Where) -> Itera
 
 
 _BY_SERVICE: dict[str, Callable[[str, Mapping[str, Any], _Where], Iterator[Question]]] = {
+    "autoscaling": _autoscaling,
     "dynamodb": _dynamodb,
     "ec2": _ec2,
     "events": _events,

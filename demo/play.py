@@ -82,7 +82,7 @@ class Play:
             try:
                 costwatch(
                     args=[*words, *(["--config", str(config)] if config else [])],
-                    obj=Tools(clock=self.stage.clock),
+                    obj=Tools(clock=self.stage.clock, clients={"lambda": self.stage}),
                     prog_name="costwatch",
                 )
             except SystemExit as ended:

@@ -260,6 +260,7 @@ def _canonical(policy: Policy | Mapping[str, Any] | None) -> str:
                     "types": list(selector.types),
                     "purchase": selector.purchase.value if selector.purchase else None,
                     "action": selector.action.value,
+                    "at_min_size": selector.at_min_size.value,
                 }
                 for selector in policy.selectors
             ],
@@ -267,6 +268,6 @@ def _canonical(policy: Policy | Mapping[str, Any] | None) -> str:
     else:
         whole = policy.get("policy", policy)
         body = {key: whole[key] for key in ("mode", "regions", "protect")}
-        parts = ("name", "mode", "service", "tags", "types", "purchase", "action")
+        parts = ("name", "mode", "service", "tags", "types", "purchase", "action", "at_min_size")
         body["selectors"] = [{part: selector[part] for part in parts} for selector in whole["selectors"]]
     return json.dumps(body, sort_keys=True)

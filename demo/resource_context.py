@@ -11,10 +11,32 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from demo.iam_questions import INSTANCE, SPOT_REQUEST, TRAINING_JOB, Context
+from demo.iam_questions import (
+    AUTOML_JOB,
+    GROUP,
+    INSTANCE,
+    JOBS,
+    PROCESSING_JOB,
+    SPOT_REQUEST,
+    TRAINING_JOB,
+    TUNING_JOB,
+    Context,
+)
 
 _MARKETS = {"spot": "spot", "capacity-block": "capacity-block"}
 
+_KEPT = {
+    TRAINING_JOB: "training_jobs",
+    PROCESSING_JOB: "processing_jobs",
+    TUNING_JOB: "hyper_parameter_tuning_jobs",
+    AUTOML_JOB: "auto_ml_jobs",
+}
+_DESCRIBED = {
+    TRAINING_JOB: ("describe_training_job", "TrainingJobName", "TrainingJobArn"),
+    PROCESSING_JOB: ("describe_processing_job", "ProcessingJobName", "ProcessingJobArn"),
+    TUNING_JOB: ("describe_hyper_parameter_tuning_job", "HyperParameterTuningJobName", "HyperParameterTuningJobArn"),
+    AUTOML_JOB: ("describe_auto_ml_job_v2", "AutoMLJobName", "AutoMLJobArn"),
+}
 _NOT_THERE = frozenset(
     {"InvalidInstanceID.NotFound", "InvalidSpotInstanceRequestID.NotFound", "ResourceNotFound", "ValidationException"}
 )
@@ -22,7 +44,7 @@ _NOT_THERE = frozenset(
 
 def describe(kind: str, account: str, region: str, name: str) -> Context | None:
     """Condition keys of one resource; None when it does not exist. Raises ValueError for another kind."""
-    if kind not in (INSTANCE, SPOT_REQUEST, TRAINING_JOB):
+    if kind not in (GROUP, INSTANCE, SPOT_REQUEST, *JOBS):
         raise ValueError(f"no condition keys are known for {kind}")
     if "moto.backends" in sys.modules:
         found = _from_moto(kind, account, region, name)
@@ -34,9 +56,12 @@ def describe(kind: str, account: str, region: str, name: str) -> Context | None:
 def _from_moto(kind: str, account: str, region: str, name: str) -> Context | None:
     from moto.backends import get_backend  # noqa: PLC0415 -- moto must not be loaded just because the recorder is
 
-    if kind == TRAINING_JOB:
-        job = get_backend("sagemaker")[account][region].training_jobs.get(name)
+    if kind in JOBS:
+        job = getattr(get_backend("sagemaker")[account][region], _KEPT[kind]).get(name)
         return None if job is None else _sagemaker(job.tags)
+    if kind == GROUP:
+        groups = get_backend("autoscaling")[account][region].__dict__.get("costwatch_groups", {})
+        return _group(groups[name].tags) if name in groups else None
     backend = get_backend("ec2")[account][region]
     if kind == INSTANCE:
         instance = backend.get_instance_by_id(name)
@@ -53,10 +78,14 @@ def _from_endpoint(kind: str, region: str, name: str) -> Context | None:
 
     session = boto3.Session(region_name=region)
     try:
-        if kind == TRAINING_JOB:
+        if kind in JOBS:
             sagemaker = session.client("sagemaker")
-            arn = sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobArn"]
-            return _sagemaker(sagemaker.list_tags(ResourceArn=arn)["Tags"])
+            method, parameter, arn = _DESCRIBED[kind]
+            found = getattr(sagemaker, method)(**{parameter: name})[arn]
+            return _sagemaker(sagemaker.list_tags(ResourceArn=found)["Tags"])
+        if kind == GROUP:
+            named = session.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])
+            return next((_group(_pairs(each["Tags"])) for each in named["AutoScalingGroups"]), None)
         ec2 = session.client("ec2")
         if kind == SPOT_REQUEST:
             answer = ec2.describe_spot_instance_requests(SpotInstanceRequestIds=[name])
@@ -82,6 +111,11 @@ def _instance(tags: Mapping[str, str], instance_type: str, lifecycle: str | None
 def _ec2(tags: Mapping[str, str], region: str) -> Context:
     own = {f"ec2:ResourceTag/{key}": value for key, value in tags.items()}
     return {"ec2:Region": region, **{f"aws:ResourceTag/{key}": value for key, value in tags.items()}, **own}
+
+
+def _group(tags: Mapping[str, str]) -> Context:
+    own = {f"autoscaling:ResourceTag/{key}": value for key, value in tags.items()}
+    return {**{f"aws:ResourceTag/{key}": value for key, value in tags.items()}, **own}
 
 
 def _sagemaker(tags: Any) -> Context:

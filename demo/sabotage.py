@@ -16,7 +16,7 @@ from costwatch.core.deadman import Verdict
 from costwatch.core.model import Run
 from costwatch.core.policy import Action, Mode, Selector
 from costwatch.core.record import Notice, Pause, RunRecord
-from costwatch.procedures import stop
+from costwatch.procedures import kinds
 from costwatch.procedures.outcome import Outcome
 from costwatch.procedures.ports import Ec2Port
 from costwatch.procedures.stop_instances import stop_instances
@@ -53,7 +53,7 @@ def _skip_spot_cancel() -> Iterator[None]:
         unseen = tuple(replace(member, spot_request=None) for member in run.members)
         return stop_instances(ec2, replace(run, members=unseen), action)
 
-    with patch.object(stop, "stop_instances", without_requests):
+    with patch.object(kinds, "stop_instances", without_requests):
         yield
 
 

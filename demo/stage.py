@@ -360,6 +360,18 @@ class Stage:
         self.invocations.append(done)
         return done
 
+    def invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+        """Lambda's Invoke for the command line: what the function raises comes back as FunctionError."""
+        assert InvocationType == "RequestResponse"
+        function = self._functions[FunctionName.removeprefix(f"{names.PROJECT}-")]
+        try:
+            answer, failed = self._attempt(function, json.loads(Payload)), {}
+        except Exception as raised:  # noqa: BLE001 - as Lambda does
+            answer = {"errorType": type(raised).__name__, "errorMessage": str(raised)}
+            failed = {"FunctionError": "Unhandled"}
+        self._look()
+        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(answer).encode()), **failed}
+
     def _attempt(self, function: _Deployed, what: Event | Mapping[str, Any]) -> dict[str, Any]:
         spec = function.spec
         arn = f"arn:aws:lambda:{self.aws.region}:{self.aws.account_id}:function:costwatch-{spec.name}"

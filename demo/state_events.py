@@ -12,10 +12,17 @@ from moto.sagemaker.models import sagemaker_backends
 
 from costwatch import names
 from costwatch.core import times
-from demo.embedded import EmbeddedAws, sagemaker_like_aws
+from demo.embedded import EmbeddedAws, sagemaker_families, sagemaker_like_aws
 from demo.embedded.dispatch import turn
 
 Event = dict[str, Any]
+
+
+_JOBS = {
+    "training-job": ("TrainingJob", names.DETAIL_TRAINING_STATE),
+    "processing-job": ("ProcessingJob", names.DETAIL_PROCESSING_STATE),
+    "hyper-parameter-tuning-job": ("HyperParameterTuningJob", names.DETAIL_TUNING_STATE),
+}
 
 
 class StateEvents:
@@ -43,7 +50,16 @@ class StateEvents:
         with turn("sagemaker"):
             backend: Any = sagemaker_backends[self._aws.account_id][self._aws.region]
             jobs = [sagemaker_like_aws.find(backend, name) for name in list(backend.training_jobs)]
-            return {str(job.arn): job.training_job_status for job in jobs}
+            families = (sagemaker_families.TUNING, sagemaker_families.PROCESSING)
+            others = [
+                (family, sagemaker_families.find(backend, family, str(getattr(job, family.name))))
+                for family in families
+                for job in family.all(backend)
+            ]
+            return {
+                **{str(job.arn): job.training_job_status for job in jobs},
+                **{str(job.arn): family.get(job) for family, job in others},
+            }
 
     def _event(self, arn: str, state: str) -> Event:
         name = arn.rpartition("/")[2]
@@ -51,8 +67,9 @@ class StateEvents:
             source, detail_type = names.SOURCE_EC2, names.DETAIL_EC2_STATE
             detail = {"instance-id": name, "state": state}
         else:
-            source, detail_type = names.SOURCE_SAGEMAKER, names.DETAIL_TRAINING_STATE
-            detail = {"TrainingJobName": name, "TrainingJobArn": arn, "TrainingJobStatus": state}
+            word, detail_type = next(each for kind, each in _JOBS.items() if f":{kind}/" in arn)
+            source = names.SOURCE_SAGEMAKER
+            detail = {f"{word}Name": name, f"{word}Arn": arn, f"{word}Status": state}
         return event(self._aws, source, detail_type, detail, at=self._clock(), resources=[arn])
 
 

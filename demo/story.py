@@ -21,7 +21,7 @@ from demo.checks import Check, Checker
 from demo.end_state import EndState, total_usd
 from demo.play import Play, ago
 from demo.sabotage import SABOTAGES
-from demo.scenes import SCENES
+from demo.scenes import SCENES, begin
 from demo.scenes.extended import CONFIGURATION
 from demo.stage import Stage
 from demo.telling import Teller
@@ -43,6 +43,7 @@ def perform(*, auto: bool, as_json: bool, sabotage: str | None, page_file: str |
         cast = seed(stage.aws)
         stage.state_events.take()  # what was there before is no change
         play = Play(stage, cast, teller)
+        begin(play)
         _prologue(teller, cast, loaded.policy_document["digest"], sabotage)
         teller.say(f"Slack, as people see it, while it happens: {stage.slack.page_url}")
         for number, scene in enumerate(SCENES, start=1):

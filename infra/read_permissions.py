@@ -14,7 +14,23 @@ from costwatch import names, topology
 
 Statement = dict[str, Any]
 
+_LISTS_OF_JOBS: Final = (
+    "sagemaker:ListAutoMLJobs",
+    "sagemaker:ListHyperParameterTuningJobs",
+    "sagemaker:ListProcessingJobs",
+    "sagemaker:ListTrainingJobs",
+)
+_READS_OF_JOBS: Final = (
+    "sagemaker:DescribeAutoMLJobV2",
+    "sagemaker:DescribeHyperParameterTuningJob",
+    "sagemaker:DescribeProcessingJob",
+    "sagemaker:DescribeTrainingJob",
+    "sagemaker:ListTags",
+    "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+)
+_KINDS_OF_JOBS: Final = ("training-job", "processing-job", "hyper-parameter-tuning-job", "automl-job")
 _LEDGER_TABLE_ACTIONS: Final = (
+    "dynamodb:BatchWriteItem",
     "dynamodb:ConditionCheckItem",
     "dynamodb:DeleteItem",
     "dynamodb:GetItem",
@@ -74,11 +90,18 @@ def statements(targets: Targets) -> list[Statement]:
             f"{arn}:ec2:*:{targets.account}:instance/*",
             in_regions,
         ),
-        _allow("ListTrainingJobs", ["sagemaker:ListTrainingJobs"], "*", in_regions),
         _allow(
-            "ReadTrainingJobs",
-            ["sagemaker:DescribeTrainingJob", "sagemaker:ListTags"],
-            f"{arn}:sagemaker:*:{targets.account}:training-job/*",
+            "ReadGroups",
+            ["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities"],
+            "*",  # nor have Auto Scaling's
+            in_regions,
+        ),
+        # Nor have SageMaker's.
+        _allow("ListJobs", list(_LISTS_OF_JOBS), "*", in_regions),
+        _allow(
+            "ReadJobs",
+            list(_READS_OF_JOBS),
+            [f"{arn}:sagemaker:*:{targets.account}:{kind}/*" for kind in _KINDS_OF_JOBS],
             in_regions,
         ),
         # TransactWriteItems is judged by the actions inside it.
@@ -101,6 +124,9 @@ def statements(targets: Targets) -> list[Statement]:
     return granted
 
 
-def _allow(sid: str, actions: list[str], resource: str, condition: dict[str, Any] | None = None) -> Statement:
-    statement: Statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": [resource]}
+def _allow(
+    sid: str, actions: list[str], resource: str | list[str], condition: dict[str, Any] | None = None
+) -> Statement:
+    resources = resource if isinstance(resource, list) else [resource]
+    statement: Statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
     return statement | ({"Condition": condition} if condition else {})

@@ -8,6 +8,18 @@ keys are those of AWS's service authorization reference:
     ec2:StopInstances                instance                the same, for selectors with `action: stop`
     ec2:CancelSpotInstanceRequests   spot-instances-request  aws:ResourceTag (the request's tags, not the instance's)
     sagemaker:StopTrainingJob        training-job            aws:ResourceTag (no key for the instance type)
+    sagemaker:UpdateTrainingJob      training-job            the same: it ends the warm pool of a job that was stopped
+    sagemaker:StopProcessingJob      processing-job          the same
+    sagemaker:StopHyperParameterTuningJob  hyper-parameter-tuning-job  the same (its own tags, not its children's)
+    sagemaker:StopAutoMLJob          automl-job              the same
+    autoscaling:TerminateInstanceInAutoScalingGroup
+                                     autoScalingGroup        aws:ResourceTag (the group's tags, not the instance's)
+    autoscaling:UpdateAutoScalingGroup
+                                     autoScalingGroup        the same, autoscaling:MinSize, MaxSize, VPCZoneIdentifiers
+                                                             and LaunchConfigurationName (none for the desired capacity)
+
+A group's update may name the two numbers that are lowered and put back and nothing else of what IAM knows keys for; the
+minimum only where a selector says `at_min_size: lower`. A key is null where the request does not name it.
 
 IAM is the outer bound, not the decision: first match, limits, notice and caps are the code's.
 """
@@ -27,15 +39,42 @@ TERMINATE: Final = "ec2:TerminateInstances"
 STOP: Final = "ec2:StopInstances"
 CANCEL_SPOT: Final = "ec2:CancelSpotInstanceRequests"
 STOP_TRAINING: Final = "sagemaker:StopTrainingJob"
-DESTRUCTIVE_ACTIONS: Final = (CANCEL_SPOT, STOP, TERMINATE, STOP_TRAINING)
+END_WARM_POOL: Final = "sagemaker:UpdateTrainingJob"
+STOP_PROCESSING: Final = "sagemaker:StopProcessingJob"
+STOP_TUNING: Final = "sagemaker:StopHyperParameterTuningJob"
+STOP_AUTOML: Final = "sagemaker:StopAutoMLJob"
+END_IN_GROUP: Final = "autoscaling:TerminateInstanceInAutoScalingGroup"
+UPDATE_GROUP: Final = "autoscaling:UpdateAutoScalingGroup"
+DESTRUCTIVE_ACTIONS: Final = (
+    END_IN_GROUP, UPDATE_GROUP, CANCEL_SPOT, STOP, TERMINATE, STOP_TRAINING, END_WARM_POOL, STOP_PROCESSING,
+    STOP_TUNING, STOP_AUTOML,
+)  # fmt: skip
 
-# action -> what its statements are called, and the resources it is about
+_EMPTY_GROUP: Final = "empty a group"  # stands for both of a group's actions
+_LOWER_GROUP: Final = "lower and empty a group"
+_GROUPS: Final = "autoscaling:*:{account}:autoScalingGroup:*"
+# what is granted -> what its statements are called, the actions, and the resources they are about
 _ALLOWING: Final = {
-    TERMINATE: ("Terminate", "ec2:*:{account}:instance/*"),
-    STOP: ("StopInstances", "ec2:*:{account}:instance/*"),
-    CANCEL_SPOT: ("CancelSpot", "ec2:*:{account}:spot-instances-request/*"),
-    STOP_TRAINING: ("StopTraining", "sagemaker:*:{account}:training-job/*"),
+    TERMINATE: ("Terminate", (TERMINATE,), "ec2:*:{account}:instance/*"),
+    STOP: ("StopInstances", (STOP,), "ec2:*:{account}:instance/*"),
+    CANCEL_SPOT: ("CancelSpot", (CANCEL_SPOT,), "ec2:*:{account}:spot-instances-request/*"),
+    # Without the second the warm pool of a job that was stopped would go on billing.
+    STOP_TRAINING: ("StopTraining", (STOP_TRAINING, END_WARM_POOL), "sagemaker:*:{account}:training-job/*"),
+    STOP_PROCESSING: ("StopProcessing", (STOP_PROCESSING,), "sagemaker:*:{account}:processing-job/*"),
+    STOP_TUNING: ("StopTuning", (STOP_TUNING,), "sagemaker:*:{account}:hyper-parameter-tuning-job/*"),
+    STOP_AUTOML: ("StopAutoML", (STOP_AUTOML,), "sagemaker:*:{account}:automl-job/*"),
+    _EMPTY_GROUP: ("EmptyGroup", (END_IN_GROUP, UPDATE_GROUP), _GROUPS),
+    _LOWER_GROUP: ("LowerGroup", (END_IN_GROUP, UPDATE_GROUP), _GROUPS),
 }
+_STOPS_JOBS: Final = {
+    "training": STOP_TRAINING,
+    "processing": STOP_PROCESSING,
+    "tuning": STOP_TUNING,
+    "automl": STOP_AUTOML,
+}
+# What an update of a group may never name.
+_UNTOUCHED: Final = ("autoscaling:LaunchConfigurationName", "autoscaling:MaxSize", "autoscaling:VPCZoneIdentifiers")
+_MINIMUM: Final = "autoscaling:MinSize"
 _PROTECT: Final = "protect"  # stands for an action on what is denied: all of the above
 _TYPE: Final = "ec2:InstanceType"
 _MARKET: Final = "ec2:InstanceMarketType"
@@ -46,8 +85,9 @@ _MARKETS: Final = {
     "spot": ("spot",),
     "capacity_block": ("capacity-block",),
 }
-# Members of groups and fleets are held, never stopped, in this version; the role could not do it by mistake either.
+# A group's instances end by the group's own call, and a fleet's not at all: EC2's would be undone by either.
 _CONTROLLER_TAGS: Final = (names.TAG_ASG, names.TAG_EC2_FLEET, names.TAG_SPOT_FLEET)
+_NAMES_IN_A_DENIAL: Final = 4  # a name may have 255 characters
 # The longest values that the account and the partition can have once CloudFormation fills them in.
 _LONGEST: Final = {"account": "0" * 12, "partition": "aws-us-gov"}
 # Merged statements are parted at this length: of thirds little room is lost when they are packed into policies.
@@ -73,7 +113,10 @@ def stop_statements(policy: Mapping[str, Any], *, account: str, partition: str) 
 
     parts = [part for grant in [*protected, *allowed] for part in parted(grant, length, _COMFORTABLE_CHARACTERS)]
     statements = [_statement(part, regions, account=account, partition=partition) for part in parts]
-    return [*_denials(), *statements]
+    if any(grant.action in (_EMPTY_GROUP, _LOWER_GROUP) for grant in allowed):
+        statements = [*_untouched(), *statements]
+    patterns = [rule["asg"] for rule in policy["protect"] if rule["asg"]]
+    return [*_denials(), *_protected_groups(patterns, account=account, partition=partition), *statements]
 
 
 def longest_stop_statements(policy: Mapping[str, Any]) -> list[Statement]:
@@ -93,13 +136,15 @@ def _grants(number: int, selector: Mapping[str, Any]) -> Iterator[Grant]:
         )
     tags = _tag_conditions(selector["tags"])
     sources = (f"{number}{_alphanumeric(selector['name'])}",)
-    if selector["service"] == "training":
-        yield Grant(STOP_TRAINING, tags, sources)
+    if selector["service"] in _STOPS_JOBS:
+        yield Grant(_STOPS_JOBS[selector["service"]], tags, sources)
         return
     markets = _MARKETS[selector["purchase"]]
     types = {_TYPE: tuple(selector["types"])} if selector["types"] else {}
     stops = selector["action"] == "stop"
     yield Grant(STOP if stops else TERMINATE, tags | {_MARKET: markets} | types, sources)
+    if not stops:  # a group replaces what is stopped
+        yield Grant(_LOWER_GROUP if selector["at_min_size"] == "lower" else _EMPTY_GROUP, tags, sources)
     if "spot" in markets and not stops:  # EC2 disables a stopped instance's request itself
         yield Grant(CANCEL_SPOT, tags, sources)
 
@@ -116,14 +161,16 @@ def _statement(grant: Grant, regions: Sequence[str], *, account: str, partition:
     equals = {key: [_literal(v) for v in values] for key, values in grant.conditions.items() if key != _TYPE}
     if grant.action == _PROTECT:
         return _deny(f"Protected{name}", {"StringEquals": equals})
-    prefix, resource = _ALLOWING[grant.action]
+    prefix, actions, resource = _ALLOWING[grant.action]
     conditions: dict[str, Any] = {"StringEquals": {"aws:RequestedRegion": list(regions)} | equals}
     if types := grant.conditions.get(_TYPE):
         conditions["StringLike"] = {_TYPE: list(types)}
+    if grant.action == _EMPTY_GROUP:
+        conditions["Null"] = {_MINIMUM: "true"}
     return {
         "Sid": f"{prefix}{name}",
         "Effect": "Allow",
-        "Action": [grant.action],
+        "Action": list(actions),
         "Resource": [f"arn:{partition}:{resource.format(account=account)}"],
         "Condition": conditions,
     }
@@ -137,6 +184,21 @@ def _denials() -> list[Statement]:
             for number, tag in enumerate(_CONTROLLER_TAGS, start=1)
         ),
     ]
+
+
+def _untouched() -> Iterator[Statement]:
+    for number, key in enumerate(_UNTOUCHED, start=1):
+        yield _deny(f"OnlyTheNumbers{number}", {"Null": {key: "false"}}, actions=[UPDATE_GROUP])
+
+
+def _protected_groups(patterns: Sequence[str], *, account: str, partition: str) -> Iterator[Statement]:
+    """By name, where IAM reads a wildcard as we do; a `[` is a set to us and a character to IAM."""
+    names_of = [_literal(pattern) for pattern in patterns if "[" not in pattern]
+    prefix = f"arn:{partition}:{_GROUPS.format(account=account)}:autoScalingGroupName/"
+    for start in range(0, len(names_of), _NAMES_IN_A_DENIAL):
+        resources = [prefix + name for name in names_of[start : start + _NAMES_IN_A_DENIAL]]
+        sid = f"NamedGroups{start // _NAMES_IN_A_DENIAL + 1}"
+        yield {"Sid": sid, "Effect": "Deny", "Action": [END_IN_GROUP, UPDATE_GROUP], "Resource": resources}
 
 
 def _deny(sid: str, condition: dict[str, Any], *, actions: Sequence[str] = DESTRUCTIVE_ACTIONS) -> Statement:

@@ -20,6 +20,7 @@ from demo.embedded.world import current
 # at once could both win one conditional write. Services that call others over HTTP (CloudFormation, SQS to Lambda)
 # are left out, or they would wait for themselves.
 _TURNS = {service: threading.RLock() for service in ("dynamodb", "ec2", "sagemaker", "sns")}
+_TURNS["autoscaling"] = _TURNS["ec2"]  # a group launches and ends instances
 
 _moto_call_action = BaseResponse.call_action
 

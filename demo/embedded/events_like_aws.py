@@ -1,9 +1,10 @@
-"""EventBridge as AWS behaves: an event that a rule puts into a queue names the account it was sent from."""
+"""EventBridge as AWS behaves: an event in a queue names its account, and CloudFormation's Ref of a bus is its name."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from moto.events.models import EventBus
 from moto.events.utils import EventTemplateParser
 
 from demo.embedded.patching import Patch
@@ -14,6 +15,13 @@ _WHOLE_EVENT: Final = (
 )
 
 
+def _name(bus: Any) -> str:
+    return str(bus.name)
+
+
 def patches() -> list[Patch]:
     """What `install` applies."""
-    return [Patch(EventTemplateParser, "DEFAULT_EVENT_INPUT_TEMPLATE", _WHOLE_EVENT)]
+    return [
+        Patch(EventTemplateParser, "DEFAULT_EVENT_INPUT_TEMPLATE", _WHOLE_EVENT),
+        Patch(EventBus, "physical_resource_id", property(_name)),
+    ]

@@ -15,7 +15,7 @@ from moto.ec2.models import ec2_backends
 from moto.sagemaker.models import sagemaker_backends
 from moto.sns.models import sns_backends
 
-from demo.embedded import ec2_like_aws, sagemaker_like_aws, sns_like_aws
+from demo.embedded import autoscaling_like_aws, ec2_like_aws, sagemaker_families, sagemaker_like_aws, sns_like_aws
 from demo.embedded.dispatch import turn
 from demo.embedded.world import World, current, naive_now, naive_utc
 
@@ -96,6 +96,43 @@ class Fleet:
             if late_tags:
                 instance.add_tags(dict(late_tags))
             return str(instance.id)
+
+    def group(
+        self,
+        name: str,
+        *,
+        size: int,
+        min_size: int | None = None,
+        type: str = "p4d.24xlarge",  # noqa: A002 - AWS's word for it
+        region: str | None = None,
+        zones: str = "a",
+        tags: Mapping[str, str] | None = None,
+        launched_at: datetime | None = None,
+        spot: bool = True,
+    ) -> autoscaling_like_aws.Group:
+        """An Auto Scaling group with `size` instances over `zones` (letters) in turn; its minimum is its size unless
+        given. Its tags are on the group and on its instances. What comes back may be changed as AWS's own API would.
+        """
+        region = region or self._region
+        group = autoscaling_like_aws.Group(
+            name=name,
+            account=self._account,
+            region=region,
+            min_size=size if min_size is None else min_size,
+            desired=size,
+            max_size=size,
+            zones=tuple(region + zone for zone in zones),
+            tags=dict(tags or {}),
+            instance_type=type,
+            spot=spot,
+        )
+        with turn("ec2"):
+            autoscaling_like_aws.groups(self._account, region)[name] = group
+            for number in range(size):
+                instance = self.backend_instance(autoscaling_like_aws.launch(group, group.zones[number % len(zones)]))
+                if launched_at is not None:
+                    instance.launch_time = instance.nics[0].attach_time = naive_utc(launched_at)
+        return group
 
     def backend_instance(self, instance_id: str) -> Any:
         """moto's own object, in whatever region it is. Raises LookupError."""
@@ -233,6 +270,132 @@ class Fleet:
             sagemaker_like_aws.set_transitions(job)
             return str(job.arn)
 
+    def processing_job(
+        self,
+        name: str,
+        *,
+        type: str = "ml.m5.4xlarge",  # noqa: A002 - AWS's word for it
+        count: int = 1,
+        region: str | None = None,
+        created_at: datetime | None = None,
+        started_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        max_runtime_seconds: int | None = None,
+        automl_job_arn: str | None = None,
+        monitoring_schedule_arn: str | None = None,
+    ) -> str:
+        """A processing job in progress; returns its ARN. `started_at` None: it costs nothing yet."""
+        backend: Any = sagemaker_backends[self._account][region or self._region]
+        with turn("sagemaker"):
+            job: Any = backend.create_processing_job(
+                app_specification={"ImageUri": "image"},
+                experiment_config={},
+                network_config={},
+                processing_inputs=[],
+                processing_job_name=name,
+                processing_output_config={},
+                role_arn=_TRAINING_ROLE.format(account=self._account),
+                stopping_condition={"MaxRuntimeInSeconds": max_runtime_seconds} if max_runtime_seconds else {},
+                tags=_tag_list(tags),
+            )
+            created = created_at or started_at
+            job.creation_time = naive_utc(created) if created is not None else naive_now()
+            job.processing_resources = {"ClusterConfig": {"InstanceType": type, "InstanceCount": count}}
+            job.processing_start_time = naive_utc(started_at) if started_at is not None else None
+            extra = sagemaker_families.extras(job)
+            extra |= {"AutoMLJobArn": automl_job_arn} if automl_job_arn is not None else {}
+            extra |= {"MonitoringScheduleArn": monitoring_schedule_arn} if monitoring_schedule_arn is not None else {}
+            return str(job.arn)
+
+    def tuning_job(
+        self,
+        name: str,
+        *,
+        type: str = "ml.p4d.24xlarge",  # noqa: A002 - AWS's word for it
+        region: str | None = None,
+        created_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        max_runtime_seconds: int | None = None,
+    ) -> str:
+        """A tuning job in progress without training jobs (see `child_of`); returns its ARN."""
+        backend: Any = sagemaker_backends[self._account][region or self._region]
+        limits: dict[str, Any] = {"MaxNumberOfTrainingJobs": 100, "MaxParallelTrainingJobs": 4}
+        limits |= {"MaxRuntimeInSeconds": max_runtime_seconds} if max_runtime_seconds is not None else {}
+        definition = {
+            "ResourceConfig": {"InstanceType": type, "InstanceCount": 1, "VolumeSizeInGB": 100},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 86_400},
+            "RoleArn": _TRAINING_ROLE.format(account=self._account),
+            "OutputDataConfig": {"S3OutputPath": f"s3://training-{self._account}/{name}"},
+            "AlgorithmSpecification": {"TrainingInputMode": "File"},
+        }
+        with turn("sagemaker"):
+            arn = backend.create_hyper_parameter_tuning_job(
+                hyper_parameter_tuning_job_name=name,
+                hyper_parameter_tuning_job_config={"Strategy": "Bayesian", "ResourceLimits": limits},
+                training_job_definition=definition,
+                training_job_definitions=None,
+                warm_start_config=None,
+                tags=_tag_list(tags),
+                autotune=None,
+            )
+            job: Any = backend.hyper_parameter_tuning_jobs[name]
+            job.hyper_parameter_tuning_job_status, job.hyper_parameter_tuning_end_time = "InProgress", None
+            job.creation_time = naive_utc(created_at) if created_at is not None else naive_now()
+            return str(arn)
+
+    def automl_job(
+        self,
+        name: str,
+        *,
+        region: str | None = None,
+        created_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        max_runtime_seconds: int = 259_200,
+    ) -> str:
+        """An AutoML job in progress without children (see `child_of`); returns its ARN."""
+        backend: Any = sagemaker_backends[self._account][region or self._region]
+        criteria = {"MaxAutoMLJobRuntimeInSeconds": max_runtime_seconds}
+        with turn("sagemaker"):
+            arn = backend.create_auto_ml_job_v2(
+                auto_ml_job_name=name,
+                auto_ml_job_input_data_config=[],
+                output_data_config={"S3OutputPath": f"s3://training-{self._account}/{name}"},
+                auto_ml_problem_type_config={"ImageClassificationJobConfig": {"CompletionCriteria": criteria}},
+                role_arn=_TRAINING_ROLE.format(account=self._account),
+                tags=_tag_list(tags),
+                security_config=None,
+                auto_ml_job_objective=None,
+                model_deploy_config=None,
+                data_split_config=None,
+            )
+            job: Any = backend.auto_ml_jobs[name]
+            job.auto_ml_job_secondary_status, job.end_time = "TrainingModels", None
+            job.creation_time = naive_utc(created_at) if created_at is not None else naive_now()
+            return str(arn)
+
+    def child_of(self, parent_arn: str, name: str, **training_job: Any) -> str:
+        """One training job that the tuning or AutoML job of that ARN started; its own ARN."""
+        training_job["automl_job_arn" if ":automl-job/" in parent_arn else "tuning_job_arn"] = parent_arn
+        return self.training_job(name, region=parent_arn.split(":")[3], **training_job)
+
+    def end_family_job(self, arn: str, at: datetime, status: str = "Completed") -> None:
+        """A processing, tuning or AutoML job ended at that time; its children are not touched."""
+        _, _, _, region, _, resource = arn.split(":", 5)
+        word, _, name = resource.partition("/")
+        family = {"processing-job": sagemaker_families.PROCESSING, "automl-job": sagemaker_families.AUTOML}.get(
+            word, sagemaker_families.TUNING
+        )
+        with turn("sagemaker"):
+            backend: Any = sagemaker_backends[self._account][region]
+            sagemaker_families.end(
+                family, sagemaker_families.find(backend, family, name), at=naive_utc(at), status=status
+            )
+
+    def set_warm_pool(self, name: str, status: str, *, region: str | None = None) -> None:
+        """Such as Reused, when another job has taken the instances over."""
+        with turn("sagemaker"):
+            sagemaker_like_aws.extras(self._job(name, region))["WarmPoolStatus"] = {"Status": status}
+
     def _job(self, name: str, region: str | None) -> Any:
         return sagemaker_like_aws.find(sagemaker_backends[self._account][region or self._region], name)
 
@@ -288,3 +451,7 @@ class Fleet:
         with turn("sns"):
             backend = sns_backends[self._account][topic_arn.split(":")[3]]
             return sns_like_aws.confirm(backend, topic_arn, endpoint)
+
+
+def _tag_list(tags: Mapping[str, str] | None) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in (tags or {}).items()]

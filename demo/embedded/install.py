@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from demo.embedded import dispatch, ec2_like_aws, events_like_aws, sagemaker_like_aws, shortcuts, sns_like_aws, world
+from demo.embedded import (
+    autoscaling_like_aws,
+    dispatch,
+    ec2_like_aws,
+    events_like_aws,
+    sagemaker_families,
+    sagemaker_like_aws,
+    shortcuts,
+    sns_like_aws,
+    world,
+)
 from demo.embedded.patching import Patch
 from demo.embedded.world import World
 
@@ -15,10 +25,12 @@ _applied: list[tuple[Any, str, Any]] = []
 
 def _patches() -> list[Patch]:
     return [
+        *autoscaling_like_aws.patches(),
         *dispatch.patches(),
         *ec2_like_aws.patches(),
         *events_like_aws.patches(),
         *sagemaker_like_aws.patches(),
+        *sagemaker_families.patches(),
         *sns_like_aws.patches(),
         *shortcuts.patches(),
     ]

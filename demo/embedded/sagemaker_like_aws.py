@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import moto.sagemaker.models as moto_models
-from moto.core.responses import EmptyResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import FakeTrainingJob, SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
@@ -70,6 +70,7 @@ def _settle(job: Any) -> None:
         stopped_at = asked_at + current().stop_grace
         if naive_now() >= stopped_at:
             end(job, at=stopped_at, status="Stopped")
+    _cool(job)
 
 
 def _not_found() -> ValidationError:
@@ -141,11 +142,41 @@ def _stop_response(response: Any) -> EmptyResult:
     status = job.training_job_status
     if status not in ("InProgress", "Stopping"):
         raise ValidationError(message=f"The request was rejected because the training job is in status {status}.")
-    if status == "InProgress":
+    ask_to_stop(job)
+    return EmptyResult()
+
+
+def ask_to_stop(job: Any) -> None:
+    """SIGTERM, and `World.stop_grace` to save; nothing where it is not in progress."""
+    if job.training_job_status == "InProgress":
         job.training_job_status = job.secondary_status = "Stopping"
         job.costwatch_stop_requested_at = job.last_modified_time = naive_now()
         _settle(job)
-    return EmptyResult()
+
+
+def _update_response(response: Any) -> ActionResult:
+    """Only the warm pool can be changed here, and only one that waits for its next job."""
+    job = find(response.sagemaker_backend, response._get_param("TrainingJobName"))
+    keep_seconds = (response._get_param("ResourceConfig") or {}).get("KeepAlivePeriodInSeconds")
+    pool = extras(job).get("WarmPoolStatus", {}).get("Status", "")
+    if keep_seconds is None or pool != "Available":
+        raise ValidationError(message=f"The warm pool of {job.training_job_name} is {pool or 'not there'}.")
+    job.resource_config["KeepAlivePeriodInSeconds"] = keep_seconds
+    _cool(job)
+    return ActionResult({"TrainingJobArn": job.arn})
+
+
+def _cool(job: Any) -> None:
+    """A warm pool ends when it was kept for as long as the job asked for."""
+    pool = extras(job).get("WarmPoolStatus", {})
+    kept_seconds = (job.resource_config or {}).get("KeepAlivePeriodInSeconds")
+    if pool.get("Status") != "Available" or job.training_end_time is None or kept_seconds is None:
+        return
+    waited_seconds = max(0, int((naive_now() - job.training_end_time).total_seconds()))
+    if waited_seconds >= kept_seconds:
+        # Ended early it was kept until now; else for as long as was asked.
+        billed = waited_seconds if kept_seconds == 0 else kept_seconds
+        extras(job)["WarmPoolStatus"] = {"Status": "Terminated", "ResourceRetainedBillableTimeInSeconds": billed}
 
 
 def _resource(backend: Any, arn: str) -> Any:
@@ -173,4 +204,5 @@ def patches() -> list[Patch]:
         Patch(SageMakerModelBackend, "_get_resource_from_arn", _resource),
         Patch(SageMakerModelBackend, "add_tags", _add_tags),
         Patch(SageMakerResponse, "stop_training_job", _stop_response),
+        Patch(SageMakerResponse, "update_training_job", _update_response),
     ]

@@ -7,7 +7,21 @@ from typing import Final, Protocol
 from demo.checks import Checker
 from demo.end_state import EndState
 from demo.play import Play
-from demo.scenes import bastion, capped, extended, forgotten, job, malformed_tag, refused, spot, switched
+from demo.scenes import (
+    bastion,
+    capped,
+    extended,
+    forgotten,
+    group,
+    job,
+    malformed_tag,
+    mass_silence,
+    refused,
+    spot,
+    stuck_loop,
+    switched,
+    tuner,
+)
 
 
 class Scene(Protocol):
@@ -23,6 +37,12 @@ class Scene(Protocol):
         """Compare what is left of it with what should be."""
 
 
+def begin(play: Play) -> None:
+    """What goes on from the beginning, long before the scene that tells of it."""
+    stuck_loop.begin(play)
+    mass_silence.begin(play)
+
+
 SCENES: Final[tuple[Scene, ...]] = (
     forgotten,
     spot,
@@ -33,4 +53,8 @@ SCENES: Final[tuple[Scene, ...]] = (
     malformed_tag,
     job,
     refused,
+    stuck_loop,
+    mass_silence,
+    tuner,
+    group,
 )

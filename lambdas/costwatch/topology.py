@@ -127,11 +127,19 @@ def rules(sweep_every: timedelta) -> tuple[Rule, ...]:
             name="training-state",
             function=HINTS.name,
             description="A training job ended: close its run without waiting for the sweep.",
-            pattern={
-                "source": [names.SOURCE_SAGEMAKER],
-                "detail-type": [names.DETAIL_TRAINING_STATE],
-                "detail": {"TrainingJobStatus": ["Completed", "Failed", "Stopped"]},
-            },
+            pattern=_ended(names.DETAIL_TRAINING_STATE, "TrainingJobStatus"),
+        ),
+        Rule(
+            name="processing-state",
+            function=HINTS.name,
+            description="A processing job ended: close its run without waiting for the sweep.",
+            pattern=_ended(names.DETAIL_PROCESSING_STATE, "ProcessingJobStatus"),
+        ),
+        Rule(
+            name="tuning-state",
+            function=HINTS.name,
+            description="A tuning job ended: close its run without waiting for the sweep.",
+            pattern=_ended(names.DETAIL_TUNING_STATE, "HyperParameterTuningJobStatus"),
         ),
         Rule(
             name="heartbeats",
@@ -141,6 +149,14 @@ def rules(sweep_every: timedelta) -> tuple[Rule, ...]:
             pattern={"source": [names.SOURCE_CLIENT]},
         ),
     )
+
+
+def _ended(detail_type: str, status: str) -> Mapping[str, Any]:
+    return {
+        "source": [names.SOURCE_SAGEMAKER],
+        "detail-type": [detail_type],
+        "detail": {status: ["Completed", "Failed", "Stopped"]},
+    }
 
 
 def schedule_expression(every: timedelta) -> str:

@@ -17,6 +17,7 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from costwatch import names
+from costwatch.adapters.autoscaling import AutoScaling
 from costwatch.adapters.bus import Bus
 from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ec2 import Ec2
@@ -123,6 +124,7 @@ class Wiring(TableWiring):
             ledger=self.ledger,
             prices=self._prices,
             ec2=self._ec2,
+            autoscaling=self._autoscaling,
             sagemaker=self._sagemaker,
             slack=self.slack,
             topic=self._topic,
@@ -149,6 +151,10 @@ class Wiring(TableWiring):
     @cached_property
     def _ec2(self) -> Callable[[str], Ec2]:
         return lru_cache(maxsize=None)(lambda region: Ec2(self.client("ec2", region), region=region))
+
+    @cached_property
+    def _autoscaling(self) -> Callable[[str], AutoScaling]:
+        return lru_cache(maxsize=None)(lambda region: AutoScaling(self.client("autoscaling", region), region=region))
 
     @cached_property
     def _sagemaker(self) -> Callable[[str], SageMaker]:

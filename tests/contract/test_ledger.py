@@ -37,15 +37,15 @@ from costwatch.adapters.table import (
     Put,
     Table,
 )
-from costwatch.core import endings, ladder, stopping
+from costwatch.core import endings, grants, ladder, stopping
 from costwatch.core.caps import CapLimit
 from costwatch.core.deadman import judge
+from costwatch.core.exemptions import Exemption
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.model import Run, RunId, RunKind
 from costwatch.core.policy import Action, Mode
 from costwatch.core.record import (
     Entry,
-    Exemption,
     Extension,
     Hold,
     MemberSeen,
@@ -594,6 +594,45 @@ def test_a_run_with_the_longest_tag_is_kept_claimed_and_its_message_delivered(le
         assert other.was_told(f"unwatched#{LONG.id}")
 
 
+# --- exemptions -----------------------------------------------------------------------------------------------
+
+
+def test_an_exemption_is_kept_for_the_run_and_for_each_of_its_members_and_a_later_one_replaces_it(
+    ledger: Ledger,
+) -> None:
+    churn = run(member("i-1"), member("i-2"), kind=RunKind.TAGGED, name="churn")
+    assert ledger.save(first(churn))
+    for hours in (9, 4):
+        step = grants.exempt(held(ledger, churn), by="ada", until=NOW + hours * HOUR, reason="demo", now=NOW)
+        assert ledger.save(step)
+    granted = Exemption("ada", NOW, NOW + 4 * HOUR, "demo")
+    assert ledger.exemptions(ACCOUNT, REGION) == dict.fromkeys((str(churn.id), "ec2#i-1", "ec2#i-2"), granted)
+    assert ledger.exemptions(ACCOUNT, "eu-central-1") == {}
+    rows = ledger._table.query(f"exempt#deployed#{ACCOUNT}#{REGION}")
+    assert {int(item[names.TABLE_TTL_ATTRIBUTE]) for item in rows} == {int(granted.until.timestamp())}
+
+
+def test_an_exemption_of_more_members_than_one_transaction_holds_is_kept_for_all_of_them(ledger: Ledger) -> None:
+    many = run(*(member(f"i-{n:03}") for n in range(230)), kind=RunKind.TAGGED, name="many")
+    assert ledger.save(first(many))
+    assert ledger.save(grants.exempt(held(ledger, many), by="ada", until=NOW + HOUR, reason="demo", now=NOW))
+    assert len(ledger.exemptions(ACCOUNT, REGION)) == 231
+
+
+def test_an_exemption_that_loses_against_another_write_leaves_no_row(ledger: Ledger) -> None:
+    assert ledger.save(first())
+    step = grants.exempt(held(ledger), by="ada", until=NOW + HOUR, reason="demo", now=NOW)
+    assert ledger.save(Step(held(ledger), held(ledger), ()))
+    assert not ledger.save(step)
+    assert ledger.exemptions(ACCOUNT, REGION) == {}
+
+
+def test_an_exemption_of_a_run_with_the_longest_tag_is_found(ledger: Ledger) -> None:
+    assert ledger.save(first(LONG))
+    assert ledger.save(grants.exempt(held(ledger, LONG), by="ada", until=NOW + HOUR, reason="demo", now=NOW))
+    assert str(LONG.id) in ledger.exemptions(ACCOUNT, REGION)
+
+
 # --- told once ------------------------------------------------------------------------------------------------
 
 
@@ -815,7 +854,7 @@ records = st.builds(
     released_key=words,
     capped_key=words,
     extensions=st.lists(st.builds(Extension, words, instants, whole_seconds, instants), max_size=2).map(tuple),
-    exemption=st.none() | st.builds(Exemption, words, instants, instants, words),
+    exemption=st.none() | st.builds(Exemption, words, instants, instants, words, st.booleans()),
     exempt_tags=st.lists(st.tuples(words, instants), max_size=2).map(tuple),
     malformed_told=st.lists(words, max_size=3).map(tuple),
     stop=st.none() | stops,

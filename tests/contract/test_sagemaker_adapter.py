@@ -11,6 +11,7 @@ import pytest
 from costwatch.adapters.sagemaker import SageMaker
 from costwatch.core import grouping
 from costwatch.core.deadman import Verdict, judge
+from costwatch.core.known_jobs import JobsSeen
 from costwatch.core.model import Run, RunKind
 from costwatch.core.policy import PurchaseOption, Service
 from costwatch.core.selection import HoldCode
@@ -20,9 +21,7 @@ from tests.contract.conftest import Clients
 from tests.support import policies
 from tests.support.builders import ACCOUNT, HOUR, NOW, REGION
 
-TUNING_ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:hyper-parameter-tuning-job/search"
 LABELING_ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:labeling-job/cats"
-AUTOML_ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:automl-job/auto"
 
 
 @pytest.fixture
@@ -32,18 +31,19 @@ def sagemaker(clients: Clients, world: World) -> SageMaker:
 
 
 def run_of(sagemaker: SageMaker, name: str) -> Run:
-    found = grouping.runs(sagemaker.jobs()[0], account=ACCOUNT, region=REGION, run_tag="costwatch:run")
+    found = grouping.runs(sagemaker.jobs().members, account=ACCOUNT, region=REGION, run_tag="costwatch:run")
     return next(run for run in found if name in [member.id for member in run.members])
 
 
 def test_a_region_without_jobs_lists_nothing(sagemaker: SageMaker) -> None:
-    assert sagemaker.jobs() == ([], [])
+    assert sagemaker.jobs() == JobsSeen([], [], [], [])
 
 
 def test_a_job_is_a_member_with_its_capacity_tags_phase_and_clock(sagemaker: SageMaker, fleet: Fleet) -> None:
     fleet.training_job("churn", count=2, created_at=NOW - 2 * HOUR, started_at=NOW - HOUR, tags={"owner": "maria"})
-    ((found,), errors) = sagemaker.jobs()
-    assert errors == []
+    seen = sagemaker.jobs()
+    (found,) = seen.members
+    assert seen.errors == []
     assert (found.id, found.service, found.state, found.phase) == ("churn", Service.TRAINING, "InProgress", "Training")
     assert found.capacity == (("ml.p4d.24xlarge", 2),)
     assert found.tags == {"owner": "maria"}
@@ -54,14 +54,14 @@ def test_a_job_is_a_member_with_its_capacity_tags_phase_and_clock(sagemaker: Sag
 
 def test_a_job_that_was_created_and_not_started_has_no_running_clock(sagemaker: SageMaker, fleet: Fleet) -> None:
     fleet.training_job("churn", created_at=NOW - HOUR)
-    ((found,), _) = sagemaker.jobs()
+    (found,) = sagemaker.jobs().members
     assert found.clock.running_since is None
     assert found.clock.exists_since == NOW - HOUR
 
 
 def test_a_heterogeneous_cluster_names_each_of_its_types(sagemaker: SageMaker, fleet: Fleet) -> None:
     fleet.training_job("mixed", instance_groups=[("ml.p4d.24xlarge", 2), ("ml.c5.18xlarge", 4)], started_at=NOW)
-    ((found,), _) = sagemaker.jobs()
+    (found,) = sagemaker.jobs().members
     assert found.capacity == (("ml.p4d.24xlarge", 2), ("ml.c5.18xlarge", 4))
 
 
@@ -115,8 +115,9 @@ def test_a_job_that_takes_one_of_several_types_has_the_one_that_was_selected_and
     sagemaker: SageMaker, fleet: Fleet, preferences: dict[str, Any], capacity: object, purchase: PurchaseOption
 ) -> None:
     fleet.training_job("flex", preferences=preferences, started_at=NOW - HOUR)
-    ((found,), errors) = sagemaker.jobs()
-    assert (found.capacity, found.purchase, errors) == (capacity, purchase, [])
+    seen = sagemaker.jobs()
+    (found,) = seen.members
+    assert (found.capacity, found.purchase, seen.errors) == (capacity, purchase, [])
 
 
 @pytest.mark.parametrize(
@@ -145,35 +146,25 @@ def test_what_was_selected_is_watched_what_is_prepaid_is_not_and_a_labeling_job_
     assert (found.verdict, found.hold) == (verdict, hold)
 
 
+def test_a_labeling_job_s_training_jobs_roll_up_to_it(sagemaker: SageMaker, fleet: Fleet) -> None:
+    for n in (1, 2):
+        fleet.training_job(f"child-{n}", started_at=NOW, labeling_job_arn=LABELING_ARN)
+    run = run_of(sagemaker, "child-1")
+    assert (run.id.kind, run.id.name, len(run.members)) == (RunKind.LABELING, "cats", 2)
+    assert run.parent is not None
+    assert run.parent.label == "labeling job cats"
+
+
 def test_managed_spot_is_spot(sagemaker: SageMaker, fleet: Fleet) -> None:
     fleet.training_job("churn", managed_spot=True, started_at=NOW)
-    assert sagemaker.jobs()[0][0].purchase is PurchaseOption.SPOT
-
-
-@pytest.mark.parametrize(
-    ("arns", "kind", "label"),
-    [
-        ({"tuning_job_arn": TUNING_ARN}, RunKind.TUNING, "tuning job search"),
-        ({"automl_job_arn": AUTOML_ARN}, RunKind.AUTOML, "AutoML job auto"),
-        ({"labeling_job_arn": LABELING_ARN}, RunKind.LABELING, "labeling job cats"),
-    ],
-)
-def test_a_child_knows_its_parent_and_rolls_up_to_it(
-    sagemaker: SageMaker, fleet: Fleet, arns: dict[str, str], kind: RunKind, label: str
-) -> None:
-    for n in (1, 2):
-        fleet.training_job(f"child-{n}", started_at=NOW, **arns)  # type: ignore[arg-type]
-    run = run_of(sagemaker, "child-1")
-    assert (run.id.kind, len(run.members)) == (kind, 2)
-    assert run.parent is not None
-    assert run.parent.label == label
+    assert sagemaker.jobs().members[0].purchase is PurchaseOption.SPOT
 
 
 def test_only_jobs_in_progress_are_listed_over_all_pages(sagemaker: SageMaker, fleet: Fleet) -> None:
     for n in range(25):
         fleet.training_job(f"job-{n:02}", started_at=NOW - HOUR)
     fleet.finish_job("job-07", NOW)
-    found, _ = sagemaker.jobs()
+    found = sagemaker.jobs().members
     assert len(found) == 24
     assert "job-07" not in {member.id for member in found}
 
@@ -213,7 +204,7 @@ def test_stopping_a_job_that_had_ended_is_a_permanent_error_with_its_code(sagema
 def test_a_job_that_uploads_shows_it(sagemaker: SageMaker, fleet: Fleet) -> None:
     fleet.training_job("churn", started_at=NOW - HOUR)
     fleet.set_secondary_status("churn", "Uploading")
-    assert sagemaker.jobs()[0][0].phase == "Uploading"
+    assert sagemaker.jobs().members[0].phase == "Uploading"
 
 
 def test_what_is_read_afresh_no_longer_holds_what_has_ended(sagemaker: SageMaker, fleet: Fleet) -> None:
@@ -244,9 +235,9 @@ def test_one_job_that_cannot_be_described_is_reported_and_the_others_are_there(
         "sagemaker", "DescribeTrainingJob", "AccessDeniedException",
         when=lambda call: call.parameters.get("TrainingJobName") == "two",
     )  # fmt: skip
-    found, errors = sagemaker.jobs()
-    assert {member.id for member in found} == {"one", "three"}
-    assert [type(error) for error in errors] == [PermanentAwsError]
+    seen = sagemaker.jobs()
+    assert {member.id for member in seen.members} == {"one", "three"}
+    assert [type(error) for error in seen.errors] == [PermanentAwsError]
 
 
 def test_a_job_whose_tags_cannot_be_read_is_there_without_tags_and_reported(
@@ -254,9 +245,9 @@ def test_a_job_whose_tags_cannot_be_read_is_there_without_tags_and_reported(
 ) -> None:
     fleet.training_job("churn", started_at=NOW, tags={"owner": "maria"})
     world.faults.fail("sagemaker", "ListTags", "AccessDeniedException")
-    ((found,), errors) = sagemaker.jobs()
-    assert found.tags is None
-    assert "tags of training job churn could not be read" in str(errors[0])
+    seen = sagemaker.jobs()
+    assert seen.members[0].tags is None
+    assert "tags of training job churn could not be read" in str(seen.errors[0])
 
 
 @pytest.mark.parametrize(

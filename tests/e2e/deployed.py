@@ -112,7 +112,9 @@ class Deployed:
             case "AWS::IAM::Role":
                 return {f"{logical_id}.Arn": f"arn:aws:iam::{account}:role/{name}"}
             case "AWS::Events::Rule":
-                return {f"{logical_id}.Arn": f"arn:aws:events:{region}:{account}:rule/{name}"}
+                bus = self.template["Resources"][logical_id]["Properties"].get("EventBusName", {}).get("Ref")
+                path = f"{self.physical[bus]}/{name}" if bus else name
+                return {f"{logical_id}.Arn": f"arn:aws:events:{region}:{account}:rule/{path}"}
             case "AWS::Logs::LogGroup":
                 # AWS answers with `:*` at the end, which is what the permission to write needs; moto leaves it out.
                 return {f"{logical_id}.Arn": f"arn:aws:logs:{region}:{account}:log-group:{physical_id}"}
@@ -147,6 +149,25 @@ class Deployed:
             "resources": [resource],
             "detail": dict(detail),
         }
+
+    def deliver_heartbeats(self) -> list[Invocation]:
+        """What Lambda's poller does with the deployed queue: a batch to the function, and what it kept is deleted."""
+        (mapping,) = self.aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+        sqs, queue = self.aws.client("sqs"), mapping["EventSourceArn"].rpartition(":")[2]
+        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        done: list[Invocation] = []
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            arrived = str(int(self.clock().timestamp() * 1000))
+            records = [
+                {"messageId": m["MessageId"], "body": m["Body"], "attributes": {"SentTimestamp": arrived}}
+                for m in messages
+            ]
+            done.append(self.invoke(mapping["FunctionArn"], {"Records": records}))
+            again = {each["itemIdentifier"] for each in done[-1].answer["batchItemFailures"]}
+            for message in messages:
+                if message["MessageId"] not in again:
+                    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return done
 
     def _rules(self) -> list[dict[str, Any]]:
         rules: list[dict[str, Any]] = self.aws.client("events").list_rules()["Rules"]

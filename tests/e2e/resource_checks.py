@@ -47,7 +47,10 @@ def subscription(stack: Deployed, arn: str, wanted: Properties) -> None:
 
 def queue(stack: Deployed, url: str, wanted: Properties) -> None:
     attributes = _queue_attributes(stack, url)
-    assert attributes["MessageRetentionPeriod"] == str(wanted["MessageRetentionPeriod"])
+    for key in ("MessageRetentionPeriod", "VisibilityTimeout"):
+        assert key not in wanted or attributes[key] == str(wanted[key]), key
+    if "RedrivePolicy" in wanted:
+        assert json.loads(attributes["RedrivePolicy"]) == wanted["RedrivePolicy"]
     assert attributes["SqsManagedSseEnabled"] == str(wanted["SqsManagedSseEnabled"]).lower()
 
 
@@ -109,11 +112,12 @@ def permission(stack: Deployed, _: str, wanted: Properties) -> None:
 
 def rule(stack: Deployed, name: str, wanted: Properties) -> None:
     events = stack.aws.client("events")
-    found = events.describe_rule(Name=name.rpartition("/")[2])
+    on = {"EventBusName": wanted["EventBusName"]} if "EventBusName" in wanted else {}
+    found = events.describe_rule(Name=name.rpartition("/")[2], **on)
     assert found.get("ScheduleExpression") == wanted.get("ScheduleExpression")
     assert json.loads(found.get("EventPattern", "null")) == wanted.get("EventPattern")
     assert (found["State"], found["Description"]) == (wanted["State"], wanted["Description"])
-    assert events.list_targets_by_rule(Rule=found["Name"])["Targets"] == wanted["Targets"]
+    assert events.list_targets_by_rule(Rule=found["Name"], **on)["Targets"] == wanted["Targets"]
 
 
 def alarm(stack: Deployed, name: str, wanted: Properties) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from moto.awslambda.models import LambdaFunction
 
 from costwatch import names, topology
 from costwatch.adapters.ledger import DEPLOYED
+from costwatch.core import times
 from costwatch.core.record import Status, Transition
 from demo.embedded import SnsMessage
 from demo.iam_questions import questions
@@ -185,6 +187,7 @@ def test_a_malformed_event_waits_in_the_refused_queue_with_its_reason(deployed: 
     assert refused["event"] == event
     assert refused["function"] == topology.HINTS.name
     assert refused["reason"] == invocation.answer["refused"] == "detail.instance-id is missing or no text"
+    deployed.aws.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
 def test_the_missed_sweep_alarm_watches_the_very_metric_that_a_sweep_printed(deployed: Deployed, story: Story) -> None:
@@ -238,6 +241,37 @@ def test_an_enforce_sweep_by_another_policy_than_the_deployed_one_is_refused_bef
     assert len(deployed.invocations) == before
 
 
+def test_a_trainers_own_beats_reach_the_ledger_through_the_deployed_bus_queue_and_function(deployed: Deployed) -> None:
+    trainer = deployed.aws.fleet.instance(tags=TRAINER, launched_at=deployed.clock())
+    deployed.deliver_heartbeats()  # what was there before is not this story's
+    said = _trained(deployed, trainer)
+    (batch,) = deployed.deliver_heartbeats()
+    assert said == f"ok: i-am {trainer}"
+    assert batch.answer == {"batchItemFailures": []}
+    (row,) = [item for item in _ledger_items(deployed) if item["sk"] == f"ec2#{trainer}"]
+    assert (row["beats"], row["step"], row["total"], row["fingerprint"]["seed"]) == (2, 812, 900, "7")
+
+
+def test_the_sweeps_canary_takes_the_way_of_the_beats_and_proves_it(deployed: Deployed) -> None:
+    deployed.deliver_heartbeats()
+    sent_at = deployed.clock()
+    deployed.tick()
+    deployed.deliver_heartbeats()
+    (path,) = [item for item in _ledger_items(deployed) if (item["pk"], item["sk"]) == ("beats", "path")]
+    assert times.from_text(path["last_sent_at"]) >= sent_at
+    assert times.from_text(path["unbroken_since"]) <= times.from_text(path["last_sent_at"])
+
+
+def test_a_beat_that_nobody_can_read_waits_in_the_refused_queue(deployed: Deployed) -> None:
+    entry = {"Source": names.SOURCE_CLIENT, "DetailType": names.DETAIL_HEARTBEAT, "Detail": '{"v": 1}'}
+    deployed.aws.client("events").put_events(Entries=[{**entry, "EventBusName": names.HEARTBEAT_BUS}])
+    deployed.deliver_heartbeats()
+    url = _deployment(deployed)["refused_queue_url"]
+    (message,) = deployed.aws.client("sqs").receive_message(QueueUrl=url)["Messages"]
+    refused = json.loads(message["Body"])
+    assert (refused["function"], refused["reason"]) == ("heartbeats", "detail.member is missing or no object")
+
+
 def test_every_call_the_functions_made_is_allowed_by_the_roles_that_were_deployed(
     deployed: Deployed, story: Story
 ) -> None:
@@ -261,6 +295,34 @@ def test_every_call_the_functions_made_is_allowed_by_the_roles_that_were_deploye
                     refused.add((question.action, question.resource, str(decision)))
     assert refused == set()
     assert judged > 50
+
+
+_TRAINING = """
+import costwatch_client, os, sys, time
+costwatch_client.start(seed=7)
+costwatch_client.heartbeat(step=812, total=900)
+until = time.monotonic() + 30
+while costwatch_client._client._well is None and time.monotonic() < until:
+    time.sleep(0.02)
+time.sleep(1)
+print("ok: i-am", os.environ["COSTWATCH_RUN_MEMBER"].rpartition("/")[2])
+"""
+
+
+def _trained(deployed: Deployed, instance_id: str) -> str:
+    """A training script with the client in it, in a process of its own; returns what it printed."""
+    arn = f"arn:aws:ec2:{deployed.aws.region}:{deployed.aws.account_id}:instance/{instance_id}"
+    environment = {
+        **deployed.aws.environment(),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT / "client"),
+        "COSTWATCH_RUN_MEMBER": arn,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _TRAINING], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 # --- helpers -----------------------------------------------------------------------------------------
@@ -310,6 +372,12 @@ def _run_by(deployed: Deployed) -> Callable[..., tuple[str, bool, str]]:
         return json.dumps(done.answer), False, "\n".join(done.printed)
 
     return invoke
+
+
+def _ledger_items(deployed: Deployed) -> list[dict[str, Any]]:
+    answer = deployed.aws.client("dynamodb").scan(TableName=_deployment(deployed)["table"], ConsistentRead=True)
+    decode = TypeDeserializer().deserialize
+    return [{name: decode(value) for name, value in item.items()} for item in answer["Items"]]
 
 
 def _timeline(deployed: Deployed, run: str) -> list[dict[str, Any]]:

@@ -3,15 +3,25 @@
 ALLOWED_IN_OBSERVE = frozenset(
     {
         # look
+        "autoscaling:DescribeAutoScalingGroups",
+        "autoscaling:DescribeScalingActivities",
         "ec2:DescribeInstanceAttribute",
         "ec2:DescribeInstances",
         "ec2:DescribeSpotInstanceRequests",
+        "sagemaker:DescribeAutoMLJobV2",
+        "sagemaker:DescribeHyperParameterTuningJob",
+        "sagemaker:DescribeProcessingJob",
         "sagemaker:DescribeTrainingJob",
+        "sagemaker:ListAutoMLJobs",
+        "sagemaker:ListHyperParameterTuningJobs",
+        "sagemaker:ListProcessingJobs",
         "sagemaker:ListTags",
         "sagemaker:ListTrainingJobs",
+        "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
         "sns:ListSubscriptionsByTopic",
         "ssm:GetParameter",
         # remember, in the ledger
+        "dynamodb:BatchWriteItem",
         "dynamodb:ConditionCheckItem",
         "dynamodb:DeleteItem",
         "dynamodb:GetItem",
@@ -34,9 +44,15 @@ ALLOWED_IN_OBSERVE = frozenset(
 )
 DESTRUCTIVE = frozenset(
     {
+        "autoscaling:TerminateInstanceInAutoScalingGroup",
+        "autoscaling:UpdateAutoScalingGroup",
         "ec2:CancelSpotInstanceRequests",
         "ec2:StopInstances",
         "ec2:TerminateInstances",
+        "sagemaker:StopAutoMLJob",
+        "sagemaker:StopHyperParameterTuningJob",
+        "sagemaker:StopProcessingJob",
         "sagemaker:StopTrainingJob",
+        "sagemaker:UpdateTrainingJob",
     }
 )

@@ -28,15 +28,21 @@ def selector(name: str, **changes: Any) -> dict[str, Any]:
         "limits": LIMITS,
         "action": "terminate",
         "heartbeat_seconds": None,
+        "at_min_size": "hold",
+        "az_rebalance": "hold",
     }
     return selected | changes
 
 
-SPOT = selector("spot-trainers", types=["p4d.*", "p5.*"], purchase="spot")
+SPOT = selector("spot-trainers", types=["p4d.*", "p5.*"], purchase="spot", at_min_size="lower")
 WORKBENCHES = selector("workbenches", tags={"Purpose": ["workbench"], "Team": ["risk", "search"]}, purchase="on_demand")
 PAUSED = selector("notebooks", tags={"Purpose": ["notebook"]}, types=["g5.*"], action="stop")
 TRAINING = selector("sagemaker", service="training", tags={"costwatch": ["watched"]}, action="stop")
-ENFORCING = (SPOT, WORKBENCHES, PAUSED, TRAINING)
+PROCESSING, TUNING, AUTOML = (
+    selector(f"jobs/{kind}", service=kind, tags={"costwatch": [kind]}, action="stop")
+    for kind in ("processing", "tuning", "automl")
+)
+ENFORCING = (SPOT, WORKBENCHES, PAUSED, TRAINING, PROCESSING, TUNING, AUTOML)
 
 
 def policy(*selectors: dict[str, Any], **changes: Any) -> dict[str, Any]:

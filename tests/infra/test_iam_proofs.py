@@ -35,22 +35,55 @@ Template = Mapping[str, Any]
 
 ACCOUNT, OTHER_ACCOUNT, HOME = "111122223333", "444455556666", "us-east-1"
 FUNCTIONS = {function.name: function for function in topology.FUNCTIONS}
+WATCHERS = (topology.DEADMAN.name, topology.HINTS.name)
+"""They look at the world; the third takes heartbeats and looks at nothing."""
 DESTRUCTIVE = (
     "ec2:TerminateInstances",
     "ec2:StopInstances",
     "ec2:CancelSpotInstanceRequests",
     "sagemaker:StopTrainingJob",
+    "sagemaker:UpdateTrainingJob",
+    "sagemaker:StopProcessingJob",
+    "sagemaker:StopHyperParameterTuningJob",
+    "sagemaker:StopAutoMLJob",
+    "autoscaling:TerminateInstanceInAutoScalingGroup",
+    "autoscaling:UpdateAutoScalingGroup",
 )
+ALLOWING_SID = r"(Terminate|StopInstances|CancelSpot|Stop(Training|Processing|Tuning|AutoML)|EmptyGroup|LowerGroup)\d"
 ENDS_INSTANCES = DESTRUCTIVE[:2]
 
-# What a function may do while nothing is in enforce. {role} is its name; every ARN is in this account.
+JOB_RESOURCES = {
+    "training": "training-job",
+    "processing": "processing-job",
+    "tuning": "hyper-parameter-tuning-job",
+    "automl": "automl-job",
+}
+JOB_ACTIONS = {
+    "training": ("sagemaker:StopTrainingJob", "sagemaker:UpdateTrainingJob"),
+    "processing": ("sagemaker:StopProcessingJob",),
+    "tuning": ("sagemaker:StopHyperParameterTuningJob",),
+    "automl": ("sagemaker:StopAutoMLJob",),
+}
+JOBS = frozenset(f"arn:aws:sagemaker:*:{ACCOUNT}:{resource}/*" for resource in JOB_RESOURCES.values())
+
+# What a watcher may do while nothing is in enforce. {role} is its name; every ARN is in this account.
 ALLOWED_IN_OBSERVE: Mapping[str, frozenset[str]] = {
     "ec2:DescribeInstances": frozenset({"*"}),
     "ec2:DescribeSpotInstanceRequests": frozenset({"*"}),
     "ec2:DescribeInstanceAttribute": frozenset({f"arn:aws:ec2:*:{ACCOUNT}:instance/*"}),
+    "autoscaling:DescribeAutoScalingGroups": frozenset({"*"}),
+    "autoscaling:DescribeScalingActivities": frozenset({"*"}),
     "sagemaker:ListTrainingJobs": frozenset({"*"}),
-    "sagemaker:DescribeTrainingJob": frozenset({f"arn:aws:sagemaker:*:{ACCOUNT}:training-job/*"}),
-    "sagemaker:ListTags": frozenset({f"arn:aws:sagemaker:*:{ACCOUNT}:training-job/*"}),
+    "sagemaker:ListProcessingJobs": frozenset({"*"}),
+    "sagemaker:ListHyperParameterTuningJobs": frozenset({"*"}),
+    "sagemaker:ListAutoMLJobs": frozenset({"*"}),
+    "sagemaker:DescribeTrainingJob": JOBS,
+    "sagemaker:DescribeProcessingJob": JOBS,
+    "sagemaker:DescribeHyperParameterTuningJob": JOBS,
+    "sagemaker:DescribeAutoMLJobV2": JOBS,
+    "sagemaker:ListTrainingJobsForHyperParameterTuningJob": JOBS,
+    "sagemaker:ListTags": JOBS,
+    "dynamodb:BatchWriteItem": frozenset({f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger"}),
     "dynamodb:GetItem": frozenset({f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger"}),
     "dynamodb:Query": frozenset(
         {
@@ -71,6 +104,20 @@ ALLOWED_IN_OBSERVE: Mapping[str, frozenset[str]] = {
     "ssm:GetParameter": frozenset({f"arn:aws:ssm:{HOME}:{ACCOUNT}:parameter/costwatch/slack-token"}),
     "logs:CreateLogStream": frozenset({f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:{{role}}-logs:*"}),
     "logs:PutLogEvents": frozenset({f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:{{role}}-logs:*"}),
+}
+
+# On top of that the sweep sends its canary.
+CANARY_BUS = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/costwatch"
+_BEATS = frozenset({f"arn:aws:sqs:{HOME}:{ACCOUNT}:beats"})
+HEARTBEATS_MAY: Mapping[str, frozenset[str]] = {
+    **{a: ALLOWED_IN_OBSERVE[a] for a in ("dynamodb:GetItem", "dynamodb:PutItem")},
+    **{a: ALLOWED_IN_OBSERVE[a] for a in ("logs:CreateLogStream", "logs:PutLogEvents")},
+    "sqs:SendMessage": frozenset({f"arn:aws:sqs:{HOME}:{ACCOUNT}:refused"}),
+    "sqs:ReceiveMessage": _BEATS,
+    "sqs:ChangeMessageVisibility": _BEATS,
+    "sqs:GetQueueUrl": _BEATS,
+    "sqs:DeleteMessage": _BEATS,
+    "sqs:GetQueueAttributes": _BEATS,
 }
 
 ONLY_WITH_SLACK = frozenset({"ssm:GetParameter"})
@@ -154,6 +201,8 @@ def physical_names(template: Template) -> dict[str, str]:
                 given[logical_id] = "ledger"
             case "AWS::SNS::Topic":
                 given[logical_id] = "alerts"
+            case "AWS::SQS::Queue" if logical_id.startswith("Beats"):
+                given[logical_id] = "beats-dead-letters" if "DeadLetters" in logical_id else "beats"
             case "AWS::SQS::Queue":
                 given[logical_id] = f"{owner}-dead-letters" if owner else "refused"
             case "AWS::Logs::LogGroup":
@@ -190,14 +239,23 @@ def test_a_role_holds_the_written_list_and_in_enforce_only_the_stop_permissions_
         if statement.effect == "Allow":
             for action in statement.actions:
                 granted.setdefault(action, set()).update(statement.resources)
-    expected = {
-        action: {resource.format(role=function) for resource in resources}
-        for action, resources in ALLOWED_IN_OBSERVE.items()
-        if action not in ONLY_WITH_SLACK or mode == "enforce"  # the sample, which is `observe`, leaves Slack out
-    }
+    expected = written_list(function, slack=mode == "enforce")  # the sample, which is `observe`, leaves Slack out
     stop = set(granted) - set(expected)
     assert stop == (set(DESTRUCTIVE) if (mode, function) == ("enforce", "deadman") else set())
     assert {action: resources for action, resources in granted.items() if action not in stop} == expected
+
+
+def written_list(function: str, *, slack: bool) -> dict[str, set[str]]:
+    """What a function may do while nothing is in enforce."""
+    written = ALLOWED_IN_OBSERVE if function in WATCHERS else HEARTBEATS_MAY
+    found = {
+        action: {resource.format(role=function) for resource in resources}
+        for action, resources in written.items()
+        if slack or action not in ONLY_WITH_SLACK
+    }
+    if function == topology.DEADMAN.name:
+        found["events:PutEvents"].add(CANARY_BUS)
+    return found
 
 
 def test_every_role_of_the_stack_is_one_of_the_functions(templates: Mapping[str, Template]) -> None:
@@ -213,11 +271,14 @@ def test_in_observe_no_role_allows_any_other_action_of_any_service(
     # An upper bound: whatever the resource, whatever the condition, whatever a Deny would take away again.
     holder = role(templates["observe"], function)
     allowed = {action for action in action_universe if holder.granting(action)}
-    assert allowed == set(ALLOWED_IN_OBSERVE) - ONLY_WITH_SLACK
+    assert allowed == set(written_list(function, slack=False))
     assert len(action_universe) > 3_500
 
 
-@pytest.mark.parametrize(("mode", "function"), [("observe", "deadman"), ("observe", "hints"), ("enforce", "hints")])
+@pytest.mark.parametrize(
+    ("mode", "function"),
+    [("observe", "deadman"), ("observe", "hints"), ("enforce", "hints"), ("enforce", "heartbeats")],
+)
 def test_what_the_stop_role_is_for_is_denied_to_everybody_else(
     mode: str, function: str, templates: Mapping[str, Template]
 ) -> None:
@@ -247,7 +308,7 @@ def test_a_function_can_write_its_own_log_and_no_other(function: str, templates:
         assert not holder.evaluate(action, f"{group}{other}-logs:log-stream:2026/11/22/[$LATEST]abc").allowed
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", WATCHERS)
 def test_events_are_put_under_costwatchs_own_source_only(function: str, templates: Mapping[str, Template]) -> None:
     holder = role(templates["observe"], function)
     bus = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default"
@@ -256,7 +317,15 @@ def test_events_are_put_under_costwatchs_own_source_only(function: str, template
     assert not holder.evaluate("events:PutEvents", bus, {}).allowed
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_the_sweep_sends_canaries_and_only_as_a_trainer_would(templates: Mapping[str, Template]) -> None:
+    for function in FUNCTIONS:
+        holder = role(templates["observe"], function)
+        sends = holder.evaluate("events:PutEvents", CANARY_BUS, {"events:source": names.SOURCE_CLIENT}).allowed
+        assert sends is (function == topology.DEADMAN.name)
+        assert not holder.evaluate("events:PutEvents", CANARY_BUS, {"events:source": names.SOURCE_COSTWATCH}).allowed
+
+
+@pytest.mark.parametrize("function", WATCHERS)
 def test_the_world_is_read_in_the_configured_regions_only(function: str, templates: Mapping[str, Template]) -> None:
     holder = role(templates["enforce"], function)
     for action, resource in (("ec2:DescribeInstances", "*"), ("sagemaker:ListTrainingJobs", "*")):
@@ -321,10 +390,19 @@ def eligible_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterator[Target]
             common = {"aws:RequestedRegion": region, **tags}
             where = f"{region}:{ACCOUNT}"
             label = f"{selector['name']} {'/'.join(values)} in {region}"
-            if selector["service"] == "training":
-                job = f"arn:aws:sagemaker:{where}:training-job/churn-bert"
-                yield Target("sagemaker:StopTrainingJob", job, common, label)
+            kind = selector["service"]
+            if kind in JOB_ACTIONS:
+                job = f"arn:aws:sagemaker:{where}:{JOB_RESOURCES[kind]}/churn-bert"
+                for action in JOB_ACTIONS[kind]:
+                    yield Target(action, job, common, f"{label}: {action}")
                 continue
+            if selector["action"] == "terminate":
+                group = f"arn:aws:autoscaling:{where}:autoScalingGroup:0f8c:autoScalingGroupName/nodes"
+                yield Target("autoscaling:TerminateInstanceInAutoScalingGroup", group, common, label)
+                yield Target("autoscaling:UpdateAutoScalingGroup", group, common, f"{label} to a desired capacity")
+                if selector["at_min_size"] == "lower":
+                    lowered = {**common, "autoscaling:MinSize": "0"}
+                    yield Target("autoscaling:UpdateAutoScalingGroup", group, lowered, f"{label} with its minimum")
             types = [wildcard.replace("*", "24xlarge") for wildcard in selector["types"]] or ["g5.xlarge"]
             for instance_type, market in itertools.product(types, MARKETS[selector["purchase"]]):
                 context = {**common, "ec2:InstanceType": instance_type, "ec2:InstanceMarketType": market}
@@ -346,9 +424,15 @@ def ineligible_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterator[Targe
                 yield target.but(f"with another value of {key}", **{tag: "other"})
                 yield target.but(f"with an empty value of {key}", **{tag: ""})
                 yield target.but(f"with the value of {key} in other letters", **{tag: target.context[tag].upper()})
+            for kind, resource in JOB_RESOURCES.items():
+                if selector["service"] in JOB_RESOURCES and kind != selector["service"]:
+                    other = target.resource.replace(f":{JOB_RESOURCES[selector['service']]}/", f":{resource}/")
+                    yield target._replace(resource=other, label=f"{target.label}: a {kind} job")
             yield target.but("with no keys at all", **dict.fromkeys(target.context))
             yield target.at("in another account", account=OTHER_ACCOUNT)
             yield target.at("in a region that is not configured", region="ap-south-1")
+            if target.action == "autoscaling:UpdateAutoScalingGroup" and selector["at_min_size"] == "hold":
+                yield target.but("with its minimum", **{"autoscaling:MinSize": "0"})
             if target.action in ENDS_INSTANCES:
                 for market in set(ALL_MARKETS) - set(MARKETS[selector["purchase"]]):
                     yield target.but(f"as {market}", **{"ec2:InstanceMarketType": market})
@@ -367,6 +451,13 @@ def explicitly_denied_targets(selectors: Iterable[Mapping[str, Any]]) -> Iterato
             yield target.but(f"with {names.TAG_NEVER}={value!r}", **{never: value}), "NeverStop"
         yield target.but("with the never tag in capitals", **{never.upper(): "x"}), "NeverStop"
         yield target.but("protected", **{"aws:ResourceTag/Environment": "prod"}), "Protected1"
+        if target.action.startswith("autoscaling:"):
+            protected = target.resource.replace("Name/nodes", "Name/inference-a")
+            yield target._replace(resource=protected, label=f"{target.label}: protected by name"), "NamedGroups1"
+        if target.action == "autoscaling:UpdateAutoScalingGroup":
+            yield target.but("with another maximum", **{"autoscaling:MaxSize": "100"}), "OnlyTheNumbers"
+            yield target.but("with other subnets", **{"autoscaling:VPCZoneIdentifiers": "subnet-1"}), "OnlyTheNumbers"
+            yield target.but("with another launch", **{"autoscaling:LaunchConfigurationName": "x"}), "OnlyTheNumbers"
         if target.action in ENDS_INSTANCES:
             for tag in (names.TAG_ASG, names.TAG_EC2_FLEET, names.TAG_SPOT_FLEET):
                 yield target.but(f"with {tag}", **{f"aws:ResourceTag/{tag}": "x"}), "ControlledElsewhere"
@@ -385,7 +476,7 @@ def prove(statements: tuple[Statement, ...], selectors: Iterable[Mapping[str, An
     for target in eligible_targets(chosen):
         verdict, sid = judge(statements, target)
         assert verdict is Verdict.ALLOWED, target
-        assert re.match(r"(Terminate|StopInstances|CancelSpot|StopTraining)\d", sid), (target, sid)
+        assert re.match(ALLOWING_SID, sid), (target, sid)
         counts[verdict] += 1
     for target in ineligible_targets(chosen):
         verdict, sid = judge(statements, target)
@@ -411,7 +502,7 @@ def test_a_permissions_boundary_limits_the_stop_role(templates: Mapping[str, Tem
     holder = role(templates["boundary"], "deadman", boundary=allowing("sagemaker:*", "ec2:Describe*"))
     for target in eligible_targets(documents.ENFORCING):
         decision = holder.evaluate(target.action, target.resource, target.context)
-        assert decision.allowed is (target.action == "sagemaker:StopTrainingJob"), target
+        assert decision.allowed is target.action.startswith("sagemaker:"), target
     assert role(templates["boundary"], "hints").boundary is not None
 
 
@@ -428,7 +519,7 @@ def test_every_kind_of_selector_makes_a_permission_that_picks_as_it_does(
 def test_types_and_markets_that_a_selector_leaves_open_are_open() -> None:
     selector = documents.selector("open", tags={"Purpose": ["training"]})
     statements = generated(documents.policy(selector))
-    target = next(iter(eligible_targets([selector])))
+    target = next(each for each in eligible_targets([selector]) if each.action == "ec2:TerminateInstances")
     for instance_type in ("t3.micro", "p5.48xlarge"):
         assert judge(statements, target.but(instance_type, **{"ec2:InstanceType": instance_type}))[0] is Verdict.ALLOWED
     prepaid = target.but("prepaid", **{"ec2:InstanceMarketType": "capacity-block"})

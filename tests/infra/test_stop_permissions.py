@@ -9,7 +9,19 @@ import pytest
 from costwatch import names
 from costwatch.errors import ConfigError
 from infra.policy_size import MANAGED_POLICY_CHARACTERS, Statement, policy_characters
-from infra.stop_permissions import CANCEL_SPOT, DESTRUCTIVE_ACTIONS, STOP_TRAINING, TERMINATE, stop_statements
+from infra.stop_permissions import (
+    CANCEL_SPOT,
+    DESTRUCTIVE_ACTIONS,
+    END_IN_GROUP,
+    END_WARM_POOL,
+    STOP_AUTOML,
+    STOP_PROCESSING,
+    STOP_TRAINING,
+    STOP_TUNING,
+    TERMINATE,
+    UPDATE_GROUP,
+    stop_statements,
+)
 from infra.stop_policies import stop_policies
 from tests.infra.documents import REGIONS, SPOT, TRAINING, WORKBENCHES, policy, selector
 
@@ -72,6 +84,68 @@ def test_stopping_a_training_job_is_bound_to_its_tags() -> None:
     }
     assert not allowing(TERMINATE, statements)
     assert not allowing(CANCEL_SPOT, statements)
+
+
+@pytest.mark.parametrize(
+    ("kind", "actions", "resource"),
+    [
+        ("training", [STOP_TRAINING, END_WARM_POOL], "training-job"),
+        ("processing", [STOP_PROCESSING], "processing-job"),
+        ("tuning", [STOP_TUNING], "hyper-parameter-tuning-job"),
+        ("automl", [STOP_AUTOML], "automl-job"),
+    ],
+)
+def test_each_kind_of_job_is_stopped_by_its_own_permission_and_no_other(
+    kind: str, actions: list[str], resource: str
+) -> None:
+    statements = statements_of(selector("jobs", service=kind, tags={"Purpose": ["ml"]}, action="stop"))
+    (allowed,) = [s for s in statements if s["Effect"] == "Allow"]
+    assert (allowed["Action"], allowed["Resource"]) == (actions, [f"arn:aws:sagemaker:*:{ACCOUNT}:{resource}/*"])
+    assert allowed["Condition"]["StringEquals"]["aws:ResourceTag/Purpose"] == ["ml"]
+
+
+def test_a_group_is_emptied_by_its_own_tags_and_its_minimum_lowered_only_where_a_selector_says_so() -> None:
+    (hold,) = allowing(UPDATE_GROUP, statements_of(WORKBENCHES))
+    assert hold["Action"] == [END_IN_GROUP, UPDATE_GROUP]
+    assert hold["Resource"] == [f"arn:aws:autoscaling:*:{ACCOUNT}:autoScalingGroup:*"]
+    assert hold["Condition"] == {
+        "StringEquals": {
+            "aws:ResourceTag/Purpose": ["workbench"],
+            "aws:ResourceTag/Team": ["risk", "search"],
+            "aws:RequestedRegion": REGIONS,
+        },
+        "Null": {"autoscaling:MinSize": "true"},
+    }
+    (lower,) = allowing(UPDATE_GROUP, statements_of(SPOT))
+    assert lower["Sid"].startswith("LowerGroup1")
+    assert "Null" not in lower["Condition"]
+
+
+def test_an_update_of_a_group_names_its_two_numbers_and_nothing_else() -> None:
+    untouched = [s for s in denying(statements_of(SPOT)) if s["Sid"].startswith("OnlyTheNumbers")]
+    assert {action for s in untouched for action in s["Action"]} == {UPDATE_GROUP}
+    assert [s["Condition"] for s in untouched] == [
+        {"Null": {key: "false"}}
+        for key in ("autoscaling:LaunchConfigurationName", "autoscaling:MaxSize", "autoscaling:VPCZoneIdentifiers")
+    ]
+    assert not [s for s in statements_of(TRAINING) if s["Sid"].startswith("OnlyTheNumbers")]
+
+
+def test_a_selector_that_stops_instances_may_not_touch_a_group() -> None:
+    assert not allowing(UPDATE_GROUP, statements_of(selector("paused", action="stop")))
+
+
+def test_groups_that_protect_names_are_denied_by_their_arn() -> None:
+    protect: list[dict[str, Any]] = [
+        {"tags": {}, "asg": name} for name in ("infer-*", "[a-c]-api", "${x}", "b", "c", "d")
+    ]
+    groups = [s for s in statements_of(SPOT, protect=protect) if s["Sid"].startswith("NamedGroups")]
+    prefix = f"arn:aws:autoscaling:*:{ACCOUNT}:autoScalingGroup:*:autoScalingGroupName/"
+    assert [s["Resource"] for s in groups] == [
+        [prefix + "infer-*", prefix + "${$}{x}", prefix + "b", prefix + "c"],
+        [prefix + "d"],
+    ]
+    assert {(s["Effect"], *s["Action"]) for s in groups} == {("Deny", END_IN_GROUP, UPDATE_GROUP)}
 
 
 def test_all_tags_of_a_selector_must_match_each_with_one_of_its_values() -> None:
@@ -162,7 +236,9 @@ def test_selectors_that_differ_in_tag_and_type_do_not() -> None:
 
 def test_a_selector_inside_another_one_adds_no_permission() -> None:
     wide, narrow = selector("wide"), selector("narrow", types=["p4d.*"], purchase="spot")
-    assert [s["Condition"] for s in statements_of(narrow, wide)] == [s["Condition"] for s in statements_of(wide)]
+    assert [s.get("Condition") for s in statements_of(narrow, wide)] == [
+        s.get("Condition") for s in statements_of(wide)
+    ]
 
 
 def test_protect_entries_that_differ_in_one_tags_values_share_a_denial() -> None:

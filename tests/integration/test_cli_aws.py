@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from moto import mock_aws
 
 from costwatch import names
+from costwatch.adapters.autoscaling import AutoScaling
 from costwatch.adapters.ec2 import Ec2
 from costwatch.adapters.ledger import Stamp
 from costwatch.adapters.prices import SeedPrices
@@ -229,6 +230,7 @@ def seen_by_the_deployed_sweep(account: Account) -> str:
             ledger=session.ledger(policy=session.policy),
             prices=SeedPrices(),
             ec2=lambda region: Ec2(session.client("ec2", region), region=region),
+            autoscaling=lambda region: AutoScaling(session.client("autoscaling", region), region=region),
             sagemaker=lambda region: SageMaker(session.client("sagemaker", region), region=region),
             slack=None,
             topic=None,

@@ -21,10 +21,13 @@ from costwatch.procedures.report import SweepReport
 from costwatch.procedures.sweep import sweep
 from tests.support import policies
 from tests.support.builders import ACCOUNT, HOUR, MINUTE, REGION, SECOND
-from tests.support.fakes import FakeInstance, Fault, Town
+from tests.support.fakes import FakeInstance, FakeJob, Fault, Town
 from tests.support.memory_table import MemoryTable
 
-DESTRUCTIVE = {"TerminateInstances", "StopTrainingJob", "CancelSpotInstanceRequests"}
+DESTRUCTIVE = {
+    "TerminateInstances", "StopTrainingJob", "CancelSpotInstanceRequests", "StopProcessingJob",
+    "StopHyperParameterTuningJob", "StopAutoMLJob", "UpdateTrainingJob",
+}  # fmt: skip
 TAGS = {"Purpose": "training", "owner": "maria@example.com"}
 
 
@@ -113,6 +116,99 @@ def test_1_an_instance_of_unknown_age_is_never_stopped() -> None:
     hold = records(of)[trainer.id].hold
     assert hold is not None
     assert "nothing shows since when" in hold.reason
+
+
+def extended(of: Town, name: str, hours: int) -> datetime:
+    """A person extends the run called `name`; returns its deadline then."""
+    step = grants.extend(
+        records(of)[name],
+        by="arn:maria",
+        duration=hours * HOUR,
+        owner_total=24 * HOUR,
+        hard_cap=72 * HOUR,
+        now=of.clock(),
+    )
+    assert of.ledger.save(step)
+    deadline = records(of)[name].deadline
+    assert deadline is not None
+    return deadline
+
+
+def without_its_start(of: Town, *things: FakeInstance | FakeJob, when: Callable[[], object]) -> None:
+    """While `when` goes on no answer says since when they run."""
+    starts = [thing.started_at if isinstance(thing, FakeJob) else thing.launch_time for thing in things]
+    for thing in things:
+        set_start(thing, None)
+    when()
+    for thing, start in zip(things, starts, strict=True):
+        set_start(thing, start)
+
+
+def set_start(thing: FakeInstance | FakeJob, start: datetime | None) -> None:
+    if isinstance(thing, FakeJob):
+        thing.started_at = start
+    else:
+        thing.launch_time = start
+
+
+def things_that_run(of: Town, kind: str) -> list[FakeInstance | FakeJob]:
+    """A job, an instance or a run of two instances, called `churn` where a name can be chosen; 11 hours old."""
+    if kind == "job":
+        return [of.world.train("churn", age=11 * HOUR, tags=TAGS)]
+    tags = {**TAGS, "costwatch:run": "churn"} if kind == "run" else TAGS
+    return [of.world.launch(age=11 * HOUR, tags=tags) for _ in range(2 if kind == "run" else 1)]
+
+
+def ended(thing: FakeInstance | FakeJob) -> bool:
+    return thing.ended_at is not None
+
+
+@pytest.mark.parametrize("kind", ["job", "instance", "run"])
+def test_1_one_answer_without_a_start_costs_no_extension(kind: str) -> None:
+    of = town(policies.selector(), policies.selector("jobs", service="training"))
+    things = things_that_run(of, kind)
+    sweep(of.watchdog())
+    (name,) = records(of)
+    deadline = extended(of, name, 10)
+    later(of, minutes=5)
+    without_its_start(of, *things, when=lambda: later(of, minutes=5))
+    assert records(of)[name].deadline == deadline
+    later(of, minutes=5)
+    assert [e.until for e in records(of)[name].extensions] == [deadline]
+    assert records(of)[name].restarts == 0
+    while of.clock() + 30 * MINUTE <= deadline:
+        later(of, minutes=30)
+        assert not any(map(ended, things))
+    later(of, minutes=32)
+    assert all(map(ended, things))
+
+
+@pytest.mark.parametrize("kind", ["job", "instance", "run"])
+def test_1_what_is_due_and_shows_no_start_any_more_is_held_and_keeps_its_notice(kind: str) -> None:
+    of = town(policies.selector(), policies.selector("jobs", service="training"))
+    things = things_that_run(of, kind)
+    later(of, minutes=30)
+    without_its_start(of, *things, when=lambda: later(of, minutes=40))
+    assert not any(map(ended, things))
+    (record,) = records(of).values()
+    assert record.hold is not None
+    assert record.hold.code is HoldCode.UNPROVABLE
+    later(of, minutes=5)
+    assert all(map(ended, things))
+    assert sum("stops in" in card.text for _, _, card in of.world.posts) == 1
+
+
+def test_1_an_instance_that_is_pending_without_a_start_is_not_stopped_under_the_clock_of_before() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    trainer.state, trainer.launch_time = "pending", None
+    later(of, minutes=32)
+    assert trainer.alive
+    trainer.state, trainer.launch_time = "running", of.clock()
+    later(of, minutes=5)
+    assert trainer.alive
+    assert records(of)[trainer.id].start == trainer.launch_time
 
 
 def test_1_a_describe_that_fails_is_reported_and_stops_nobody_and_the_other_region_goes_on() -> None:
@@ -351,7 +447,153 @@ def test_2_a_member_that_joined_after_the_warning_and_is_outside_holds_the_run_a
     assert (first.alive, joined.alive) == (True, True)
 
 
+def test_2_a_notice_that_said_the_disks_stay_does_not_count_for_a_later_terminate() -> None:
+    of = town(policies.selector(action="stop"))
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    assert "its EBS disks stay" in str(of.world.posts[-1][2].blocks)
+    of.policy = policies.policy()
+    later(of, minutes=32)
+    assert trainer.alive
+    assert "it is terminated" in str(of.world.posts[-1][2].blocks)
+    later(of, minutes=29)
+    assert trainer.alive
+    later(of, minutes=3)
+    assert trainer.state == "terminated"
+
+
+def test_2_a_tag_that_moves_a_run_from_a_selector_that_stops_to_one_that_terminates_has_it_warned_anew() -> None:
+    keeps, ends = policies.selector("wb", action="stop", tags={"Team": ["a"]}), policies.selector("all")
+    of = town(keeps, ends)
+    trainer = of.world.launch(age=40 * HOUR, tags={**TAGS, "Team": "a"})
+    sweep(of.watchdog())
+    trainer.tags["Team"] = "b"
+    later(of, minutes=32)
+    assert trainer.alive
+    warn_and_let_the_notice_pass(of)
+    assert trainer.state == "terminated"
+    assert sum("stops in" in card.text for _, _, card in of.world.posts) == 2
+
+
+def test_2_a_notice_of_before_that_kept_no_act_is_given_anew() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    del of.table.items[f"open#deployed#{ACCOUNT}#{REGION}", str(run_id(trainer))]["notice"]["action"]
+    later(of, minutes=32)
+    assert trainer.alive
+    later(of, minutes=32)
+    assert not trainer.alive
+
+
+def warnings_of(of: Town, trainer: FakeInstance) -> list[str]:
+    """The cards that said that it stops, oldest first."""
+    return [str(card.blocks) for _, _, card in of.world.posts if card.text.startswith(f"{trainer.id} stops in")]
+
+
+def test_2_a_notice_counts_until_24_hours_after_the_time_that_it_named() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    named = of.clock() + 30 * MINUTE
+    of.clock.now = named + 24 * HOUR
+    sweep(of.watchdog())
+    assert not trainer.alive
+
+
+def test_2_a_second_later_it_is_warned_anew_and_told_why() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    named = of.clock() + 30 * MINUTE
+    of.clock.now = named + 24 * HOUR + SECOND
+    sweep(of.watchdog())
+    assert trainer.alive
+    assert len(warnings_of(of, trainer)) == 2
+    assert "This is another notice: the last one named" in warnings_of(of, trainer)[-1]
+    assert "and that is too long ago" in warnings_of(of, trainer)[-1]
+    later(of, minutes=29)
+    assert trainer.alive
+    later(of, minutes=3)
+    assert not trainer.alive
+
+
+def test_2_after_six_days_without_a_sweep_nobody_is_stopped_on_a_notice_of_then() -> None:
+    of = town(policies.selector(limits=policies.limits(hard_cap_seconds=300 * 3600)))
+    trainer = of.world.launch(age=11 * HOUR + 20 * MINUTE, tags=TAGS)
+    sweep(of.watchdog())
+    later(of, days=6)
+    assert trainer.alive
+    assert len(warnings_of(of, trainer)) == 2
+
+
+def test_2_a_region_that_was_out_of_the_file_for_two_days_is_warned_anew() -> None:
+    both = policies.policy(regions=[REGION, "eu-central-1"])
+    of = Town(both)
+    trainer = of.world.launch(age=11 * HOUR + 20 * MINUTE, tags=TAGS, region="eu-central-1")
+    sweep(of.watchdog())
+    of.policy = policies.policy()
+    for _ in range(20):
+        later(of, hours=2)
+    of.policy = both
+    later(of, minutes=5)
+    assert trainer.alive
+    assert len(warnings_of(of, trainer)) == 2
+
+
+def test_2_what_could_not_be_proven_for_longer_than_a_notice_lasts_is_warned_anew() -> None:
+    of = town(policies.selector(service="training"))
+    job = of.world.train("churn", age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    job.tags = None
+    for _ in range(30):
+        later(of, hours=1)
+    job.tags = dict(TAGS)
+    later(of, minutes=5)
+    assert job.status == "InProgress"
+    later(of, minutes=32)
+    assert job.status == "Stopped"
+
+
+def test_2_what_a_cap_held_for_days_is_warned_anew_after_its_release_and_then_stopped() -> None:
+    of = town(blast_cap={"runs": 1, "share": "1", "per_day": 20})
+    of.world.launch(age=41 * HOUR, tags=TAGS)
+    held = of.world.launch(age=40 * HOUR, tags=TAGS)
+    warn_and_let_the_notice_pass(of)
+    for _ in range(12):
+        later(of, hours=6)
+    assert (held.alive, records(of)[held.id].status) == (True, Status.HELD)
+    assert len(warnings_of(of, held)) == 1, "while it waits nobody needs to hear more"
+    released(of, held.id)
+    later(of, minutes=5)
+    assert held.alive
+    assert len(warnings_of(of, held)) == 2
+    later(of, minutes=32)
+    assert not held.alive
+
+
+def test_2_a_stop_that_aws_refuses_for_days_is_announced_anew_before_it_succeeds() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    of.world.fault = refusing("TerminateInstances")
+    warn_and_let_the_notice_pass(of)
+    for _ in range(5):
+        later(of, hours=6)
+    of.world.fault = None
+    of.clock.forward(hours=25)
+    sweep(of.watchdog())
+    assert trainer.alive
+    later(of, minutes=32)
+    assert not trainer.alive
+
+
 # --- line 3: caps ---------------------------------------------------------------------------------------------
+
+
+def released(of: Town, name: str) -> None:
+    step = grants.release(records(of)[name], by="ops", now=of.clock())
+    assert step is not None
+    assert of.ledger.save(step)
 
 
 @pytest.mark.parametrize(
@@ -376,6 +618,97 @@ def test_3_more_due_than_a_cap_allows_is_held_and_never_stopped_by_a_later_sweep
     held = [record.hold for record in records(of).values()]
     assert len(held) == 6 - stopped
     assert all(hold is not None and hold.code.value == "cap" for hold in held)
+
+
+def held_by_a_cap(of: Town, **tags: str) -> FakeInstance:
+    """One of two that are due is stopped; returns the other, which has `tags` too."""
+    first = of.world.launch(age=41 * HOUR, tags=TAGS)
+    held = of.world.launch(age=40 * HOUR, tags={**TAGS, **tags})
+    warn_and_let_the_notice_pass(of)
+    assert (first.alive, held.alive, records(of)[held.id].status) == (False, True, Status.HELD)
+    return held
+
+
+ONE_A_SWEEP = {"runs": 1, "share": "1", "per_day": 20}
+ONE_A_DAY = {"runs": 5, "share": "1", "per_day": 1}
+
+
+@pytest.mark.parametrize("limit", ["13h", "39h"])
+def test_3_a_cap_hold_does_not_escape_by_a_deadline_that_moves_while_the_run_is_overdue(limit: str) -> None:
+    of = town(blast_cap=ONE_A_SWEEP)
+    held = held_by_a_cap(of)
+    before = records(of)[held.id].hold
+    held.tags["costwatch:max-runtime"] = limit
+    for _ in range(12):
+        later(of, minutes=10)
+    assert held.alive
+    assert records(of)[held.id].hold == before, "it is the same hold, with the same id"
+    assert sum(card.text.startswith("Held: ") for _, _, card in of.world.posts) == 1
+
+
+def test_3_its_release_counts_for_the_deadline_that_moved_and_it_is_warned_of_that_first() -> None:
+    of = town(blast_cap=ONE_A_DAY)
+    held = held_by_a_cap(of)
+    held.tags["costwatch:max-runtime"] = "13h"
+    later(of, minutes=10)
+    released(of, held.id)
+    later(of, minutes=5)
+    assert held.alive
+    assert len(warnings_of(of, held)) == 2
+    later(of, minutes=32)
+    assert not held.alive
+
+
+def test_3_a_cap_hold_ends_by_itself_when_the_run_is_not_overdue_any_more() -> None:
+    of = town(blast_cap=ONE_A_SWEEP)
+    held = held_by_a_cap(of)
+    held.tags["costwatch:max-runtime"] = "44h"
+    later(of, minutes=5)
+    assert records(of)[held.id].status is Status.RUNNING
+    for _ in range(40):
+        later(of, minutes=6)
+    assert not held.alive
+    assert held.launch_time is not None
+    assert held.ended_at is not None
+    assert held.ended_at - held.launch_time > 44 * HOUR
+    assert len(warnings_of(of, held)) == 2
+
+
+def test_3_a_release_of_before_counts_no_more_once_the_run_was_not_overdue() -> None:
+    of = town(blast_cap=ONE_A_DAY)
+    held = held_by_a_cap(of)
+    released(of, held.id)
+    held.tags["costwatch:max-runtime"] = "42h"
+    for _ in range(26):
+        later(of, minutes=5)
+    assert held.alive
+    assert records(of)[held.id].status is Status.HELD
+
+
+def test_3_a_cap_hold_does_not_escape_by_tags_that_cannot_be_read_for_a_moment() -> None:
+    of = town(policies.selector(service="training"), blast_cap=ONE_A_SWEEP)
+    tags = {**TAGS, "costwatch:max-runtime": "1h"}
+    of.world.train("first", age=11 * HOUR, tags=tags)
+    held = of.world.train("held", age=10 * HOUR, tags=tags)
+    warn_and_let_the_notice_pass(of)
+    assert records(of)["held"].status is Status.HELD
+    held.tags = None
+    later(of, minutes=5)
+    held.tags = tags
+    for _ in range(12):
+        later(of, minutes=10)
+    assert held.status == "InProgress"
+
+
+def test_3_a_cap_hold_outlasts_a_pause_and_needs_no_other_notice_until_it_is_released() -> None:
+    of = town(blast_cap=ONE_A_SWEEP)
+    held = held_by_a_cap(of)
+    paused(of, HOUR)
+    for _ in range(20):
+        later(of, minutes=10)
+    assert held.alive
+    assert len(warnings_of(of, held)) == 1
+    assert "release hold-" in next(card.plain for _, _, card in of.world.posts if card.text.startswith("Held: "))
 
 
 def test_3_what_a_cap_held_is_told_once_with_the_command_that_releases_it() -> None:
@@ -607,7 +940,10 @@ def test_4_a_bus_that_fails_delays_the_final_event_and_holds_up_nothing_else() -
     )
     report = later(of, minutes=32)
     assert trainer.state == "terminated"
-    assert [failure.reason for failure in report.failures] == ["bus down"]
+    assert [(failure.where.split()[0], failure.reason) for failure in report.failures] == [
+        ("canary", "bus down"),
+        ("message", "bus down"),
+    ]
     for _ in range(3):
         later(of, minutes=5)
     assert records(of) == {}, "verified gone without waiting for the bus"
@@ -693,6 +1029,155 @@ def test_5_an_exemption_by_command_outlasts_a_restart() -> None:
     assert trainer.alive
     assert of.world.posts == []
     assert records(of)[trainer.id].restarts == 1
+
+
+def exempted(of: Town, name: str, *, days: float = 5) -> datetime:
+    """A person exempts the run called `name`; returns until when."""
+    now = of.clock()
+    until = now + timedelta(days=days)
+    step = grants.exempt(records(of)[name], by="arn:jonas", until=until, reason="paper", now=now)
+    assert of.ledger.save(step)
+    return until
+
+
+def left_alone_until(of: Town, until: datetime) -> list[str]:
+    """Sweep until just before `until`; what people heard of a stop to come by then, and in the sweep after it."""
+    heard = len(of.world.posts)
+    while of.clock() + 6 * HOUR < until:
+        later(of, hours=6)
+    assert [card.text for _, _, card in of.world.posts[heard:]] == []
+    of.clock.now = until
+    sweep(of.watchdog())
+    return [card.text for _, _, card in of.world.posts[heard:]]
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["an event tells of the stop", "a sweep sees it stopped"])
+def test_5_an_exemption_by_command_outlasts_a_stop_and_start_with_a_look_in_the_gap(heard: bool) -> None:
+    of = town()
+    trainer = of.world.launch(age=HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    until = exempted(of, trainer.id)
+    of.world.halt(trainer)
+    if heard:
+        hint(of, trainer)
+    else:
+        later(of, minutes=5)
+    assert records(of) == {}, "its record ended with it"
+    of.world.restart(trainer)
+    assert [text.partition(" in ")[0] for text in left_alone_until(of, until)] == [f"{trainer.id} stops"]
+    assert trainer.alive
+
+
+def test_5_an_exemption_by_command_outlasts_one_answer_in_which_its_run_is_missing() -> None:
+    of = town(policies.selector(), policies.selector("jobs", service="training"))
+    trainer, job = of.world.launch(age=11 * HOUR, tags=TAGS), of.world.train("churn", age=11 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    until = exempted(of, trainer.id)
+    exempted(of, "churn")
+    missing = of.world.instances.pop(trainer.id), of.world.jobs.pop("churn")
+    later(of, minutes=5)
+    of.world.instances[trainer.id], of.world.jobs["churn"] = missing
+    assert len(left_alone_until(of, until)) == 2
+    assert (trainer.alive, job.status) == (True, "InProgress")
+
+
+def test_5_an_exempt_instance_stays_so_when_it_gets_a_run_tag_and_its_run_with_it() -> None:
+    of = town()
+    trainer = of.world.launch(age=11 * HOUR, tags=dict(TAGS))
+    sweep(of.watchdog())
+    until = exempted(of, trainer.id)
+    trainer.tags["costwatch:run"] = "llm"
+    other = of.world.launch(age=11 * HOUR, tags={**TAGS, "costwatch:run": "llm"})
+    assert len(left_alone_until(of, until)) == 1
+    assert (trainer.alive, other.alive) == (True, True)
+
+
+def test_5_a_member_of_an_exempt_run_stays_exempt_when_it_loses_its_run_tag() -> None:
+    of = town()
+    tags = {**TAGS, "costwatch:run": "llm"}
+    first, second = of.world.launch(age=11 * HOUR, tags=tags), of.world.launch(age=11 * HOUR, tags=tags)
+    sweep(of.watchdog())
+    until = exempted(of, "llm")
+    del second.tags["costwatch:run"]
+    assert len(left_alone_until(of, until)) == 2
+    assert (first.alive, second.alive) == (True, True)
+
+
+def test_5_a_run_that_an_exempt_member_has_left_is_exempt_no_more() -> None:
+    of = town()
+    exempt = of.world.launch(age=HOUR, tags=dict(TAGS))
+    sweep(of.watchdog())
+    exempted(of, exempt.id)
+    exempt.tags["costwatch:run"] = "llm"
+    other = of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:run": "llm"})
+    later(of, minutes=5)
+    assert of.world.posts == []
+    del exempt.tags["costwatch:run"]
+    warn_and_let_the_notice_pass(of)
+    assert (exempt.alive, other.alive) == (True, False)
+
+
+def test_5_an_exempt_run_name_stays_exempt_when_all_its_members_were_replaced() -> None:
+    of = town()
+    tags = {**TAGS, "costwatch:run": "nightly"}
+    first = of.world.launch(age=HOUR, tags=tags)
+    sweep(of.watchdog())
+    until = exempted(of, "nightly")
+    of.world.end(first)
+    later(of, minutes=5)
+    second = of.world.launch(tags=tags)
+    assert len(left_alone_until(of, until)) == 1
+    assert second.alive
+
+
+def test_5_a_later_exemption_replaces_the_one_before_also_by_a_sooner_end() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    exempted(of, trainer.id)
+    until = exempted(of, trainer.id, days=1)
+    assert len(left_alone_until(of, until)) == 1
+
+
+def test_5_an_exemption_between_the_claim_and_the_act_of_the_run_that_its_member_joined_is_respected() -> None:
+    of = town()
+    joined = of.world.launch(age=40 * HOUR, tags=dict(TAGS))
+    sweep(of.watchdog())
+    alone = records(of)[joined.id]
+    joined.tags["costwatch:run"] = "llm"
+    sweep(of.watchdog())
+    looks = 0
+
+    def exempt_at_the_last_look(called: str, where: str, ids: tuple[str, ...]) -> AwsError | None:
+        nonlocal looks
+        del where, ids
+        looks += called == "DescribeInstanceAttribute"
+        if called == "DescribeInstanceAttribute" and looks == 2:
+            until = of.clock() + HOUR
+            row = replace(alone, run_id=replace(alone.run_id, name="another"), version=0)
+            step = grants.exempt(row, by="arn:jonas", until=until, reason="paper", now=of.clock())
+            assert of.ledger.save(replace(step, before=None))
+        return None
+
+    of.world.fault = exempt_at_the_last_look
+    later(of, minutes=32)
+    assert looks == 2
+    assert joined.alive
+    assert destroyed(of) == []
+
+
+def test_5_an_exemption_of_before_that_stands_only_in_its_record_still_counts() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    until = exempted(of, trainer.id)
+    for key in [key for key in of.table.items if key[0].startswith("exempt#")]:
+        del of.table.items[key]
+    row = of.table.items[f"open#deployed#{ACCOUNT}#{REGION}", str(run_id(trainer))]
+    del row["exemption"]["apart"]
+    later(of, hours=1)
+    assert len(left_alone_until(of, until)) == 1
+    assert trainer.alive
 
 
 def test_2_a_kept_warning_is_not_sent_about_a_run_that_was_exempted_meanwhile() -> None:
@@ -858,14 +1343,11 @@ def test_5_a_job_that_uploads_its_model_is_left() -> None:
     assert destroyed(of) == []
 
 
-def test_5_children_of_a_tuning_job_are_held_and_named() -> None:
+def test_5_children_of_a_tuning_job_are_never_stopped_by_a_selector_of_training_jobs() -> None:
     of = town(policies.selector(service="training"))
-    child = of.world.train("search-1", age=40 * HOUR, tuning_job="search")
+    child = of.world.child_of(of.world.tune("search", age=60 * HOUR), age=40 * HOUR)
     warn_and_let_the_notice_pass(of)
-    assert child.status == "InProgress"
-    hold = records(of)["search"].hold
-    assert hold is not None
-    assert "tuning job search" in hold.reason
+    assert (child.status, records(of), destroyed(of)) == ("InProgress", {}, [])
 
 
 # --- line 10: observe is the same code with an act that only writes -------------------------------------------

@@ -44,14 +44,16 @@ class Step:
     hint_about: Callable[[Account], str] | None = None
     """Not a sweep, but the event that this instance was terminated."""
     asked: bool = False
-    """Not a sweep, but a person's stop of the one instance; after a crash the person asks again."""
+    """Not a sweep, but a person's stop of the one instance or group; after a crash the person asks again."""
+    restored: bool = False
+    """Not a sweep, but a person's restore of the one group; after a crash the person asks again."""
 
 
 @dataclass(frozen=True)
 class Story:
     name: str
     policy: dict[str, Any]
-    seed: Callable[[Account], None]
+    seed: Callable[[Account], object]
     steps: tuple[Step, ...]
     stays: frozenset[str] = frozenset()
     """Statuses in which a record may still stand when the story is over."""
@@ -70,6 +72,16 @@ def _overdue_run_and_job(account: Account) -> None:
     account.fleet.training_job("churn", started_at=START - timedelta(hours=12.5), tags=_TRAINER)
 
 
+def _overdue_tuning_job_and_one_with_a_warm_pool(account: Account) -> None:
+    """A tuning job with two training jobs, and a training job that keeps its instances for an hour."""
+    arn = account.fleet.tuning_job("search", created_at=START - timedelta(hours=13), tags=_TRAINER)
+    for n in (1, 2):
+        account.fleet.child_of(arn, f"search-{n}", started_at=START - timedelta(hours=n))
+    account.fleet.training_job(
+        "churn", started_at=START - timedelta(hours=12.5), tags=_TRAINER, keep_alive_seconds=3600
+    )
+
+
 def _two_overdue_instances(account: Account) -> None:
     for hours in (14, 13):
         account.fleet.instance(tags=_TRAINER, launched_at=START - timedelta(hours=hours))
@@ -85,6 +97,10 @@ def _accelerators_nobody_watches(account: Account) -> None:
         account.fleet.instance(tags={"Name": "mine"}, launched_at=START - timedelta(hours=3))
 
 
+def _a_spot_group_at_its_minimum(account: Account) -> None:
+    account.fleet.group("nodes", size=3, tags=_TRAINER, launched_at=START - timedelta(hours=13))
+
+
 def _a_workbench_past_its_time(account: Account) -> None:
     account.fleet.instance(tags=_TRAINER, launched_at=START - timedelta(hours=13))
 
@@ -94,6 +110,7 @@ def _a_workbench(account: Account) -> None:
 
 
 _EC2_AND_JOBS = [policies.selector(), policies.selector("jobs", service="training")]
+_JOBS = [policies.selector("jobs", service="training"), policies.selector("tuning", service="tuning")]
 _NO_SLACK = {"platform_channel": "", "team_channels": {}, "warn_owner_by": "dm"}
 
 STORIES = (
@@ -101,7 +118,19 @@ STORIES = (
         "a run and a job are warned, stopped and verified",
         policies.document(selectors=_EC2_AND_JOBS),
         _overdue_run_and_job,
-        (Step("warn", 0, 31), Step("stop", 35, 61), Step("verify once", 5, 13), Step("verify twice", 5, 26)),
+        (Step("warn", 0, 36), Step("stop", 35, 63), Step("verify once", 5, 18), Step("verify twice", 5, 30)),
+    ),
+    Story(
+        "a tuning job is stopped with its children, and a warm pool is ended",
+        policies.document(selectors=_JOBS),
+        _overdue_tuning_job_and_one_with_a_warm_pool,
+        (
+            Step("warn", 0, 42),
+            Step("stop", 35, 71),
+            Step("end the pool", 5, 19),
+            Step("verify once", 5, 25),
+            Step("verify twice", 5, 20),
+        ),
     ),
     Story(
         "an event tells of the end before the sweep sees it",
@@ -112,7 +141,7 @@ STORIES = (
             Step("stop", 35),
             Step("first event", 1, 6, hint_about=lambda account: min(account.instances())),
             Step("second event", 3, 13, hint_about=lambda account: max(account.instances())),
-            Step("sweep", 1, 9),
+            Step("sweep", 1, 14),
             Step("verify", 5),
         ),
     ),
@@ -120,40 +149,71 @@ STORIES = (
         "more is due than the cap of a sweep allows",
         policies.document(blast_cap={"runs": 1, "share": "1", "per_day": 20}),
         _two_overdue_instances,
-        (Step("warn", 0), Step("stop and hold", 35, 38), Step("verify once", 5), Step("verify twice", 5)),
+        (Step("warn", 0), Step("stop and hold", 35, 42), Step("verify once", 5), Step("verify twice", 5)),
         stays=frozenset({"held"}),
+    ),
+    Story(
+        "a group is lowered, stopped and verified",
+        policies.document(selectors=[policies.selector(at_min_size="lower")]),
+        _a_spot_group_at_its_minimum,
+        (
+            Step("warn", 0, 20),
+            Step("stop", 35, 42),
+            Step("verify once", 5, 10),
+            Step("verify twice", 5, 17),
+        ),
+    ),
+    Story(
+        "a group is put back",
+        policies.document(selectors=[policies.selector(at_min_size="lower")]),
+        _a_spot_group_at_its_minimum,
+        (
+            Step("warn", 0),
+            Step("stop", 35),
+            Step("verify once", 5),
+            Step("verify twice", 5),
+            Step("restore", 5, 6, restored=True),
+            Step("see them again", 5),
+        ),
+        stays=frozenset({"running"}),
+    ),
+    Story(
+        "a group is stopped by a person",
+        policies.document(selectors=[policies.selector(at_min_size="lower")]),
+        lambda account: account.fleet.group("nodes", size=3, tags=_TRAINER, launched_at=START - timedelta(hours=3)),
+        (Step("first seen", 0), Step("asked", 1, 44, asked=True), Step("verify once", 5), Step("verify twice", 5)),
     ),
     Story(
         "no Slack: the notice goes by e-mail",
         policies.document(slack=_NO_SLACK),
         _one_overdue_instance_and_a_mailbox,
-        (Step("warn", 0, 16), Step("stop", 35, 28), Step("verify once", 5), Step("verify twice", 5)),
+        (Step("warn", 0, 20), Step("stop", 35, 32), Step("verify once", 5), Step("verify twice", 5)),
     ),
     Story(
         "a person has a workbench stopped, whose disk stays",
         policies.document(selectors=[policies.selector(action="stop")]),
         _a_workbench,
-        (Step("first seen", 0), Step("asked", 1, 32, asked=True), Step("verify once", 5), Step("verify twice", 5)),
+        (Step("first seen", 0), Step("asked", 1, 34, asked=True), Step("verify once", 5), Step("verify twice", 5)),
     ),
     Story(
         "a selector that only warns",
         policies.document(selectors=[policies.selector(mode="warn")]),
         _a_workbench_past_its_time,
-        (Step("warn", 0, 17), Step("would stop", 35, 17)),
+        (Step("warn", 0, 21), Step("would stop", 35, 21)),
         stays=frozenset({"would stop"}),
     ),
     Story(
         "observe, with its daily summary",
         policies.document(selectors=[policies.selector(mode="observe")]),
         _a_workbench_past_its_time,
-        (Step("would be warned", 0, 12), Step("would stop and the summary of the day", 24 * 60, 18)),
+        (Step("would be warned", 0, 16), Step("would stop and the summary of the day", 24 * 60, 22)),
         stays=frozenset({"would stop"}),
     ),
     Story(
         "accelerators that nobody watches are told of",
         policies.document(mode="enforce"),
         _accelerators_nobody_watches,
-        (Step("tell", 0, 17),),
+        (Step("tell", 0, 21),),
     ),
 )
 
@@ -162,7 +222,9 @@ STORIES = (
 
 # A takeover is another attempt; an unwatched accelerator is noted before it counts as told; a person who saw no answer
 # asks twice. All else is recorded once.
-_RECORDED_AGAIN = frozenset({Transition.STOPPING.value, Transition.UNWATCHED.value, Transition.STOP_ASKED.value})
+_RECORDED_AGAIN = frozenset(
+    each.value for each in (Transition.STOPPING, Transition.UNWATCHED, Transition.STOP_ASKED, Transition.RESTORE_ASKED)
+)
 _KINDS = {
     "warning": r"(?P<run>.+) stops in .+",
     "stopped": r"(?P<run>.+) was stopped at .+",
@@ -195,6 +257,8 @@ class End:
     instances: dict[str, str]
     spot_requests: dict[str, str]
     jobs: dict[str, str]
+    groups: dict[str, tuple[int, int, int]]
+    """Minimum, desired and maximum."""
     open_records: dict[str, tuple[str, str]]
     transitions: dict[str, list[str]]
     to_be_said: int
@@ -216,9 +280,10 @@ def end(account: Account) -> End:
     records = (item for item in items if item["pk"].startswith("open#"))
     events = account.events()
     return End(
-        instances=account.instances(),
+        instances=_instances(account),
         spot_requests=account.spot_requests(),
         jobs=account.jobs(),
+        groups={name: (g.min_size, g.desired, g.max_size) for name, g in account.groups.items()},
         open_records={r["sk"]: (r["status"], (r.get("hold") or {}).get("code", "")) for r in records},
         transitions=transitions,
         to_be_said=sum(1 for item in items if item["pk"].startswith("outbox#")),
@@ -226,6 +291,14 @@ def end(account: Account) -> End:
         said=Counter(_kind(text) for text, _ in heard(account)),
         published=Counter(e["stop_key"] for e in events),
     )
+
+
+def _instances(account: Account) -> dict[str, str]:
+    """State by id. What a group launches gets another id each time, so it goes by the group's name and a number."""
+    found = account.instances()
+    launched = [i for group in account.groups.values() for i in sorted(group.members)]
+    named = {i: f"nodes {number}" for number, i in enumerate(launched, start=1)}
+    return {named.get(i, i): state for i, state in found.items()}
 
 
 # --- telling a story ---------------------------------------------------------------------------------------
@@ -266,9 +339,12 @@ class Teller:
         return run_forked(self._function(step))
 
     def _function(self, step: Step) -> Callable[[], Any]:
+        if step.restored:
+            [group] = self.account.groups
+            return lambda: self.account.restore_asked(self._cold[False], group, by="ada")
         if step.asked:
-            instance_id = min(self.account.instances())
-            return lambda: self.account.stop_asked(self._cold[False], instance_id, by="ada")
+            asked = next((f"asg/{name}" for name in self.account.groups), f"instance/{min(self.account.instances())}")
+            return lambda: self.account.stop_asked(self._cold[False], asked, by="ada")
         if step.hint_about is not None:
             instance_id = step.hint_about(self.account)
             return lambda: self.account.instance_changed(self._cold[True], instance_id)
@@ -292,7 +368,7 @@ class Teller:
         world = self.account.fingerprint()
         if world not in self._come_to:
             back = self.account.snapshot()
-            if step.asked:
+            if step.asked or step.restored:
                 again = self._run(step)
                 assert again.exit_code == 0 or "RefusedError" in again.error, again.error
             self._come_to[world] = self._sequel()
@@ -323,7 +399,7 @@ class Teller:
             if kind == "warning":
                 warned.setdefault(run, at)
         for name, at in self.account.ended_at().items():
-            run = name if name in warned else "llm"
+            run = name if name in warned else next((each for each in ("llm", "nodes") if each in warned), name)
             assert run in warned, f"{name} was stopped unwarned"
             assert at > warned[run] + MIN_NOTICE, f"{name} was stopped at {at}, warned at {warned[run]}"
 

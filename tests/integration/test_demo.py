@@ -142,6 +142,7 @@ def test_without_the_warning_every_stop_is_noticed(demos: dict[str, Demo]) -> No
         "5 ledger: wb-li was stopped so long after its notice",
         "6 Slack: hpo-1",
         "8 Slack: llm-finetune",
+        "10 Slack: llm-nodes",
     }
     assert expected <= demos["skip-warning"].differing
 

@@ -7,13 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 from costwatch.adapters.table import Count, Put, Write
+from costwatch.core import grants
 from costwatch.core.record import Entry, Pause, Transition
 from costwatch.procedures.sweep import sweep
 from tests.support import policies
-from tests.support.fakes import Town
+from tests.support.fakes import ACCOUNT, Town
 
-# First part of the partition key; every kind that the ledger's docstring draws.
-KINDS = {"open", "run", "stop", "outbox", "cap", "told", "seen", "control"}
+# First part of the partition key; every kind that the docstrings of ledger and pulses draw.
+KINDS = {"open", "run", "stop", "outbox", "cap", "told", "seen", "control", "exempt", "beats", "jobs"}
 
 
 def written_by_a_story(town: Town) -> list[tuple[str, dict[str, Any]]]:
@@ -34,6 +35,7 @@ def written_by_a_story(town: Town) -> list[tuple[str, dict[str, Any]]]:
     town.world.launch(tags={})
     town.world.train("churn", age=timedelta(hours=13))
     town.world.slack_is_up = False
+    town.beat(next(iter(town.world.instances.values())), seq=1)
     sweep(town.watchdog())
     town.world.slack_is_up = True
     town.clock.forward(minutes=5)
@@ -41,6 +43,8 @@ def written_by_a_story(town: Town) -> list[tuple[str, dict[str, Any]]]:
     town.clock.forward(minutes=35)
     sweep(town.watchdog())
     now = town.clock()
+    record = next(iter(town.ledger.open_records(ACCOUNT, "us-east-1").values()))
+    assert town.ledger.save(grants.exempt(record, by="ada", until=now + timedelta(hours=1), reason="demo", now=now))
     pause = Pause(version=1, until=now + timedelta(hours=1), by="ada", reason="maintenance", since=now)
     assert town.ledger.set_pause(pause, None, Entry(now, Transition.PAUSED, "paused by ada", actor="ada"))
     for _ in range(2):

@@ -114,9 +114,10 @@ def test_children_stand_on_their_parents_line_alone(scanned: Scanned) -> None:
     [
         ("churn-bert", "stop"), ("llm-7b", "stop"), ("churn-bert-large", "stop"), ("almost-over", "warn"),
         ("secret-describe", "unproven"), ("secret-tags", "unproven"), ("protected", "hold"), ("never", "hold"),
-        ("trainers", "hold"), ("tune-churn", "hold"), ("ml", "hold"), ("fresh", "keep"), ("long-run", "keep"),
+        ("trainers", "hold"), ("ml", "hold"), ("fresh", "keep"), ("long-run", "keep"),
         ("odd-tag", "keep"), ("paper", "keep"), ("uploading", "keep"), ("waiting-for-capacity", "keep"),
-        ("reserved", "listed"), ("features", "listed"), ("li-notebook", "listed"), ("churn-api", "listed"),
+        ("reserved", "listed"), ("features", "stop"), ("li-notebook", "listed"), ("churn-api", "listed"),
+        ("tune-churn", "keep"), ("tune-idle", "keep"), ("auto-demand", "keep"), ("pending-features", "keep"),
     ],
 )  # fmt: skip
 def test_each_line_says_what_the_defaults_would_do(scanned: Scanned, name: str, finding: str) -> None:

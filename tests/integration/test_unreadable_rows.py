@@ -99,12 +99,16 @@ def test_its_run_is_left_as_it_is_and_never_taken_for_a_new_one(town: Town, brea
         town.clock.forward(hours=8)
         assert failures(sweep(town.watchdog())) == [f"ledger {run_id(bad)}"]
     changed = {key for key, item in town.table.items.items() if before.get(key) != item}
-    assert {key for key in changed if not key[0].startswith(("told#", "outbox#"))} == set()
+    assert {key for key in changed if not key[0].startswith(("told#", "outbox#", "beats"))} == set()
     assert (len(town.world.posts), bad.alive) == (said, True)
     assert {call[0] for call in town.world.calls[calls:]} <= {
         "DescribeInstances",
+        "ListAutoMLJobs",
+        "ListHyperParameterTuningJobs",
+        "ListProcessingJobs",
         "ListTrainingJobs",
         "slack:chat.postMessage",
+        "PutEvents",
     }
 
 
@@ -115,6 +119,23 @@ def test_a_foreign_row_among_the_open_ones_is_reported_and_stops_nobody_from_bei
     town.clock.forward(minutes=35)
     sweep(town.watchdog())
     assert not good.alive
+
+
+def test_an_exemption_that_cannot_be_read_leaves_its_run_as_it_is_and_refuses_a_persons_stop(
+    town: Town, maria: Terminal
+) -> None:
+    exempt, good = (town.world.launch(age=timedelta(hours=11)) for _ in range(2))
+    sweep(town.watchdog())
+    assert maria.costwatch("exempt", exempt.id, "--for", "7d", "--reason", "paper").exit_code == 0
+    member = town.table.items[f"exempt#deployed#{ACCOUNT}#us-east-1", f"ec2#{exempt.id}"]
+    member["until"] = "some day"
+    exempt.tags["costwatch:run"] = "llm"
+    for _ in range(6):
+        town.clock.forward(minutes=35)
+        assert f"ledger ec2#{exempt.id}" in failures(sweep(town.watchdog()))
+    assert (exempt.alive, good.alive) == (True, False)
+    assert maria.costwatch("stop", exempt.id, "--yes").exit_code != 0
+    assert exempt.alive
 
 
 def test_a_mended_record_is_followed_again(town: Town) -> None:

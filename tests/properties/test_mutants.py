@@ -16,11 +16,12 @@ from types import CodeType, FunctionType
 
 import pytest
 
-from costwatch.core import caps, deadlines, deadman, grouping, ladder, overrides, selection
+from costwatch.core import caps, deadlines, deadman, group_blockers, grouping, ladder, overrides, record, selection
+from costwatch.procedures import stop_group
 from tests.support.oracle import Violation
 from tests.support.random_fleets import tell
 
-STORIES = 400
+STORIES = 600
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,25 @@ MUTANTS = (
         "max(deadline.at, notice.accepted_at + selector.limits.min_notice, notice.stops_at or deadline.at)",
         "deadline.at",
     ),
+    Mutant("counts_a_notice_for_ever", deadman._outdated, "now > named + NOTICE_LASTS", "False"),
     Mutant("counts_a_notice_that_was_never_sent", ladder._warned, "not heard(decision.mode)", "True"),
     Mutant("compares_no_mode", deadman.valid_notice, "notice.mode is not mode or ", ""),
+    Mutant("compares_no_act", deadman.valid_notice, "notice.action is not action or ", ""),
     Mutant("compares_no_limit", deadman.valid_notice, " or notice.deadline != deadline_at", ""),
     Mutant("keeps_a_notice_over_a_pause", deadman.valid_notice, "notice.requested_at < pause.until", "False"),
     Mutant("ignores_a_pause", deadman.judge, "pause.active(now)", "False"),
     Mutant("ignores_exemptions", deadman.judge, "if exempt:", "if False:"),
     Mutant("stops_an_uploading_job", deadman.judge, 'member.phase == "Uploading"', "False"),
+    Mutant("forgets_what_a_cap_held", deadman._waiting, "not record.waits_for_release(mode)", "True"),
     Mutant(
-        "forgets_what_a_cap_held", deadman._judge_notice, "record.capped_key == key != record.released_key", "False"
+        "lets_a_moved_deadline_end_a_cap_hold",
+        deadman._waiting,
+        "not record.waits_for_release(mode)",
+        "not record.waits_for_release(mode) or times.to_key(deadline.at) not in record.capped_key",
     ),
-    Mutant("ignores_the_hard_cap", deadlines.deadline_of, "if at > hard_cap_at:", "if False:"),
-    Mutant("ignores_extensions", deadlines.deadline_of, "extended_until is not None and", "False and"),
-    Mutant("uses_the_default_for_a_malformed_tag", deadlines.deadline_of, "if found.only_hard_cap:", "if False:"),
+    Mutant("ignores_the_hard_cap", deadlines._by_time, "if at > hard_cap_at:", "if False:"),
+    Mutant("ignores_extensions", deadlines._by_time, "extended_until is not None and", "False and"),
+    Mutant("uses_the_default_for_a_malformed_tag", deadlines._by_time, "if found.only_hard_cap:", "if False:"),
     Mutant("takes_the_strictest_tag", overrides.read, "max(runtimes, default=None)", "min(runtimes, default=None)"),
     Mutant("ignores_protect_rules", selection._blockers, "if rule is not None:", "if False:"),
     Mutant("ignores_the_never_tag", selection._blockers, "names.TAG_NEVER in member.tags", "False"),
@@ -59,12 +66,32 @@ MUTANTS = (
     Mutant("ignores_members_outside", selection._blockers, "picked, strict", "[s or chosen for s in picked], strict"),
     Mutant("ignores_termination_protection", selection._blockers_read_afresh, "member.termination_protection", "False"),
     Mutant("picks_prepaid_capacity", selection.picks, "member.purchase is PurchaseOption.CAPACITY_BLOCK", "False"),
+    Mutant(
+        "takes_a_start_that_is_left_out_for_a_new_one",
+        record.same_episode,
+        "run.start is None or run.start == record.start",
+        "run.start == record.start",
+    ),
+    Mutant(
+        "stops_what_shows_no_start_any_more",
+        deadman._unproven_age,
+        "running or member.id in started",
+        "False",
+    ),
     Mutant("stops_who_joined_late", deadman.changed_since, "if m.id not in told", "if False"),
     Mutant("stops_who_started_anew", deadman.changed_since, "since != told[name]", "False"),
     Mutant("stops_who_became_the_owner", deadman.changed_since, "owner != notice.owner", "False"),
     Mutant("stops_two_owners_as_one", selection._blockers, "len(owners) > 1", "False"),
     Mutant("stops_one_time_spot", selection._blockers_read_afresh, "not request.persistent", "False"),
     Mutant("ignores_stop_protection", selection._blockers_read_afresh, "member.stop_protection", "False"),
+    Mutant(
+        "ignores_scale_in_protection", group_blockers._protection, "member.protected and not member.ending", "False"
+    ),
+    Mutant("ignores_the_tags_of_a_group", group_blockers._permission, "not has_tags(chosen.tags, group.tags)", "False"),
+    Mutant("lowers_a_minimum_that_holds", group_blockers._numbers, "group.capacity.min_size > 0 and", "False and"),
+    Mutant("lets_aws_balance_zones", group_blockers._numbers, "balances and chosen", "False and chosen"),
+    Mutant("stops_a_group_by_stopping_it", group_blockers.group_blockers, "chosen.action is Action.STOP", "False"),
+    Mutant("leaves_the_numbers_of_a_group", stop_group._lower, "group.capacity == group.emptied", "True"),
     Mutant("rounds_the_share_up", caps.limits, "ROUND_FLOOR", "'ROUND_CEILING'"),
     Mutant("drops_run_grouping", grouping.run_id_of, "tagged.strip()", "False"),
 )
@@ -98,7 +125,7 @@ def _story(number: int) -> None:
     """The same story for the same number, on every machine."""
     dice = random.Random(number)
     fleet = [dice.randbytes(14) for _ in range(dice.randint(8, 14))]
-    tell(dice.randbytes(12), fleet, [dice.randbytes(90) for _ in range(dice.randint(3, 5))])
+    tell(dice.randbytes(13), fleet, [dice.randbytes(90) for _ in range(dice.randint(3, 5))])
 
 
 @contextmanager

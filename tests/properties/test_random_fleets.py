@@ -23,7 +23,7 @@ SEEDS = (20261122, 20261123)
 STORIES_EACH = 770
 LONGEST_SECONDS = 600
 
-setups = st.binary(min_size=12, max_size=12)
+setups = st.binary(min_size=13, max_size=13)
 fleets = st.lists(st.binary(min_size=14, max_size=14), min_size=8, max_size=20)
 steps = st.lists(st.binary(min_size=90, max_size=90), min_size=3, max_size=5)
 

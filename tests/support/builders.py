@@ -10,7 +10,7 @@ from typing import Any
 from costwatch.core.deadman import Decision, judge
 from costwatch.core.model import Clock, Member, Parent, Run, RunId, RunKind, SpotRequest
 from costwatch.core.money import Burn
-from costwatch.core.policy import Mode, Policy, PurchaseOption, Service
+from costwatch.core.policy import Action, Mode, Policy, PurchaseOption, Service
 from costwatch.core.record import MemberSeen, Notice, Pause, RunRecord, Status
 
 ACCOUNT = "111122223333"
@@ -54,6 +54,32 @@ def job(name: str = "churn", *, age: timedelta | None = HOUR, now: datetime = NO
     clock = Clock(started, "TrainingStartTime", started or now, "CreationTime")
     given = {"service": Service.TRAINING, "state": "InProgress", "phase": "Training", "zone": "", "clock": clock}
     return member(name, age=age, now=now, **{"instance_type": "ml.p4d.24xlarge", **given, **changes})
+
+
+def family(
+    kind: RunKind = RunKind.TUNING,
+    *,
+    age: timedelta = HOUR,
+    children: int = 2,
+    child_age: timedelta = HOUR,
+    phases: tuple[str, ...] = (),
+    child_tags: Mapping[str, str] | None = None,
+    now: datetime = NOW,
+    **changes: Any,
+) -> Run:
+    """A tuning or AutoML job called search with training jobs of its own, one ml.p4d each. `changes`: of the job."""
+    created = Clock(now - age, "CreationTime", now - age, "CreationTime")
+    given = {"service": kind.service, "capacity": (), "phase": "", "clock": created, "types": ("ml.p4d.24xlarge",)}
+    head = job("search", now=now, **{**given, **changes})
+    parent = Parent(kind, "search", f"{kind.value} job search")
+    made = [
+        job(
+            f"search-{n}", age=child_age, now=now, parent=parent, tags=child_tags or {},
+            phase=phases[n] if n < len(phases) else "Training",
+        )
+        for n in range(children)
+    ]  # fmt: skip
+    return Run(RunId(ACCOUNT, REGION, kind, "search"), (head, *made), fresh=True)
 
 
 def spot_request(name: str = "sir-1", **changes: Any) -> SpotRequest:
@@ -105,6 +131,7 @@ def notice(deadline: datetime, *, accepted_at: datetime | None, mode: Mode = Mod
         "via": "Slack",
         "owner": "maria@example.com",
         "members": (MemberSeen("i-0a", None),),
+        "action": Action.TERMINATE,
     }
     return Notice(accepted_at=accepted_at, **{**given, **changes})
 

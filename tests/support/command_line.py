@@ -19,6 +19,7 @@ from costwatch.cli.session import Tools
 from costwatch.config.loader import load
 from costwatch.core.policy import Policy
 from costwatch.errors import CostwatchError, RefusedError
+from costwatch.procedures.restore_asked import restore_asked
 from costwatch.procedures.stop_asked import stop_asked
 from costwatch.procedures.sweep import sweep
 from tests.support.fakes import ACCOUNT, Town
@@ -139,6 +140,9 @@ class Terminal:
         if isinstance(message, intake.StopRequested):
             watchdog = self.town.watchdog()
             return stop_asked(watchdog, message.run_id, by=message.requested_by, reason=message.reason)
+        if isinstance(message, intake.RestoreRequested):
+            watchdog = self.town.watchdog()
+            return restore_asked(watchdog, message.run_id, by=message.requested_by, reason=message.reason)
         if event["detail"]["policy_digest"] != self.town.policy.digest:
             raise RefusedError("the deployed policy is another: deploy first")
         return sweep(self.town.watchdog()).document()

@@ -30,7 +30,8 @@ from costwatch.handlers import deadman, hints
 from costwatch.settings import DeadmanSettings, HintsSettings
 from costwatch.topology import DEADMAN, HINTS
 from costwatch.wiring import Wiring
-from demo.embedded import EmbeddedAws, Fleet
+from demo.embedded import EmbeddedAws, Fleet, autoscaling_like_aws
+from demo.embedded.autoscaling_like_aws import Group
 from demo.recorder import acting_as
 from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
 from tests.support import policies
@@ -106,6 +107,7 @@ class Account:
         """Remember the home region as it is now; call the answer, as often as you like, to have it back."""
         # Between our calls no request is being answered, so moto's objects stand still.
         backends = [self._moto(service) for service in ("ec2", "sagemaker", "dynamodb")]
+        groups = copy.deepcopy(self.groups)
         kept = [copy.deepcopy(backend.__dict__, {id(backend): backend}) for backend in backends]
         lists: list[list[Any]] = [self.slack.messages, self.aws.sns_messages]
         lists += [queue._messages for queue in self._moto("sqs").queues.values()]
@@ -115,6 +117,8 @@ class Account:
         def restore() -> None:
             for backend, attributes in zip(backends, kept, strict=True):
                 backend.__dict__ = copy.deepcopy(attributes, {id(backend): backend})
+            self.groups.clear()
+            self.groups.update(copy.deepcopy(groups))
             for each, items in zip(lists, kept_lists, strict=True):
                 each[:] = items
             self.clock.now = now
@@ -152,6 +156,7 @@ class Account:
         watchdog = wired.watchdog(self._context(DEADMAN.name))
         for region in wired.policy.regions:
             watchdog.ec2(region)
+            watchdog.autoscaling(region)
             watchdog.sagemaker(region)
         _ = wired.refused
         return wired
@@ -168,11 +173,19 @@ class Account:
         with acting_as("deadman", policy=self.document, settings=wired.settings):
             return deadman.handle(event, self._context(DEADMAN.name), wired)
 
-    def stop_asked(self, wired: Wiring, instance_id: str, *, by: str) -> dict[str, Any]:
-        """What a person's command line sends, through the real handler."""
-        run = f"{self.aws.account_id}/{REGION}/instance/{instance_id}"
-        detail = {"run": run, "requested_by": by, "reason": "wrong data"}
+    def stop_asked(self, wired: Wiring, run: str, *, by: str) -> dict[str, Any]:
+        """What a person's command line sends about `KIND/NAME`, through the real handler."""
+        run_id = f"{self.aws.account_id}/{REGION}/{run}"
+        detail = {"run": run_id, "requested_by": by, "reason": "wrong data"}
         event = {"source": names.SOURCE_CLI, "detail-type": names.DETAIL_STOP_REQUESTED, "detail": detail}
+        with acting_as("deadman", policy=self.document, settings=wired.settings):
+            return deadman.handle(event, self._context(DEADMAN.name), wired)
+
+    def restore_asked(self, wired: Wiring, group: str, *, by: str) -> dict[str, Any]:
+        """What `costwatch restore` sends, through the real handler."""
+        run = f"{self.aws.account_id}/{REGION}/asg/{group}"
+        detail = {"run": run, "requested_by": by, "reason": "next run"}
+        event = {"source": names.SOURCE_CLI, "detail-type": names.DETAIL_RESTORE_REQUESTED, "detail": detail}
         with acting_as("deadman", policy=self.document, settings=wired.settings):
             return deadman.handle(event, self._context(DEADMAN.name), wired)
 
@@ -204,14 +217,23 @@ class Account:
         answer = self.aws.client("ec2", region).describe_spot_instance_requests()
         return {each["SpotInstanceRequestId"]: each["State"] for each in answer["SpotInstanceRequests"]}
 
+    @property
+    def groups(self) -> dict[str, Group]:
+        """The home region's Auto Scaling groups, as the embedded AWS holds them."""
+        return autoscaling_like_aws.groups(self.aws.account_id, REGION)
+
     def jobs(self, region: str = REGION) -> dict[str, str]:
-        """Status of every training job."""
-        pages = self.aws.client("sagemaker", region).get_paginator("list_training_jobs").paginate()
-        return {
-            each["TrainingJobName"]: each["TrainingJobStatus"]
-            for page in pages
-            for each in page["TrainingJobSummaries"]
-        }
+        """Status of every training and tuning job, with that of its warm pool where it has one."""
+        client = self.aws.client("sagemaker", region)
+        found: dict[str, str] = {}
+        for page in client.get_paginator("list_training_jobs").paginate():
+            for each in page["TrainingJobSummaries"]:
+                pool = each.get("WarmPoolStatus", {}).get("Status", "")
+                found[each["TrainingJobName"]] = f"{each['TrainingJobStatus']} {pool}".strip()
+        for page in client.get_paginator("list_hyper_parameter_tuning_jobs").paginate():
+            for each in page["HyperParameterTuningJobSummaries"]:
+                found[each["HyperParameterTuningJobName"]] = each["HyperParameterTuningJobStatus"]
+        return found
 
     def ledger_items(self) -> list[dict[str, Any]]:
         """Every row of the ledger, by key."""
@@ -225,15 +247,21 @@ class Account:
         ec2, sagemaker = self._moto("ec2"), self._moto("sagemaker")
         requests = sorted((r.id, r.state, r.instance_id) for r in ec2.spot_instance_requests.values())
         jobs = sorted(
-            (j.training_job_name, j.training_job_status, j.last_modified_time) for j in sagemaker.training_jobs.values()
+            (j.training_job_name, j.training_job_status, j.last_modified_time, str(j.costwatch_extras))
+            for j in sagemaker.training_jobs.values()
         )
+        tuners = sorted(
+            (j.hyper_parameter_tuning_job_name, j.hyper_parameter_tuning_job_status, j.last_modified_time)
+            for j in sagemaker.hyper_parameter_tuning_jobs.values()
+        )
+        groups = repr(sorted(self.groups.items()))
         instances = sorted((i.id, i.state, i._reason) for i in ec2.all_instances())
         said = [(m.channel, m.text, m.at) for m in self.slack.messages]
         mailed = [(m.subject, m.message, m.at) for m in self.aws.sns_messages]
         rows = json.dumps(self.ledger_items(), default=str)
         # Who holds a lease is a random name; a takeover asks only for the lease's time.
         rows = re.sub(r'"owner": "[^"]*#[0-9a-f]{8}"', "", rows)
-        return repr((self.clock.now, instances, requests, jobs, self.events(), said, mailed, rows))
+        return repr((self.clock.now, groups, instances, requests, jobs, tuners, self.events(), said, mailed, rows))
 
     def records(self, wired: Wiring, region: str = REGION) -> dict[RunId, RunRecord]:
         """The open records, as the ledger's own adapter reads them."""
@@ -253,7 +281,7 @@ class Account:
         return [str(message.body) for message in self._moto("sqs").queues[queue]._messages]
 
     def ended_at(self, region: str = REGION) -> dict[str, datetime]:
-        """When each instance and job that ended was told to."""
+        """When each instance and job that ended was told to; a tuning job's training jobs were told by it."""
         found: dict[str, datetime] = {}
         pages = self.aws.client("ec2", region).get_paginator("describe_instances").paginate()
         for each in (each for page in pages for group in page["Reservations"] for each in group["Instances"]):
@@ -263,8 +291,13 @@ class Account:
         sagemaker = self.aws.client("sagemaker", region)
         for page in sagemaker.get_paginator("list_training_jobs").paginate():
             for each in page["TrainingJobSummaries"]:
-                if ended := each.get("TrainingEndTime"):
-                    found[each["TrainingJobName"]] = ended - self.aws.world.stop_grace
+                name, ended = each["TrainingJobName"], each.get("TrainingEndTime")
+                if ended and "TuningJobArn" not in sagemaker.describe_training_job(TrainingJobName=name):
+                    found[name] = ended - self.aws.world.stop_grace
+        for page in sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate():
+            for each in page["HyperParameterTuningJobSummaries"]:
+                if ended := each.get("HyperParameterTuningEndTime"):
+                    found[each["HyperParameterTuningJobName"]] = ended - self.aws.world.stop_grace
         return found
 
     # --- names ---------------------------------------------------------------------------------------

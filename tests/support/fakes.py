@@ -15,12 +15,16 @@ from typing import Any
 from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.prices import SeedPrices
 from costwatch.adapters.pulses import Pulses
+from costwatch.adapters.sagemaker_members import unreadable
 from costwatch.core.cards import Card
+from costwatch.core.grouping import controller
 from costwatch.core.heartbeats import Beat, BeatKind, path_allows
+from costwatch.core.known_jobs import NOTHING_KNOWN, JobKey, JobsSeen, KnownJob
 from costwatch.core.model import Clock, Member, Parent, Run, RunKind, SpotRequest
 from costwatch.core.policy import Action, Policy, PurchaseOption, Service
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
 from costwatch.procedures.ports import Watchdog
+from tests.support.fake_groups import FakeAutoScaling, FakeGroup, groups_scale_in
 from tests.support.memory_table import MemoryTable
 
 ACCOUNT = "111122223333"
@@ -62,6 +66,8 @@ class FakeInstance:
     protected: bool = False
     stop_protected: bool = False
     asg: str | None = None
+    scale_in_protected: bool = False
+    group_state: str = "InService"
     ended_at: datetime | None = None
     ended_by: str = ""
 
@@ -82,7 +88,7 @@ class FakeSpotRequest:
 
 @dataclass
 class FakeJob:
-    """A training job as SageMaker knows it."""
+    """A SageMaker job as SageMaker knows it. `kind`: `training`, `processing`, `tuning` or `automl`."""
 
     name: str
     region: str
@@ -96,6 +102,23 @@ class FakeJob:
     ended_at: datetime | None = None
     tuning_job: str | None = None
     ended_by: str = ""
+    kind: str = "training"
+    automl_job: str | None = None
+    schedule: str | None = None
+    declared: timedelta | None = None
+    keep_alive: timedelta | None = None
+    pool: str = ""
+    """`InUse`, `Available`, `Reused`, `Terminated`; empty: none."""
+    pool_until: datetime | None = None
+    pool_ended_by: str = ""
+
+    @property
+    def alive(self) -> bool:
+        return self.status == "InProgress"
+
+    def is_child_of(self, other: FakeJob) -> bool:
+        mine = self.tuning_job if other.kind == "tuning" else self.automl_job
+        return self.kind in ("training", "processing") and self.region == other.region and mine == other.name
 
 
 Fault = Callable[[str, str, tuple[str, ...]], AwsError | None]
@@ -106,9 +129,14 @@ class FakeWorld:
     """The account. `calls` records every call (operation, region, ids); `fault` may answer with an error."""
 
     clock: Callable[[], datetime]
+    tags_at_once: bool = False
+    """Whether tags of known jobs are read in every sweep and not once an hour."""
+    after_stop: Callable[[FakeJob], None] | None = None
+    """What a tuning job still does after it was told to stop."""
     instances: dict[str, FakeInstance] = field(default_factory=dict)
     spot_requests: dict[str, FakeSpotRequest] = field(default_factory=dict)
     jobs: dict[str, FakeJob] = field(default_factory=dict)
+    groups: dict[tuple[str, str], FakeGroup] = field(default_factory=dict)
     calls: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
     fault: Fault | None = None
     posts: list[tuple[datetime, str, Card]] = field(default_factory=list)
@@ -161,6 +189,39 @@ class FakeWorld:
         self.instances[instance.id] = instance
         return instance
 
+    def launch_group(
+        self,
+        name: str = "nodes",
+        *,
+        size: int = 8,
+        min_size: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        region: str = "us-east-1",
+        zones: str = "a",
+        **instance: Any,
+    ) -> FakeGroup:
+        """A group of `size` instances as `launch` makes them, over `zones` in turn; its minimum is its size."""
+        own = dict({"Purpose": "training"} if tags is None else tags)
+        members = [
+            self.launch(**{"tags": own, "region": region, "zone": zones[n % len(zones)], "asg": name, **instance})
+            for n in range(size)
+        ]
+        group = FakeGroup(
+            name,
+            region,
+            size if min_size is None else min_size,
+            size,
+            size,
+            own,
+            zones=tuple(f"{region}{zone}" for zone in zones),
+            template=members[0] if members else None,
+        )
+        self.groups[region, name] = group
+        return group
+
+    def next_id(self, prefix: str) -> str:
+        return f"{prefix}-{next(self._numbers):017x}"
+
     def train(
         self,
         name: str,
@@ -172,33 +233,105 @@ class FakeWorld:
         tags: Mapping[str, str] | None = None,
         secondary_status: str = "Training",
         tuning_job: str | None = None,
+        automl_job: str | None = None,
+        declared: timedelta | None = timedelta(days=1),
+        keep_alive: timedelta | None = None,
     ) -> FakeJob:
-        """Start a training job `age` ago; None: created, not started."""
+        """Start a training job `age` ago; None: created, not started. `keep_alive`: it keeps its instances after."""
         now = self.clock()
         wanted = dict({"Purpose": "training"} if tags is None else tags)
         started = now - age if age is not None else None
         job = FakeJob(name, region, instance_type, instance_count, wanted, started or now, started,
-                      secondary_status=secondary_status, tuning_job=tuning_job)  # fmt: skip
+                      secondary_status=secondary_status, tuning_job=tuning_job, automl_job=automl_job,
+                      declared=declared, keep_alive=keep_alive, pool="InUse" if keep_alive else "")  # fmt: skip
         self.jobs[name] = job
         return job
+
+    def process(
+        self,
+        name: str,
+        *,
+        age: timedelta | None = timedelta(0),
+        region: str = "us-east-1",
+        instance_type: str = "ml.m5.4xlarge",
+        tags: Mapping[str, str] | None = None,
+        automl_job: str | None = None,
+        schedule: str | None = None,
+        declared: timedelta | None = None,
+    ) -> FakeJob:
+        """Start a processing job `age` ago; None: created, not started."""
+        now = self.clock()
+        wanted = dict({"Purpose": "training"} if tags is None else tags)
+        started = now - age if age is not None else None
+        job = FakeJob(name, region, instance_type, 1, wanted, started or now, started, secondary_status="",
+                      kind="processing", automl_job=automl_job, schedule=schedule, declared=declared)  # fmt: skip
+        self.jobs[name] = job
+        return job
+
+    def tune(
+        self,
+        name: str,
+        *,
+        age: timedelta = timedelta(0),
+        children: int = 0,
+        kind: str = "tuning",
+        region: str = "us-east-1",
+        instance_type: str = "ml.p4d.24xlarge",
+        tags: Mapping[str, str] | None = None,
+        declared: timedelta | None = None,
+    ) -> FakeJob:
+        """Create a tuning job (or an AutoML job) `age` ago, with `children` training jobs that run now."""
+        created = self.clock() - age
+        wanted = dict({"Purpose": "training"} if tags is None else tags)
+        tuner = FakeJob(name, region, instance_type, 0, wanted, created, created, secondary_status="", kind=kind,
+                        declared=declared)  # fmt: skip
+        self.jobs[name] = tuner
+        for _ in range(children):
+            self.child_of(tuner)
+        return tuner
+
+    def child_of(self, tuner: FakeJob, *, age: timedelta = timedelta(0), secondary_status: str = "Training") -> FakeJob:
+        """One more training job of a tuning or AutoML job. It carries no tag of its own."""
+        name = f"{tuner.name}-{next(self._numbers):03}"
+        return self.train(name, age=age, region=tuner.region, instance_type=tuner.instance_type, tags={},
+                          secondary_status=secondary_status,
+                          tuning_job=tuner.name if tuner.kind == "tuning" else None,
+                          automl_job=tuner.name if tuner.kind == "automl" else None)  # fmt: skip
 
     def end(self, thing: FakeInstance | FakeJob, *, status: str = "Completed") -> None:
         """It ends by itself, or by somebody else's hand."""
         if isinstance(thing, FakeInstance):
             thing.state, thing.ended_at, thing.ended_by = "terminated", self.clock(), "world"
         else:
-            thing.status = thing.secondary_status = status
-            thing.ended_at, thing.ended_by = self.clock(), "world"
+            self.ended(thing, status, by="world")
+
+    def ended(self, job: FakeJob, status: str, *, by: str) -> None:
+        """The job is over; what it keeps alive is a warm pool from now on."""
+        job.status = status
+        job.secondary_status = status if job.kind == "training" else ""
+        job.ended_at, job.ended_by = self.clock(), by
+        if job.pool == "InUse" and job.keep_alive is not None:
+            job.pool, job.pool_until = "Available", self.clock() + job.keep_alive
+
+    def halt(self, instance: FakeInstance) -> None:
+        """Somebody stops it, and not Costwatch: its disks and its id stay."""
+        instance.state, instance.ended_at, instance.ended_by = "stopped", self.clock(), "world"
 
     def restart(self, instance: FakeInstance) -> None:
         """Stop and start, or start only: LaunchTime is new, the primary interface's attach time stays."""
         instance.launch_time, instance.state = self.clock(), "running"
         instance.ended_at, instance.ended_by = None, ""
 
+    def cool(self, job: FakeJob) -> None:
+        """A warm pool ends by itself when its time is over."""
+        if job.pool == "Available" and job.pool_until is not None and self.clock() >= job.pool_until:
+            job.pool = "Terminated"
+
     # --- calls ---------------------------------------------------------------------------------------
 
     def called(self, operation: str, region: str, ids: Iterable[str] = ()) -> None:
         wanted = tuple(ids)
+        groups_scale_in(self)
         self.calls.append((operation, region, wanted))
         error = self.fault(operation, region, wanted) if self.fault is not None else None
         if error is not None:
@@ -314,41 +447,123 @@ class FakeEc2:
         return [i for i in self.world.instances.values() if i.region == self.region]
 
 
+_JOB_WORDS = {
+    "training": "TrainingJob",
+    "processing": "ProcessingJob",
+    "tuning": "HyperParameterTuningJob",
+    "automl": "AutoMLJob",
+}
+
+
 @dataclass
 class FakeSageMaker:
     world: FakeWorld
     region: str
 
-    def jobs(self) -> tuple[list[Member], list[AwsError]]:
-        self.world.called("ListTrainingJobs", self.region)
-        found: list[Member] = []
-        errors: list[AwsError] = []
-        for job in self.world.jobs.values():
-            if job.region == self.region and job.status == "InProgress":
+    def jobs(self, known: Mapping[JobKey, KnownJob] = NOTHING_KNOWN, now: datetime | None = None) -> JobsSeen:
+        """Describes each job that is not known as it is, as the adapter does; tags come at the known job's turn."""
+        seen = JobsSeen([], [], [], [key for key in known if key[1] not in self._mine or not self._mine[key[1]].alive])
+        listed = set()
+        for kind, word in _JOB_WORDS.items():
+            try:
+                self.world.called(f"List{word}s", self.region)
+            except AwsError as error:
+                if kind == "training":
+                    raise
+                seen.errors.append(error)
+                continue
+            listed.add(kind)
+        for job in self._mine.values():
+            if not job.alive or job.kind not in listed:
+                continue
+            before = known.get((Service(job.kind), job.name))
+            if before is None or not before.is_of(job.created_at):
                 try:
-                    self.world.called("DescribeTrainingJob", self.region, [job.name])
+                    self.world.called(f"Describe{_JOB_WORDS[job.kind]}", self.region, [job.name])
                 except AwsError as error:
-                    errors.append(error)
+                    seen.errors.append(error)
                     continue
-                found.append(_job_member(job))
-        return found, errors
+                found = KnownJob(_job_member(job), now or self.world.clock())
+                if found.is_whole:
+                    seen.learned.append(found.to_keep())
+                seen.members.append(found.member)
+            elif _is_child(job) or not (self.world.tags_at_once or before.tags_are_due(now or self.world.clock())):
+                seen.members.append(replace(before.member, phase=job.secondary_status))
+            else:
+                fresh = KnownJob(_job_member(job), now or self.world.clock())
+                if fresh.is_whole:  # tags that cannot be read are asked for again by the next sweep
+                    seen.learned.append(fresh.to_keep())
+                seen.members.append(fresh.member)
+        seen.members.extend(self._parents(seen))
+        return seen
 
-    def job(self, name: str) -> Member | None:
-        self.world.called("DescribeTrainingJob", self.region, [name])
-        job = self.world.jobs.get(name)
-        return _job_member(job) if job is not None else None
+    def job(self, name: str, service: Service = Service.TRAINING) -> Member | None:
+        self.world.called(f"Describe{_JOB_WORDS[service.value]}", self.region, [name])
+        job = self._mine.get(name)
+        return _job_member(job) if job is not None and job.kind == service.value else None
 
-    def afresh(self, run: Run) -> Run:
-        found = (self.job(member.id) for member in run.members)
-        return replace(run, members=tuple(m for m in found if m is not None and m.alive), fresh=True)
+    def family(
+        self, name: str, service: Service, known: Mapping[JobKey, KnownJob] = NOTHING_KNOWN
+    ) -> tuple[Member | None, list[Member]]:
+        del known
+        self.world.called("ListChildren", self.region, [name])
+        head = self.world.jobs.get(name)
+        children = [j for j in self._mine.values() if head is not None and j.is_child_of(head)]
+        return self.job(name, service), [_job_member(j) for j in children if j.status in ("InProgress", "Stopping")]
 
-    def stop(self, name: str) -> None:
-        self.world.called("StopTrainingJob", self.region, [name])
+    def afresh(self, run: Run, known: Mapping[JobKey, KnownJob] = NOTHING_KNOWN) -> Run:
+        if not run.id.kind.has_children:
+            found = [self.job(member.id, member.service) for member in run.members]
+            alive = [m for m in found if m is not None and m.alive]
+        else:
+            head, children = self.family(run.id.name, run.id.kind.service, known)
+            living = [child for child in children if child.alive]
+            alive = [head, *living] if head is not None and (head.alive or living) else []
+        ordered = tuple(sorted(alive, key=lambda m: m.id))
+        return replace(run, members=ordered, parent=controller(run.id, ordered), fresh=True)
+
+    def stop(self, name: str, service: Service = Service.TRAINING) -> None:
+        """A job that is not in progress any more is a ValidationException. A tuning job ends its children too."""
+        self.world.called(f"Stop{_JOB_WORDS[service.value]}", self.region, [name])
         job = self.world.jobs[name]
         if job.status != "InProgress":
             raise PermanentAwsError(f"ValidationException: {name} is {job.status}", code="ValidationException")
-        job.status = job.secondary_status = "Stopped"
-        job.ended_at, job.ended_by = self.world.clock(), "costwatch"
+        for each in [*(j for j in self._mine.values() if j.alive and j.is_child_of(job)), job]:
+            self.world.ended(each, "Stopped", by="costwatch")
+        if self.world.after_stop is not None:
+            self.world.after_stop(job)
+
+    def end_warm_pool(self, name: str) -> None:
+        self.world.called("UpdateTrainingJob", self.region, [name])
+        job = self.world.jobs[name]
+        self.world.cool(job)
+        if job.pool != "Available":
+            raise PermanentAwsError(
+                f"ValidationException: the pool of {name} is {job.pool}", code="ValidationException"
+            )
+        job.pool, job.pool_until, job.pool_ended_by = "Terminated", self.world.clock(), "costwatch"
+
+    @property
+    def _mine(self) -> dict[str, FakeJob]:
+        found = {job.name: job for job in self.world.jobs.values() if job.region == self.region}
+        for job in found.values():
+            self.world.cool(job)
+        return found
+
+    def _parents(self, seen: JobsSeen) -> list[Member]:
+        there = {m.id for m in seen.members}
+        wanted = {m.parent.id: m.parent for m in seen.members if m.parent is not None and m.parent.kind.has_children}
+        found = []
+        for name, parent in wanted.items():
+            if name in there:
+                continue
+            try:
+                member = self.job(name, parent.kind.service)
+            except AwsError as error:
+                seen.errors.append(error)
+                member = None
+            found.append(member or unreadable(parent))
+        return found
 
 
 @dataclass
@@ -448,6 +663,7 @@ class Town:
             ledger=self.ledger,
             prices=_PRICES,
             ec2=lambda region: FakeEc2(self.world, region),
+            autoscaling=lambda region: FakeAutoScaling(self.world, region),
             sagemaker=lambda region: FakeSageMaker(self.world, region),
             slack=FakeSlack(self.world) if self.policy.slack.platform_channel else None,
             topic=FakeTopic(self.world),
@@ -482,18 +698,37 @@ def _member(i: FakeInstance) -> Member:
     )
 
 
+def _is_child(j: FakeJob) -> bool:
+    return bool(j.tuning_job or j.automl_job)
+
+
+def _job_parent(j: FakeJob) -> Parent | None:
+    if j.automl_job:
+        return Parent(RunKind.AUTOML, j.automl_job, f"AutoML job {j.automl_job}")
+    if j.tuning_job:
+        return Parent(RunKind.TUNING, j.tuning_job, f"tuning job {j.tuning_job}")
+    return Parent(RunKind.SCHEDULE, j.schedule, f"monitoring schedule {j.schedule}") if j.schedule else None
+
+
 def _job_member(j: FakeJob) -> Member:
+    heads = j.kind in ("tuning", "automl")
+    tags = None if j.tags is None else {} if _is_child(j) else dict(j.tags)
+    evidence = {"training": "TrainingStartTime", "processing": "ProcessingStartTime"}.get(j.kind, "CreationTime")
     return Member(
         id=j.name,
-        service=Service.TRAINING,
+        service=Service(j.kind),
         state=j.status,
         phase=j.secondary_status,
-        capacity=((j.instance_type, j.instance_count),),
+        capacity=() if heads else ((j.instance_type, j.instance_count),),
         zone="",
-        tags=dict(j.tags) if j.tags is not None else None,
-        clock=Clock(j.started_at, "TrainingStartTime", j.created_at, "CreationTime"),
+        tags=tags,
+        clock=Clock(j.started_at, evidence, j.created_at, "CreationTime"),
         purchase=PurchaseOption.ON_DEMAND,
-        parent=Parent(RunKind.TUNING, j.tuning_job, f"tuning job {j.tuning_job}") if j.tuning_job else None,
+        types=(j.instance_type,) if j.kind == "tuning" else (),
+        declared_limit=j.declared,
+        parent=_job_parent(j),
         ended_at=j.ended_at,
         end_reason=j.status,
+        pool=j.pool,
+        pool_billed=j.pool_until - j.ended_at if j.pool == "Terminated" and j.pool_until and j.ended_at else None,
     )

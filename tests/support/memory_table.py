@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from costwatch.adapters import memory_table
-from costwatch.adapters.table import Write
+from costwatch.adapters.table import Delete, Put, Write
 
 
 class MemoryTable(memory_table.MemoryTable):
@@ -21,3 +21,9 @@ class MemoryTable(memory_table.MemoryTable):
         if self.before_transact is not None:
             self.before_transact(writes)
         super().transact(writes)
+
+    def batch(self, writes: Sequence[Put | Delete]) -> None:
+        self.transactions += 1
+        if self.before_transact is not None:
+            self.before_transact(writes)
+        super().batch(writes)

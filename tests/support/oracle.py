@@ -26,6 +26,8 @@ LONGEST_EXEMPTION = timedelta(days=365)
 LEASE = timedelta(minutes=10)
 """Longer than any lease: how long a stop that was cut short may be left to whoever began it."""
 MOST_LENIENT_SWEEPS = 3
+NOTICE_LASTS = timedelta(hours=24)
+"""After the time that it named a notice counts so long and no longer."""
 
 
 _SEEN_LATE = (
@@ -41,7 +43,23 @@ _DESTROYS_BY = {
     "terminate": ("TerminateInstances", "CancelSpotInstanceRequests"),
     "stop": ("StopInstances",),
 }
-_DESTROYS = (*_DESTROYS_BY["terminate"], *_DESTROYS_BY["stop"], "StopTrainingJob")
+_STOPS_JOB = {
+    "training": "StopTrainingJob",
+    "processing": "StopProcessingJob",
+    "tuning": "StopHyperParameterTuningJob",
+    "automl": "StopAutoMLJob",
+}
+_GROUPS = ("UpdateAutoScalingGroup", "TerminateInstanceInAutoScalingGroup")
+_DESTROYS = (
+    *_DESTROYS_BY["terminate"],
+    *_DESTROYS_BY["stop"],
+    *_GROUPS,
+    *_STOPS_JOB.values(),
+    "UpdateTrainingJob",
+)
+_JOB_KINDS = (*_STOPS_JOB, "schedule")
+_HEADS = ("tuning", "automl")
+"""Jobs that started others: by them alone it is decided, and they alone are asked to stop."""
 
 
 class Violation(AssertionError):
@@ -50,20 +68,27 @@ class Violation(AssertionError):
 
 @dataclass(frozen=True)
 class View:
-    """One run as the world shows it: `id` is account/region/kind/name."""
+    """One run as the world shows it: `id` is account/region/kind/name.
+
+    `members` decide about it. `children`: what a tuning or AutoML job among them started, and what ends with it.
+    """
 
     id: str
     region: str
     kind: str
     members: tuple[Any, ...]
+    children: tuple[Any, ...] = ()
 
     @property
     def is_job(self) -> bool:
-        return self.kind in ("training", "tuning")
+        return self.kind in _JOB_KINDS
 
     @property
     def parented(self) -> bool:
-        return any(getattr(m, "asg", None) or getattr(m, "tuning_job", None) for m in self.members)
+        """Something that is not the run itself would replace it."""
+        if self.kind == "asg":
+            return False
+        return any(getattr(m, "asg", None) or getattr(m, "schedule", None) for m in self.members)
 
     @property
     def starts(self) -> tuple[datetime | None, ...]:
@@ -76,8 +101,8 @@ class View:
 
 @dataclass
 class Notice:
-    mode: str
-    deadline: datetime
+    terms: tuple[str, datetime, str]
+    """Mode, deadline and what it said happens."""
     accepted_at: datetime
     stops_at: datetime
     asked_at: datetime
@@ -92,8 +117,8 @@ class Episode:
 
     signature: frozenset[tuple[str, datetime | None]]
     start: datetime | None
-    asked: tuple[str, datetime] | None = None
-    """A notice was asked for: (mode, deadline); nothing has taken it yet."""
+    asked: tuple[str, datetime, str] | None = None
+    """A notice was asked for, with these terms; nothing has taken it yet."""
     asked_at: datetime | None = None
     asked_notice: timedelta = timedelta(0)
     """The notice it was to have by the limits of then: its card keeps that."""
@@ -103,12 +128,14 @@ class Episode:
     interrupted: bool = False
     """It was exempt or protected since its notice: it may be warned anew, nobody says it must."""
     extended_until: list[datetime] = field(default_factory=list)
-    exempt_until: datetime | None = None
-    would_stopped: set[tuple[Any, ...]] = field(default_factory=set)
-    cap_held: list[tuple[Any, ...]] = field(default_factory=list)
-    released: set[tuple[Any, ...]] = field(default_factory=set)
-    perhaps_capped: set[tuple[Any, ...]] = field(default_factory=set)
-    """Held while calls failed, so by a cap or by a failure."""
+    would_stopped: dict[tuple[Any, ...], datetime] = field(default_factory=dict)
+    mode: str = ""
+    """In which it was judged last."""
+    capped: str = ""
+    """The mode in which a cap held it: until its release, or until it is not overdue any more."""
+    released: bool = False
+    perhaps_capped: bool = False
+    """Held while calls failed, so by a cap or by a failure; or nobody knows whether it was overdue all the time."""
     maybe_claimed: dict[tuple[Any, ...], datetime] = field(default_factory=dict)
     lenient: int = 0
 
@@ -127,6 +154,8 @@ class Expectation:
     may_wait: bool = False
     """Due to the second: this sweep or the next."""
     warn_due: bool = False
+    uploads: bool = False
+    """A child writes its model: it is not stopped now, whatever else holds."""
     candidates: frozenset[str] = frozenset()
     """Selectors it may be counted under."""
 
@@ -148,6 +177,8 @@ class Oracle:
         self.world = world
         self.account = account
         self.episodes: dict[str, Episode] = {}
+        self.exempt: dict[str, datetime] = {}
+        """By command: until when, by run id and by member, whatever becomes of the run."""
         self.exempt_seen: dict[tuple[str, str], datetime] = {}
         self.exempt_perhaps_seen: dict[tuple[str, str], datetime] = {}
         self.pauses: list[tuple[datetime, datetime]] = []
@@ -175,13 +206,15 @@ class Oracle:
     def extended(self, run: str, until: datetime) -> None:
         self.episodes[run].extended_until.append(until)
 
-    def exempted(self, run: str, until: datetime) -> None:
-        self.episodes[run].exempt_until = until
+    def exempted(self, run: str, until: datetime, members: Iterable[str]) -> None:
+        """`members`: the ids of those that the run had then."""
+        _, region, kind, _ = run.split("/", 3)
+        for subject in (run, *(_subject(region, kind in _JOB_KINDS, name) for name in members)):
+            self.exempt[subject] = until
 
     def released(self, run: str) -> None:
         """A person released what a cap held."""
-        episode = self.episodes[run]
-        episode.released.update(episode.cap_held[-1:])
+        self.episodes[run].released = True
 
     # --- before the sweep --------------------------------------------------------------------------
 
@@ -194,17 +227,22 @@ class Oracle:
     ) -> None:
         """Predict. `rows`: the ledger's open rows by run id. `faulty_regions`: where calls will fail; `*`: anywhere."""
         self._stopping = {run for run, row in rows.items() if row["status"] == "stopping"}
+        self._believe_what_only_the_ledger_knows(rows)
         self._policy, self._now, self._faulty = document["policy"], now, frozenset(faulty_regions)
         self._posts, self._mails, self._calls = len(self.world.posts), len(self.world.mails), len(self.world.calls)
         self._alive = {i.id: i for i in self.world.instances.values() if i.alive}
         self._alive.update({j.name: j for j in self.world.jobs.values() if j.status == "InProgress"})
         self._snapshot = self._world_state()
         views = self._views()
-        seen = {view.id for view in views}
-        for run, episode in self.episodes.items():
-            if run not in seen and not self._is_faulty(run.split("/")[1]):
-                episode.exempt_until = None
         self._expected = {view.id: self._expect(view) for view in views}
+
+    def _believe_what_only_the_ledger_knows(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """When a sweep in which calls failed saw an exempt reason first: no earlier than it was there to be seen."""
+        for run, row in rows.items():
+            for value, at in row.get("exempt_tags", ()):
+                seen, possible = datetime.fromisoformat(at), self.exempt_perhaps_seen.get((run, value))
+                if possible is not None and seen >= possible:
+                    self.exempt_seen.setdefault((run, value), seen)
 
     def _views(self) -> list[View]:
         groups: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
@@ -221,10 +259,15 @@ class Oracle:
             groups[instance.region, kind, name].append(instance)
         for job in self.world.jobs.values():
             if job.status == "InProgress":
-                kind, name = ("tuning", job.tuning_job) if job.tuning_job else ("training", job.name)
-                groups[job.region, kind, name].append(job)
+                groups[job.region, *_run_of(job)].append(job)
         return [
-            View(f"{self.account}/{region}/{kind}/{name}", region, kind, tuple(sorted(members, key=_id)))
+            View(
+                f"{self.account}/{region}/{kind}/{name}",
+                region,
+                kind,
+                tuple(sorted((m for m in members if kind not in _HEADS or m.name == name), key=_id)),
+                tuple(sorted((m for m in members if kind in _HEADS and m.name != name), key=_id)),
+            )
             for (region, kind, name), members in groups.items()
         ]
 
@@ -245,12 +288,16 @@ class Oracle:
             self._drop(view)
             if not unreadable:
                 return Expectation(view, frozenset({IGNORED}), "no selector picks it")
-            service = "training" if view.is_job else "ec2"
+            service = view.members[0].kind if view.is_job else "ec2"
             any_of_them = frozenset(s["name"] for s in policy["selectors"] if s["service"] == service)
             return Expectation(view, QUIET, "its tags cannot be read", candidates=any_of_them)
         if len(named) > 1 or unreadable:
             candidates = frozenset(named)
-            self._episode(view)
+            if len(named) > 1:
+                self._episode(view).interrupted = True  # held meanwhile, as one of its members is outside
+            episode = self._episode(view)
+            episode.perhaps_capped |= bool(episode.capped)
+            episode.capped = ""
             return Expectation(view, QUIET, "its members belong to several selectors or nobody knows to which",
                                candidates=candidates)  # fmt: skip
         selector = next(iter(named.values()))
@@ -265,16 +312,18 @@ class Oracle:
     def _judge(self, view: View, selector: Mapping[str, Any], episode: Episode, *, outside: bool) -> Expectation:
         """The rules in the order in which they beat each other."""
         now, mode = self._now, selector["mode"]
-        exempt, perhaps = self._exempt(view, episode)
+        self._forget_caps(view, selector, episode)
+        exempt, perhaps = self._exempt(view)
         if exempt:
             episode.interrupted = True
             return Expectation(view, frozenset({KEPT}), "exempt")
         start = episode.start
         if start is None:
             return Expectation(view, frozenset({KEPT, HELD}), "it has not started, or its age is unknown")
-        unproven = not view.is_job and None in view.starts
-        deadline, _hard_cap = self._deadline(view, selector["limits"], start, episode)
+        unproven = None in view.starts and (not view.is_job or episode.start is not None)
+        deadline, hard_cap = self._deadline(view, selector["limits"], start, episode)
         limits = selector["limits"]
+        terms = (mode, deadline, str(selector["action"]))
         overdue = now > deadline
         opens = deadline - timedelta(seconds=limits["warn_before_seconds"])
         made = Expectation(view, frozenset({KEPT}), "in time", deadline=deadline)
@@ -282,10 +331,10 @@ class Oracle:
         if self._is_faulty(view.region):
             episode.interrupted = True  # a sweep that could not read it cannot know that its limit was another
         else:
-            # What named another mode or limit is void for good, even when they are set back.
-            if episode.notice is not None and (episode.notice.mode, episode.notice.deadline) != (mode, deadline):
+            # What named another mode, limit or act is void for good, even when they are set back.
+            if episode.notice is not None and episode.notice.terms != terms:
                 episode.notice = None
-            if episode.asked is not None and episode.asked != (mode, deadline):
+            if episode.asked is not None and episode.asked != terms:
                 episode.asked = None
         if perhaps:
             episode.interrupted = True
@@ -296,6 +345,10 @@ class Oracle:
             made.classes = frozenset({KEPT, HELD} if overdue else {KEPT, WARNED})
             return made
         blocked = self._blocked(view, selector, outside=outside)
+        uploads = any(child.secondary_status == "Uploading" for child in view.children)
+        if uploads and now <= hard_cap and not blocked:
+            # It is warned like any other; stopped, or said to be, once the child is done.
+            made.why, made.uploads = "a child uploads its model", True
         if blocked or unproven:
             episode.interrupted = True
             made.why = blocked or "the age of a member is unknown"
@@ -315,15 +368,14 @@ class Oracle:
             episode.interrupted = True
             made.classes, made.why = frozenset({KEPT, HELD} if overdue else {KEPT}), "paused"
             return made
+        if overdue and episode.capped == mode and not episode.released:
+            made.classes, made.why = frozenset({HELD}), "a cap held it and nobody released it"
+            return made
         notice = episode.notice
-        if (
-            notice is None
-            or (notice.mode, notice.deadline) != (mode, deadline)
-            or self._paused_since(notice.accepted_at)
-        ):
+        if notice is None or notice.terms != terms or self._paused_since(notice.accepted_at):
             if now >= opens:
                 made.warn_due = True
-                made.classes, made.why = self._unwarned(mode, deadline, opens, limits, episode)
+                made.classes, made.why = self._unwarned(terms, opens, limits, episode)
                 owner = self._owner(view)
                 if owner and owner != episode.asked_owner:
                     # What nobody has taken yet is not sent to who owned it before: it is asked for anew.
@@ -343,9 +395,7 @@ class Oracle:
             # A pause that ended in the very instant of the notice came before it or after it.
             made.classes |= {WARNED}
         untold = self._untold(view, notice, due=made.eligible)
-        waits_for_nobody = (mode != "enforce" and made.key in episode.would_stopped) or (
-            made.key in episode.cap_held and made.key not in episode.released
-        )
+        waits_for_nobody = mode != "enforce" and made.key in episode.would_stopped
         if untold and not (made.eligible and waits_for_nobody):
             # What changed since the notice makes another one due, no sooner than min_notice after the last.
             again = notice.asked_at + timedelta(seconds=limits["min_notice_seconds"])
@@ -356,23 +406,41 @@ class Oracle:
             made.classes |= {WARNED} if made.warn_due else {KEPT}
             if now > again and not late:
                 made.classes -= {KEPT}
-            if made.key in episode.perhaps_capped:
-                made.classes |= {HELD}
             made.why = f"{untold} since its notice"
             return made
         if not made.eligible:
             return made
-        if mode != "enforce" and made.key in episode.would_stopped:
-            made.eligible, made.classes = False, made.classes | {KEPT, WOULD_STOP}
-            made.why = "would have been stopped before"
-        elif made.key in episode.cap_held and made.key not in episode.released:
+        outdated = now > notice.stops_at + NOTICE_LASTS
+        if outdated and not waits_for_nobody:
+            made.eligible = made.may_wait = False
+            made.warn_due, made.classes, made.why = True, frozenset({WARNED}), "its notice is too old"
+            return made
+        if made.uploads:
+            held = bool(episode.capped) or episode.perhaps_capped
             made.eligible = False
-            made.classes = frozenset({HELD}) | (made.classes if made.may_wait else made.classes - {KEPT})
-            made.why = "a cap held it and nobody released it"
+            made.classes = (made.classes - {STOPPED, WOULD_STOP}) | {KEPT} | ({HELD} if held else frozenset())
+            made.may_wait = False
+            return made
+        if mode != "enforce" and made.key in episode.would_stopped:
+            made.eligible, made.classes = False, made.classes | {KEPT, WARNED if outdated else WOULD_STOP}
+            made.why = "would have been stopped before"
+            if episode.asked_at is not None and episode.asked_at > episode.would_stopped[made.key]:
+                made.classes |= {HELD}  # it was warned again, so the caps judge it again
         else:
             then = frozenset({STOPPED if mode == "enforce" else WOULD_STOP})
             made.classes = then | (made.classes if made.may_wait else made.classes - {KEPT})
         return made
+
+    def _forget_caps(self, view: View, selector: Mapping[str, Any], episode: Episode) -> None:
+        """What a cap held, and a release, last as long as the run is overdue; a release holds in one mode."""
+        start, unsure = episode.start, self._is_faulty(view.region)
+        overdue = start is not None and self._now > self._deadline(view, selector["limits"], start, episode)[0]
+        if start is not None and not overdue:
+            episode.perhaps_capped = unsure and (episode.perhaps_capped or bool(episode.capped))
+            episode.capped, episode.released = "", unsure and episode.released
+        if selector["mode"] != episode.mode:
+            episode.perhaps_capped |= unsure and episode.released
+            episode.mode, episode.released = selector["mode"], False
 
     def _untold(self, view: View, notice: Notice, *, due: bool) -> str:
         """Who was not told by the notice: a member that joined or started anew, one that left, another owner."""
@@ -396,11 +464,11 @@ class Oracle:
         return next((m.tags[key] for m in view.members if m.tags and m.tags.get(key)), "")
 
     def _unwarned(
-        self, mode: str, deadline: datetime, opens: datetime, limits: Mapping[str, int], episode: Episode
+        self, terms: tuple[str, datetime, str], opens: datetime, limits: Mapping[str, int], episode: Episode
     ) -> tuple[frozenset[str], str]:
         """What is to come of a run in its last hour, or past it, that no notice reached yet."""
-        now, asked_at = self._now, episode.asked_at
-        if episode.asked == (mode, deadline) and asked_at is not None and not self._paused_since(asked_at):
+        now, asked_at, (_, deadline, _) = self._now, episode.asked_at, terms
+        if episode.asked == terms and asked_at is not None and not self._paused_since(asked_at):
             patience = asked_at + timedelta(seconds=limits["min_notice_seconds"])
             classes = {KEPT} if now <= deadline else {HELD} if now > patience else {KEPT, HELD}
             return frozenset(classes | ({WARNED} if episode.interrupted else set())), "its notice was not taken yet"
@@ -415,7 +483,7 @@ class Oracle:
         """The first selector that matches."""
         job = hasattr(member, "secondary_status")
         for selector in self._policy["selectors"]:
-            if selector["service"] != ("training" if job else "ec2"):
+            if selector["service"] != (member.kind if job else "ec2"):
                 continue
             if not _has_tags(member.tags, selector["tags"]):
                 continue
@@ -436,6 +504,8 @@ class Oracle:
             return "something owns it that would replace it"
         if outside:
             return "a member is outside the selector"
+        if view.kind == "asg" and (held := self._group_held(view, selector)):
+            return held
         key = self._policy["tags"]["owner"]
         if len({(m.tags or {}).get(key) for m in view.members} - {None, ""}) > 1:
             return "its members have several owners"
@@ -450,6 +520,8 @@ class Oracle:
                     return "protected by a rule"
             if getattr(member, "protected", False):
                 return "termination protection"
+            if getattr(member, "scale_in_protected", False):
+                return "scale-in protection"
             request = self.world.spot_requests.get(getattr(member, "spot_request_id", None) or "")
             persistent = request is not None and request.type == "persistent"
             relaunches = persistent and request.state in ("open", "active", "disabled")
@@ -464,10 +536,36 @@ class Oracle:
                 return "its spot request may not be cancelled"
         return ""
 
-    def _exempt(self, view: View, episode: Episode) -> tuple[bool, bool]:
+    def _group_held(self, view: View, selector: Mapping[str, Any]) -> str:
+        """What AWS would not look at: the group itself, its settings, and its instances under other tags."""
+        name = view.id.rpartition("/")[2]
+        group = self.world.groups.get((view.region, name))
+        if group is None:
+            return "its group is gone"
+        if selector["action"] == "stop":
+            return "a group replaces what is stopped"
+        run_tag = self._policy["tags"]["run"]
+        if any(i.alive and i.asg == name and i.region == view.region and i.tags.get(run_tag)
+               for i in self.world.instances.values()):  # fmt: skip
+            return "an instance of it carries a run tag"
+        if NEVER in group.tags or not _has_tags(group.tags, selector["tags"]):
+            return "the group itself may not be touched"
+        if any(rule["tags"] and _has_tags(group.tags, rule["tags"]) for rule in self._policy["protect"]):
+            return "the group itself is protected"
+        if group.controller or group.warm_pool or "Terminate" in group.suspended:
+            return "its settings would keep or bring back what is stopped"
+        if group.min_size > 0 and selector["at_min_size"] == "hold":
+            return "it is at its minimum size"
+        balances = len(group.zones) > 1 and "AZRebalance" not in group.suspended
+        if balances and selector["az_rebalance"] == "hold":
+            return "AWS would balance its zones"
+        return ""
+
+    def _exempt(self, view: View) -> tuple[bool, bool]:
         """(surely exempt, perhaps exempt): an unreadable `until` may be taken for a reason."""
         now, key = self._now, self._policy["tags"]["exempt"]
-        if episode.exempt_until is not None and now < episode.exempt_until:
+        subjects = (view.id, *(_subject(view.region, view.is_job, _id(m)) for m in view.members))
+        if any(now < self.exempt.get(subject, now) for subject in subjects):
             return True, True
         surely = perhaps = False
         for member in view.members:
@@ -525,18 +623,16 @@ class Oracle:
         known = self.episodes.get(view.id)
         starts = [s for s in view.starts if s is not None]
         if known is not None:
-            if view.kind in ("instance", "training"):
+            if view.kind in ("instance", "training", "processing", *_HEADS):
                 same = known.start is None or not starts or min(starts) == known.start
             else:
-                same = not starts or known.start is None or bool(known.signature & view.signature)
+                same = known.start is None or bool(known.signature & _remembered(view, known))
             if same:
-                # One clock: while any member runs on, the run's start stays.
+                # One clock: while any member runs on, the run's start stays; so does one that an answer leaves out.
                 both = [s for s in (known.start, *starts) if s is not None]
-                known.start, known.signature = min(both, default=None), view.signature
+                known.start, known.signature = min(both, default=None), _remembered(view, known)
                 return known
         fresh = Episode(view.signature, min(starts, default=None))
-        if known is not None:
-            fresh.exempt_until = known.exempt_until  # to start anew takes no exemption away
         self.episodes[view.id] = fresh
         return fresh
 
@@ -588,7 +684,7 @@ class Oracle:
         faulty = self._is_faulty(made.view.region)
         if made.why == "its notice was not taken yet" and heard:
             allowed |= {KEPT}  # taken just now
-        if made.eligible:
+        if made.eligible or (episode is not None and episode.perhaps_capped):
             allowed = allowed | {HELD}  # judged with the caps
         if faulty:
             allowed = allowed | QUIET
@@ -646,6 +742,8 @@ class Oracle:
             state[j.name] = (j.status, j.secondary_status, tuple(sorted((j.tags or {}).items())))
         for r in self.world.spot_requests.values():
             state[r.id] = (r.state,)
+        for (region, name), g in self.world.groups.items():
+            state[f"{region}/asg/{name}"] = (g.min_size, g.desired, g.max_size)
         return state
 
     def _check_world(self, stopped: set[str]) -> None:
@@ -653,12 +751,18 @@ class Oracle:
         changed = {k for k, v in self._world_state().items() if self._snapshot.get(k) != v}
         may: set[str] = set()
         for made in self._expected.values():
-            ids = {_id(m) for m in made.view.members}
+            ids = {_id(m) for m in (*made.view.members, *made.view.children)}
             if ids & stopped:
                 may |= ids
                 if not ids <= stopped and not self._is_faulty(made.view.region):
                     self._fail(made, f"was stopped in part: only {sorted(ids & stopped)}", None)
             if made.eligible and made.mode == "enforce":
+                if made.view.kind == "asg":
+                    name = made.view.id.rpartition("/")[2]
+                    may.add(f"{made.view.region}/asg/{name}")
+                    group = self.world.groups.get((made.view.region, name))
+                    if ids & stopped and group is not None and (group.min_size, group.desired) != (0, 0):
+                        self._fail(made, "its instances were ended and its numbers were left", None)
                 may |= {r for m in made.view.members if (r := getattr(m, "spot_request_id", None))}
         for name in stopped:
             thing = self._alive[name]
@@ -683,7 +787,12 @@ class Oracle:
         if not made.eligible or made.mode != "enforce" or made.view.region != region:
             return False
         action = next(s["action"] for s in self._policy["selectors"] if s["name"] == made.selector)
-        if operation not in _DESTROYS_BY[action] and not made.view.is_job:
+        if made.view.kind == "asg":
+            if operation == "UpdateAutoScalingGroup":
+                return name == made.view.id.rpartition("/")[2]
+            if operation not in (*_GROUPS, "CancelSpotInstanceRequests"):
+                return False
+        elif operation not in ([_STOPS_JOB.get(made.view.kind)] if made.view.is_job else _DESTROYS_BY[action]):
             return False
         return any(name in (_id(m), getattr(m, "spot_request_id", None)) for m in made.view.members)
 
@@ -717,7 +826,7 @@ class Oracle:
             if seen[run] in (STOPPED, WOULD_STOP):
                 for counter, most, _ in counters:
                     self.used_at_most[counter] += 1
-                    if made.key in episode.maybe_claimed or made.key in episode.released:
+                    if made.key in episode.maybe_claimed or episode.released:
                         continue  # counted when it was begun; or its cap was lifted
                     self.used[counter] += 1
                     if self.used[counter] > most:
@@ -728,13 +837,15 @@ class Oracle:
             elif seen[run] == HELD:
                 capped.append((made, [(counter, low) for counter, _, low in counters]))
         for made, limits in capped:
-            if made.key in self.episodes[made.view.id].maybe_claimed:
+            episode = self.episodes[made.view.id]
+            if made.key in episode.maybe_claimed or episode.perhaps_capped:
+                episode.perhaps_capped = True
                 continue
-            if made.key in self.episodes[made.view.id].released:
+            if episode.released:
                 self._fail(made, "was released and is held again by a cap", None)
             if not any(self.used_at_most[counter] >= low for counter, low in limits):
                 self._fail(made, f"is held and no cap is reached: {limits}", None)
-            self.episodes[made.view.id].cap_held.append(made.key or ())
+            episode.capped, episode.released = made.mode, False
 
     def _in_report(self, made: Expectation, seen: Mapping[str, str]) -> bool:
         return seen[made.view.id] != IGNORED
@@ -745,11 +856,11 @@ class Oracle:
             if episode is None:
                 continue
             if seen[run] == WARNED and made.why.endswith("since its notice"):
-                episode.released.clear()
-                episode.cap_held.clear()
+                episode.capped, episode.released = "", False
             if seen[run] == WARNED and made.deadline is not None:
                 limits = self._limits(made.selector)
-                episode.asked, episode.asked_at = (made.mode, made.deadline), self._now
+                action = next(str(s["action"]) for s in self._policy["selectors"] if s["name"] == made.selector)
+                episode.asked, episode.asked_at = (made.mode, made.deadline, action), self._now
                 episode.asked_notice = timedelta(seconds=limits["min_notice_seconds"])
                 episode.asked_for = {_id(m): _start(m) for m in made.view.members}
                 episode.asked_owner = self._owner(made.view)
@@ -761,12 +872,14 @@ class Oracle:
                 named = self._named_times.get(run)
                 if named and episode.notice is not None and episode.notice.stops_at.strftime("%H:%M") != named:
                     self._fail(made, f"its card names {named}, not {episode.notice.stops_at}", None)
+            if seen[run] == HELD and made.why == "would have been stopped before":
+                episode.perhaps_capped = True
             if seen[run] == WOULD_STOP and made.key is not None:
-                episode.would_stopped.add(made.key)
+                episode.would_stopped[made.key] = self._now
             if made.eligible and seen[run] not in (STOPPED, WOULD_STOP) and self._is_faulty(made.view.region):
                 episode.maybe_claimed[made.key or ()] = self._now + LEASE
                 if seen[run] == HELD:
-                    episode.perhaps_capped.add(made.key or ())
+                    episode.perhaps_capped = True
 
     def _limits(self, selector: str | None) -> Mapping[str, int]:
         found: Mapping[str, int] = next(s["limits"] for s in self._policy["selectors"] if s["name"] == selector)
@@ -775,14 +888,32 @@ class Oracle:
     def _accept(self, episode: Episode) -> None:
         if episode.asked is None:
             return
-        mode, deadline = episode.asked
-        stops_at = _next_minute(max(deadline, self._now + episode.asked_notice))
+        stops_at = _next_minute(max(episode.asked[1], self._now + episode.asked_notice))
         asked_at = episode.asked_at or self._now
-        episode.notice = Notice(mode, deadline, self._now, stops_at, asked_at, episode.asked_for, episode.asked_owner)
+        episode.notice = Notice(episode.asked, self._now, stops_at, asked_at, episode.asked_for, episode.asked_owner)
         episode.asked, episode.interrupted = None, False
 
 
 # --- plain helpers -----------------------------------------------------------------------------------
+
+
+def _run_of(job: Any) -> tuple[str, str]:
+    """Kind and name of the run that a job belongs to."""
+    if job.automl_job:
+        return "automl", job.automl_job
+    if job.tuning_job:
+        return "tuning", job.tuning_job
+    return ("schedule", job.schedule) if job.schedule else (job.kind, job.name)
+
+
+def _remembered(view: View, known: Episode) -> frozenset[tuple[str, datetime | None]]:
+    """The view's members, each with its start or, where the answer leaves that out, with the one it had."""
+    before = dict(known.signature)
+    return frozenset((name, start or before.get(name)) for name, start in view.signature)
+
+
+def _subject(region: str, is_job: bool, name: str) -> str:
+    return f"{region}/{'job' if is_job else 'ec2'}/{name}"
 
 
 def _id(member: Any) -> str:

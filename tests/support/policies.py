@@ -33,6 +33,8 @@ def selector(name: str = "trainers", mode: str = "enforce", **changes: Any) -> d
         "limits": limits(),
         "action": "terminate",
         "heartbeat_seconds": None,
+        "at_min_size": "hold",
+        "az_rebalance": "hold",
         **changes,
     }
 

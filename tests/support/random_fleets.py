@@ -72,6 +72,8 @@ class Shape:
     slack: bool = True
     spot_action: str = "terminate"
     trainer_action: str = "terminate"
+    at_min_size: str = "lower"
+    az_rebalance: str = "accept"
 
     def changed(self, **changes: Any) -> Shape:
         return Shape(**{**self.__dict__, **changes})
@@ -87,15 +89,19 @@ def _document(shape: Shape) -> dict[str, Any]:
         )
 
     first, second, third, fourth = shape.modes
+    groups = {"at_min_size": shape.at_min_size, "az_rebalance": shape.az_rebalance}
     chosen = [
         policies.selector("spot", first, tags={"Purpose": ["training"]}, types=["p4d.*", "g5.*"], purchase="spot",
-                          limits=limits(shape.runtime_hours), action=shape.spot_action),
+                          limits=limits(shape.runtime_hours), action=shape.spot_action, **groups),
         policies.selector("blocks", fourth, tags={"Purpose": ["training"], "Plan": ["prepaid"]},
                           purchase="capacity_block", limits=limits(24)),
         policies.selector("trainers", second, tags={"Purpose": ["training", "research"]},
-                          limits=limits(shape.runtime_hours), action=shape.trainer_action),
-        policies.selector("jobs", third, service="training", tags={"Purpose": ["training"]},
-                          limits=limits(shape.runtime_hours)),
+                          limits=limits(shape.runtime_hours), action=shape.trainer_action, **groups),
+        *(
+            policies.selector(f"jobs/{kind}", third, service=kind, tags={"Purpose": ["training"]},
+                              limits=limits(shape.runtime_hours))
+            for kind in ("training", "processing", "tuning", "automl")
+        ),
     ]  # fmt: skip
     protect = [{"tags": {"Environment": ["prod"]}, "asg": None}, {"tags": {}, "asg": "inference-*"}]
     slack = policies.body()["slack"] if shape.slack else {**policies.body()["slack"], "platform_channel": ""}
@@ -144,11 +150,15 @@ class Story:
     oracle: Oracle = field(init=False)
     judged: list[Judged] = field(default_factory=list)
     faults: list[tuple[str, str, bool]] = field(default_factory=list)
+    hidden: list[tuple[FakeInstance | FakeJob, datetime]] = field(default_factory=list)
+    """Starts that the next answers leave out."""
     failed: bool = False
     names: int = 0
 
     def __post_init__(self) -> None:
         self.town = Town(_policy(self.shape), table=_QuickTable())
+        # That tags of known jobs may be an hour old is proven where they are read; here every rule is to the second.
+        self.town.world.tags_at_once = True
         self.town.world.fault = self._fault
         self.oracle = Oracle(self.town.world, ACCOUNT)
 
@@ -172,6 +182,8 @@ class Story:
         self.judged.extend(judged)
         self.failed |= bool(self.faults)
         self.faults.clear()
+        while self.hidden:
+            self._set_start(*self.hidden.pop())
         return judged
 
     def rows(self) -> Mapping[str, Mapping[str, Any]]:
@@ -220,7 +232,7 @@ class Story:
             return
         step = grants.exempt(record, by="maria", until=until, reason="paper", now=self.town.clock.now)
         assert self.town.ledger.save(step)
-        self.oracle.exempted(str(record.run_id), until)
+        self.oracle.exempted(str(record.run_id), until, record.member_ids)
 
     def release_all(self) -> None:
         for record in self.records():
@@ -297,7 +309,7 @@ class Story:
             "instance_type": tape.pick(("p4d.24xlarge", "g5.xlarge", "p5.48xlarge")),
         }
         protected = tape.one_in(24)
-        if kind in (0, 1) or kind >= 23:
+        if kind in (0, 1) or kind >= 25:
             world.launch(tags=tags, protected=protected, **common)
         elif kind in (2, 3, 4):
             request = tape.pick((None,) * 8 + ({}, {**tags, NEVER: "yes"}))
@@ -307,8 +319,8 @@ class Story:
         elif kind == 6:
             plan = {} if tape.one_in(3) else {"Plan": "prepaid"}
             world.launch(tags={**tags, **plan}, lifecycle="capacity_block", **common)
-        elif kind == 7:
-            world.launch(tags=tags, asg=tape.pick(("trainers", "inference-blue")), **common)
+        elif kind in (7, 23, 24):
+            self._group(tape, tags, common)
         elif kind == 8:
             world.launch(tags=tags, **common).state = "pending"
         elif kind in (9, 10, 11):
@@ -317,6 +329,46 @@ class Story:
             self._join(tape, common)
         else:
             self._job(tape, kind, tags, common)
+
+    def _group(self, tape: Tape, tags: dict[str, str], common: dict[str, Any]) -> None:
+        """An Auto Scaling group, mostly one that can be stopped. What is odd comes first: a tape is short."""
+        world, odd = self.town.world, tape.number(32)
+        if odd == 31:
+            world.launch(tags=tags, asg=tape.pick(("nobodys", "inference-red")), **common)
+            return
+        size = 1 + tape.number(4)
+        name = f"{'inference' if odd == 30 else 'nodes'}-{self.names}"
+        group = world.launch_group(
+            name,
+            size=size,
+            min_size=size if odd in (27, 28, 29) else tape.pick((0, 0, 1)),
+            zones="ab" if odd in (24, 25, 26) else "a",
+            tags=tags,
+            spot="one-time" if odd == 23 else None,
+            **common,
+        )
+        member = [i for i in world.instances.values() if i.asg == name][-1]
+        match odd:
+            case 22:
+                member.protected = True
+            case 20 | 21:
+                member.scale_in_protected = True
+            case 19:
+                member.tags[RUN_TAG] = "llm"
+            case 18:
+                member.tags["Purpose"] = "inference"
+            case 16 | 17:
+                group.tags = {}
+            case 15:
+                group.tags = {**tags, NEVER: ""}
+            case 14:
+                group.suspended.add("Terminate")
+            case 13:
+                group.suspended.add("Launch")
+            case 12:
+                group.warm_pool = True
+            case 11:
+                group.controller = "EKS cluster ml"
 
     def _tagged(self, tape: Tape, tags: dict[str, str], common: dict[str, Any]) -> None:
         name = f"run-{tape.pick((self.names, self.names, self.names, 1))}"
@@ -362,11 +414,29 @@ class Story:
         elif kind == 14:
             world.train(name, secondary_status="Uploading", **plain)
         elif kind == 15:
-            world.train(name, tuning_job=tape.pick(("sweep-a", "sweep-b")), **plain)
+            self._family(tape, name, plain)
+        elif kind == 16 and tape.one_in(4):
+            world.process(name, schedule=tape.pick(("quality", "bias")), **plain)
         elif kind == 16 and tape.one_in(2):
             world.train(name, **plain).tags = None
+        elif tape.one_in(4):
+            world.process(name, **{**plain, "age": None} if tape.one_in(4) else plain)
         else:
             world.train(name, **plain)
+
+    def _family(self, tape: Tape, name: str, plain: dict[str, Any]) -> None:
+        """A tuning or AutoML job with some children, or one more child of one that is there."""
+        world = self.town.world
+        heads = [job for job in world.jobs.values() if job.alive and job.kind in ("tuning", "automl")]
+        if heads and tape.one_in(3):
+            head = tape.pick(heads)
+        else:
+            head = world.tune(name, kind=tape.pick(("tuning", "automl")), **plain)
+        for _ in range(tape.number(3)):
+            world.child_of(head, age=timedelta(minutes=tape.pick((0, 40, 600))),
+                           secondary_status=tape.pick(("Training", "Training", "Uploading")))  # fmt: skip
+        if head.kind == "automl" and tape.one_in(3):
+            world.process(f"{name}-data", region=head.region, tags={}, automl_job=head.name)
 
     # --- one step -------------------------------------------------------------------------------------
 
@@ -382,8 +452,11 @@ class Story:
         if tape.one_in(10):
             operation = tape.pick(("*", "DescribeInstances", "TerminateInstances", "StopTrainingJob",
                                    "DescribeTrainingJob", "ListTrainingJobs", "StopInstances",
+                                   "StopHyperParameterTuningJob", "ListChildren", "ListHyperParameterTuningJobs",
                                    "DescribeSpotInstanceRequests",
-                                   "CancelSpotInstanceRequests", "DescribeInstanceAttribute", "PutEvents"))  # fmt: skip
+                                   "CancelSpotInstanceRequests", "DescribeInstanceAttribute", "PutEvents",
+                                   "DescribeAutoScalingGroups", "UpdateAutoScalingGroup",
+                                   "TerminateInstanceInAutoScalingGroup"))  # fmt: skip
             region = "" if operation == "PutEvents" else tape.pick(WATCHED_REGIONS)
             self.faults.append((operation, region, tape.one_in(2)))
         self.sweep()
@@ -420,7 +493,7 @@ class Story:
 
     def _happens(self, tape: Tape) -> None:
         world = self.town.world
-        what = tape.number(26)
+        what = tape.number(29)
         record = self.record(tape)
         alive = self.alive()
         thing = tape.pick(alive) if alive else None
@@ -449,7 +522,7 @@ class Story:
             case 16:
                 self.release_all()
             case 17 if thing is not None:
-                world.end(thing)
+                self._ends(thing)
             case 18 if isinstance(thing, FakeInstance) and thing.state == "running":
                 world.restart(thing)
             case 18 if isinstance(thing, FakeJob) and thing.started_at is None:
@@ -466,10 +539,46 @@ class Story:
                 thing.stop_protected = not thing.stop_protected
             case 23 if isinstance(thing, FakeInstance):
                 thing.protected = not thing.protected
-            case 23 if isinstance(thing, FakeJob):
-                thing.secondary_status = "Uploading"
+            case 23 if isinstance(thing, FakeJob) and thing.kind == "training":
+                thing.secondary_status = tape.pick(("Uploading", "Training"))
+            case 28 if thing is not None:
+                self._hide_start(thing)
+            case 27:
+                actions = tape.pick(("stop", "terminate")), tape.pick(("terminate", "stop"))
+                self.deploy(trainer_action=actions[0], spot_action=actions[1])
+            case 26:
+                self._halt_or_start(tape, thing)
             case _:
                 pass
+
+    def _ends(self, thing: FakeInstance | FakeJob) -> None:
+        """By itself; a job with children after the last of them."""
+        world = self.town.world
+        if isinstance(thing, FakeJob):
+            for child in [job for job in world.jobs.values() if job.alive and job.is_child_of(thing)]:
+                world.end(child)
+        world.end(thing)
+
+    def _hide_start(self, thing: FakeInstance | FakeJob) -> None:
+        start = thing.started_at if isinstance(thing, FakeJob) else thing.launch_time
+        if start is not None:
+            self.hidden.append((thing, start))
+            self._set_start(thing, None)
+
+    @staticmethod
+    def _set_start(thing: FakeInstance | FakeJob, start: datetime | None) -> None:
+        if isinstance(thing, FakeJob):
+            thing.started_at = start
+        elif thing.launch_time is None or start is None:  # it may have been started anew meanwhile
+            thing.launch_time = start
+
+    def _halt_or_start(self, tape: Tape, thing: FakeInstance | FakeJob | None) -> None:
+        """Somebody stops an instance, or starts one that is stopped: sweeps may come in between."""
+        stopped = [i for i in self.town.world.instances.values() if i.state == "stopped"]
+        if stopped and not tape.one_in(3):
+            self.town.world.restart(tape.pick(stopped))
+        elif isinstance(thing, FakeInstance) and thing.state == "running":
+            self.town.world.halt(thing)
 
     def _tags_change(self, tape: Tape, tags: dict[str, str]) -> None:
         new = self.tags(tape)
@@ -495,6 +604,8 @@ def shape_from(tape: Tape) -> Shape:
         slack=not tape.one_in(8),
         spot_action=tape.pick(("terminate", "terminate", "stop")),
         trainer_action=tape.pick(("terminate", "terminate", "stop")),
+        at_min_size=tape.pick(("lower", "lower", "hold")),
+        az_rebalance=tape.pick(("accept", "accept", "hold")),
     )
 
 

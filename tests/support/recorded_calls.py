@@ -97,7 +97,11 @@ OPERATOR_DOCUMENT: dict[str, Any] = {
             "Sid": "ReadTheWorld",
             "Effect": "Allow",
             "Action": [
+                "autoscaling:DescribeAutoScalingGroups",
+                "autoscaling:DescribeScalingActivities",
                 "ec2:DescribeInstances",
+                "autoscaling:DescribeAutoScalingGroups",
+                "autoscaling:DescribeScalingActivities",
                 "ec2:DescribeInstanceAttribute",
                 "ec2:DescribeSpotInstanceRequests",
                 "sagemaker:ListTrainingJobs",

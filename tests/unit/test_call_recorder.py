@@ -44,6 +44,7 @@ POLICY: dict[str, Any] = {
             "types": ["p4d.*"],
             "purchase": "spot",
             "action": "terminate",
+            "at_min_size": "hold",
         },
         {
             "name": "jobs",
@@ -53,6 +54,7 @@ POLICY: dict[str, Any] = {
             "types": [],
             "purchase": None,
             "action": "stop",
+            "at_min_size": "hold",
         },
     ],
 }
@@ -250,6 +252,13 @@ def test_a_transaction_needs_the_permissions_of_what_is_inside() -> None:
             "ec2:R:A:instance/i-1",
         ),
         (
+            "autoscaling",
+            "UpdateAutoScalingGroup",
+            {"AutoScalingGroupName": "nodes", "DesiredCapacity": 0},
+            "autoscaling:UpdateAutoScalingGroup",
+            "autoscaling:R:A:autoScalingGroup:0:autoScalingGroupName/nodes",
+        ),
+        (
             "sagemaker",
             "ListTags",
             {"ResourceArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/churn"},
@@ -275,6 +284,17 @@ def test_the_permission_behind_each_call(
     (question,) = ask(service, operation, **params)
     expected = "arn:aws:" + resource.replace(":R:", f":{REGION}:").replace(":A:", f":{ACCOUNT}:")
     assert (question.action, question.resource) == (action, expected)
+
+
+def test_what_an_update_of_a_group_names_is_what_it_is_judged_by() -> None:
+    (question,) = ask("autoscaling", "UpdateAutoScalingGroup", AutoScalingGroupName="nodes", MinSize=0, MaxSize=9,
+                      VPCZoneIdentifier="subnet-1", DesiredCapacity=0)  # fmt: skip
+    named = {key: value for key, value in question.context if key.startswith("autoscaling:")}
+    assert named == {
+        "autoscaling:MinSize": "0",
+        "autoscaling:MaxSize": "9",
+        "autoscaling:VPCZoneIdentifiers": "subnet-1",
+    }
 
 
 def test_who_am_i_needs_no_permission() -> None:
@@ -324,7 +344,7 @@ def test_a_function_that_acts_without_a_policy_cannot_be_judged() -> None:
 
 
 def test_an_unknown_role_is_refused() -> None:
-    with pytest.raises(ValueError, match="none of deadman, hints, operator"), acting_as("root"):
+    with pytest.raises(ValueError, match="none of deadman, hints, heartbeats, operator"), acting_as("root"):
         pass
 
 

@@ -11,7 +11,7 @@ import pytest
 from costwatch.core import grants
 from costwatch.core.deadman import valid_notice
 from costwatch.core.model import RunId, RunKind
-from costwatch.core.policy import Mode
+from costwatch.core.policy import Action, Mode
 from costwatch.core.record import Hold, Notice, Pause, RunRecord, Status, Transition
 from costwatch.core.selection import HoldCode
 from costwatch.errors import InputError, RefusedError
@@ -221,10 +221,10 @@ def test_a_resume_ends_the_pause_and_voids_notices_given_before_it() -> None:
     assert (step.after.version, step.after.until) == (2, NOW + HOURS)
 
     def notice(at: datetime) -> RunRecord:
-        return record(notice=Notice("n", Mode.ENFORCE, NOW + HOURS, at, "", (), at))
+        return record(notice=Notice("n", Mode.ENFORCE, NOW + HOURS, at, "", (), at, action=Action.TERMINATE))
 
     def counts(at: datetime) -> bool:
-        return valid_notice(notice(at), Mode.ENFORCE, NOW + HOURS, step.after) is not None
+        return valid_notice(notice(at), Mode.ENFORCE, Action.TERMINATE, NOW + HOURS, step.after) is not None
 
     assert not counts(NOW + HOURS - SECOND)
     assert counts(NOW + HOURS)

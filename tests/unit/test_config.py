@@ -19,7 +19,7 @@ import yaml
 from costwatch.config import compiler, loader, regions
 from costwatch.config.loader import Loaded
 from costwatch.config.model import parse
-from costwatch.core.policy import Limits, Mode, Policy, PurchaseOption, Service
+from costwatch.core.policy import Limits, Mode, Policy, PurchaseOption, Selector, Service
 from costwatch.errors import ConfigError
 
 SAMPLE = Path(__file__).parents[2] / "costwatch.yaml"
@@ -229,6 +229,23 @@ def test_a_selector_that_is_never_reached_is_warned_about(tmp_path: Path) -> Non
     assert told.endswith("dead_man.selectors[1].name: never reached: 'all' above it already picks everything it could")
 
 
+def test_kinds_of_an_entry_that_are_never_reached_are_warned_about_each(tmp_path: Path) -> None:
+    selectors = "{name: all, sagemaker: [training, automl]}, {name: some, sagemaker: [tuning, training]}"
+    (told,) = warned(tmp_path, f"{TOP}dead_man: {{selectors: [{selectors}]}}")
+    never = "never reached for training: 'all' above it already picks all of those that it could"
+    assert told.endswith(f"dead_man.selectors[1].sagemaker: {never}")
+
+
+def test_an_entry_whose_kinds_are_all_picked_by_several_above_it_is_never_reached(tmp_path: Path) -> None:
+    selectors = (
+        "{name: a, sagemaker: [training]}, {name: b, sagemaker: [tuning]}, {name: c, sagemaker: [tuning, training]}"
+    )
+    (told,) = warned(tmp_path, f"{TOP}dead_man: {{selectors: [{selectors}]}}")
+    assert told.endswith(
+        "dead_man.selectors[2].name: never reached: 'b' and 'a' above it already pick everything it could"
+    )
+
+
 SPOT_P4D = "ec2: {tag: {k: [v, w]}, types: ['p4d.*', 'g5.*'], purchase: spot}"
 
 
@@ -352,9 +369,106 @@ def test_the_policy_reads_back_what_the_file_says(tmp_path: Path) -> None:
     )
 
 
+def test_what_becomes_of_a_group_at_its_minimum_is_the_selectors_word_else_the_switchs(tmp_path: Path) -> None:
+    selectors = (
+        "selectors: [{name: a, ec2: {tag: {a: b}}}, {name: b, ec2: {tag: {b: c}}, at_min_size: hold, "
+        "az_rebalance: accept}, {name: c, sagemaker: [training]}]"
+    )
+    found = policy(tmp_path, f"{TOP}dead_man: {{at_min_size: lower, {selectors}}}").selectors
+    assert [s.at_min_size.value for s in found] == ["lower", "hold", "hold"]
+    assert [s.az_rebalance.value for s in found] == ["hold", "accept", "hold"]
+    cautious = policy(tmp_path, f"{TOP}dead_man: {{{selectors}}}").selectors
+    assert [s.at_min_size.value for s in cautious] == ["hold", "hold", "hold"]
+
+
+def test_lowering_for_a_selector_that_stops_instances_is_warned_about(tmp_path: Path) -> None:
+    selector = "{name: a, ec2: {tag: {a: b}, purchase: on_demand}, action: stop, at_min_size: lower}"
+    told = warned(tmp_path, f"{TOP}dead_man: {{selectors: [{selector}]}}")
+    assert len(told) == 1
+    assert "lower has no effect with `action: stop`" in told[0]
+
+
 def test_off_for_the_switch_is_off_for_every_selector(tmp_path: Path) -> None:
     made = policy(tmp_path, FULL.replace("mode: warn\n", "mode: off\n"))
     assert {selector.mode for selector in made.selectors} == {Mode.OFF}
+
+
+KINDS = """
+version: 1
+regions: [us-east-1]
+slack: {platform_channel: "#ml"}
+dead_man:
+  mode: MODE
+  max_runtime: 8h
+  selectors:
+    - name: sagemaker
+      sagemaker: {jobs: [training, tuning, processing, automl], tag: {Purpose: ml}}
+      LINE
+"""
+
+
+def of_kinds(tmp_path: Path, *, mode: str = "enforce", line: str = "") -> dict[str, Selector]:
+    made = policy(tmp_path, KINDS.replace("MODE", mode).replace("LINE", line))
+    assert [selector.name for selector in made.selectors] == [
+        "sagemaker/training", "sagemaker/tuning", "sagemaker/processing", "sagemaker/automl",
+    ]  # fmt: skip
+    return {selector.service.value: selector for selector in made.selectors}
+
+
+def test_an_entry_of_several_kinds_is_one_selector_for_each(tmp_path: Path) -> None:
+    for kind, selector in of_kinds(tmp_path).items():
+        assert (selector.service.value, selector.tags) == (kind, {"Purpose": ("ml",)})
+
+
+def test_an_entry_of_one_kind_keeps_its_name(tmp_path: Path) -> None:
+    made = policy(tmp_path, KINDS.replace("MODE", "warn").replace("LINE", "").replace(
+        "[training, tuning, processing, automl]", "[tuning]"))  # fmt: skip
+    assert [(selector.name, selector.service) for selector in made.selectors] == [("sagemaker", Service.TUNING)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "tuning"), [("off", "off"), ("observe", "observe"), ("warn", "warn"), ("enforce", "warn")]
+)
+def test_jobs_with_children_are_only_warned_about_unless_the_entry_says_more(
+    tmp_path: Path, mode: str, tuning: str
+) -> None:
+    found = of_kinds(tmp_path, mode=mode)
+    assert (found["training"].mode.value, found["processing"].mode.value) == (mode, mode)
+    assert (found["tuning"].mode.value, found["automl"].mode.value) == (tuning, tuning)
+
+
+def test_a_mode_that_the_entry_names_is_every_kinds(tmp_path: Path) -> None:
+    found = of_kinds(tmp_path, mode="observe", line="mode: enforce")
+    assert {selector.mode for selector in found.values()} == {Mode.ENFORCE}
+
+
+def test_jobs_with_children_have_72_hours_and_the_others_what_dead_man_says(tmp_path: Path) -> None:
+    hours = {kind: selector.limits.max_runtime / timedelta(hours=1) for kind, selector in of_kinds(tmp_path).items()}
+    assert hours == {"training": 8, "processing": 8, "tuning": 72, "automl": 72}
+
+
+def test_a_limit_that_the_entry_names_is_every_kinds(tmp_path: Path) -> None:
+    found = of_kinds(tmp_path, line="max_runtime: 20h")
+    assert {selector.limits.max_runtime for selector in found.values()} == {timedelta(hours=20)}
+
+
+def test_the_72_hours_end_at_the_hard_cap(tmp_path: Path) -> None:
+    found = of_kinds(tmp_path, line="hard_cap: 30h")
+    assert found["tuning"].limits.max_runtime == timedelta(hours=30)
+
+
+def test_declared_keeps_each_kinds_own_limit_for_jobs_that_declare_none(tmp_path: Path) -> None:
+    found = of_kinds(tmp_path, line="max_runtime: declared")
+    assert all(selector.limits.declared for selector in found.values())
+    hours = {kind: selector.limits.max_runtime / timedelta(hours=1) for kind, selector in found.items()}
+    assert hours == {"training": 8, "processing": 8, "tuning": 72, "automl": 72}
+    assert not any(selector.limits.declared for selector in of_kinds(tmp_path).values())
+
+
+def test_a_selector_of_tuning_jobs_needs_no_tag_where_it_only_warns(tmp_path: Path) -> None:
+    untagged = KINDS.replace("MODE", "enforce").replace("{jobs: [training, tuning, processing, automl], tag: {Purpose: "
+                                                        "ml}}", "[tuning]").replace("LINE", "")  # fmt: skip
+    assert policy(tmp_path, untagged).selectors[0].mode is Mode.WARN
 
 
 def document(content: str, commit: str = "uncommitted") -> dict[str, Any]:

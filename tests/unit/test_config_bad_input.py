@@ -58,10 +58,34 @@ ONE_PROBLEM = {
         "'4m59s' is shorter than 5m: the training client beats no more often than that",
     ),
     "at_min_size": (
-        "dead_man: {selectors: [{name: a, ec2: {types: [p4d.*]}, at_min_size: lower}]}",
+        "dead_man: {selectors: [{name: a, ec2: {types: [p4d.*]}, at_min_size: lowered}]}",
         3,
         "dead_man.selectors[0].at_min_size",
-        "not in this version",
+        "'lowered' is not one of hold, lower; did you mean 'lower'?",
+    ),
+    "at_min_size of jobs": (
+        "dead_man: {selectors: [{name: a, sagemaker: [training], at_min_size: lower}]}",
+        3,
+        "dead_man.selectors[0].at_min_size",
+        "is for Auto Scaling groups of EC2 instances: leave it out",
+    ),
+    "at_min_size as the default": (
+        "dead_man: {at_min_size: true}",
+        3,
+        "dead_man.at_min_size",
+        "true is not one of hold, lower",
+    ),
+    "az_rebalance": (
+        "dead_man: {selectors: [{name: a, ec2: {types: [p4d.*]}, az_rebalance: yes}]}",
+        3,
+        "dead_man.selectors[0].az_rebalance",
+        "'yes' is not one of hold, accept",
+    ),
+    "az_rebalance of jobs": (
+        "dead_man: {selectors: [{name: a, sagemaker: [training], az_rebalance: accept}]}",
+        3,
+        "dead_man.selectors[0].az_rebalance",
+        "is for Auto Scaling groups of EC2 instances: leave it out",
     ),
     "action": (
         "dead_man: {selectors: [{name: a, ec2: {types: [p4d.*]}, action: kill}]}",
@@ -123,24 +147,41 @@ ONE_PROBLEM = {
         "dead_man.protect[0].tag.Environment[1]",
         "begins or ends with a blank",
     ),
-    "tuning jobs": (
-        "dead_man:\n  selectors:\n    - name: a\n      sagemaker: [training, tuning]",
+    "a kind of job twice": (
+        "dead_man:\n  selectors:\n    - name: a\n      sagemaker: [training, tuning, training]",
         6,
-        "dead_man.selectors[0].sagemaker",
-        "'tuning' is not in this version",
+        "dead_man.selectors[0].sagemaker[2]",
+        "'training' is listed twice",
     ),
-    "processing jobs": (
-        "dead_man: {selectors: [{name: a, sagemaker: {jobs: [processing]}}]}",
+    "a kind of job twice in the long form": (
+        "dead_man: {selectors: [{name: a, sagemaker: {jobs: [tuning, tuning]}}]}",
         3,
-        "dead_man.selectors[0].sagemaker.jobs[0]",
-        "'processing' is not in this version",
+        "dead_man.selectors[0].sagemaker.jobs[1]",
+        "'tuning' is listed twice",
     ),
-    "declared": ("dead_man: {max_runtime: declared}", 3, "dead_man.max_runtime", "'declared' is not in this version"),
-    "declared in a selector": (
-        "dead_man: {selectors: [{name: a, sagemaker: [training], max_runtime: declared}]}",
+    "types of an AutoML job": (
+        "dead_man: {selectors: [{name: a, sagemaker: {jobs: [automl], types: ['ml.g5.*']}}]}",
+        3,
+        "dead_man.selectors[0].sagemaker.types",
+        "an AutoML job chooses its instance types itself",
+    ),
+    "declared for all": (
+        "dead_man: {max_runtime: declared}",
+        3,
+        "dead_man.max_runtime",
+        "'declared' is for selectors of SageMaker jobs",
+    ),
+    "declared for instances": (
+        "dead_man: {selectors: [{name: a, ec2: {}, max_runtime: declared}]}",
         3,
         "dead_man.selectors[0].max_runtime",
-        "not in this version",
+        "'declared' is for SageMaker jobs, an instance declares nothing",
+    ),
+    "a misspelt declared": (
+        "dead_man: {selectors: [{name: a, sagemaker: [training], max_runtime: Declared}]}",
+        3,
+        "dead_man.selectors[0].max_runtime",
+        DURATION,
     ),
     # durations
     "bare number": ("dead_man:\n  max_runtime: 12", 4, "dead_man.max_runtime", f"'12' {DURATION} (a bare number"),
@@ -328,7 +369,7 @@ ONE_PROBLEM = {
         "dead_man: {selectors: [{name: a, sagemaker: []}]}",
         3,
         "dead_man.selectors[0].sagemaker",
-        "[training]",
+        "names no kind of job; expected one of training, processing, tuning, automl",
     ),
     "job as text": (
         "dead_man: {selectors: [{name: a, sagemaker: training}]}",
@@ -340,7 +381,7 @@ ONE_PROBLEM = {
         "dead_man: {selectors: [{name: a, sagemaker: [inference]}]}",
         3,
         "dead_man.selectors[0].sagemaker",
-        "expected training",
+        "expected one of training, processing, tuning, automl",
     ),
     "types not in a list": (
         "dead_man: {selectors: [{name: a, ec2: {types: p4d.*}}]}",

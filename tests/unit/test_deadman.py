@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from costwatch.core.deadman import Decision, Verdict, judge
+from costwatch.core.exemptions import Exemption
 from costwatch.core.model import Clock, Parent, Run, RunKind
 from costwatch.core.policy import Mode, Policy, PurchaseOption
-from costwatch.core.record import Exemption, Extension, RunRecord, Status, StopAttempt
+from costwatch.core.record import Extension, RunRecord, Status, StopAttempt
 from costwatch.core.selection import HoldCode
 from tests.support import policies
 from tests.support.builders import (
@@ -21,6 +22,7 @@ from tests.support.builders import (
     SECOND,
     TAGGED,
     burn,
+    family,
     job,
     member,
     notice,
@@ -354,10 +356,18 @@ def test_an_exempt_tag_until_a_far_year_ends_365_days_after_it_was_first_seen() 
 
 def test_an_exemption_by_command_ends_exactly_at_its_time() -> None:
     trainer = aged(200 * HOUR)
-    going_on = record(trainer, exemption=Exemption("ada", NOW - HOUR, NOW + SECOND, "demo"))
-    over = record(trainer, exemption=Exemption("ada", NOW - HOUR, NOW, "demo"))
-    assert decided(trainer, going_on).reason == "exempt until 2026-11-22T09:00:01Z by ada: demo"
-    assert verdict(trainer, over) is Verdict.WARN
+    going_on = replace(trainer, exemption=Exemption("ada", NOW - HOUR, NOW + SECOND, "demo"))
+    over = replace(trainer, exemption=Exemption("ada", NOW - HOUR, NOW, "demo"))
+    assert decided(going_on).reason == "exempt until 2026-11-22T09:00:01Z by ada: demo"
+    assert verdict(over) is Verdict.WARN
+
+
+def test_an_exemption_of_before_that_stands_in_its_record_alone_counts_and_a_repetition_does_not() -> None:
+    trainer = aged(200 * HOUR)
+    granted = Exemption("ada", NOW - HOUR, NOW + SECOND, "demo")
+    assert verdict(trainer, record(trainer, exemption=replace(granted, of_record=True))) is Verdict.KEEP
+    assert verdict(trainer, record(trainer, exemption=replace(granted, of_record=True, until=NOW))) is Verdict.WARN
+    assert verdict(trainer, record(trainer, exemption=granted)) is Verdict.WARN
 
 
 def test_an_exemption_beats_protection_in_what_is_said_and_neither_stops() -> None:
@@ -430,6 +440,68 @@ def test_a_job_that_uploads_its_model_is_left_whatever_its_time() -> None:
 def test_an_overdue_job_that_was_warned_is_stopped() -> None:
     late = run(job(age=40 * HOUR))
     assert verdict(late, warned(late, JOBS, ago=5 * HOUR), JOBS) is Verdict.STOP
+
+
+# --- a job with children --------------------------------------------------------------------------------------
+
+TUNING = policies.policy(selectors=[policies.selector(service="tuning")])
+
+
+def test_a_family_is_overdue_by_the_age_of_its_head_alone() -> None:
+    at_limit = family(age=12 * HOUR, child_age=40 * HOUR)
+    assert verdict(at_limit, warned(at_limit, TUNING, ago=5 * HOUR), TUNING) is Verdict.WAIT
+    past = family(age=12 * HOUR + SECOND, child_age=MINUTE)
+    assert verdict(past, warned(past, TUNING, ago=5 * HOUR), TUNING) is Verdict.STOP
+
+
+def test_a_due_family_waits_for_a_child_that_uploads_and_keeps_its_notice() -> None:
+    late = family(age=40 * HOUR, phases=("Uploading",))
+    found = decided(late, warned(late, TUNING, ago=5 * HOUR), TUNING)
+    assert (found.verdict, found.voids_notice) == (Verdict.WAIT, False)
+    assert found.reason == "due; search-0 is left to finish uploading its model first, up to the hard cap"
+
+
+def test_an_upload_keeps_no_family_from_being_warned() -> None:
+    assert verdict(family(age=40 * HOUR, phases=("Uploading",)), None, TUNING) is Verdict.WARN
+
+
+@pytest.mark.parametrize(("past", "expected"), [(timedelta(0), Verdict.WAIT), (SECOND, Verdict.STOP)])
+def test_at_the_hard_cap_a_family_waits_for_an_upload_and_past_it_no_more(past: timedelta, expected: Verdict) -> None:
+    late = family(age=72 * HOUR + past, phases=("Uploading",))
+    assert verdict(late, warned(late, TUNING, ago=5 * HOUR), TUNING) is expected
+
+
+def test_a_family_whose_head_could_not_be_read_is_held_and_its_notice_stays() -> None:
+    whole = family(age=40 * HOUR)
+    lost = Clock(None, "CreationTime", None, "CreationTime")
+    found = decided(family(age=40 * HOUR, tags=None, clock=lost, state="unknown"),
+                    warned(whole, TUNING, ago=5 * HOUR), TUNING)  # fmt: skip
+    assert (found.verdict, found.hold, found.voids_notice) == (Verdict.HOLD, HoldCode.UNPROVABLE, False)
+
+
+# --- the job's own limit --------------------------------------------------------------------------------------
+
+DECLARED = policies.policy(selectors=[policies.selector(service="training",
+                                                        limits={**policies.limits(), "declared": True})])  # fmt: skip
+
+
+def test_a_job_at_its_own_limit_is_not_overdue_and_a_second_past_it_is() -> None:
+    for past, expected in ((timedelta(0), Verdict.WAIT), (SECOND, Verdict.STOP)):
+        late = run(job(age=20 * HOUR + past, declared_limit=20 * HOUR))
+        assert verdict(late, warned(late, DECLARED, ago=5 * HOUR), DECLARED) is expected
+
+
+def test_its_own_limit_is_the_rule_that_is_told() -> None:
+    found = decided(run(job(age=20 * HOUR, declared_limit=21 * HOUR)), None, DECLARED)
+    assert found.deadline is not None
+    assert found.deadline.rule == "its own MaxRuntimeInSeconds 21h"
+
+
+def test_a_max_runtime_tag_comes_before_its_own_limit() -> None:
+    tagged = run(job(age=20 * HOUR, declared_limit=40 * HOUR, tags={**TAGGED, RUNTIME: "21h"}))
+    found = decided(tagged, None, DECLARED)
+    assert found.deadline is not None
+    assert found.deadline.rule == "max-runtime tag 21h"
 
 
 # --- caps, observe and keys -----------------------------------------------------------------------------------

@@ -64,6 +64,32 @@ JOB = {
     },
 }
 
+PROCESSING_JOB = {
+    **JOB,
+    "detail-type": "SageMaker Processing Job State Change",
+    "detail": {
+        "ProcessingJobName": "features",
+        "ProcessingJobArn": "arn:aws:sagemaker:us-east-1:111122223333:processing-job/features",
+        "ProcessingJobStatus": "Completed",
+        "Tags": {},
+    },
+}
+# As in AWS's sample: another name in detail, and both counters of job states.
+TUNING_JOB = {
+    **JOB,
+    "detail-type": "SageMaker HyperParameter Tuning Job State Change",
+    "detail": {
+        "HyperParameterTuningJobName": "016bffd3-6d71-4d3a-9710-0a332b2759fc",
+        "HyperParameterTuningJobArn": "arn:aws:sagemaker:us-east-1:111122223333:hyper-parameter-tuning-job/search",
+        "HyperParameterTuningJobStatus": "Completed",
+        "CreationTime": "1583831889050",
+        "LastModifiedTime": "1583831889050",
+        "TrainingJobStatusCounters": {"Completed": 1, "InProgress": 0, "Stopped": 0},
+        "ObjectiveStatusCounters": {"Succeeded": 1, "Pending": 0, "Failed": 0},
+        "Tags": {},
+    },
+}
+
 
 def changed(event: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     """A copy of the event with another value at `a.b`; None takes it away."""
@@ -99,6 +125,18 @@ def test_a_training_event_is_named_by_its_arn() -> None:
     assert intake.hint(JOB) == expected
 
 
+def test_a_processing_event_is_named_by_its_arn() -> None:
+    expected = intake.ResourceChanged("111122223333", "us-east-1", Service.PROCESSING, "features")
+    assert intake.hint(PROCESSING_JOB) == expected
+
+
+@pytest.mark.parametrize("kind", ["hyper-parameter-tuning-job", "tuningJob"])
+def test_a_tuning_event_is_named_by_its_arn_as_the_api_and_as_the_sample_spell_it(kind: str) -> None:
+    arn = f"arn:aws:sagemaker:us-east-1:111122223333:{kind}/search"
+    expected = intake.ResourceChanged("111122223333", "us-east-1", Service.TUNING, "search")
+    assert intake.hint(changed(TUNING_JOB, "detail.HyperParameterTuningJobArn", arn)) == expected
+
+
 @pytest.mark.parametrize("moment", ["1583831889050", 1583831889050, 1583831889050.0, "2026-11-22T09:00:00Z"])
 def test_times_come_as_text_or_as_numbers_and_change_nothing(moment: object) -> None:
     event = changed(changed(JOB, "detail.TrainingEndTime", moment), "time", moment)
@@ -107,7 +145,8 @@ def test_times_come_as_text_or_as_numbers_and_change_nothing(moment: object) -> 
 
 @pytest.mark.parametrize("tags", [{}, [], [{"Key": "owner", "Value": "maria"}], {"owner": "maria"}, "none"])
 def test_tags_come_as_an_object_or_as_a_list_and_change_nothing(tags: object) -> None:
-    assert intake.hint(changed(JOB, "detail.Tags", tags)) == intake.hint(JOB)
+    for event in (JOB, PROCESSING_JOB, TUNING_JOB):
+        assert intake.hint(changed(event, "detail.Tags", tags)) == intake.hint(event)
 
 
 @pytest.mark.parametrize("optional", ["TrainingStartTime", "TrainingEndTime", "Tags", "TrainingJobName"])
@@ -144,6 +183,9 @@ def test_an_event_that_is_no_object_is_refused(event: object) -> None:
         (JOB, "detail.TrainingJobArn", "churn-bert"),
         (JOB, "detail.TrainingJobArn", "arn:aws:sagemaker:us-east-1:111122223333:training-job/"),
         (JOB, "detail.TrainingJobArn", "arn:aws:sagemaker:us-east-1:111122223333:processing-job/x"),
+        (PROCESSING_JOB, "detail.ProcessingJobArn", "arn:aws:sagemaker:us-east-1:111122223333:training-job/x"),
+        (TUNING_JOB, "detail.HyperParameterTuningJobArn", None),
+        (TUNING_JOB, "detail.HyperParameterTuningJobArn", "arn:aws:sagemaker:us-east-1:111122223333:tuningJob/"),
     ],
 )
 def test_a_malformed_hint_is_refused_and_the_field_is_named(event: dict[str, Any], path: str, value: object) -> None:
@@ -203,6 +245,6 @@ def test_each_function_refuses_what_the_other_takes() -> None:
     for event in (TICK, REQUEST):
         with pytest.raises(MalformedEvent):
             intake.hint(event)
-    for event in (INSTANCE, JOB):
+    for event in (INSTANCE, JOB, PROCESSING_JOB, TUNING_JOB):
         with pytest.raises(MalformedEvent):
             intake.deadman(event)

@@ -34,6 +34,9 @@ class ListedPrices:
     def training_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
         return self.ec2_hourly_rate(instance_type, region)
 
+    def processing_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
+        return self.ec2_hourly_rate(instance_type, region)
+
 
 def member(
     *capacity: tuple[str, int],

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from costwatch.core.model import RunId, RunKind
+from costwatch.core.model import Clock, RunId, RunKind
 from costwatch.core.policy import Mode
-from costwatch.core.record import Extension, claim_key, hold_id, same_episode, start_of
+from costwatch.core.record import Extension, MemberSeen, claim_key, hold_id, members_seen, same_episode, start_of
 from costwatch.core.selection import HoldCode
-from tests.support.builders import HOUR, MINUTE, NOW, SECOND, job, member, pause, record, run
+from tests.support.builders import HOUR, MINUTE, NOW, SECOND, family, job, member, pause, record, run
 
 
 def test_an_instance_with_the_same_start_is_the_same_episode() -> None:
@@ -24,8 +24,22 @@ def test_what_had_not_started_goes_on_when_it_starts() -> None:
     assert same_episode(run(job(age=HOUR)), record(run(job(age=None))))
 
 
-def test_what_had_started_and_has_no_start_now_is_another_episode() -> None:
-    assert not same_episode(run(job(age=None)), record(run(job(age=HOUR))))
+def test_what_had_started_and_has_no_start_in_this_answer_is_the_same_episode_since_nothing_shows_another() -> None:
+    assert same_episode(run(job(age=None)), record(run(job(age=HOUR))))
+    assert same_episode(run(member(age=None)), record(run(member(age=HOUR))))
+
+
+def test_a_tagged_run_goes_on_when_a_known_member_has_no_start_in_this_answer_and_not_for_one_that_joined() -> None:
+    before = record(run(member("i-1", age=HOUR), kind=RunKind.TAGGED, name="churn"))
+    known, joined = member("i-1", age=None), member("i-2", age=None)
+    assert same_episode(run(known, member("i-3"), kind=RunKind.TAGGED, name="churn"), before)
+    assert not same_episode(run(joined, kind=RunKind.TAGGED, name="churn"), before)
+
+
+def test_a_start_that_one_answer_leaves_out_is_remembered() -> None:
+    before = record(run(member("i-1", age=HOUR), member("i-2", age=MINUTE), kind=RunKind.TAGGED, name="churn"))
+    now = run(member("i-1", age=None), member("i-3", age=None), kind=RunKind.TAGGED, name="churn")
+    assert members_seen(now, before) == (MemberSeen("i-1", NOW - HOUR), MemberSeen("i-3", None))
 
 
 def test_a_tagged_run_goes_on_while_one_member_of_before_runs_on() -> None:
@@ -48,6 +62,33 @@ def test_restarting_one_member_of_a_tagged_run_does_not_reset_its_clock() -> Non
     after = run(restarted, other, kind=RunKind.TAGGED, name="churn")
     assert same_episode(after, before)
     assert start_of(after, before) == NOW - 9 * HOUR
+
+
+def test_a_family_goes_on_when_all_its_children_are_others() -> None:
+    before = record(family(age=9 * HOUR))
+    after = family(age=9 * HOUR, children=0)
+    assert same_episode(after, before)
+    assert start_of(after, before) == NOW - 9 * HOUR
+
+
+def test_a_family_whose_head_was_created_anew_is_another_episode() -> None:
+    assert not same_episode(family(age=MINUTE), record(family(age=9 * HOUR)))
+
+
+def test_a_family_whose_head_cannot_be_read_for_a_moment_is_the_same_episode() -> None:
+    lost = Clock(None, "CreationTime", None, "CreationTime")
+    before = record(family(age=9 * HOUR))
+    for children in (0, 2):
+        unread = family(clock=lost, tags=None, children=children, child_age=MINUTE)
+        assert same_episode(unread, before)
+        assert start_of(unread, before) == NOW - 9 * HOUR
+
+
+def test_what_a_family_has_spent_is_unknown_where_a_rate_was() -> None:
+    known = record(family(), rate_since=NOW - HOUR, spent_before_usd=Decimal("7"), hourly_rate_usd=Decimal("2"))
+    assert known.spent_usd(NOW) == Decimal("9")
+    assert known.spent_usd(NOW - 2 * HOUR) == Decimal("7"), "what was spent by then is known as one sum"
+    assert record(family(), rate_since=NOW - HOUR, spent_before_usd=None).spent_usd(NOW) is None
 
 
 def test_a_claim_key_is_made_of_mode_run_start_and_deadline() -> None:

@@ -133,6 +133,7 @@ def tuning(running: int, *children: str, errors: dict[str, Exception] | None = N
         "HyperParameterTuningJobStatus": "InProgress", "CreationTime": hours_ago(3),
         "TrainingJobStatusCounters": {"InProgress": running},
     }  # fmt: skip
+    described["describe_hyper_parameter_tuning_job", "tune"] = parent
     return FakeSageMaker(
         {"list_training_jobs": jobs, "list_hyper_parameter_tuning_jobs": [parent]}, described, errors or {}
     )
@@ -231,7 +232,7 @@ def test_a_training_job_of_a_labeling_job_is_held_under_its_name() -> None:
     jobs = FakeSageMaker({"list_training_jobs": [listed]}, {("describe_training_job", "auto-1"): listed})
     found = line(account(sagemaker=jobs))
     assert (found["kind"], found["name"], found["finding"]) == ("labeling", "cats", "hold")
-    assert (found["group"], found["children"]) == ("labeling job cats", ["auto-1"])
+    assert (found["group"], [each["id"] for each in found["members"]]) == ("labeling job cats", ["auto-1"])
 
 
 # --- regions ---------------------------------------------------------------------------------------------------------

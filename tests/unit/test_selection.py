@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from costwatch.core.model import Member, Parent, Run, RunKind
-from costwatch.core.policy import Policy, PurchaseOption
+from costwatch.core.policy import Policy, PurchaseOption, Service
 from costwatch.core.selection import HoldCode, Selection, select
 from tests.support import policies
-from tests.support.builders import TAGGED, job, member, run, spot_request
+from tests.support.builders import TAGGED, family, job, member, run, spot_request
 
 ASG = Parent(RunKind.ASG, "trainers-a", "Auto Scaling group trainers-a")
 
@@ -136,10 +136,48 @@ def test_one_member_of_a_group_holds_a_tagged_run() -> None:
 
 
 @pytest.mark.parametrize("kind", [RunKind.TUNING, RunKind.AUTOML])
-def test_children_of_tuning_and_automl_jobs_are_held(kind: RunKind) -> None:
-    child = job(parent=Parent(kind, "search", "tuning job search"))
-    found = select(run(child, kind=kind, name="search"), policy(policies.selector(service="training")))
+def test_of_a_job_with_children_only_the_job_is_matched(kind: RunKind) -> None:
+    by = policy(policies.selector("training", service="training"), policies.selector("heads", service=kind.value))
+    found = select(family(kind), by)
+    assert found.selector is not None
+    assert (found.selector.name, codes(found)) == ("heads", [])
+
+
+@pytest.mark.parametrize("kind", [RunKind.TUNING, RunKind.AUTOML])
+def test_a_selector_of_training_jobs_picks_no_child(kind: RunKind) -> None:
+    assert select(family(kind), policy(policies.selector(service="training"))) == Selection(None, ())
+
+
+def test_the_types_of_a_tuning_job_are_those_its_definition_names() -> None:
+    def picked(*types: str) -> bool:
+        by = policy(policies.selector(service="tuning", types=["ml.p4d.*"]))
+        return select(family(RunKind.TUNING, types=types), by).selector is not None
+
+    assert picked("ml.p4d.24xlarge")
+    assert not picked("ml.p4d.24xlarge", "ml.g5.xlarge")
+    assert not picked()
+
+
+def test_the_never_tag_on_the_tuning_job_holds_and_one_on_a_child_is_not_looked_at() -> None:
+    by = policy(policies.selector(service="tuning"))
+    assert codes(select(family(RunKind.TUNING, tags={**TAGGED, "costwatch:never": ""}), by)) == [HoldCode.NEVER]
+    assert codes(select(family(RunKind.TUNING, child_tags={"costwatch:never": ""}), by)) == []
+
+
+def test_a_tuning_job_that_could_not_be_read_holds_its_children() -> None:
+    found = select(family(RunKind.TUNING, tags=None), policy(policies.selector(service="tuning")))
+    assert codes(found) == [HoldCode.UNPROVABLE]
+    assert found.blockers[0].reason == "the tags of search could not be read"
+
+
+def test_a_monitoring_schedules_job_is_held_and_the_schedule_is_named() -> None:
+    schedule = Parent(RunKind.SCHEDULE, "quality", "monitoring schedule quality")
+    found = select(
+        run(job(service=Service.PROCESSING, parent=schedule), kind=RunKind.SCHEDULE, name="quality"),
+        policy(policies.selector(service="processing")),
+    )
     assert codes(found) == [HoldCode.PARENT]
+    assert "monitoring schedule quality" in found.blockers[0].reason
 
 
 def test_one_member_outside_the_selector_holds_the_run() -> None:
@@ -209,5 +247,6 @@ def test_what_held_for_good_voids_a_notice_and_what_held_for_a_moment_does_not()
         HoldCode.UNDELIVERED,
         HoldCode.UNPROVABLE,
         HoldCode.SPOT_REQUEST_UNTAGGED,
+        HoldCode.GROUP_UNTAGGED,
     }
     assert {code for code in HoldCode if not code.voids_notice} == passing

@@ -30,7 +30,7 @@ class Prices:
         rate = self.rates_usd.get(instance_type)
         return Rate(Decimal(rate), date(2026, 11, 14), "test") if rate is not None else None
 
-    training_hourly_rate = ec2_hourly_rate
+    training_hourly_rate = processing_hourly_rate = ec2_hourly_rate
 
 
 def tagged(*members: Member) -> Run:

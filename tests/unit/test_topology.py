@@ -12,7 +12,7 @@ from moto.events.models import EventPattern
 
 from costwatch import topology
 from costwatch.procedures import stop
-from tests.unit.test_intake import INSTANCE, JOB, changed
+from tests.unit.test_intake import INSTANCE, JOB, PROCESSING_JOB, TUNING_JOB, changed
 
 RULES = topology.rules(timedelta(minutes=5))
 
@@ -75,6 +75,18 @@ def test_a_job_that_ended_reaches_the_hints(status: str) -> None:
     assert matches("training-state", changed(JOB, "detail.TrainingJobStatus", status))
 
 
+@pytest.mark.parametrize("status", ["Completed", "Failed", "Stopped"])
+def test_a_processing_or_tuning_job_that_ended_reaches_the_hints(status: str) -> None:
+    assert matches("processing-state", changed(PROCESSING_JOB, "detail.ProcessingJobStatus", status))
+    assert matches("tuning-state", changed(TUNING_JOB, "detail.HyperParameterTuningJobStatus", status))
+
+
+@pytest.mark.parametrize("status", ["InProgress", "Stopping"])
+def test_a_processing_or_tuning_job_that_has_not_ended_does_not(status: str) -> None:
+    assert not matches("processing-state", changed(PROCESSING_JOB, "detail.ProcessingJobStatus", status))
+    assert not matches("tuning-state", changed(TUNING_JOB, "detail.HyperParameterTuningJobStatus", status))
+
+
 def test_a_job_in_progress_does_not() -> None:
     assert not matches("training-state", changed(JOB, "detail.TrainingJobStatus", "InProgress"))
 
@@ -82,3 +94,6 @@ def test_a_job_in_progress_does_not() -> None:
 def test_no_rule_takes_the_events_of_another() -> None:
     assert not matches("ec2-state", JOB)
     assert not matches("training-state", INSTANCE)
+    assert not matches("training-state", TUNING_JOB)
+    assert not matches("tuning-state", JOB)
+    assert not matches("processing-state", JOB)

@@ -29,11 +29,13 @@ from costwatch.adapters.table import (
     Put,
     Write,
 )
+from costwatch.errors import TransientAwsError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _CONFLICT_TRIES = 4
+_BATCH = 25
 
 
 class DynamoTable:
@@ -104,6 +106,27 @@ class DynamoTable:
                 continue
             return
         raise ConditionFailed(())
+
+    def batch(self, writes: Sequence[Put | Delete]) -> None:
+        """BatchWriteItem. What DynamoDB leaves over is written again, and given up after a few tries."""
+        for start in range(0, len(writes), _BATCH):
+            waiting: Any = [self._request(write) for write in writes[start : start + _BATCH]]
+            for attempt in range(_CONFLICT_TRIES):
+                with translated("dynamodb:BatchWriteItem"):
+                    answer = self._client.batch_write_item(RequestItems={self._table_name: waiting})
+                waiting = answer.get("UnprocessedItems", {}).get(self._table_name, [])
+                if not waiting:
+                    break
+                time.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - jitter, not a secret
+            else:
+                raise TransientAwsError(f"dynamodb:BatchWriteItem: {len(waiting)} writes were left over")
+
+    def _request(self, write: Put | Delete) -> Any:
+        if write.condition is not None:
+            raise ValueError("a batch judges no condition")
+        if isinstance(write, Put):
+            return {"PutRequest": {"Item": {name: self._encode(value) for name, value in write.item.items()}}}
+        return {"DeleteRequest": {"Key": self._key(write.key)}}
 
     @staticmethod
     def _judge_cancelled(error: ClientError) -> None:

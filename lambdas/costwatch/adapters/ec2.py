@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from costwatch import names
+from costwatch.adapters import controllers
 from costwatch.adapters.aws_errors import translated
-from costwatch.core.model import Clock, Member, Parent, Run, RunKind, SpotRequest
+from costwatch.core.model import Clock, Member, Run, RunKind, SpotRequest
 from costwatch.core.policy import Action, PurchaseOption, Service
 
 if TYPE_CHECKING:
@@ -21,18 +21,7 @@ _PAGE = 1000
 _LINUX = "Linux/UNIX"
 _FILTER_VALUES = 200  # EC2's limit for one filter
 
-# Who else may relaunch what is stopped: (tag key, wildcard suffix allowed, kind, label).
-_CLUSTER_TAGS: tuple[tuple[str, str], ...] = (
-    ("eks:cluster-name", "EKS cluster"),
-    ("aws:eks:cluster-name", "EKS cluster"),
-    ("aws:batch:compute-environment", "Batch compute environment"),
-    ("AWSBatchServiceTag", "Batch compute environment"),
-    ("aws:elasticmapreduce:job-flow-id", "EMR cluster"),
-    ("parallelcluster:cluster-name", "ParallelCluster"),
-    ("sagemaker:cluster-name", "HyperPod cluster"),
-)
 _WILDCARDS = re.compile(r"[\\*?]")
-_KUBERNETES_PREFIX = "kubernetes.io/cluster/"
 
 
 class Ec2:
@@ -166,7 +155,7 @@ def _member(raw: Mapping[str, Any]) -> Member:
         purchase=_purchase(raw),
         spot_request_id=raw.get("SpotInstanceRequestId"),
         priced_apart=_priced_apart(raw),
-        parent=_parent(raw, tags),
+        parent=controllers.parent(tags, raw.get("Operator", {})),
         ended_at=ended_at,
         end_reason=end_reason,
     )
@@ -211,25 +200,6 @@ def _priced_apart(raw: Mapping[str, Any]) -> str:
     tenancy = raw.get("Placement", {}).get("Tenancy") or "default"
     parts = [details] if details and not details.startswith(_LINUX) else []
     return ", ".join([*parts, *([f"{tenancy} tenancy"] if tenancy != "default" else [])])
-
-
-def _parent(raw: Mapping[str, Any], tags: Mapping[str, str]) -> Parent | None:
-    if name := tags.get(names.TAG_ASG):
-        return Parent(RunKind.ASG, name, f"Auto Scaling group {name}")
-    if fleet := tags.get(names.TAG_EC2_FLEET) or tags.get(names.TAG_SPOT_FLEET):
-        return Parent(RunKind.FLEET, fleet, f"fleet {fleet}")
-    for key, label in _CLUSTER_TAGS:
-        if name := tags.get(key):
-            return Parent(RunKind.CLUSTER, name, f"{label} {name}")
-    for key in tags:
-        if key.startswith(_KUBERNETES_PREFIX):
-            name = key.removeprefix(_KUBERNETES_PREFIX)
-            return Parent(RunKind.CLUSTER, name, f"Kubernetes cluster {name}")
-    operator = raw.get("Operator", {})
-    if operator.get("Managed"):
-        name = operator.get("Principal", "unknown")
-        return Parent(RunKind.CLUSTER, name, f"managed operator {name}")
-    return None
 
 
 def _ended(state: str, reason: str) -> tuple[datetime | None, str]:

@@ -6,8 +6,12 @@
     stop#<mode>#<run>#<start>#<deadline> claim                       who may stop it, under a lease
     outbox#<origin>                      <message id>                what is still to be said
     cap#<origin>#<mode>                  sweep#.. share#.. day#..    counters of the blast caps
+    lowered#<origin>#<account>#<region>  <run id>                    what a group's numbers were before a stop
     told#<origin>                        <key>                       what is said only once
     seen#<origin>                        <key>                       when something was first seen
+    jobs#<origin>#<account>#<region>     <service>/<name>            what is known of a job in progress
+    exempt#<origin>#<account>#<region>   <run id>                    an exemption by command, until it ends
+    exempt#<origin>#<account>#<region>   <service>#<member id>       the same, for each member the run had then
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
 
@@ -26,9 +30,14 @@ from typing import Any
 from zlib import crc32
 
 from costwatch import names
+from costwatch.adapters import ledger_jobs
 from costwatch.adapters.ledger_codec import (
     entry_from_item,
     entry_to_item,
+    exemption_from_item,
+    exemption_to_item,
+    lowering_from_item,
+    lowering_to_item,
     message_from_item,
     message_to_item,
     pause_from_item,
@@ -56,10 +65,13 @@ from costwatch.adapters.table import (
     Table,
     Write,
 )
-from costwatch.core import times
+from costwatch.core import exemptions, times
 from costwatch.core.caps import CapLimit
+from costwatch.core.exemptions import Exemption
+from costwatch.core.known_jobs import JobKey, KnownJob
+from costwatch.core.lowering import Lowering
 from costwatch.core.messages import Message
-from costwatch.core.model import RunId
+from costwatch.core.model import Run, RunId
 from costwatch.core.record import Entry, Pause, RunRecord
 from costwatch.core.step import Step
 from costwatch.errors import UnreadableRow
@@ -73,7 +85,10 @@ OUTBOX_LEASE = timedelta(minutes=6)
 EVERY_RUN = "every run"
 """Stands for a run's id on entries about no single run: a pause and its end."""
 
+_LOWERED_LINE = 900  # after the claim's own lines, before what came of it
 _PAUSE = key("control", "pause")
+_MOST_WRITES = 100
+"""Of one transaction."""
 
 
 class ClaimOutcome(StrEnum):
@@ -135,10 +150,15 @@ class Ledger:
 
     def save(self, step: Step) -> bool:
         """Write a step; False: somebody else was first and nothing was written."""
+        writes, exempted = self._writes(step), self._exempted(step)
+        # A run of very many members does not fit one transaction: the run's own row and the first ones go with it.
+        room = _MOST_WRITES - len(writes)
         try:
-            self._table.transact(self._writes(step))
+            self._table.transact([*writes, *exempted[:room]])
         except ConditionFailed:
             return False
+        for first in range(room, len(exempted), _MOST_WRITES):
+            self._table.transact(exempted[first : first + _MOST_WRITES])
         return True
 
     def claim(
@@ -168,6 +188,52 @@ class Ledger:
             return Claim(ClaimOutcome.LOST)
         return Claim(ClaimOutcome.CLAIMED)
 
+    # --- groups ------------------------------------------------------------------------------------
+
+    def lowering(self, run_id: RunId) -> Lowering | None:
+        """What a stop set the numbers of the group to, until they are put back. Raises UnreadableRow."""
+        item = self._table.get(self._lowered_key(run_id))
+        return read(item, lowering_from_item) if item else None
+
+    def lower(self, lowered: Lowering, before: Lowering | None, record: RunRecord, entry: Entry) -> bool:
+        """Record the numbers before they are set; False: `record` or what was recorded `before` has changed."""
+        row = self._lowered_key(lowered.run_id)
+        kept = {names.TABLE_TTL_ATTRIBUTE: _expiry(lowered.at, KEEP_TIMELINE), **self._stamped()}
+        return self._written(
+            [
+                Check(self._record_key(record.run_id), Equals("version", record.version)),
+                Put({**_at(row), **lowering_to_item(lowered), **kept}, self._unchanged(before)),
+                self._entry_put(lowered.run_id, entry, record.version, _LOWERED_LINE),
+            ]
+        )
+
+    def restoring(self, lowered: Lowering, entry: Entry) -> bool:
+        """Record that somebody asks for the numbers of before; False: they are put back, or others, already."""
+        check = Check(self._lowered_key(lowered.run_id), self._unchanged(lowered))
+        return self._written([check, self._entry_put(lowered.run_id, entry, 0, 0)])
+
+    def restored(self, lowered: Lowering, entry: Entry) -> bool:
+        """The numbers are back: end the lowering, with its entry; False: somebody else did."""
+        ended = Delete(self._lowered_key(lowered.run_id), self._unchanged(lowered))
+        return self._written([ended, self._entry_put(lowered.run_id, entry, 0, 1)])
+
+    # --- exemptions --------------------------------------------------------------------------------
+
+    def exemptions(self, account: str, region: str, skip: Skip | None = None) -> dict[str, Exemption]:
+        """What people exempted in one account and region, by subject (see core.exemptions); some may have ended.
+
+        `skip` is given every row that cannot be read; without it the first one raises UnreadableRow.
+        """
+        items = self._table.query(self._exemption_key(account, region, "").pk)
+        return dict(decoded(items, lambda item: (str(item["subject"]), exemption_from_item(item)), skip))
+
+    def is_exemption_of(self, row: UnreadableRow, run: Run) -> bool:
+        """Whether `row` exempts the run or one of its members, whatever stands in it."""
+        account, region = run.id.account, run.id.region
+        return any(
+            Key(row.pk, row.sk) == self._exemption_key(account, region, each) for each in exemptions.subjects(run)
+        )
+
     # --- timeline ----------------------------------------------------------------------------------
 
     def timeline(self, run_id: RunId, skip: Skip | None = None) -> list[TimelineRow]:
@@ -187,6 +253,26 @@ class Ledger:
     def note(self, run_id: RunId, entry: Entry) -> None:
         """An entry about something that has no record, such as an unwatched accelerator or a pause."""
         self._table.transact([self._entry_put(run_id, entry, 0, 0)])
+
+    # --- jobs --------------------------------------------------------------------------------------
+
+    def known_jobs(self, account: str, region: str) -> dict[JobKey, KnownJob]:
+        """What earlier sweeps learned about jobs in progress. A row that cannot be read is as good as none."""
+        items = self._table.query(key(f"jobs#{self.origin}#{account}#{region}", "").pk)
+        return {job.key: job for job in decoded(items, ledger_jobs.from_item, lambda _row: None)}
+
+    def learn_jobs(
+        self, account: str, region: str, learned: Sequence[KnownJob], over: Sequence[JobKey], now: datetime
+    ) -> None:
+        """Remember jobs and forget others. Facts need no condition: two sweeps learn the same."""
+        pk = f"jobs#{self.origin}#{account}#{region}"
+        kept = {names.TABLE_TTL_ATTRIBUTE: _expiry(now, ledger_jobs.KEEP_JOBS), **self._stamped()}
+        writes: list[Put | Delete] = [
+            Put({**_at(key(pk, ledger_jobs.sort_key(job.key))), **ledger_jobs.to_item(job), **kept}) for job in learned
+        ]
+        writes.extend(Delete(key(pk, ledger_jobs.sort_key(job))) for job in over)
+        if writes:
+            self._table.batch(writes)
 
     # --- outbox ------------------------------------------------------------------------------------
 
@@ -321,6 +407,34 @@ class Ledger:
         writes.extend(self._outbox_put(message, step.entries[0].at) for message in step.messages)
         return writes
 
+    def _written(self, writes: Sequence[Write]) -> bool:
+        try:
+            self._table.transact(writes)
+        except ConditionFailed:
+            return False
+        return True
+
+    def _unchanged(self, lowered: Lowering | None) -> Condition:
+        return Equals("at", times.to_text(lowered.at)) if lowered is not None else Absent()
+
+    def _exempted(self, step: Step) -> list[Write]:
+        record, exemption = step.after, step.exempted
+        if record is None or exemption is None:
+            return []
+        subjects = exemptions.given_to(record.run_id, record.member_ids)
+        return [self._exemption_put(record.run_id, subject, exemption) for subject in dict.fromkeys(subjects)]
+
+    def _exemption_put(self, run_id: RunId, subject: str, exemption: Exemption) -> Put:
+        return Put(
+            {
+                **_at(self._exemption_key(run_id.account, run_id.region, subject)),
+                "subject": subject,
+                **exemption_to_item(exemption),
+                names.TABLE_TTL_ATTRIBUTE: _expiry(exemption.until, timedelta(0)),
+                **self._stamped(),
+            }
+        )
+
     def _claim_row(self, step: Step) -> list[Write]:
         before, after = step.before, step.after
         stop = after.stop if after else None
@@ -398,6 +512,12 @@ class Ledger:
 
     def _record_key(self, run_id: RunId) -> Key:
         return key(f"open#{self.origin}#{run_id.account}#{run_id.region}", str(run_id))
+
+    def _lowered_key(self, run_id: RunId) -> Key:
+        return key(f"lowered#{self.origin}#{run_id.account}#{run_id.region}", str(run_id))
+
+    def _exemption_key(self, account: str, region: str, subject: str) -> Key:
+        return key(f"exempt#{self.origin}#{account}#{region}", subject)
 
     def _timeline_key(self, run_id: RunId, line: str = "") -> Key:
         return key(f"run#{self.origin}#{run_id}", line)

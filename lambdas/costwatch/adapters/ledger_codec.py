@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from costwatch.core import times
+from costwatch.core.exemptions import Exemption
+from costwatch.core.group import Capacity
+from costwatch.core.lowering import Lowering
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.model import RunId
 from costwatch.core.policy import Action, Mode
 from costwatch.core.record import (
     Entry,
-    Exemption,
     Extension,
     Finishing,
     Hold,
@@ -64,6 +67,7 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
                     "accepted_at": _text(r.notice.accepted_at),
                     "via": r.notice.via,
                     "stops_at": _text(r.notice.stops_at),
+                    "action": r.notice.action and r.notice.action.value,
                 }
             ),
             "hold": r.hold
@@ -87,13 +91,8 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
                 "until": _text(r.finishing.until),
             },
             "stalled_told": _text(r.stalled_told),
-            "exemption": r.exemption
-            and {
-                "by": r.exemption.by,
-                "at": _text(r.exemption.at),
-                "until": _text(r.exemption.until),
-                "reason": r.exemption.reason,
-            },
+            # Without `apart`: from before exemptions had rows of their own, so this is the only place where it stands.
+            "exemption": r.exemption and {**exemption_to_item(r.exemption), "apart": not r.exemption.of_record},
             "exempt_tags": [[value, _text(first_seen)] for value, first_seen in r.exempt_tags],
             "malformed_told": list(r.malformed_told),
             "order": r.order and {"by": r.order.by, "at": _text(r.order.at), "reason": r.order.reason},
@@ -146,9 +145,7 @@ def record_from_item(item: Body) -> RunRecord:
         ),
         stalled_told=_time(item, "stalled_told"),
         exemption=_optional(
-            item,
-            "exemption",
-            lambda e: Exemption(e["by"], times.from_text(e["at"]), times.from_text(e["until"]), e["reason"]),
+            item, "exemption", lambda e: replace(exemption_from_item(e), of_record=not e.get("apart", False))
         ),
         exempt_tags=tuple((value, times.from_text(first_seen)) for value, first_seen in item["exempt_tags"]),
         malformed_told=tuple(item["malformed_told"]),
@@ -160,6 +157,20 @@ def record_from_item(item: Body) -> RunRecord:
         rate_since=_time(item, "rate_since"),
         spent_before_usd=item.get("spent_before_usd"),
     )
+
+
+def exemption_to_item(exemption: Exemption) -> dict[str, Any]:
+    """As a record repeats it, and as it stands in rows of its own."""
+    return {
+        "by": exemption.by,
+        "at": times.to_text(exemption.at),
+        "until": times.to_text(exemption.until),
+        "reason": exemption.reason,
+    }
+
+
+def exemption_from_item(item: Body) -> Exemption:
+    return Exemption(item["by"], times.from_text(item["at"]), times.from_text(item["until"]), item["reason"])
 
 
 def stop_to_item(stop: StopAttempt) -> dict[str, Any]:
@@ -202,6 +213,20 @@ def entry_from_item(item: Body) -> Entry:
         mode=item["mode"],
         evidence=tuple(sorted(item["evidence"].items())),
     )
+
+
+def lowering_to_item(lowered: Lowering) -> dict[str, Any]:
+    return {
+        "run_id": str(lowered.run_id),
+        "before": [lowered.before.min_size, lowered.before.desired],
+        "after": [lowered.after.min_size, lowered.after.desired],
+        "at": times.to_text(lowered.at),
+    }
+
+
+def lowering_from_item(item: Body) -> Lowering:
+    before, after = ([int(number) for number in item[name]] for name in ("before", "after"))
+    return Lowering(RunId.parse(item["run_id"]), Capacity(*before), Capacity(*after), times.from_text(item["at"]))
 
 
 def message_to_item(message: Message) -> dict[str, Any]:
@@ -253,6 +278,7 @@ def _notice(body: Body) -> Notice:
         accepted_at=_time(body, "accepted_at"),
         via=body.get("via", ""),
         stops_at=_time(body, "stops_at"),
+        action=Action(body["action"]) if body.get("action") else None,
     )
 
 

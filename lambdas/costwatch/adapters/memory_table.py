@@ -65,6 +65,16 @@ class MemoryTable:
         for write in writes:
             self._apply(write)
 
+    def batch(self, writes: Sequence[Put | Delete]) -> None:
+        """Raises ValueError for a condition, and for two writes to one item, which DynamoDB refuses within a call."""
+        keys = [_key(write) for write in writes]
+        if len(set(keys)) != len(keys) or any(write.condition is not None for write in writes):
+            raise ValueError(f"a batch of writes with conditions, or with two to one item: {keys}")
+        for key in keys:
+            _refuse_too_long(*key)
+        for write in writes:
+            self._apply(write)
+
     def _holds(self, write: Write) -> bool:
         condition: Condition | None = write.condition
         item = self.items.get(_key(write))

@@ -116,3 +116,7 @@ class Table(Protocol):
     def transact(self, writes: Sequence[Write]) -> None:
         """All writes or none. Raises ConditionFailed; at most 100 writes."""
         ...
+
+    def batch(self, writes: Sequence[Put | Delete]) -> None:
+        """As many writes as it takes, 25 a call, each by itself; conditions are not judged, so there may be none."""
+        ...

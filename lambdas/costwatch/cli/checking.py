@@ -76,8 +76,10 @@ def check_config(file: Path, as_json: bool) -> int:
 
 def _durations(limits: Limits) -> tuple[str, ...]:
     """max_runtime, warn_before, min_notice, hard_cap."""
-    found = (limits.max_runtime, limits.warn_before, limits.min_notice, limits.hard_cap)
-    return tuple(durations.short(each) for each in found)
+    found = (limits.warn_before, limits.min_notice, limits.hard_cap)
+    runtime = durations.short(limits.max_runtime)
+    own = f"its own, else {runtime}" if limits.declared else runtime
+    return own, *(durations.short(each) for each in found)
 
 
 def _percent(share: Decimal) -> str:
@@ -85,11 +87,10 @@ def _percent(share: Decimal) -> str:
 
 
 def _picks(selector: Selector) -> str:
-    what = "EC2 instances" if selector.service.value == "ec2" else "SageMaker training jobs"
     tags: list[str] = [f"{key}={'|'.join(values)}" for key, values in selector.tags.items()]
     parts: list[Any] = [
         f"tagged {', '.join(tags)}" if tags else "",
         f"of type {', '.join(selector.types)}" if selector.types else "",
         f"bought {selector.purchase.value}" if selector.purchase else "",
     ]
-    return " ".join([f"picks {what}", *(part for part in parts if part)])
+    return " ".join([f"picks {selector.service.plural}", *(part for part in parts if part)])

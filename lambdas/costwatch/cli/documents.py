@@ -17,9 +17,8 @@ from costwatch.errors import UnreadableRow
 
 def standing(record: RunRecord, now: datetime) -> str:
     """Why the run stands where it stands, as one sentence; empty when its clock merely runs."""
-    if record.exemption is not None and now < record.exemption.until:
-        exemption = record.exemption
-        return f"exempt until {times.to_key(exemption.until)} by {exemption.by}: {exemption.reason}"
+    if record.exemption is not None and record.exemption.active(now):
+        return record.exemption.sentence
     if record.hold is not None:
         since = ""
         if record.released_key == record.hold.key:

@@ -12,6 +12,7 @@ from costwatch.cli.granting import exempt, extend, release
 from costwatch.cli.heartbeat import heartbeat
 from costwatch.cli.pausing import pause, resume
 from costwatch.cli.reading import explain, ledger
+from costwatch.cli.restoring import restore
 from costwatch.cli.scanning import scan
 from costwatch.cli.status import status
 from costwatch.cli.stopping import stop
@@ -23,9 +24,9 @@ from costwatch.cli.sweeping import sweep
 def main() -> None:
     """Costwatch stops ML training from burning money that nobody decided to spend.
 
-    A run is what is watched, warned and stopped: a standalone instance, instances that share the run tag, or a
-    training job. Modes are off, observe, warn and enforce. From here nothing is stopped: that is the deployed
-    function's alone. AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL are honoured.
+    A run is what is watched, warned and stopped: a standalone instance, instances that share the run tag, an
+    Auto Scaling group, or a training job. Modes are off, observe, warn and enforce. From here nothing is stopped:
+    that is the deployed function's alone. AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL are honoured.
 
     Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 4 denied.
     """
@@ -39,6 +40,7 @@ for _command in (
     ledger,
     explain,
     stop,
+    restore,
     extend,
     exempt,
     release,

@@ -117,7 +117,7 @@ def _last_mode(part: Episode) -> str:
 def _members(story: Story, part: Episode) -> str:
     if part.record is not None:
         return ", ".join(code(member) for member in part.record.member_ids)
-    if story.run_id.kind in (RunKind.INSTANCE, RunKind.TRAINING):
+    if story.run_id.kind in (RunKind.INSTANCE, RunKind.TRAINING, RunKind.PROCESSING):
         return code(story.run_id.name)
     return ", ".join(code(member) for member in part.last("members").split(", ") if member) or _NOT_KEPT
 

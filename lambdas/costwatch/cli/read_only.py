@@ -8,6 +8,7 @@ from costwatch.errors import RefusedError
 from costwatch.scan import permissions
 
 _DEPLOYED: Final = {
+    "autoscaling": frozenset({"DescribeAutoScalingGroups", "DescribeScalingActivities"}),
     "dynamodb": frozenset({"GetItem", "Query", "TransactWriteItems"}),
     "ec2": frozenset({"DescribeInstanceAttribute", "DescribeInstances", "DescribeSpotInstanceRequests"}),
     "lambda": frozenset({"Invoke"}),

@@ -91,6 +91,9 @@ def explain(session: Session, run: str, markdown: bool, as_json: bool) -> None:
         show.say(out, "Its record cannot be read, so nothing is done about it; see the note.", style="yellow")
     else:
         show.say(out, "It is over.")
+        exemption = book.exemptions(run_id.account, run_id.region, session.skip).get(str(run_id))
+        if exemption is not None and exemption.active(now):
+            show.say(out, f"Should it begin again, it is {exemption.sentence}.")
     for message in unsent:
         show.say(out, f"Not delivered yet: {documents.about(message)}", style="yellow")
     out.print()

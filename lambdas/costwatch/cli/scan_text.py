@@ -90,7 +90,8 @@ def _cells(line: Line, now: datetime, *, roomy: bool) -> tuple[str, ...]:
     what.append(line.kind_label)
     age = "not started" if line.not_started else "unknown"
     if line.since:
-        age = f"{show.age(now - line.since)}\n{line.evidence}"
+        # Without the word that stands beside it anyway: the ids need the room.
+        age = f"{show.age(now - line.since)}\n{line.evidence.removeprefix('Processing')}"
     if line.exists_since:
         age += f"\nfirst {show.age(now - line.exists_since)}"
     rates = (show.usd(line.hourly_rate_usd), show.usd(line.monthly_rate_usd))

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from costwatch import names
+from costwatch.adapters.autoscaling import AutoScaling
 from costwatch.adapters.ec2 import Ec2
 from costwatch.adapters.ledger import Ledger, Stamp
 from costwatch.adapters.memory_table import MemoryTable
@@ -91,6 +92,7 @@ def _observer(session: Session, *, keep: bool) -> Watchdog:
         ledger=Ledger(table, stamp=stamp, origin=f"laptop:{caller.arn}"),
         prices=SeedPrices(),
         ec2=_cached(lambda region: Ec2(session.client("ec2", region), region=region)),
+        autoscaling=_cached(lambda region: AutoScaling(session.client("autoscaling", region), region=region)),
         sagemaker=_cached(lambda region: SageMaker(session.client("sagemaker", region), region=region)),
         slack=None,
         topic=None,

@@ -6,18 +6,18 @@ a problem elsewhere: everything is told at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from costwatch import names
-from costwatch.config import fields, regions, shadows
+from costwatch.config import fields, kinds, regions, shadows
 from costwatch.core import durations
 from costwatch.core.heartbeats import SHORTEST_INTERVAL
-from costwatch.core.policy import Action, Mode, PurchaseOption
+from costwatch.core.policy import Action, AtMinSize, Mode, PurchaseOption, Service
 
 if TYPE_CHECKING:
-    from costwatch.config.model import Config
+    from costwatch.config.model import Config, Selector
 
 Path = tuple[str | int, ...]
 Value = TypeVar("Value")
@@ -35,6 +35,8 @@ SLOWEST_SWEEP = timedelta(hours=1)
 _MINUTE = timedelta(minutes=1)
 _MOST_BUTTONS = 4
 _IAM_SYNTAX = ("*", "?", "${")
+_WITH_CHILDREN = frozenset(kind.value for kind in fields.JOB_KINDS if kind.has_children)
+_KINDS = ", ".join(kind.value for kind in fields.JOB_KINDS)
 
 
 class Problem(NamedTuple):
@@ -105,10 +107,8 @@ def _selector_warnings(config: Config, index: int, mode: Mode) -> Iterator[Probl
             f"{durations.short(min_notice)} is little time for a person to answer before a stop; "
             f"{durations.short(SHORT_NOTICE_TO_STOP)} or more is advised",
         )
-    warn_before, max_runtime = (
-        selector.warn_before or dead_man.warn_before,
-        selector.max_runtime or dead_man.max_runtime,
-    )
+    warn_before = selector.warn_before or dead_man.warn_before
+    max_runtime = min(kinds.max_runtime(selector, kind, dead_man) for kind in kinds.of(selector))
     if warn_before >= max_runtime:
         message = f"runs are warned about from their first minute: warn_before ({durations.short(warn_before)}) is not"
         yield Problem((*path, "warn_before"), f"{message} shorter than max_runtime ({durations.short(max_runtime)})")
@@ -116,11 +116,29 @@ def _selector_warnings(config: Config, index: int, mode: Mode) -> Iterator[Probl
         picked = "it picks spot instances" if selector.ec2.purchase else "it picks spot instances too"
         message = f"{picked}, and EC2 can only terminate those of one-time requests: a run with one will be held"
         yield Problem((*path, "action"), message)
+    if selector.action is Action.STOP and (selector.at_min_size or dead_man.at_min_size) is AtMinSize.LOWER:
+        message = "lower has no effect with `action: stop`: an Auto Scaling group can only be terminated, so it is held"
+        yield Problem((*path, "at_min_size"), message)
     if selector.ec2 and not (selector.ec2.tag or selector.ec2.types):
         yield Problem((*path, "ec2"), "picks every EC2 instance in all regions; name a tag or types to narrow it")
-    earlier = next((other for other in dead_man.selectors[:index] if shadows.picks_all_of(other, selector)), None)
-    if earlier:
-        yield Problem((*path, "name"), f"never reached: {earlier.name!r} above it already picks everything it could")
+    yield from _never_reached(dead_man.selectors[:index], selector, path)
+
+
+def _never_reached(above: Sequence[Selector], selector: Selector, path: Path) -> Iterator[Problem]:
+    """The whole entry, or kinds of jobs in it, that selectors above it leave nothing of."""
+    picked: dict[Service, str] = {}
+    for kind in kinds.of(selector):
+        earlier = next((other for other in above if shadows.picks_all_of(other, selector, kind)), None)
+        if earlier is not None:
+            picked[kind] = earlier.name
+    by = " and ".join(repr(name) for name in dict.fromkeys(picked.values()))
+    if len(picked) == len(kinds.of(selector)):
+        verb = "picks" if len(set(picked.values())) == 1 else "pick"
+        yield Problem((*path, "name"), f"never reached: {by} above it already {verb} everything it could")
+        return
+    for kind, name in picked.items():
+        message = f"never reached for {kind.value}: {name!r} above it already picks all of those that it could"
+        yield Problem((*path, "sagemaker"), message)
 
 
 def _tag_keys(tags: Mapping[str, Any]) -> Iterator[Problem]:
@@ -261,16 +279,20 @@ def _selectors(dead_man: Mapping[str, Any]) -> Iterator[Problem]:
         if ("ec2" in selector) == ("sagemaker" in selector):
             yield Problem(path, "needs exactly one of ec2 and sagemaker")
         if selector.get("sagemaker") == [] or _mapping(selector.get("sagemaker")).get("jobs") == []:
-            yield Problem((*path, "sagemaker"), "names no kind of job; expected [training]")
+            yield Problem((*path, "sagemaker"), f"names no kind of job; expected one of {_KINDS}")
+        yield from _jobs(path, selector)
         if "sagemaker" in selector and "action" in selector:
             yield Problem((*path, "action"), "is for EC2 instances; a SageMaker job can only be stopped: leave it out")
+        for key in ("at_min_size", "az_rebalance"):
+            if "sagemaker" in selector and key in selector:
+                yield Problem((*path, key), "is for Auto Scaling groups of EC2 instances: leave it out")
         for service in ("ec2", "sagemaker"):
             if _mapping(selector.get(service)).get("types") == []:
                 message = "an empty list matches nothing; expected at least one type, or no such line for all"
                 yield Problem((*path, service, "types"), message)
         yield from _limits(path, selector, dead_man)
         yield from _heartbeat(path, selector)
-        if selector.get("mode", dead_man.get("mode")) == Mode.ENFORCE:
+        if _stops(selector, dead_man):
             for service in ("ec2", "sagemaker"):
                 if service in selector:
                     yield from _enforcing((*path, service), selector[service])
@@ -281,6 +303,34 @@ def _heartbeat(path: Path, selector: Mapping[str, Any]) -> Iterator[Problem]:
     if interval is not None and interval < SHORTEST_INTERVAL:
         message = f"{selector['heartbeat']!r} is shorter than {durations.short(SHORTEST_INTERVAL)}"
         yield Problem((*path, "heartbeat"), f"{message}: the training client beats no more often than that")
+
+
+def _stops(selector: Mapping[str, Any], dead_man: Mapping[str, Any]) -> bool:
+    """Whether anything that the entry picks is stopped: jobs with children only where the entry itself says so."""
+    if "mode" in selector:
+        return bool(selector["mode"] == Mode.ENFORCE)
+    jobs = {job for job in _job_words(selector) if isinstance(job, str)}
+    only_warned = bool(jobs) and all(job in _WITH_CHILDREN for job in jobs)
+    return dead_man.get("mode") == Mode.ENFORCE and not only_warned
+
+
+def _job_words(selector: Mapping[str, Any]) -> list[Any]:
+    written = selector.get("sagemaker")
+    return _list(written if isinstance(written, list) else _mapping(written).get("jobs"))
+
+
+def _jobs(path: Path, selector: Mapping[str, Any]) -> Iterator[Problem]:
+    """What a selector of SageMaker jobs may and may not say."""
+    written = selector.get("sagemaker")
+    jobs = _job_words(selector)
+    where: Path = (*path, "sagemaker") if isinstance(written, list) else (*path, "sagemaker", "jobs")
+    yield from _twice(where, jobs)
+    if "automl" in jobs and _list(_mapping(written).get("types")):
+        message = "an AutoML job chooses its instance types itself: leave types out, or automl in a selector of its own"
+        yield Problem((*path, "sagemaker", "types"), message)
+    if selector.get("max_runtime") == fields.Declared.DECLARED and "ec2" in selector:
+        message = f"'declared' is for SageMaker jobs, an instance declares nothing; expected {durations.EXPECTED}"
+        yield Problem((*path, "max_runtime"), message)
 
 
 def _enforcing(path: Path, selection: object) -> Iterator[Problem]:

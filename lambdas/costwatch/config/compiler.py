@@ -10,8 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from costwatch.config import kinds
+from costwatch.config.fields import Declared
 from costwatch.config.model import Config, DeadMan, Selector
-from costwatch.core.policy import FORMAT_VERSION, Action, Mode, Service, digest_of
+from costwatch.core.policy import FORMAT_VERSION, Action, AtMinSize, Service, digest_of
 
 UNCOMMITTED = "uncommitted"
 _GIT_TIMEOUT_SECONDS = 10
@@ -43,12 +45,12 @@ def compile_policy(config: Config, *, config_commit: str) -> dict[str, Any]:
             "per_day": dead_man.blast_cap.per_day,
         },
         "protect": [{"tags": _lists(rule.tag or {}), "asg": rule.asg} for rule in dead_man.protect],
-        "limits": _limits(dead_man, dead_man),
+        "limits": _limits(dead_man, dead_man, dead_man.max_runtime),
         "extend": {
             "steps_seconds": [_seconds(step) for step in dead_man.extend.buttons],
             "owner_total_seconds": _seconds(dead_man.extend.owner_total),
         },
-        "selectors": [_selector(selector, dead_man) for selector in dead_man.selectors],
+        "selectors": [_selector(each, kind, dead_man) for each in dead_man.selectors for kind in kinds.of(each)],
     }
     return {"format": FORMAT_VERSION, "digest": digest_of(body), "config_commit": config_commit, "policy": body}
 
@@ -89,33 +91,37 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return answer.stdout.strip()
 
 
-def _selector(selector: Selector, dead_man: DeadMan) -> dict[str, Any]:
-    if selector.ec2:
-        service, tags, types = Service.EC2, selector.ec2.tag, selector.ec2.types
-    elif selector.sagemaker:
-        service, tags, types = Service.TRAINING, selector.sagemaker.tag, selector.sagemaker.types
-    else:
+def _selector(selector: Selector, kind: Service, dead_man: DeadMan) -> dict[str, Any]:
+    picks = selector.ec2 or selector.sagemaker
+    if picks is None:
         raise ValueError(f"selector {selector.name!r} has neither ec2 nor sagemaker; was the configuration parsed?")
     purchase = selector.ec2.purchase if selector.ec2 else None
     # A SageMaker job can only be stopped.
     action = (selector.action or Action.TERMINATE) if selector.ec2 else Action.STOP
-    mode = Mode.OFF if dead_man.mode is Mode.OFF else selector.mode or dead_man.mode
+    max_runtime = kinds.max_runtime(selector, kind, dead_man)
+    declared = isinstance(selector.max_runtime, Declared)
+    at_min_size = (selector.at_min_size or dead_man.at_min_size) if selector.ec2 else AtMinSize.HOLD
     return {
-        "name": selector.name,
-        "mode": mode.value,
-        "service": service.value,
-        "tags": _lists(tags),
-        "types": list(types),
+        "name": kinds.name(selector, kind),
+        "mode": kinds.mode(selector, kind, dead_man).value,
+        "service": kind.value,
+        "tags": _lists(picks.tag),
+        "types": list(picks.types),
         "purchase": purchase.value if purchase else None,
-        "limits": _limits(selector, dead_man),
+        "limits": _limits(selector, dead_man, max_runtime, declared=declared),
         "action": action.value,
         "heartbeat_seconds": _seconds(selector.heartbeat) if selector.heartbeat else None,
+        "at_min_size": at_min_size.value,
+        "az_rebalance": selector.az_rebalance.value,
     }
 
 
-def _limits(own: Selector | DeadMan, defaults: DeadMan) -> dict[str, int]:
+def _limits(
+    own: Selector | DeadMan, defaults: DeadMan, max_runtime: timedelta, *, declared: bool = False
+) -> dict[str, Any]:
     return {
-        "max_runtime_seconds": _seconds(own.max_runtime or defaults.max_runtime),
+        "max_runtime_seconds": _seconds(max_runtime),
+        **({"declared": True} if declared else {}),
         "warn_before_seconds": _seconds(own.warn_before or defaults.warn_before),
         "min_notice_seconds": _seconds(own.min_notice or defaults.min_notice),
         "hard_cap_seconds": _seconds(own.hard_cap or defaults.hard_cap),

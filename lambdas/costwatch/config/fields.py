@@ -22,7 +22,7 @@ from pydantic import BeforeValidator, PlainValidator
 
 from costwatch.config import regions
 from costwatch.core import durations
-from costwatch.core.policy import Action, Mode, PurchaseOption
+from costwatch.core.policy import Action, AtMinSize, Mode, PurchaseOption, Service, ZoneRebalance
 
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[1-9]")
 _CHANNEL = re.compile(r"#[^\s#,]{1,80}|[CDG][A-Z0-9]{7,20}")
@@ -89,11 +89,22 @@ def duration(value: object) -> timedelta:
     return durations.parse(value)
 
 
+class Declared(StrEnum):
+    """Instead of a duration: each job's own MaxRuntimeInSeconds."""
+
+    DECLARED = "declared"
+
+
 def max_runtime(value: object) -> timedelta:
-    """A duration; `declared` (the job's own limit) is known, but not in this version."""
-    if value == "declared":
-        raise ValueError(f"'declared' is not in this version; expected {durations.EXPECTED}")
+    """A duration. `declared` is for selectors, since instances declare nothing."""
+    if value == Declared.DECLARED:
+        raise ValueError(f"'declared' is for selectors of SageMaker jobs; expected {durations.EXPECTED}")
     return duration(value)
+
+
+def selector_max_runtime(value: object) -> timedelta | Declared:
+    """A duration, or `declared`. Whether the selector picks jobs is not this field's question."""
+    return Declared.DECLARED if value == Declared.DECLARED else duration(value)
 
 
 def share(value: object) -> Decimal:
@@ -222,7 +233,7 @@ def ec2_type(value: object) -> str:
     return _with_size(written)
 
 
-def training_type(value: object) -> str:
+def job_type(value: object) -> str:
     """A SageMaker instance type, wildcards `*` and `?` allowed."""
     expected = "a SageMaker instance type such as ml.p4d.24xlarge or ml.p4d.*"
     written = text(value, expected)
@@ -248,13 +259,16 @@ def asg_pattern(value: object) -> str:
     return written
 
 
-def training_job(value: object) -> str:
-    """The kind of SageMaker job: `training` in this version."""
-    if value in ("tuning", "processing", "automl"):
-        raise ValueError(f"{shown(value)} is not in this version; expected training")
-    if value != "training":
-        raise ValueError(f"{shown(value)} is not a kind of SageMaker job; expected training")
-    return "training"
+JOB_KINDS = tuple(service for service in Service if service.is_sagemaker)
+
+
+def job_kind(value: object) -> Service:
+    """The kind of SageMaker job: training, processing, tuning or automl."""
+    known = [kind.value for kind in JOB_KINDS]
+    if isinstance(value, str) and value in known:
+        return Service(value)
+    hint = did_you_mean(value, known) if isinstance(value, str) else ""
+    raise ValueError(f"{shown(value)} is not a kind of SageMaker job; expected one of {', '.join(known)}{hint}")
 
 
 def word(value: object, words: type[Word]) -> Word:
@@ -279,6 +293,16 @@ def purchase(value: object) -> PurchaseOption:
 def action(value: object) -> Action:
     """terminate or stop."""
     return word(value, Action)
+
+
+def at_min_size(value: object) -> AtMinSize:
+    """hold or lower."""
+    return word(value, AtMinSize)
+
+
+def az_rebalance(value: object) -> ZoneRebalance:
+    """hold or accept."""
+    return word(value, ZoneRebalance)
 
 
 def one_or_many(value: Any) -> Any:
@@ -312,7 +336,7 @@ Share = Annotated[Decimal, PlainValidator(share)]
 TagKey = Annotated[str, PlainValidator(tag_key)]
 TagValues = Annotated[tuple[Annotated[str, PlainValidator(tag_value)], ...], BeforeValidator(one_or_many)]
 Timezone = Annotated[str, PlainValidator(timezone)]
-TrainingJob = Annotated[str, PlainValidator(training_job)]
-TrainingType = Annotated[str, PlainValidator(training_type)]
+JobKind = Annotated[Service, PlainValidator(job_kind)]
+JobType = Annotated[str, PlainValidator(job_type)]
 Version = Annotated[int, PlainValidator(version)]
 Tags = dict[TagKey, TagValues]

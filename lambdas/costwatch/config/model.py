@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from costwatch import names
 from costwatch.config import checks, fields
 from costwatch.config.checks import Path, Problem
-from costwatch.core.policy import Action, Mode, PurchaseOption
+from costwatch.core.policy import Action, AtMinSize, Mode, PurchaseOption, ZoneRebalance
 
 
 class InvalidDocument(ValueError):
@@ -95,11 +95,11 @@ class Ec2Selection(_Model):
 
 
 class SageMakerSelection(_Model):
-    """SageMaker jobs. `[training]` is short for `{jobs: [training]}`."""
+    """SageMaker jobs of one or several kinds. `[training, tuning]` is short for `{jobs: [training, tuning]}`."""
 
-    jobs: Annotated[tuple[fields.TrainingJob, ...], BeforeValidator(fields.listed)]
+    jobs: Annotated[tuple[fields.JobKind, ...], BeforeValidator(fields.listed)]
     tag: fields.Tags = {}
-    types: Annotated[tuple[fields.TrainingType, ...], BeforeValidator(fields.listed)] = ()
+    types: Annotated[tuple[fields.JobType, ...], BeforeValidator(fields.listed)] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -115,7 +115,9 @@ class Selector(_Model):
     ec2: Ec2Selection | None = None
     sagemaker: SageMakerSelection | None = None
     action: Annotated[Action | None, PlainValidator(fields.action)] = None
-    max_runtime: Annotated[timedelta | None, PlainValidator(fields.max_runtime)] = None
+    at_min_size: Annotated[AtMinSize | None, PlainValidator(fields.at_min_size)] = None
+    az_rebalance: Annotated[ZoneRebalance, PlainValidator(fields.az_rebalance)] = ZoneRebalance.HOLD
+    max_runtime: Annotated[timedelta | fields.Declared | None, PlainValidator(fields.selector_max_runtime)] = None
     warn_before: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
     min_notice: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
     hard_cap: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
@@ -136,6 +138,7 @@ class DeadMan(_Model):
     hard_cap: fields.Duration = checks.DEFAULT_LIMITS["hard_cap"]
     finish_grace: fields.Duration = checks.DEFAULT_LIMITS["finish_grace"]
     extend: Extend = Extend()
+    at_min_size: Annotated[AtMinSize, PlainValidator(fields.at_min_size)] = AtMinSize.HOLD
     selectors: Annotated[tuple[Selector, ...], BeforeValidator(fields.listed)] = ()
 
 
@@ -159,8 +162,6 @@ class Config(_Model):
 
 _LATER_KEYS: dict[type[BaseModel], frozenset[str]] = {
     Config: frozenset({"approval", "res", "prices", "budgets"}),
-    DeadMan: frozenset({"at_min_size"}),
-    Selector: frozenset({"at_min_size"}),
 }
 """Keys that product documents name but that this version would silently not act on."""
 

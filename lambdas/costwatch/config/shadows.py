@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from costwatch.core.policy import PurchaseOption
+from costwatch.core.policy import PurchaseOption, Service
 
 if TYPE_CHECKING:
     from costwatch.config.fields import Tags
     from costwatch.config.model import Selector
 
 
-def picks_all_of(earlier: Selector, later: Selector) -> bool:
-    """Whether whatever `later` picks is picked by `earlier` as well. False where that cannot be told."""
+def picks_all_of(earlier: Selector, later: Selector, kind: Service) -> bool:
+    """Whether whatever `later` picks of `kind` is picked by `earlier` as well. False where that cannot be told."""
     if earlier.ec2 and later.ec2:
         return (
             _tags_cover(earlier.ec2.tag, later.ec2.tag)
@@ -22,8 +22,10 @@ def picks_all_of(earlier: Selector, later: Selector) -> bool:
             and _purchase_covers(earlier.ec2.purchase, later.ec2.purchase)
         )
     if earlier.sagemaker and later.sagemaker:
-        return _tags_cover(earlier.sagemaker.tag, later.sagemaker.tag) and _types_cover(
-            earlier.sagemaker.types, later.sagemaker.types
+        return (
+            kind in earlier.sagemaker.jobs
+            and _tags_cover(earlier.sagemaker.tag, later.sagemaker.tag)
+            and _types_cover(earlier.sagemaker.types, later.sagemaker.types)
         )
     return False
 

@@ -29,6 +29,7 @@ from costwatch.core.blocks import (
     unmarked,
 )
 from costwatch.core.messages import Message, MessageKind
+from costwatch.core.model import RunKind
 from costwatch.core.money import show_usd, spent_usd
 
 _TEXT = 4000  # what Slack advises for the text of a message
@@ -92,7 +93,15 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
         why = f"It is {_note(facts['rule'])}. If it is well, let it beat: that alone ends this warning."
     if facts.get("changed"):
         why += f" This is another notice: {_note(facts['changed'])} since the last one."
-    if facts["run"].split("/")[2] == "training":
+    outdated = _time(facts, "outdated")
+    if outdated is not None and not facts.get("changed"):
+        why += f" This is another notice: the last one named {date_token(outdated)}, and that is too long ago."
+    kind = RunKind(facts["run"].split("/")[2])
+    if kind.has_children:
+        how = "it starts no more jobs; those it has get SIGTERM and 120 seconds to save, and are then stopped."
+    elif kind is RunKind.PROCESSING:
+        how = "it is stopped; what it has not uploaded is lost."
+    elif kind.is_job:
         how = "it gets SIGTERM, 120 seconds to save, and is then stopped."
     elif facts.get("action") == "stop":
         how = "it is stopped; its EBS disks stay, what only its instance disks hold is lost."
@@ -381,7 +390,7 @@ def _run(facts: Mapping[str, str]) -> str:
     An instance or a job goes by its last part, which the command line understands; a tagged run by its whole id.
     """
     kind, _, name = facts["run"].split("/", 2)[2].partition("/")
-    word = name if kind in ("instance", "training") else facts["run"]
+    word = name if RunKind(kind) is RunKind.INSTANCE or RunKind(kind).is_job else facts["run"]
     # A backtick would end Slack's code, and an apostrophe in its place would end the shell's quotes.
     return safe(shlex.quote(" ".join(word.replace("`", "?").split())))
 

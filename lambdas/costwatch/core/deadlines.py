@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from costwatch.core import durations, heartbeats, times
 from costwatch.core.heartbeats import Vitals
@@ -31,16 +31,22 @@ def deadline_of(
     record: RunRecord | None,
     vitals: Vitals | None,
     now: datetime,
+    declared: timedelta | None = None,
 ) -> Deadline:
-    """The run's time limit, or since when it is silent, where it is at `now` and that was sooner."""
-    by_time = _by_time(start, selector, found, record)
+    """The run's time limit; or since when it is silent, where it is and its time is not over at `now`.
+
+    `declared`: the job's own limit, which comes before the selector's where that says `max_runtime: declared`.
+    """
+    by_time = _by_time(start, selector, found, record, declared)
     silent = _by_silence(selector, found, record, vitals, by_time.hard_cap_at)
-    if silent is not None and silent.at < min(by_time.at, now):
+    if silent is not None and silent.at < now <= by_time.at:
         return silent
     return by_time
 
 
-def _by_time(start: datetime, selector: Selector, found: Overrides, record: RunRecord | None) -> Deadline:
+def _by_time(
+    start: datetime, selector: Selector, found: Overrides, record: RunRecord | None, declared: timedelta | None
+) -> Deadline:
     """Deadline tag, else start + max-runtime tag, else start + the selector's; then what was granted; the hard cap."""
     hard_cap_at = start + selector.limits.hard_cap
     if found.only_hard_cap:
@@ -52,6 +58,8 @@ def _by_time(start: datetime, selector: Selector, found: Overrides, record: RunR
         at, rule = found.deadline, "deadline tag"
     elif found.max_runtime is not None:
         at, rule = start + found.max_runtime, f"max-runtime tag {durations.short(found.max_runtime)}"
+    elif selector.limits.declared and declared is not None:
+        at, rule = start + declared, f"its own MaxRuntimeInSeconds {durations.short(declared)}"
     else:
         limit = selector.limits.max_runtime
         at, rule = start + limit, f"max_runtime {durations.short(limit)} of selector {selector.name}"

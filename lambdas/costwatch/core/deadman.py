@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
 from costwatch.core import durations, heartbeats, overrides, times
 from costwatch.core.deadlines import Deadline, deadline_of, overdue_or_soon
+from costwatch.core.exemptions import Exemption
+from costwatch.core.group_blockers import group_blockers
 from costwatch.core.heartbeats import Vitals
 from costwatch.core.model import Run
 from costwatch.core.overrides import MalformedTag, Overrides
 from costwatch.core.policy import Action, Mode, Policy, Selector
-from costwatch.core.record import Finishing, Notice, Pause, RunRecord, Status, claim_key, start_of
+from costwatch.core.record import Finishing, Notice, Pause, RunRecord, Status, claim_key, exemption_of, start_of
 from costwatch.core.selection import Blocker, HoldCode, select
 
 _CAPPED_BEFORE: Final = "more was due than a cap allowed; it waits for a release"
+NOTICE_LASTS: Final = timedelta(hours=24)
+"""So long after the time that its card named a notice counts (inclusive): nobody expects a stop any more later."""
 MASS_SILENCE: Final = 3
 """So many silent runs at once are taken for a fault of ours until somebody says otherwise."""
 _MASS_SILENCE: Final = (
@@ -62,6 +66,8 @@ class Decision:
     """Exempt tag values as they stand, each with when it was first seen."""
     changed: str = ""
     """What makes another notice due, where one was given and is accepted."""
+    outdated: datetime | None = None
+    """The time that the last notice named, where that is too long ago."""
     finishing: Finishing | None = None
     """With FINISH: what it is given."""
     stalled_since: datetime | None = None
@@ -106,16 +112,19 @@ def judge(
     if mode is Mode.OFF:
         return Decision(Verdict.IGNORE, f"selector {selector.name} is off", selector=selector)
 
+    standing = [*selection.blockers, *group_blockers(run, selector, policy)]
     found = overrides.read(run, policy.tags)
     start = start_of(run, record)
-    vitals = run.vitals
-    deadline = deadline_of(start, selector, found, record, vitals, now) if start is not None else None
-    stalled = heartbeats.stalled_since(vitals, now)
+    deadline = deadline_of(start, selector, found, record, run.vitals, now, run.declared_limit) if start else None
     key = claim_key(run.id, mode, start, deadline.at if deadline else None)
     known = {**exempt_seen, **(dict(record.exempt_tags) if record else {})}
     exempt_tags = tuple((tag.value, known.get(tag.value, now)) for tag in found.exempt)
 
     def decide(verdict: Verdict, reason: str, *, hold: HoldCode | None = None, voids: bool = False) -> Decision:
+        waits = _waits_for_children(run, deadline, now) if verdict is Verdict.STOP else ""
+        if waits:
+            given = deadline and valid_notice(record, mode, selector.action, deadline.at, pause)
+            verdict, reason = (Verdict.WAIT if given else Verdict.KEEP), waits
         return Decision(
             verdict,
             reason,
@@ -128,30 +137,30 @@ def judge(
             voids,
             key,
             exempt_tags,
-            stalled_since=stalled,
-            vitals=vitals,
+            stalled_since=heartbeats.stalled_since(run.vitals, now),
+            vitals=run.vitals,
         )
 
-    exempt = exemption_reason(record, exempt_tags, found, now)
+    exempt = exemption_reason(exemption_of(run, record, now), exempt_tags, found, now)
     if exempt:
         return decide(Verdict.KEEP, exempt, voids=True)
-    if any(member.phase == "Uploading" for member in run.members):
+    if any(member.phase == "Uploading" for member in run.judged):
         return decide(Verdict.KEEP, "it is uploading its model and is left to finish")
     order = record.order if record is not None else None
     if order is not None and order.active(now) and mode is Mode.ENFORCE:
         # A named person's stop needs no notice, no proven age and no cap; a pause is for what stops by itself.
         key = f"{key}#{order.key}"
-        blocker = next(iter(selection.blockers), None)
+        blocker = next(iter(standing), None)
         reason = f"{order.sentence}; held: {blocker.reason}" if blocker else order.sentence
         return decide(Verdict.HOLD if blocker else Verdict.STOP, reason, hold=blocker.code if blocker else None)
-    unproven = _unproven_age(run)
+    unproven = _unproven_age(run, record)
     if deadline is None:
         if unproven is not None:
             return decide(Verdict.HOLD, unproven.reason, hold=unproven.code)
         return decide(Verdict.KEEP, "it has not started yet")
 
     overdue = now > deadline.at
-    blockers = [*selection.blockers, *([unproven] if unproven else [])]
+    blockers = [*standing, *([unproven] if unproven else [])]
     if pause is not None and pause.active(now):
         reason = f"paused by {pause.by} until {times.to_key(pause.until)}: {pause.reason or 'no reason given'}"
         blockers.append(Blocker(HoldCode.PAUSED, reason))
@@ -161,21 +170,30 @@ def judge(
         if overdue:
             return decide(Verdict.HOLD, _held(first, deadline), hold=first.code, voids=voids)
         # What only cannot be read for a moment leaves a notice as it is.
-        waits = not voids and valid_notice(record, mode, deadline.at, pause) is not None
+        waits = not voids and valid_notice(record, mode, selector.action, deadline.at, pause) is not None
         verdict = Verdict.WAIT if waits else Verdict.KEEP
         return decide(verdict, f"its time is not up; it would be held: {first.reason}", voids=voids)
     if now < deadline.at - selector.limits.warn_before:
         return decide(Verdict.KEEP, f"its time is up at {times.to_key(deadline.at)} ({deadline.rule})")
 
+    waiting = _waiting(record, mode, deadline) if overdue else None
+    if waiting is not None and record is not None:
+        # Under the key that was held, so that it stays one hold with one id, however its deadline moves meanwhile.
+        return replace(decide(Verdict.HOLD, waiting.reason, hold=waiting.code), key=record.capped_key)
     owner = run.tag(policy.tags.owner) or ""
     verdict, reason, hold = _judge_notice(run, record, selector, mode, deadline, key, pause, now, owner)
-    finishing = _finishing(record, selector, deadline, vitals, now) if verdict in (Verdict.WARN, Verdict.STOP) else None
+    finishing = (
+        _finishing(record, selector, deadline, run.vitals, now) if verdict in (Verdict.WARN, Verdict.STOP) else None
+    )
     if finishing is not None:
-        verdict, reason = Verdict.FINISH, _let_finish(finishing, deadline, vitals)
-    notice = valid_notice(record, mode, deadline.at, pause)
-    if verdict is Verdict.WARN and notice is not None:
-        return replace(decide(verdict, reason), changed=changed_since(notice, run, owner))
-    return replace(decide(verdict, reason, hold=hold), finishing=finishing)
+        verdict, reason = Verdict.FINISH, _let_finish(finishing, deadline, run.vitals)
+    given = valid_notice(record, mode, selector.action, deadline.at, pause) if verdict is Verdict.WARN else None
+    return replace(
+        decide(verdict, reason, hold=hold),
+        finishing=finishing,
+        changed=changed_since(given, run, owner) if given else "",
+        outdated=_outdated(given, now) if given else None,
+    )
 
 
 def _judge_notice(
@@ -191,33 +209,31 @@ def _judge_notice(
 ) -> tuple[Verdict, str, HoldCode | None]:
     """Nothing stands in the way and the time is up or nearly: was all of it warned, and long enough ago?
 
-    What changed since the notice makes a new one due: at once, but for changes a run is not warned anew more often
-    than every `min_notice`.
+    What changed since the notice, or its age, makes a new one due: at once, but for changes a run is not warned anew
+    more often than every `min_notice`.
     """
-    if deadline.silent and record is not None and record.capped_key == key != record.released_key:
-        waiting = _waiting(record, key)
-        return Verdict.HOLD, waiting.reason, waiting.code
-    notice = valid_notice(record, mode, deadline.at, pause)
+    notice = valid_notice(record, mode, selector.action, deadline.at, pause)
     if record is None or notice is None:
-        return Verdict.WARN, overdue_or_soon(deadline, now), None
+        return Verdict.WARN, overdue_or_soon(deadline, now) + _of_another_act(record, selector.action), None
     if notice.accepted_at is None:
         if now > max(deadline.at, notice.requested_at + selector.limits.min_notice):
             undelivered = Blocker(HoldCode.UNDELIVERED, "no notice was accepted for delivery by Slack or SNS")
             return Verdict.HOLD, _held(undelivered, deadline), undelivered.code
         return Verdict.WAIT, "its notice is not accepted for delivery yet", None
     due_after = max(deadline.at, notice.accepted_at + selector.limits.min_notice, notice.stops_at or deadline.at)
-    if now > due_after:
-        if record.status is Status.WOULD_STOP and record.stop is not None and record.stop.key == key:
-            return Verdict.WAIT, f"would have been stopped at {times.to_key(record.would_stop_at or now)}", None
-        if record.capped_key == key != record.released_key:
-            waiting = _waiting(record, key)
-            return Verdict.HOLD, waiting.reason, waiting.code
+    would_stop = record.status is Status.WOULD_STOP and record.stop is not None and record.stop.key == key
+    if would_stop and now > due_after:
+        return Verdict.WAIT, f"would have been stopped at {times.to_key(record.would_stop_at or now)}", None
     changed = changed_since(notice, run, owner)
     if changed:
         since = f"{changed} since the notice of {times.to_key(notice.requested_at)}"
         if now < notice.requested_at + selector.limits.min_notice:
             return Verdict.WAIT, f"{since}: a notice of its own follows", None
         return Verdict.WARN, f"{overdue_or_soon(deadline, now)}; {since}, so it is warned anew", None
+    outdated = _outdated(notice, now)
+    if outdated is not None:
+        reason = f"its notice named {times.to_key(outdated)}, which is too long ago, so it is warned anew"
+        return Verdict.WARN, f"{overdue_or_soon(deadline, now)}; {reason}", None
     if now <= due_after:
         reason = f"warned at {times.to_key(notice.accepted_at)}; due after {times.to_key(due_after)}"
         return Verdict.WAIT, reason, None
@@ -225,12 +241,33 @@ def _judge_notice(
     return Verdict.STOP, f"{overdue_or_soon(deadline, now)}; {warned}", None
 
 
-def _waiting(record: RunRecord, key: str) -> Blocker:
-    """What a run waits for that only a release lifts, in the words in which it was told."""
+def _of_another_act(record: RunRecord | None, action: Action) -> str:
+    """Why a notice that was given does not count for `action`; empty where none was, or for this one."""
+    given = record.notice.action if record is not None and record.notice is not None else action
+    if given is action:
+        return ""
+    return f"; its notice was of an act that is not this one ({given.value if given else 'not named'}): warned anew"
+
+
+def _outdated(notice: Notice, now: datetime) -> datetime | None:
+    """The time that the notice named, when it counts no more for its age."""
+    named = notice.stops_at
+    return named if named is not None and now > named + NOTICE_LASTS else None
+
+
+def _waiting(record: RunRecord | None, mode: Mode, deadline: Deadline) -> Blocker | None:
+    """What a run that is due waits for and only a release lifts, in the words in which it was told.
+
+    Mass silence holds what is due for its silence, and no time limit.
+    """
+    if record is None or not record.waits_for_release(mode):
+        return None
     hold = record.hold
-    if hold is not None and hold.code.waits_for_release and hold.key == key:
-        return Blocker(hold.code, hold.reason)
-    return Blocker(HoldCode.CAP, _CAPPED_BEFORE)
+    if hold is None or not hold.code.waits_for_release or hold.key != record.capped_key:
+        return Blocker(HoldCode.CAP, _CAPPED_BEFORE)
+    if hold.code is HoldCode.MASS_SILENCE and not deadline.silent:
+        return None
+    return Blocker(hold.code, hold.reason)
 
 
 def of_mass_silence(decision: Decision) -> Decision:
@@ -263,11 +300,12 @@ def _let_finish(finishing: Finishing, deadline: Deadline, vitals: Vitals | None)
 def changed_since(notice: Notice, run: Run, owner: str) -> str:
     """What makes the run another one than its notice was given for and to, as a sentence; empty: it is the same.
 
-    A member that joined or started anew, one that left and runs on (for what was read afresh), another owner.
+    A member that joined or started anew, one that left and runs on (for what was read afresh), another owner. The
+    children of a job come and go without a word: it is the job that was warned.
     """
     told = {member.id: member.running_since for member in notice.members}
-    joined = [m.id for m in run.members if m.id not in told]
-    began = {m.id: m.clock.running_since for m in run.members if m.id in told}
+    joined = [m.id for m in run.judged if m.id not in told]
+    began = {m.id: m.clock.running_since for m in run.judged if m.id in told}
     anew = [name for name, since in began.items() if since and told[name] and since != told[name]]
     parts = [f"{_listed(joined)} joined"] if joined else []
     parts += [f"{_listed(anew)} started anew"] if anew else []
@@ -283,17 +321,15 @@ def _listed(ids: Sequence[str]) -> str:
 
 
 def exemption_reason(
-    record: RunRecord | None, exempt_tags: Sequence[tuple[str, datetime]], found: Overrides, now: datetime
+    granted: Exemption | None, exempt_tags: Sequence[tuple[str, datetime]], found: Overrides, now: datetime
 ) -> str:
     """The sentence that says why the run is exempt at `now`; empty when it is not. Every exemption ends.
 
-    `exempt_tags`: the values in `found`, each with when it was first seen, from which on it ends.
+    `granted`: by command. `exempt_tags`: the values in `found`, each with when it was first seen, from which on it
+    ends.
     """
-    if record is not None and record.exemption is not None and now < record.exemption.until:
-        exemption = record.exemption
-        return (
-            f"exempt until {times.to_key(exemption.until)} by {exemption.by}: {exemption.reason or 'no reason given'}"
-        )
+    if granted is not None and granted.active(now):
+        return granted.sentence
     first_seen = dict(exempt_tags)
     for tag in found.exempt:
         until = tag.ends_at(first_seen[tag.value])
@@ -302,19 +338,36 @@ def exemption_reason(
     return ""
 
 
-def valid_notice(record: RunRecord | None, mode: Mode, deadline_at: datetime, pause: Pause | None) -> Notice | None:
-    """The notice that counts: given in the current mode, under the current limit, after the last pause ended."""
+def valid_notice(
+    record: RunRecord | None, mode: Mode, action: Action, deadline_at: datetime, pause: Pause | None
+) -> Notice | None:
+    """The notice that counts: given in the current mode, of the current act and limit, after the last pause ended."""
     notice = record.notice if record else None
-    if notice is None or notice.mode is not mode or notice.deadline != deadline_at:
+    if notice is None or notice.mode is not mode or notice.action is not action or notice.deadline != deadline_at:
         return None
     if pause is not None and notice.requested_at < pause.until:
         return None
     return notice
 
 
-def _unproven_age(run: Run) -> Blocker | None:
-    for member in run.members:
-        if member.state == "running" and member.clock.running_since is None:
+def _waits_for_children(run: Run, deadline: Deadline | None, now: datetime) -> str:
+    """Which children of a due job write their models right now, as a sentence; empty: none.
+
+    Of many children one may upload at any time, so past the hard cap none is waited for.
+    """
+    uploading = [child.id for child in run.children if child.alive and child.phase == "Uploading"]
+    if not uploading or (deadline is not None and now > deadline.hard_cap_at):
+        return ""
+    return f"due; {_listed(uploading)} is left to finish uploading its model first, up to the hard cap"
+
+
+def _unproven_age(run: Run, record: RunRecord | None) -> Blocker | None:
+    """Also for what is not running: where its start was known before, only this answer leaves it out."""
+    started = {m.id for m in record.members if m.running_since is not None} if record is not None else set()
+    for member in run.judged or run.members:
+        # A job with children has a start as soon as it is there; without one it could not be read.
+        running = member.state == "running" or member.has_children
+        if member.clock.running_since is None and (running or member.id in started):
             return Blocker(HoldCode.UNPROVABLE, f"nothing shows since when {member.id} runs")
     return None
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from costwatch.core import durations
 from costwatch.core.messages import Audience, MessageKind, about
-from costwatch.core.money import show_usd
+from costwatch.core.money import show_usd, spent_usd
 from costwatch.core.policy import Action, Service
 from costwatch.core.record import (
     Entry,
@@ -17,8 +17,11 @@ from costwatch.core.record import (
 from costwatch.core.step import Step, spent_evidence
 
 
-def verified(record: RunRecord, now: datetime) -> Step:
-    """Final: a second look, in a later sweep, found everything gone (or stopped, its disks there) and nothing back."""
+def verified(record: RunRecord, now: datetime, *, pool_kept: timedelta | None = None) -> Step:
+    """Final: a second look, in a later sweep, found everything gone (or stopped, its disks there) and nothing back.
+
+    `pool_kept`: how long the job's warm pool went on billing after it; None: it had none.
+    """
     rate = record.hourly_rate_usd
     burn = f"{show_usd(rate)}/h" if rate is not None else "rate unknown (no price)"
     instances = record.run_id.kind.service is Service.EC2
@@ -28,7 +31,16 @@ def verified(record: RunRecord, now: datetime) -> Step:
     reason = f"{final.value}{disks}, nothing came back; burn stopped: {burn}"
     # What was stopped costs nothing more: the looks that verify it come later.
     stopped_at = record.stop.requested_at if record.stop is not None else None
-    entry = Entry(now, final, reason, mode=record.mode.value, evidence=spent_evidence(record, stopped_at or now))
+    evidence = spent_evidence(record, stopped_at or now)
+    if pool_kept is not None:
+        cost = spent_usd(rate, pool_kept)
+        reason += f"; its warm pool was kept for {durations.show(pool_kept)}: {show_usd(cost)}"
+        seconds = str(int(pool_kept.total_seconds()))
+        evidence += (
+            ("warm_pool_seconds", seconds),
+            ("warm_pool_usd", f"{cost:.2f}" if cost is not None else "unknown"),
+        )
+    entry = Entry(now, final, reason, mode=record.mode.value, evidence=evidence)
     message = about(record, MessageKind.VERIFIED, Audience.PLATFORM, version=record.version + 1, reason=reason)
     return Step(record, None, (entry,), (message,))
 

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from costwatch.core import durations, times
+from costwatch.core.exemptions import Exemption
 from costwatch.core.money import show_usd, spent_usd
 from costwatch.core.overrides import LONGEST_EXEMPTION
-from costwatch.core.record import Entry, Exemption, Extension, Pause, RunRecord, Status, StopOrder, Transition
+from costwatch.core.record import Entry, Extension, Pause, RunRecord, Status, StopOrder, Transition
 from costwatch.core.selection import HoldCode
 from costwatch.core.step import Step
 from costwatch.errors import InputError, RefusedError
@@ -32,6 +33,14 @@ _INSTEAD: Final = {
     HoldCode.STOP_PROTECTION: "its stop protection is respected; switch that off first",
     HoldCode.ONE_TIME_SPOT: "EC2 can only terminate it; give it a selector of its own, without `action: stop`",
     HoldCode.SPOT_REQUEST_UNTAGGED: "its spot request would relaunch it; tag the request as the reason says",
+    HoldCode.GROUP_ACTION: "a group can only be terminated; give it a selector without `action: stop`",
+    HoldCode.GROUP_UNTAGGED: "the permission to stop it is bound to the tag; tag the group as the reason says",
+    HoldCode.SCALE_IN_PROTECTION: "its scale-in protection is respected; switch that off first",
+    HoldCode.STANDBY: "an instance stands by; bring it back or take it out of the group",
+    HoldCode.WARM_POOL: "its warm pool could keep what is stopped; take the pool away first",
+    HoldCode.PROCESS_SUSPENDED: "it ends nothing while Terminate is suspended; resume that first",
+    HoldCode.MIN_SIZE: "only a reviewed deploy lets Costwatch lower a minimum; or lower it yourself",
+    HoldCode.ZONE_REBALANCE: "only a reviewed deploy accepts that AWS balances its zones; or suspend AZRebalance",
     HoldCode.PAUSED: "a pause holds it; `costwatch resume` ends the pause",
     HoldCode.UNDELIVERED: "no notice was delivered, and nobody is stopped unwarned; each sweep tries again",
 }
@@ -94,7 +103,7 @@ def extend(
 
 
 def exempt(record: RunRecord, *, by: str, until: datetime, reason: str, now: datetime) -> Step:
-    """Exempt the run until `until` (exclusive); it replaces an exemption given before.
+    """Exempt the run and each of its members until `until` (exclusive); it replaces an exemption given before.
 
     Every exemption ends, within 365 days inclusive, and says why. Raises InputError or RefusedError.
     """
@@ -109,9 +118,8 @@ def exempt(record: RunRecord, *, by: str, until: datetime, reason: str, now: dat
     _refuse_when_stopping(record)
     exemption = Exemption(by=by, at=now, until=until, reason=reason.strip())
     after = replace(record, exemption=exemption)
-    text = f"exempt until {times.to_key(until)} by {by}: {exemption.reason}"
-    entry = _entry(record, Transition.EXEMPTED, text, by, now, until=times.to_key(until))
-    return Step(record, after, (entry,))
+    entry = _entry(record, Transition.EXEMPTED, exemption.sentence, by, now, until=times.to_key(until))
+    return Step(record, after, (entry,), exempted=exemption)
 
 
 def order_stop(record: RunRecord, *, by: str, reason: str, now: datetime) -> Step:

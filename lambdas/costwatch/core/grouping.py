@@ -27,7 +27,7 @@ def run_id_of(member: Member, *, account: str, region: str, run_tag: str) -> Run
         return RunId(account, region, RunKind.TAGGED, tagged)
     if member.parent is not None:
         return RunId(account, region, member.parent.kind, member.parent.id)
-    kind = RunKind.INSTANCE if member.service is Service.EC2 else RunKind.TRAINING
+    kind = RunKind.INSTANCE if member.service is Service.EC2 else RunKind(member.service.value)
     return RunId(account, region, kind, member.id)
 
 
@@ -37,5 +37,11 @@ def run_id_now(member: Member, run_id: RunId, *, run_tag: str) -> RunId:
 
 
 def _run(run_id: RunId, members: list[Member]) -> Run:
-    parent: Parent | None = next((m.parent for m in members if m.parent is not None), None)
-    return Run(id=run_id, members=tuple(sorted(members, key=lambda m: m.id)), parent=parent)
+    return Run(id=run_id, members=tuple(sorted(members, key=lambda m: m.id)), parent=controller(run_id, members))
+
+
+def controller(run_id: RunId, members: Iterable[Member]) -> Parent | None:
+    """What would replace members of a run that were stopped. The job at the head of a run is none: it is stopped."""
+    if run_id.kind.has_children:
+        return None
+    return next((m.parent for m in members if m.parent is not None), None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from costwatch.core import heartbeats, spending, times
 from costwatch.core.deadman import Decision, Verdict
@@ -19,12 +20,13 @@ from costwatch.core.policy import Policy
 from costwatch.core.record import (
     Entry,
     Hold,
-    MemberSeen,
     Notice,
     RunRecord,
     Status,
     Transition,
+    exemption_of,
     hold_id,
+    members_seen,
 )
 from costwatch.core.selection import HoldCode
 from costwatch.core.step import Step, decision_entry, spent_evidence
@@ -91,6 +93,9 @@ def observe(
             pass
     if decision.voids_notice and after.notice is not None:
         after = replace(after, notice=None)
+    if decision.deadline is not None and now <= decision.deadline.at and all(m.tags is not None for m in run.members):
+        # Not overdue, and not only for tags that cannot be read: what held it is over, and what was released was then.
+        after = replace(after, capped_key="", released_key="")
     if after == before and not entries:
         return None
     return Step(before, after, tuple(entries), tuple(messages))
@@ -104,6 +109,7 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
         start=None,
         deadline=None,
         first_seen_at=now,
+        members=(),
         notice=None,
         hold=None,
         released_key="",
@@ -166,7 +172,7 @@ def _seen(
     run: Run, record: RunRecord | None, decision: Decision, *, policy: Policy, origin: str, burn: Burn, now: datetime
 ) -> tuple[RunRecord, list[Entry]]:
     """The record with what this sweep sees of the run, before the verdict is applied."""
-    members = tuple(MemberSeen(m.id, m.clock.running_since) for m in run.members)
+    members = members_seen(run, record)
     entries: list[Entry] = []
     selector = decision.selector.name if decision.selector else ""
     if record is None:
@@ -190,6 +196,10 @@ def _seen(
             hourly_rate_usd=burn.hourly_rate_usd,
             price_note=burn.note,
         )
+        if run.id.kind.has_children:
+            # What children of before it was first seen had cost is not known any more.
+            began = [c.clock.running_since for c in run.children if c.clock.running_since is not None]
+            record = replace(record, rate_since=min(began, default=now), spent_before_usd=Decimal(0))
         entries.append(decision_entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=evidence))
     elif record.mode is not decision.mode:
         reason = f"mode {record.mode.value} -> {decision.mode.value}: it is warned anew before anything is stopped"
@@ -218,6 +228,7 @@ def _seen(
         capacity=tuple(sorted(run.capacity.items())),
         clock_evidence=clock_evidence(run),
         exempt_tags=decision.exempt_tags,
+        exemption=exemption_of(run, record, now),
     ), entries
 
 
@@ -329,6 +340,7 @@ def _warned(
         requested_at=now,
         owner=record.owner,
         members=record.members,
+        action=decision.action,
     )
     if not heard(decision.mode):
         stops_at = stops_at_earliest(decision.deadline.at, decision.selector.limits.min_notice, now)
@@ -346,6 +358,7 @@ def _warned(
         rule=decision.deadline.rule,
         reason=decision.reason,
         changed=decision.changed,
+        outdated=times.to_text(decision.outdated) if decision.outdated else "",
         silent="yes" if decision.silent else "",
         **_vitals_facts(decision),
         min_notice_seconds=str(int(decision.selector.limits.min_notice.total_seconds())),

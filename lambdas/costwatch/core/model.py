@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 
+from costwatch.core.exemptions import Exemption
+from costwatch.core.group import Group
 from costwatch.core.heartbeats import Vitals
 from costwatch.core.policy import PurchaseOption, Service
 
 
 class RunKind(StrEnum):
-    """What a run is made of. Only the first three can be stopped in this version."""
+    """What a run is made of. Fleets and clusters are reported and not stopped in this version."""
 
     INSTANCE = "instance"
     TAGGED = "run"
@@ -26,17 +28,30 @@ class RunKind(StrEnum):
     AUTOML = "automl"
     LABELING = "labeling"
     """A Ground Truth labeling job's training jobs: it starts the next one, so they are reported and not stopped."""
+    SCHEDULE = "schedule"
+    """A monitoring schedule's processing jobs: it starts the next one, so they are reported and not stopped."""
 
     @property
     def stoppable(self) -> bool:
-        return self in (RunKind.INSTANCE, RunKind.TAGGED, RunKind.TRAINING)
+        return self in (RunKind.INSTANCE, RunKind.TAGGED, RunKind.ASG) or self.is_job
+
+    @property
+    def is_job(self) -> bool:
+        """One SageMaker job, with its children where it has any."""
+        return self in (RunKind.TRAINING, RunKind.PROCESSING) or self.has_children
+
+    @property
+    def has_children(self) -> bool:
+        """A job that starts other jobs and ends them itself: it alone is judged and stopped, its children never."""
+        return self in (RunKind.TUNING, RunKind.AUTOML)
 
     @property
     def service(self) -> Service:
+        if self is RunKind.SCHEDULE:
+            return Service.PROCESSING
         if self is RunKind.LABELING:
             return Service.TRAINING
-        jobs = (RunKind.TRAINING, RunKind.PROCESSING, RunKind.TUNING, RunKind.AUTOML)
-        return Service(self.value) if self in jobs else Service.EC2
+        return Service(self.value) if self.is_job else Service.EC2
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -66,6 +81,8 @@ class Parent:
     id: str
     label: str
     """For people: `Auto Scaling group trainers`, `EKS cluster ml`."""
+    via: str = ""
+    """The tuning job in between, where an AutoML job started the member by way of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +123,7 @@ class SpotRequest:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One instance or one training job. `tags` None: they could not be read."""
+    """One instance or one SageMaker job. `tags` None: they could not be read. Children's are not read: empty."""
 
     id: str
     service: Service
@@ -120,6 +137,10 @@ class Member:
     purchase: PurchaseOption
     phase: str = ""
     """SageMaker's SecondaryStatus, for example `Training` or `Uploading`."""
+    types: tuple[str, ...] = ()
+    """Of a job with children: the instance types that its definition names; it has no instances of its own."""
+    declared_limit: timedelta | None = None
+    """The job's own MaxRuntimeInSeconds; None: it declares none."""
     spot_request_id: str | None = None
     parent: Parent | None = None
     termination_protection: bool | None = None
@@ -131,6 +152,10 @@ class Member:
     """What gives an instance a price of its own, such as `Windows` or `dedicated tenancy`; empty: shared Linux."""
     ended_at: datetime | None = None
     end_reason: str = ""
+    pool: str = ""
+    """State of the training job's warm pool: `InUse`, `Available`, `Reused`, `Terminated`; empty: it has none."""
+    pool_billed: timedelta | None = None
+    """How long the pool was kept, and billed, after the job."""
 
     @property
     def alive(self) -> bool:
@@ -139,7 +164,20 @@ class Member:
 
     @property
     def gone(self) -> bool:
-        return self.state in ("terminated", "stopped", "Stopped", "Completed", "Failed")
+        return self.state in ("terminated", "stopped", "Stopped", "Completed", "Failed", "Deleting", "DeleteFailed")
+
+    @property
+    def keeps_pool(self) -> bool:
+        """A job that is over and whose instances are kept, and billed, for the next one or until they are given back.
+
+        A pool that another job has taken over is that job's.
+        """
+        return self.gone and self.pool in ("Available", "InUse")
+
+    @property
+    def has_children(self) -> bool:
+        """A tuning or AutoML job: what it costs is what its children cost."""
+        return self.service.has_children
 
     @property
     def finished(self) -> bool:
@@ -162,13 +200,38 @@ class Run:
     """Read for this run alone just now, with protection and spot requests."""
     left: tuple[str, ...] = ()
     """Members that were warned with it and run on outside of it. Read only for what is about to be stopped."""
+    group: Group | None = None
+    """The Auto Scaling group itself. None: the run is none, it was not read afresh, or AWS knows it no more."""
     vitals: Vitals | None = None
     """What its heartbeats say; None: there were none in the current run."""
+    exemption: Exemption | None = None
+    """By command, given to it or to one of its members; it may have ended."""
+
+    @property
+    def judged(self) -> tuple[Member, ...]:
+        """Members whose tags, type and start decide about the run: of a job with children the job alone."""
+        if not self.id.kind.has_children:
+            return self.members
+        return tuple(m for m in self.members if m.id == self.id.name and m.service is self.id.kind.service)
+
+    @property
+    def children(self) -> tuple[Member, ...]:
+        """Jobs that a tuning or AutoML job started."""
+        return tuple(m for m in self.members if m not in self.judged) if self.id.kind.has_children else ()
+
+    @property
+    def declared_limit(self) -> timedelta | None:
+        """The longest that a member declares itself."""
+        return max((m.declared_limit for m in self.judged if m.declared_limit is not None), default=None)
 
     @cached_property
     def start(self) -> datetime | None:
-        """Start of the current run: the earliest start of a member; None while none has started."""
-        starts = [m.clock.running_since for m in self.members if m.clock.running_since is not None]
+        """Start of the current run: the earliest start of a member; None while none has started.
+
+        A job with children started when it did; where that cannot be read, its children show that it had by then.
+        """
+        own = [m.clock.running_since for m in self.judged if m.clock.running_since is not None]
+        starts = own or [m.clock.running_since for m in self.members if m.clock.running_since is not None]
         return min(starts, default=None)
 
     @property

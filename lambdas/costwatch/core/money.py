@@ -41,6 +41,9 @@ class PriceTable(Protocol):
     def training_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
         """List price of a SageMaker training instance type such as `ml.p4d.24xlarge`."""
 
+    def processing_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
+        """List price of a SageMaker processing instance type; it is not the training price of the same type."""
+
 
 @dataclass(frozen=True, slots=True)
 class Burn:
@@ -122,13 +125,17 @@ def show_usd(amount_usd: Decimal | None) -> str:
 
 def _capacity(member: Member, region: str) -> tuple[tuple[str, str | None, int], ...]:
     """(name to show, instance type to price, count). Type None: nothing to look a price up by."""
+    if member.has_children:
+        return ()  # it has no instances of its own
     if not member.capacity:
         return ((f"{member.id} (type unknown)", None, 1),)
     if not _in_region(member.zone, region):
         return tuple((f"{kind} in {member.zone}", None, count) for kind, count in member.capacity)
     if member.priced_apart:
         return tuple((f"{kind} ({member.priced_apart})", None, count) for kind, count in member.capacity)
-    return tuple((kind, kind, count) for kind, count in member.capacity)
+    # Beside training jobs in one run: the same type has another price there.
+    what = " (processing)" if member.service is Service.PROCESSING and member.parent is not None else ""
+    return tuple((f"{kind}{what}", kind, count) for kind, count in member.capacity)
 
 
 def _in_region(zone: str, region: str) -> bool:
@@ -141,6 +148,8 @@ def _rate(service: Service, instance_type: str | None, region: str, prices: Pric
         return None
     if service is Service.TRAINING:
         return prices.training_hourly_rate(instance_type, region)
+    if service is Service.PROCESSING:
+        return prices.processing_hourly_rate(instance_type, region)
     return prices.ec2_hourly_rate(instance_type, region)
 
 

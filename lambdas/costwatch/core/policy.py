@@ -42,6 +42,22 @@ class Service(StrEnum):
     def is_sagemaker(self) -> bool:
         return self is not Service.EC2
 
+    @property
+    def has_children(self) -> bool:
+        """Jobs that start other jobs, and end them."""
+        return self in (Service.TUNING, Service.AUTOML)
+
+    @property
+    def plural(self) -> str:
+        """For people."""
+        return {
+            Service.EC2: "EC2 instances",
+            Service.TRAINING: "SageMaker training jobs",
+            Service.PROCESSING: "SageMaker processing jobs",
+            Service.TUNING: "SageMaker tuning jobs, with their training jobs",
+            Service.AUTOML: "AutoML jobs, with their training and processing jobs",
+        }[self]
+
 
 class PurchaseOption(StrEnum):
     ON_DEMAND = "on_demand"
@@ -58,6 +74,21 @@ class Action(StrEnum):
     """The instance can be started again: its EBS volumes stay (and bill), what its instance disks hold is lost."""
 
 
+class AtMinSize(StrEnum):
+    """What becomes of an Auto Scaling group that may not be smaller than it is."""
+
+    HOLD = "hold"
+    LOWER = "lower"
+    """Its minimum is set to 0 with its desired capacity; `costwatch restore` puts both back."""
+
+
+class ZoneRebalance(StrEnum):
+    """What becomes of a group over several zones, which AWS balances by ending instances of its own choice."""
+
+    HOLD = "hold"
+    ACCEPT = "accept"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """max_runtime: from the start of the current run. hard_cap: past it nothing moves the deadline.
@@ -70,6 +101,8 @@ class Limits:
     min_notice: timedelta
     hard_cap: timedelta
     finish_grace: timedelta
+    declared: bool = False
+    """Whether a job's own MaxRuntimeInSeconds comes before max_runtime."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +123,8 @@ class Selector:
     action: Action = Action.TERMINATE
     heartbeat: timedelta | None = None
     """In which time a run is expected to beat; None: its silence means nothing, unless its tag says so."""
+    at_min_size: AtMinSize = AtMinSize.HOLD
+    az_rebalance: ZoneRebalance = ZoneRebalance.HOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +236,8 @@ class Policy:
                         limits=_limits(s["limits"]),
                         action=Action(s["action"]),
                         heartbeat=timedelta(seconds=s["heartbeat_seconds"]) if s["heartbeat_seconds"] else None,
+                        at_min_size=AtMinSize(s["at_min_size"]),
+                        az_rebalance=ZoneRebalance(s["az_rebalance"]),
                     )
                     for s in body["selectors"]
                 ),
@@ -215,13 +252,14 @@ def digest_of(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _limits(body: Mapping[str, int]) -> Limits:
+def _limits(body: Mapping[str, Any]) -> Limits:
     return Limits(
         max_runtime=timedelta(seconds=body["max_runtime_seconds"]),
         warn_before=timedelta(seconds=body["warn_before_seconds"]),
         min_notice=timedelta(seconds=body["min_notice_seconds"]),
         hard_cap=timedelta(seconds=body["hard_cap_seconds"]),
         finish_grace=timedelta(seconds=body["finish_grace_seconds"]),
+        declared=bool(body.get("declared", False)),
     )
 
 

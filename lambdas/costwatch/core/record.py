@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from costwatch.core import times
+from costwatch.core import exemptions, times
+from costwatch.core.exemptions import Exemption
 from costwatch.core.model import Run, RunId, RunKind
 from costwatch.core.money import spent_usd
 from costwatch.core.policy import Action, Mode
@@ -48,6 +49,9 @@ class Transition(StrEnum):
     EXEMPTED = "exempted"
     RELEASED = "released"
     STOP_ASKED = "stop asked for"
+    LOWERED = "capacity lowered"
+    RESTORE_ASKED = "restore asked for"
+    RESTORED = "capacity restored"
     PAUSED = "paused"
     RESUMED = "resumed"
     UNWATCHED = "unwatched"
@@ -66,7 +70,7 @@ class MemberSeen:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A warning. It counts from `accepted_at`, for one mode, one deadline, and those it was given to and for only."""
+    """A warning. It counts from `accepted_at`, for one mode, act and deadline, and only for whom it was given to."""
 
     id: str
     mode: Mode
@@ -80,6 +84,8 @@ class Notice:
     via: str = ""
     stops_at: datetime | None = None
     """The time the card named: never stopped before it."""
+    action: Action | None = None
+    """What the card said happens to an instance. None: a notice of before that was kept; it counts for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +113,6 @@ class Finishing:
     at: datetime
     expected_at: datetime
     until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Exemption:
-    """By command; ends at `until` (exclusive)."""
-
-    by: str
-    at: datetime
-    until: datetime
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +181,14 @@ class RunRecord:
     hold: Hold | None = None
     released_key: str = ""
     capped_key: str = ""
-    """The claim key a cap has held: it waits for a release, whatever else held it in between."""
+    """The claim key a cap, or mass silence, has held: it waits for a release, whatever else holds it or moves its
+    deadline in between. Both keys are forgotten when it is not overdue any more."""
     extensions: tuple[Extension, ...] = ()
     finishing: Finishing | None = None
     stalled_told: datetime | None = None
     """The last step forward whose absence since was told."""
     exemption: Exemption | None = None
+    """By command, as it was granted or last seen: what counts stands apart (see core.exemptions)."""
     exempt_tags: tuple[tuple[str, datetime], ...] = ()
     """(tag value, first seen): a reason lasts 7 days from then, over restarts too (the ledger remembers it)."""
     malformed_told: tuple[str, ...] = ()
@@ -209,6 +207,15 @@ class RunRecord:
         """The order that the claim key was made for; None: its time was up."""
         order = self.order
         return order if order is not None and key.endswith(f"#{order.key}") else None
+
+    @property
+    def released(self) -> bool:
+        """A person lifted what held it: the caps hold it no more, though its deadline may have moved since."""
+        return bool(self.capped_key) and self.capped_key == self.released_key
+
+    def waits_for_release(self, mode: Mode) -> bool:
+        """Whether it was held in `mode` until somebody releases it, and nobody has."""
+        return self.capped_key.startswith(_of_mode(mode)) and not self.released
 
     @property
     def extended_until(self) -> datetime | None:
@@ -277,18 +284,37 @@ class Pause:
 def same_episode(run: Run, record: RunRecord) -> bool:
     """Whether `run` is still the episode of `record`.
 
-    An instance or a job: the same start. A tagged run or group: at least one member that has been running
-    since before, so members that come and go do not reset the clock. What had not started goes on; what had started
-    and has no start now is another one.
+    An instance or a job: the same start; with children: of the job itself. A tagged run or group: at least one
+    member that has been running since before, so members that come and go do not reset the clock. What had not
+    started goes on. An answer without a known member's start proves nothing: it is no new start, so nothing that was
+    granted is lost.
     """
     if record.start is None:
         return True
-    if run.start is None:
-        return False
-    if run.id.kind in (RunKind.INSTANCE, RunKind.TRAINING):
-        return run.start == record.start
-    before = {(m.id, m.running_since) for m in record.members}
-    return any((m.id, m.clock.running_since) in before for m in run.members)
+    if run.id.kind.has_children:
+        # A job that cannot be read for a moment is still itself.
+        own = {m.id: m.clock.running_since for m in run.judged}
+        known = {m.id: m.running_since for m in record.members}
+        return all(since is None or known.get(name) in (None, since) for name, since in own.items())
+    if run.id.kind in (RunKind.INSTANCE, RunKind.TRAINING, RunKind.PROCESSING):
+        return run.start is None or run.start == record.start
+    before = {m.id: m.running_since for m in record.members}
+    return any(m.id in before and m.clock.running_since in (None, before[m.id]) for m in run.members)
+
+
+def members_seen(run: Run, record: RunRecord | None) -> tuple[MemberSeen, ...]:
+    """The members of `run`, each with its start; one that is missing from this answer alone is as it was known."""
+    known = {m.id: m.running_since for m in record.members} if record is not None else {}
+    return tuple(MemberSeen(m.id, m.clock.running_since or known.get(m.id)) for m in run.members)
+
+
+def exemption_of(run: Run, record: RunRecord | None, now: datetime) -> Exemption | None:
+    """The exemption by command that counts for `run` at `now`: one that stands apart, or one of before that does not.
+
+    What a record repeats of those that stand apart counts for nothing: a member may have left the run with it.
+    """
+    before = record.exemption if record is not None and record.exemption and record.exemption.of_record else None
+    return exemptions.longest((each for each in (run.exemption, before) if each is not None), now)
 
 
 def start_of(run: Run, record: RunRecord | None) -> datetime | None:
@@ -300,7 +326,11 @@ def start_of(run: Run, record: RunRecord | None) -> datetime | None:
 def claim_key(run_id: RunId, mode: Mode, start: datetime | None, deadline: datetime | None) -> str:
     """`stop#<mode>#<run>#<run start>#<deadline>`: made of facts, so a retry makes the same key."""
     moments = "#".join(times.to_key(moment) if moment else "-" for moment in (start, deadline))
-    return f"stop#{mode.value}#{run_id}#{moments}"
+    return f"{_of_mode(mode)}{run_id}#{moments}"
+
+
+def _of_mode(mode: Mode) -> str:
+    return f"stop#{mode.value}#"
 
 
 def hold_id(key: str, code: HoldCode) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from costwatch.core import heartbeats, times
 from costwatch.core.deadman import Decision
+from costwatch.core.exemptions import Exemption
 from costwatch.core.messages import Message
 from costwatch.core.record import (
     Entry,
@@ -23,6 +24,8 @@ class Step:
     after: RunRecord | None
     entries: tuple[Entry, ...]
     messages: tuple[Message, ...] = ()
+    exempted: Exemption | None = None
+    """What it grants the run and each of its members, whatever becomes of the record."""
 
     @property
     def version(self) -> int:

@@ -48,7 +48,7 @@ def claim(
         owner=owner,
         attempt=attempt,
         lease_until=now + lease,
-        members=tuple(sorted({*(m.id for m in run.members), *stopped_before})),
+        members=tuple(sorted({*(m.id for m in run.judged), *stopped_before})),
         spot_requests=spot_requests,
         action=decision.action,
         counted=tuple(sorted({*(last.counted if last is not None else ()), *counted})),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costwatch import intake, wiring
 from costwatch.errors import MalformedEvent, RefusedError
 from costwatch.handlers.metrics import count_refused, count_sweep
+from costwatch.procedures.restore_asked import restore_asked
 from costwatch.procedures.stop_asked import stop_asked
 from costwatch.procedures.sweep import sweep
 from costwatch.settings import DeadmanSettings
@@ -29,7 +30,7 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
 
 
 def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[str, Any]:
-    """Sweep, or stop the one run that a person names.
+    """Sweep, or stop the one run that a person names, or put its numbers back.
 
     A malformed event is refused into the queue; a failing ledger raises, so the missed sweep alarms.
     """
@@ -47,6 +48,9 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
     if isinstance(message, intake.StopRequested):
         wired.logger.info("stop requested", extra={"run": str(message.run_id), "requested_by": message.requested_by})
         return stop_asked(wired.watchdog(context), message.run_id, by=message.requested_by, reason=message.reason)
+    if isinstance(message, intake.RestoreRequested):
+        wired.logger.info("restore requested", extra={"run": str(message.run_id), "requested_by": message.requested_by})
+        return restore_asked(wired.watchdog(context), message.run_id, by=message.requested_by, reason=message.reason)
     report = sweep(wired.watchdog(context))
     for failure in report.failures:
         wired.logger.error("not handled", extra={"where": failure.where, "reason": failure.reason})

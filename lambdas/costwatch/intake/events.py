@@ -36,8 +36,17 @@ class StopRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreRequested:
+    """A named person asks the deployed function to put a group's numbers back."""
+
+    run_id: RunId
+    requested_by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResourceChanged:
-    """An instance or a training job changed its state. A hint: what it says is read again from the world."""
+    """An instance or a SageMaker job changed its state. A hint: what it says is read again from the world."""
 
     account: str
     region: str
@@ -45,7 +54,7 @@ class ResourceChanged:
     member_id: str
 
 
-def deadman(event: object) -> Tick | SweepRequested | StopRequested:
+def deadman(event: object) -> Tick | SweepRequested | StopRequested | RestoreRequested:
     """What the dead-man's function takes. Raises MalformedEvent for anything else."""
     body = body_of(event)
     match body.get("source"), body.get("detail-type"):
@@ -61,10 +70,10 @@ def deadman(event: object) -> Tick | SweepRequested | StopRequested:
             return SweepRequested(text_of(detail, "detail.policy_digest"), text_of(detail, "detail.requested_by"))
         case names.SOURCE_CLI, names.DETAIL_STOP_REQUESTED:
             detail = mapping(body, "detail")
-            reason = detail.get("reason", "")
-            if not isinstance(reason, str):
-                raise MalformedEvent("detail.reason is no text")
-            return StopRequested(_run_id(detail), text_of(detail, "detail.requested_by"), reason)
+            return StopRequested(_run_id(detail), text_of(detail, "detail.requested_by"), _reason(detail))
+        case names.SOURCE_CLI, names.DETAIL_RESTORE_REQUESTED:
+            detail = mapping(body, "detail")
+            return RestoreRequested(_run_id(detail), text_of(detail, "detail.requested_by"), _reason(detail))
     raise unknown(body)
 
 
@@ -75,7 +84,13 @@ def hint(event: object) -> ResourceChanged:
         case names.SOURCE_EC2, names.DETAIL_EC2_STATE:
             service, member = Service.EC2, text_of(mapping(body, "detail"), "detail.instance-id")
         case names.SOURCE_SAGEMAKER, names.DETAIL_TRAINING_STATE:
-            service, member = Service.TRAINING, _job_name(mapping(body, "detail"))
+            service, member = Service.TRAINING, _job_name(mapping(body, "detail"), "Training", "training-job")
+        case names.SOURCE_SAGEMAKER, names.DETAIL_PROCESSING_STATE:
+            service, member = Service.PROCESSING, _job_name(mapping(body, "detail"), "Processing", "processing-job")
+        case names.SOURCE_SAGEMAKER, names.DETAIL_TUNING_STATE:
+            # AWS's own sample has the ARN as tuningJob/x, its API as hyper-parameter-tuning-job/x.
+            kinds = "hyper-parameter-tuning-job", "tuningJob"
+            service, member = Service.TUNING, _job_name(mapping(body, "detail"), "HyperParameterTuning", *kinds)
         case _:
             raise unknown(body)
     return ResourceChanged(text_of(body, "account"), text_of(body, "region"), service, member)
@@ -89,10 +104,19 @@ def _run_id(detail: Mapping[str, Any]) -> RunId:
         raise MalformedEvent(f"detail.run is {text[:80]!r}; expected ACCOUNT/REGION/KIND/NAME") from None
 
 
-def _job_name(detail: Mapping[str, Any]) -> str:
-    """The ARN's last part: AWS's own sample carries another name in TrainingJobName."""
-    arn = text_of(detail, "detail.TrainingJobArn")
-    name = arn.rpartition(":training-job/")[2]
-    if not name or name == arn:
-        raise MalformedEvent(f"detail.TrainingJobArn is {arn[:80]!r}; expected arn:...:training-job/NAME")
-    return name
+def _reason(detail: Mapping[str, Any]) -> str:
+    reason = detail.get("reason", "")
+    if not isinstance(reason, str):
+        raise MalformedEvent("detail.reason is no text")
+    return reason
+
+
+def _job_name(detail: Mapping[str, Any], word: str, *kinds: str) -> str:
+    """The ARN's last part: AWS's own samples carry another name beside it."""
+    field = f"detail.{word}JobArn"
+    arn = text_of(detail, field)
+    for kind in kinds:
+        name = arn.rpartition(f":{kind}/")[2]
+        if name and name != arn:
+            return name
+    raise MalformedEvent(f"{field} is {arn[:80]!r}; expected arn:...:{kinds[0]}/NAME")

@@ -73,7 +73,10 @@ def mass_silence(w: Watchdog, held: Sequence[Seen]) -> None:
 
 def is_unwatched(seen: Seen, policy: Policy) -> bool:
     """Whether a run that no selector picks holds accelerators that no protect rule says are meant so."""
-    return seen.decision.selector is None and any(
+    protected = any(protected_by(member, policy) is not None for member in seen.run.judged)
+    if seen.decision.selector is not None or (protected and seen.run.id.kind.has_children):
+        return False
+    return any(
         is_accelerator(kind) and protected_by(member, policy) is None
         for member in seen.run.members
         for kind, _count in member.capacity

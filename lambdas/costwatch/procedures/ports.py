@@ -11,12 +11,14 @@ from costwatch.adapters.ledger import Ledger
 from costwatch.adapters.ledger_rows import Skip
 from costwatch.adapters.pulses import MemberKey
 from costwatch.core.cards import Card
+from costwatch.core.group import Activity, Capacity, Group
 from costwatch.core.heartbeats import Beat, Path, Pulse
+from costwatch.core.known_jobs import JobKey, JobsSeen, KnownJob
 from costwatch.core.model import Member, Run, SpotRequest
 from costwatch.core.money import PriceTable
-from costwatch.core.policy import Action, Policy
+from costwatch.core.policy import Action, Policy, Service
 from costwatch.core.step import Step
-from costwatch.errors import AwsError, UnreadableRow
+from costwatch.errors import UnreadableRow
 
 
 class Ec2Port(Protocol):
@@ -32,13 +34,26 @@ class Ec2Port(Protocol):
     def stop(self, ids: Sequence[str]) -> None: ...
 
 
+class AutoScalingPort(Protocol):
+    """See adapters.autoscaling.AutoScaling."""
+
+    def group(self, name: str) -> Group | None: ...
+    def set_capacity(self, name: str, capacity: Capacity, *, min_size: bool) -> None: ...
+    def terminate(self, name: str, ids: Sequence[str]) -> None: ...
+    def newest_activity(self, name: str) -> Activity | None: ...
+
+
 class SageMakerPort(Protocol):
     """See adapters.sagemaker.SageMaker."""
 
-    def jobs(self) -> tuple[list[Member], list[AwsError]]: ...
-    def job(self, name: str) -> Member | None: ...
-    def afresh(self, run: Run) -> Run: ...
-    def stop(self, name: str) -> None: ...
+    def jobs(self, known: Mapping[JobKey, KnownJob] = ..., now: datetime | None = ...) -> JobsSeen: ...
+    def job(self, name: str, service: Service = ...) -> Member | None: ...
+    def family(
+        self, name: str, service: Service, known: Mapping[JobKey, KnownJob] = ...
+    ) -> tuple[Member | None, list[Member]]: ...
+    def afresh(self, run: Run, known: Mapping[JobKey, KnownJob] = ...) -> Run: ...
+    def stop(self, name: str, service: Service = ...) -> None: ...
+    def end_warm_pool(self, name: str) -> None: ...
 
 
 class SlackPort(Protocol):
@@ -82,6 +97,7 @@ class Watchdog:
     ledger: Ledger
     prices: PriceTable
     ec2: Callable[[str], Ec2Port]
+    autoscaling: Callable[[str], AutoScalingPort]
     sagemaker: Callable[[str], SageMakerPort]
     slack: SlackPort | None
     topic: TopicPort | None

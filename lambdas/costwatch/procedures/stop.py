@@ -14,6 +14,7 @@ from costwatch.core.model import Run, RunKind
 from costwatch.core.policy import Action, Mode
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
 from costwatch.errors import AwsError, PermanentAwsError
+from costwatch.procedures.exempt import exemption_of
 from costwatch.procedures.kinds import kind_of
 from costwatch.procedures.outcome import Outcome
 from costwatch.procedures.ports import Watchdog
@@ -52,7 +53,7 @@ class Due:
     @property
     def released(self) -> bool:
         """A person lifted the caps for it; it still counts."""
-        return self.record.released_key == self.decision.key
+        return self.record.released
 
 
 def stop_due(
@@ -76,22 +77,24 @@ def stop_due(
 
 
 def afresh(w: Watchdog, run: Run, record: RunRecord | None, decision: Decision) -> Run:
-    """The run as the world shows it right now, with spot requests and what protects it from the decision's act.
+    """The run as the world shows it right now, with spot requests, what protects it and what people exempted.
 
     Without members where it is not the run of `record` any more: it ended, started anew, or its members belong to
     another run now.
     """
     found = kind_of(w, run.id).afresh(run, decision.action)
-    if any(grouping.run_id_now(m, run.id, run_tag=w.policy.tags.run) != run.id for m in found.members):
+    # Whatever the tags of a group's instances say, the group has them: what contradicts it holds the group.
+    grouped = run.id.kind is not RunKind.ASG
+    if grouped and any(grouping.run_id_now(m, run.id, run_tag=w.policy.tags.run) != run.id for m in found.members):
         return replace(found, members=())
     if record is not None and found.members and not same_episode(found, record):
         return replace(found, members=())
-    return replace(found, left=_left(w, found, record), vitals=vitals_of(w, found))
+    return replace(found, left=_left(w, found, record), vitals=vitals_of(w, found), exemption=exemption_of(w, found))
 
 
 def _left(w: Watchdog, run: Run, record: RunRecord | None) -> tuple[str, ...]:
     """Members of the notice that run on outside of the run: it would be cut in two."""
-    if run.id.kind is not RunKind.TAGGED or record is None or record.notice is None:
+    if run.id.kind not in (RunKind.TAGGED, RunKind.ASG) or record is None or record.notice is None:
         return ()
     missing = sorted({m.id for m in record.notice.members} - {m.id for m in run.members})
     world = kind_of(w, run.id).read(run.id, missing) if missing else {}
@@ -185,7 +188,7 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
     outcome = _outcome(w, run, decision.action)
     now = w.now()
     # Members may have joined since the claim; whoever verifies must look for them too.
-    members = tuple(sorted({*record.stop.members, *(m.id for m in run.members)}))
+    members = tuple(sorted({*record.stop.members, *(m.id for m in run.judged)}))
     record = replace(record, stop=replace(record.stop, members=members))
     if outcome.problem:
         w.save(stopping.failed(record, outcome.problem, now))

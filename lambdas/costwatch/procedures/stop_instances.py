@@ -18,7 +18,7 @@ def stop_instances(ec2: Ec2Port, run: Run, action: Action) -> Outcome:
     AwsError only for reads that leave nothing to say.
     """
     # A stopped instance's request is disabled by EC2 and belongs to it: only what is terminated would be relaunched.
-    cancelled = _cancel_requests(ec2, run) if action is Action.TERMINATE else Outcome(seen="")
+    cancelled = cancel_requests(ec2, run) if action is Action.TERMINATE else Outcome(seen="")
     if cancelled.problem:
         return cancelled
     act = ec2.terminate if action is Action.TERMINATE else ec2.stop
@@ -39,7 +39,7 @@ def stop_instances(ec2: Ec2Port, run: Run, action: Action) -> Outcome:
     return Outcome(seen=f"{states}{cancelled.seen}")
 
 
-def _cancel_requests(ec2: Ec2Port, run: Run) -> Outcome:
+def cancel_requests(ec2: Ec2Port, run: Run) -> Outcome:
     """A persistent request reopens when its instance goes: first it, then the instance. `seen` may be empty."""
     persistent = sorted(
         m.spot_request.id for m in run.members if m.spot_request is not None and m.spot_request.would_relaunch

@@ -13,6 +13,7 @@ from datetime import datetime
 from costwatch.adapters.pulses import MemberKey
 from costwatch.core import caps, grouping, ladder, overrides
 from costwatch.core.deadman import Decision, Verdict, judge
+from costwatch.core.exemptions import Exemption
 from costwatch.core.heartbeats import Pulse
 from costwatch.core.model import Member, Run, RunId
 from costwatch.core.money import burn_rate
@@ -20,6 +21,7 @@ from costwatch.core.policy import Mode, Service
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
 from costwatch.errors import TransientAwsError, UnreadableRow
 from costwatch.procedures import digest, outbox
+from costwatch.procedures.exempt import with_exemptions
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, Seen, SweepReport
 from costwatch.procedures.silence import Silent, judge_silence
@@ -38,6 +40,7 @@ class _Region:
     pause: Pause | None
     pulses: Mapping[MemberKey, Pulse]
     path_since: datetime | None
+    exempted: Mapping[str, Exemption]
     unreadable: list[UnreadableRow]
     """Rows whose runs are left as they are: what was granted, said or done to them is not known."""
 
@@ -67,6 +70,7 @@ def sweep(w: Watchdog) -> SweepReport:
             pause,
             w.pulses.of_region(w.account, name, unreadable.append),
             path_since,
+            w.ledger.exemptions(w.account, name, unreadable.append),
             unreadable,
         )
         for row in unreadable:
@@ -118,9 +122,11 @@ def _instances(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
 
 
 def _jobs(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
-    found, errors = w.sagemaker(region).jobs()
-    report.failures.extend(Failure(f"{region} {Service.TRAINING.value}", str(e), e.retry) for e in errors)
-    return found
+    known = w.ledger.known_jobs(w.account, region)
+    found = w.sagemaker(region).jobs(known, w.now())
+    report.failures.extend(Failure(f"{region} {Service.TRAINING.value}", str(e), e.retry) for e in found.errors)
+    w.ledger.learn_jobs(w.account, region, found.learned, found.over, w.now())
+    return found.members
 
 
 def _service(
@@ -137,16 +143,21 @@ def _service(
     for run_id, record in region.records.items():
         if run_id.kind.service.is_sagemaker is service.is_sagemaker and run_id not in listed:
             with report.isolating(str(run_id)):
-                reconcile(w, record, report)
+                reconcile(w, record, report, acts=True)
     due: list[Due | Silent] = []
-    for run in with_vitals(runs, region.pulses, region.path_since):
-        if any(w.ledger.is_row_of(row, run.id) or w.pulses.is_row_of(row, run) for row in region.unreadable):
+    judged = with_exemptions(with_vitals(runs, region.pulses, region.path_since), region.exempted, w.now())
+    for run in judged:
+        if any(_is_about(w, row, run) for row in region.unreadable):
             continue
         with report.isolating(str(run.id)):
             found = _run(w, run, region.records.get(run.id), region.pause, report)
             if found is not None:
                 due.append(found)
     return due
+
+
+def _is_about(w: Watchdog, row: UnreadableRow, run: Run) -> bool:
+    return w.ledger.is_row_of(row, run.id) or w.pulses.is_row_of(row, run) or w.ledger.is_exemption_of(row, run)
 
 
 def _run(
@@ -157,7 +168,7 @@ def _run(
     if record is not None and record.status is Status.STOPPING and record.stop is not None:
         in_flight = record.stop.requested_at is not None or now < record.stop.lease_until
         if in_flight:
-            reconcile(w, record, report)
+            reconcile(w, record, report, acts=True)
             return None
     previous = None
     if record is not None and not same_episode(run, record):

@@ -9,25 +9,28 @@ from datetime import datetime, timedelta
 
 from costwatch.core import durations, endings, grouping, stopping
 from costwatch.core.model import Member
+from costwatch.core.policy import Mode
 from costwatch.core.record import RunRecord, Status
 from costwatch.core.step import Step
+from costwatch.errors import AwsError
 from costwatch.procedures.kinds import kind_of
 from costwatch.procedures.ports import Watchdog
-from costwatch.procedures.report import SweepReport
+from costwatch.procedures.report import Failure, SweepReport
 
 STILL_RUNNING_AFTER = timedelta(minutes=15)
 """A stop that was accepted and shows no effect for this long has failed and is tried again."""
 
 
-def reconcile(w: Watchdog, record: RunRecord, report: SweepReport) -> None:
+def reconcile(w: Watchdog, record: RunRecord, report: SweepReport, *, acts: bool = False) -> None:
     """Bring a record in line with the world: verify a stop, close what ended, supersede what changed its run.
 
+    `acts`: whether what a stop has left behind may be ended, which only the sweep's role can.
     Raises AwsError when the world cannot be read; then nothing is concluded.
     """
     members = _members(w, record)
     if record.status in (Status.STOPPING, Status.FAILED) and record.stop is not None:
         if record.stop.requested_at is not None and record.status is Status.STOPPING:
-            _verify(w, record, members, report)
+            _verify(w, record, members, report, acts=acts)
         else:
             _settle(w, record, members)
         return
@@ -61,7 +64,7 @@ def _settle(w: Watchdog, record: RunRecord, members: dict[str, Member]) -> None:
     w.save(stopping.stop_requested(record, now, seen=seen))
 
 
-def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: SweepReport) -> None:
+def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: SweepReport, *, acts: bool) -> None:
     now = w.now()
     stop = record.stop
     if stop is None or stop.requested_at is None:
@@ -82,13 +85,32 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
     if not all(m.gone for m in members.values()):
         return
     finished = [m for m in members.values() if m.finished]
+    kept = [m for m in members.values() if m.keeps_pool]
     if finished:
         w.save(_ended(record, finished, now))
+    elif kept:
+        _end_pools(w, record, kept, report, acts=acts)
     elif stop.gone_since is None:
         w.save(stopping.gone_once(record, now))
     elif now - stop.gone_since >= w.policy.sweep_every / 2:
         # Half an interval apart: an event's look just before a sweep's is not a second look.
-        w.save(endings.verified(record, now))
+        pools = [m.pool_billed for m in members.values() if m.pool_billed is not None]
+        w.save(endings.verified(record, now, pool_kept=sum(pools, timedelta(0)) if pools else None))
+
+
+def _end_pools(w: Watchdog, record: RunRecord, kept: list[Member], report: SweepReport, *, acts: bool) -> None:
+    """A stopped job's warm pool bills on: gone includes it. Where nobody may end it any more it ends by itself.
+
+    It is looked at again in a later sweep, whatever SageMaker says now: only the world ends a stop's story.
+    """
+    selector = w.policy.selector(record.selector)
+    allowed = selector is not None and selector.mode is Mode.ENFORCE and record.mode is Mode.ENFORCE
+    for member in kept if acts and allowed else ():
+        if member.pool == "Available":
+            try:
+                kind_of(w, record.run_id).end_pool(member)
+            except AwsError as error:
+                report.failures.append(Failure(str(record.run_id), str(error), error.retry))
 
 
 def _members(w: Watchdog, record: RunRecord) -> dict[str, Member]:

@@ -33,7 +33,8 @@ def groups(lines: Iterable[Line]) -> Iterator[str]:
     found = [line for line in lines if line.kind in _GROUPS]
     if not found:
         return
-    yield "Groups: what a controller would relaunch is recognised, held and reported, never stopped in this version:"
+    yield "Groups: an Auto Scaling group is held at its minimum size while at_min_size is hold, as it is here; what any"
+    yield "other controller would relaunch is reported with its owner and never stopped in this version:"
     for line in found[:_MOST_NAMED]:
         what = " + ".join(f"{count} x {kind}" for kind, count in line.capacity or ())
         yield f"  {line.region} {_in_comment(line.group)}: {what}, {_an_hour(line.hourly_rate_usd)}"

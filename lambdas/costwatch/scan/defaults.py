@@ -8,10 +8,10 @@ from typing import Final, Protocol
 from costwatch.config.compiler import compile_policy
 from costwatch.config.model import parse
 from costwatch.core.money import PriceTable, Rate
-from costwatch.core.policy import Policy
+from costwatch.core.policy import Policy, Service
 
 SELECTOR: Final = "default"
-TRAINING_SELECTOR: Final = "default-training"
+JOB_SELECTORS: Final = tuple(f"{SELECTOR}-{kind.value}" for kind in Service if kind.is_sagemaker)
 OWNER_KEYS: Final = ("owner", "created-by", "createdby", "creator", "user", "contact", "email")
 TEAM_KEYS: Final = ("team", "squad", "group")
 
@@ -19,16 +19,14 @@ TEAM_KEYS: Final = ("team", "squad", "group")
 class Prices(PriceTable, Protocol):
     """Prices of everything that a scan lists. Hosting has none: an endpoint's price is unknown."""
 
-    def processing_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
-        """List price of a SageMaker processing instance type."""
-
     def notebook_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
         """List price of a SageMaker notebook instance type."""
 
 
 def default_policy(regions: Iterable[str]) -> Policy:
     """What an empty costwatch.yaml would decide by, with selectors that pick all that this version can pick."""
-    selectors = [{"name": SELECTOR, "ec2": {}}, {"name": TRAINING_SELECTOR, "sagemaker": ["training"]}]
+    jobs = [{"name": name, "sagemaker": [name.removeprefix(f"{SELECTOR}-")]} for name in JOB_SELECTORS]
+    selectors = [{"name": SELECTOR, "ec2": {}}, *jobs]
     document = {"version": 1, "regions": sorted(regions), "dead_man": {"selectors": selectors}}
     return Policy.from_document(compile_policy(parse(document), config_commit=""))
 

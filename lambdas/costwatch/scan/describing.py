@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from costwatch.adapters import job_capacity
 from costwatch.adapters.aws_errors import translated
 from costwatch.adapters.sagemaker import SageMaker
-from costwatch.core.model import Member, Parent, RunKind
+from costwatch.core.model import Member
+from costwatch.core.policy import Service
 from costwatch.errors import AwsError
 from costwatch.scan.inventory import Resource, ResourceKind
 
@@ -37,41 +37,14 @@ class Describer:
     def one(self, listed: Listed) -> Member | Resource | None:
         """As it is now; None when it has ended. Raises AwsError, KeyError where an answer lacks what it must have."""
         match listed.kind:
-            case "training":
-                member = self._jobs.job(listed.name)
-                return member if member is not None and member.alive else None
-            case "processing":
-                return self._processing(listed)
             case "notebook":
                 capacity = ((listed.raw["InstanceType"], 1),) if "InstanceType" in listed.raw else None
                 return self._resource(listed, ResourceKind.NOTEBOOK, capacity)
             case "endpoint":
                 return self._endpoint(listed)
-            case "tuning":
-                running = listed.raw.get("TrainingJobStatusCounters", {}).get("InProgress", 0)
-                return self._resource(listed, ResourceKind.TUNING, (), running_children=running)
             case _:
-                phase = listed.raw.get("AutoMLJobSecondaryStatus", "")
-                return self._resource(listed, ResourceKind.AUTOML, (), note=f"phase {phase}" if phase else "")
-
-    def _processing(self, listed: Listed) -> Resource | None:
-        with translated("sagemaker:DescribeProcessingJob"):
-            raw = self._client.describe_processing_job(ProcessingJobName=listed.name)
-        if raw["ProcessingJobStatus"] != "InProgress":
-            return None
-        cluster = raw.get("ProcessingResources", {}).get("ClusterConfig", {})
-        started = utc(raw.get("ProcessingStartTime"))
-        return Resource(
-            kind=ResourceKind.PROCESSING,
-            name=listed.name,
-            state=raw["ProcessingJobStatus"],
-            capacity=job_capacity.capacity(cluster) or None,
-            tags=self._tags(listed.arn),
-            since=started,
-            evidence="ProcessingStartTime",
-            parent=_parent(raw),
-            note="" if started else "not started yet: it costs nothing so far",
-        )
+                member = self._jobs.job(listed.name, Service(listed.kind))
+                return member if member is not None and member.alive else None
 
     def _endpoint(self, listed: Listed) -> Resource:
         """Counts as they are now come from the endpoint, types from its configuration."""
@@ -112,7 +85,6 @@ class Describer:
         capacity: tuple[tuple[str, int], ...] | None,
         *,
         note: str = "",
-        running_children: int | None = None,
     ) -> Resource:
         return Resource(
             kind=kind,
@@ -123,7 +95,6 @@ class Describer:
             since=listed.created,
             evidence="CreationTime",
             note=note,
-            running_children=running_children,
         )
 
     def _tags(self, arn: str) -> dict[str, str] | None:
@@ -137,15 +108,3 @@ class Describer:
 
 def _count(variant: Mapping[str, Any]) -> dict[str, Any]:
     return {key: variant[key] for key in ("CurrentInstanceCount",) if key in variant}
-
-
-def _parent(raw: Mapping[str, Any]) -> Parent | None:
-    if arn := raw.get("AutoMLJobArn"):
-        name = arn.rpartition("/")[2]
-        return Parent(RunKind.AUTOML, name, f"AutoML job {name}")
-    return None
-
-
-def utc(moment: datetime | None) -> datetime | None:
-    """Aware UTC of what botocore gives, which is in the machine's own zone."""
-    return moment.astimezone(UTC) if moment is not None else None

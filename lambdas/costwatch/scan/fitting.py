@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from costwatch.config import source
+from costwatch.config.fields import JOB_KINDS
 from costwatch.config.model import InvalidDocument, parse
 from costwatch.core.model import Member
 from costwatch.core.policy import PurchaseOption, Service
@@ -216,16 +217,23 @@ def _accepted(block: Sequence[str], key: str, values: Sequence[str]) -> bool:
 
 def _sagemaker(lines: Iterable[Line]) -> Iterator[str]:
     counts = Counter(line.kind for line in lines)
-    if counts["training"]:
+    kinds = [kind.value for kind in JOB_KINDS if counts[kind.value]]
+    if kinds:
+        listed = ", ".join(kinds)
         yield "    - name: sagemaker"
-        yield "      sagemaker: [training]   # to enforce it, name a tag: {jobs: [training], tag: {...}}"
+        yield f"      sagemaker: [{listed}]"
+        yield f"      # To enforce it, name a tag: {{jobs: [{listed}], tag: {{...}}}}"
+    with_children = [kind for kind in JOB_KINDS if kind.has_children and counts[kind.value]]
+    if with_children:
+        what = " and ".join("AutoML" if kind is Service.AUTOML else kind.value for kind in with_children)
+        yield f"      # Its {what} jobs have 72 hours, and are never more than warned about unless this selector"
+        yield "      # names max_runtime and mode itself."
     others = [f"{counts[kind]} {word}{'s' * (counts[kind] > 1)}" for kind, word in _OTHERS if counts[kind]]
     if others:
         yield f"    # Listed by scan and not stopped in this version: {', '.join(others)}."
 
 
-_OTHERS = (("tuning", "tuning job"), ("automl", "AutoML job"), ("processing", "processing job"),
-           ("notebook", "notebook"), ("endpoint", "endpoint"))  # fmt: skip
+_OTHERS = (("notebook", "notebook"), ("endpoint", "endpoint"))
 
 
 def _protected(member: Member) -> bool:

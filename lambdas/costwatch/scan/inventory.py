@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from costwatch.core.model import Member, Parent
+from costwatch.core.model import Member
 
 
 class ResourceKind(StrEnum):
-    """What runs in SageMaker besides training jobs."""
+    """What runs in SageMaker besides jobs."""
 
-    PROCESSING = "processing"
-    TUNING = "tuning"
-    AUTOML = "automl"
     NOTEBOOK = "notebook"
     ENDPOINT = "endpoint"
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Something in SageMaker that is no training job. `tags` None: they could not be read.
+    """Something in SageMaker that is no job. `tags` None: they could not be read.
 
-    `capacity` None: its types or counts are not known. Empty: it holds no instances of its own (a tuning or AutoML
-    job, whose children do; a serverless endpoint).
+    `capacity` None: its types or counts are not known. Empty: it holds no instances (a serverless endpoint).
     """
 
     kind: ResourceKind
@@ -35,10 +31,7 @@ class Resource:
     tags: Mapping[str, str] | None
     since: datetime | None
     evidence: str
-    parent: Parent | None = None
     note: str = ""
-    running_children: int | None = None
-    """How many training jobs a tuning job says are in progress; None: it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +77,8 @@ class Findings:
     resources: tuple[Resource, ...] = ()
     unread: tuple[Unread, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    running_children: Mapping[str, int] = field(default_factory=dict)
+    """Tuning job -> how many training jobs it says are in progress."""
 
     @property
     def found(self) -> bool:

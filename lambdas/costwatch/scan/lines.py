@@ -15,6 +15,9 @@ HOURS_A_MONTH: Final = Decimal(730)
 """As AWS's own calculator has it: 365 days of 24 hours over 12 months."""
 
 
+_LABELS: Final = {"tuning": "tuning job", "automl": "AutoML job"}
+
+
 class Finding(StrEnum):
     """What the defaults would do. Ordered as a person wants to read it."""
 
@@ -79,7 +82,7 @@ class Line:
     def kind_label(self) -> str:
         """For people: `instance`, `Auto Scaling group`, `run in Auto Scaling group trainers`."""
         if not self.group:
-            return self.kind
+            return _LABELS.get(self.kind, self.kind)
         if self.group.endswith(f" {self.id}"):
             return self.group.removesuffix(f" {self.id}")
         return f"{self.kind} in {self.group}"

@@ -8,8 +8,10 @@ CALLS: Final = {
     "ec2": frozenset({"DescribeInstanceAttribute", "DescribeInstances", "DescribeRegions"}),
     "sagemaker": frozenset(
         {
+            "DescribeAutoMLJobV2",
             "DescribeEndpoint",
             "DescribeEndpointConfig",
+            "DescribeHyperParameterTuningJob",
             "DescribeProcessingJob",
             "DescribeTrainingJob",
             "ListAutoMLJobs",

@@ -21,10 +21,10 @@ HEADINGS: Final = {
 }
 NOTES: Final = {
     Finding.STOP: "Past max_runtime 12h, or the limit named below. Owners are warned at least 30 minutes before.",
-    Finding.WARN: "Less than an hour is left.",
+    Finding.WARN: "Less than an hour is left; or past its limit, and of a kind that is only warned about.",
     Finding.UNPROVEN: "Reported and alarmed, never acted on.",
-    Finding.HOLD: "Past its limit. What a group, cluster or tuning job would relaunch is not stopped in this version.",
-    Finding.LISTED: "Processing, idle tuning and AutoML jobs, notebooks, endpoints, prepaid capacity: no limit yet.",
+    Finding.HOLD: "Past its limit, and something stands in the way of stopping it.",
+    Finding.LISTED: "Notebooks, endpoints, prepaid capacity: no limit yet.",
 }
 BASIS: Final = (
     "Judged by the defaults: max_runtime 12h, warn_before 1h, hard_cap 72h, tags as by default. List prices, before "

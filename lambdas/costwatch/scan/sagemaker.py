@@ -10,9 +10,10 @@ from threading import Event, Lock
 from typing import Any, Final, TypeVar
 
 from costwatch.adapters.aws_errors import translated
+from costwatch.adapters.sagemaker_members import utc
 from costwatch.core.model import Member
 from costwatch.errors import AwsError
-from costwatch.scan.describing import Describer, Listed, utc
+from costwatch.scan.describing import Describer, Listed
 from costwatch.scan.inventory import Findings, Gap, Resource, Unread
 from costwatch.scan.trouble import gap_of
 
@@ -94,8 +95,13 @@ class Reader:
                     resources.append(found)
                 case Unread():
                     unread.append(found)
+        counted = {
+            each.name: int(each.raw.get("TrainingJobStatusCounters", {}).get("InProgress", 0))
+            for each in listed
+            if each.kind == "tuning"
+        }
         return Findings(
-            self._region, "sagemaker", answered, tuple(members), tuple(resources), tuple(unread), tuple(gaps)
+            self._region, "sagemaker", answered, tuple(members), tuple(resources), tuple(unread), tuple(gaps), counted
         )
 
     def _list(self, which: _List) -> list[Listed]:

@@ -1,0 +1,86 @@
+"""A group's numbers in the ledger: recorded before a stop, ended by a restore; each by one conditional write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from costwatch.adapters.dynamodb import DynamoTable
+from costwatch.adapters.ledger import Ledger, Stamp
+from costwatch.adapters.table import Table
+from costwatch.core.group import Capacity
+from costwatch.core.lowering import Lowering, lowered_entry, restored_entry, restoring_entry
+from costwatch.core.model import RunKind
+from costwatch.core.record import RunRecord
+from costwatch.core.step import Step
+from tests.contract.conftest import Clients
+from tests.contract.test_ledger import create_table
+from tests.support.builders import HOUR, MINUTE, NOW, member, record, run
+from tests.support.memory_table import MemoryTable
+
+GROUP = run(member(age=40 * HOUR), kind=RunKind.ASG, name="nodes")
+LOWERED = Lowering(GROUP.id, Capacity(8, 8), Capacity(0, 0), NOW)
+ADA = "arn:aws:iam::111122223333:user/ada"
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def table(request: pytest.FixtureRequest, clients: Clients) -> Iterator[Table]:
+    if request.param == "memory":
+        yield MemoryTable()
+        return
+    request.getfixturevalue("world")
+    made: Any = clients("dynamodb")
+    create_table(made)
+    yield DynamoTable(made, "costwatch-ledger")
+
+
+@pytest.fixture
+def ledger(table: Table) -> Ledger:
+    return Ledger(table, stamp=Stamp("a" * 64, "c0ffee"))
+
+
+@pytest.fixture
+def known(ledger: Ledger) -> RunRecord:
+    assert ledger.save(Step(None, record(GROUP), ()))
+    found = ledger.record(GROUP.id)
+    assert found is not None
+    return found
+
+
+def test_nothing_was_lowered_at_first(ledger: Ledger) -> None:
+    assert ledger.lowering(GROUP.id) is None
+
+
+def test_what_was_lowered_is_read_back_as_it_was_and_stands_in_the_timeline(ledger: Ledger, known: RunRecord) -> None:
+    assert ledger.lower(LOWERED, None, known, lowered_entry(known, LOWERED))
+    assert ledger.lowering(GROUP.id) == LOWERED
+    [row] = ledger.timeline(GROUP.id)
+    assert dict(row.entry.evidence)["min_size_before"] == "8"
+
+
+def test_it_is_not_recorded_over_a_run_that_changed_meanwhile(ledger: Ledger, known: RunRecord) -> None:
+    stale = replace(known, version=known.version - 1)
+    assert not ledger.lower(LOWERED, None, stale, lowered_entry(stale, LOWERED))
+    assert ledger.lowering(GROUP.id) is None
+
+
+def test_it_takes_the_place_of_no_other_than_was_read(ledger: Ledger, known: RunRecord) -> None:
+    assert ledger.lower(LOWERED, None, known, lowered_entry(known, LOWERED))
+    other = replace(LOWERED, before=Capacity(2, 4), at=NOW + MINUTE)
+    assert not ledger.lower(other, None, known, lowered_entry(known, other))
+    assert ledger.lower(other, LOWERED, known, lowered_entry(known, other))
+    assert ledger.lowering(GROUP.id) == other
+
+
+def test_it_is_put_back_once(ledger: Ledger, known: RunRecord) -> None:
+    assert ledger.lower(LOWERED, None, known, lowered_entry(known, LOWERED))
+    assert ledger.restoring(LOWERED, restoring_entry(LOWERED, by=ADA, reason="", now=NOW + MINUTE))
+    assert ledger.restored(LOWERED, restored_entry(LOWERED, by=ADA, now=NOW + MINUTE))
+    assert ledger.lowering(GROUP.id) is None
+    assert not ledger.restored(LOWERED, restored_entry(LOWERED, by=ADA, now=NOW + 2 * MINUTE))
+    assert not ledger.restoring(LOWERED, restoring_entry(LOWERED, by=ADA, reason="", now=NOW + 2 * MINUTE))
+    told = [(row.entry.transition.value, row.entry.actor) for row in ledger.timeline(GROUP.id)]
+    assert told == [("capacity lowered", "costwatch"), ("restore asked for", ADA), ("capacity restored", ADA)]
