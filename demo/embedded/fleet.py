@@ -202,6 +202,8 @@ class Fleet:
         managed_spot: bool = False,
         tuning_job_arn: str | None = None,
         automl_job_arn: str | None = None,
+        labeling_job_arn: str | None = None,
+        preferences: Mapping[str, Any] | None = None,
         keep_alive_seconds: int | None = None,
         warm_pool_status: str | None = None,
     ) -> str:
@@ -209,13 +211,15 @@ class Fleet:
 
         `started_at` None leaves TrainingStartTime out: the job was created and costs nothing yet (secondary status
         Starting). `created_at` defaults to the start, or to now. `instance_groups` are (type, count) pairs of a
-        heterogeneous cluster; Describe then has no InstanceType and InstanceCount. `keep_alive_seconds` asks for a
-        warm pool.
+        heterogeneous cluster; Describe then has no InstanceType and InstanceCount. `preferences` is what has
+        InstancePreferences, in ResourceConfig, in place of one type. `keep_alive_seconds` asks for a warm pool.
         """
         region = region or self._region
         backend: Any = sagemaker_backends[self._account][region]
         resources: dict[str, Any] = {"VolumeSizeInGB": 100}
-        if instance_groups is None:
+        if preferences is not None:
+            resources |= preferences
+        elif instance_groups is None:
             resources |= {"InstanceType": type, "InstanceCount": count}
         else:
             resources["InstanceGroups"] = [
@@ -259,6 +263,8 @@ class Fleet:
                 extra["TuningJobArn"] = tuning_job_arn
             if automl_job_arn is not None:
                 extra["AutoMLJobArn"] = automl_job_arn
+            if labeling_job_arn is not None:
+                extra["LabelingJobArn"] = labeling_job_arn
             if warm_pool_status is not None or keep_alive_seconds is not None:
                 extra["WarmPoolStatus"] = {"Status": warm_pool_status or "InUse"}
             sagemaker_like_aws.set_transitions(job)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from costwatch.adapters.sagemaker import SageMaker
 from costwatch.core import grouping
+from costwatch.core.deadman import Verdict, judge
 from costwatch.core.known_jobs import JobsSeen
-from costwatch.core.model import Run
+from costwatch.core.model import Run, RunKind
 from costwatch.core.policy import PurchaseOption, Service
+from costwatch.core.selection import HoldCode
 from costwatch.errors import PermanentAwsError, TransientAwsError
 from demo.embedded import Fleet, World
 from tests.contract.conftest import Clients
+from tests.support import policies
 from tests.support.builders import ACCOUNT, HOUR, NOW, REGION
+
+LABELING_ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:labeling-job/cats"
 
 
 @pytest.fixture
@@ -57,6 +63,96 @@ def test_a_heterogeneous_cluster_names_each_of_its_types(sagemaker: SageMaker, f
     fleet.training_job("mixed", instance_groups=[("ml.p4d.24xlarge", 2), ("ml.c5.18xlarge", 4)], started_at=NOW)
     (found,) = sagemaker.jobs().members
     assert found.capacity == (("ml.p4d.24xlarge", 2), ("ml.c5.18xlarge", 4))
+
+
+PLAN = [f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-plan/p4d"]
+P4D, P5 = "ml.p4d.24xlarge", "ml.p5.48xlarge"
+
+
+@pytest.mark.parametrize(
+    ("preferences", "capacity", "purchase"),
+    [
+        (
+            {"InstancePreferences": [{"InstanceType": P5, "InstanceCount": 1},
+                                     {"InstanceType": P4D, "InstanceCount": 2}],
+             "SelectedInstanceType": P4D, "SelectedInstanceCount": 2},
+            ((P4D, 2),), PurchaseOption.ON_DEMAND,
+        ),
+        (
+            {"InstancePreferences": [{"InstanceType": P4D, "InstanceCount": 3}], "SelectedInstanceType": P4D},
+            ((P4D, 3),), PurchaseOption.ON_DEMAND,
+        ),
+        (
+            {"InstancePreferences": [{"InstanceType": P4D}], "InstanceCount": 4, "SelectedInstanceType": P4D},
+            ((P4D, 4),), PurchaseOption.ON_DEMAND,
+        ),
+        (
+            {"InstancePreferences": [{"InstanceType": P4D, "TrainingPlanArns": PLAN}, {"InstanceType": P5}],
+             "InstanceCount": 2, "SelectedInstanceType": P4D, "SelectedInstanceCount": 2},
+            ((P4D, 2),), PurchaseOption.CAPACITY_BLOCK,
+        ),
+        (
+            {"InstancePreferences": [{"InstanceType": P4D, "TrainingPlanArns": PLAN}, {"InstanceType": P5}],
+             "InstanceCount": 2, "SelectedInstanceType": P5, "SelectedInstanceCount": 2},
+            ((P5, 2),), PurchaseOption.ON_DEMAND,
+        ),
+        (
+            {"InstancePreferences": [{"InstanceType": P4D, "TrainingPlanArns": PLAN}, {"InstanceType": P5}],
+             "InstanceCount": 2},
+            (), PurchaseOption.CAPACITY_BLOCK,
+        ),
+        (
+            {"InstancePreferences": [{"InstanceType": P4D}, {"InstanceType": P5}], "InstanceCount": 2},
+            (), PurchaseOption.ON_DEMAND,
+        ),
+        (
+            {"InstanceType": P4D, "InstanceCount": 1, "TrainingPlanArn": PLAN[0]},
+            ((P4D, 1),), PurchaseOption.CAPACITY_BLOCK,
+        ),
+    ],
+)  # fmt: skip
+def test_a_job_that_takes_one_of_several_types_has_the_one_that_was_selected_and_its_plan(
+    sagemaker: SageMaker, fleet: Fleet, preferences: dict[str, Any], capacity: object, purchase: PurchaseOption
+) -> None:
+    fleet.training_job("flex", preferences=preferences, started_at=NOW - HOUR)
+    seen = sagemaker.jobs()
+    (found,) = seen.members
+    assert (found.capacity, found.purchase, seen.errors) == (capacity, purchase, [])
+
+
+@pytest.mark.parametrize(
+    ("more", "verdict", "hold"),
+    [
+        ({}, Verdict.WARN, None),
+        ({"TrainingPlanArns": PLAN}, Verdict.IGNORE, None),
+        ({"labeling_job_arn": LABELING_ARN}, Verdict.HOLD, HoldCode.PARENT),
+    ],
+)
+def test_what_was_selected_is_watched_what_is_prepaid_is_not_and_a_labeling_job_s_is_held(
+    sagemaker: SageMaker, fleet: Fleet, more: dict[str, Any], verdict: Verdict, hold: HoldCode | None
+) -> None:
+    arn = {"labeling_job_arn": more["labeling_job_arn"]} if "labeling_job_arn" in more else {}
+    preference = {"InstanceType": P4D, "InstanceCount": 2, **({} if arn else more)}
+    selected = {"SelectedInstanceType": P4D, "SelectedInstanceCount": 2}
+    fleet.training_job(
+        "flex",
+        preferences={"InstancePreferences": [preference], **selected},
+        started_at=NOW - 40 * HOUR,
+        tags={"Purpose": "training"},
+        **arn,
+    )
+    policy = policies.policy(selectors=[policies.selector(service="training", types=["ml.p4d.*"])])
+    found = judge(run_of(sagemaker, "flex"), None, policy, None, NOW)
+    assert (found.verdict, found.hold) == (verdict, hold)
+
+
+def test_a_labeling_job_s_training_jobs_roll_up_to_it(sagemaker: SageMaker, fleet: Fleet) -> None:
+    for n in (1, 2):
+        fleet.training_job(f"child-{n}", started_at=NOW, labeling_job_arn=LABELING_ARN)
+    run = run_of(sagemaker, "child-1")
+    assert (run.id.kind, run.id.name, len(run.members)) == (RunKind.LABELING, "cats", 2)
+    assert run.parent is not None
+    assert run.parent.label == "labeling job cats"
 
 
 def test_managed_spot_is_spot(sagemaker: SageMaker, fleet: Fleet) -> None:

@@ -96,8 +96,8 @@ def test_what_it_has_spent_adds_up_over_children_that_come_and_go() -> None:
     of.world.end(second)
     sweep(of.watchdog())
     later(of, hours=10)
-    # From when they were first seen: both for an hour, then one for two.
-    assert f"{records(of)['search'].spent_usd(of.clock()):.2f}" == "101.01"
+    # From when each started: both for 65 minutes, then one for two hours more.
+    assert f"{records(of)['search'].spent_usd(of.clock()):.2f}" == "105.21"
 
 
 def test_children_that_come_and_go_leave_its_notice_as_it_is() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+import pytest
+
 from costwatch.adapters.slack import RATE_LIMITED, Slack
 from costwatch.core.cards import Card
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
@@ -109,6 +111,20 @@ def test_after_one_rate_limited_lookup_nobody_else_is_looked_up_in_this_flush_an
     report = sweep_with(town, slack)
     assert len(slack.lookups) == 1
     assert (report.delivered, {channel for _, channel, _ in town.world.posts}) == (12, {"#risk-ml"})
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(4.9, 12), (5, 1)])
+def test_after_a_lookup_that_failed_slowly_nobody_else_is_looked_up_in_this_flush(seconds: float, asked: int) -> None:
+    town = Town(policies.policy())
+    for number in range(12):
+        overdue(town, f"person-{number}@example.com", "risk")
+
+    def hanging(_: str) -> AwsError:
+        town.clock.forward(seconds=seconds)
+        return transient()
+
+    slack = ChokingSlack(town.world, lookup=hanging)
+    assert (sweep_with(town, slack).delivered, len(slack.lookups)) == (12, asked)
 
 
 def test_the_next_flush_looks_people_up_again() -> None:

@@ -209,6 +209,32 @@ def test_after_three_that_do_not_answer_no_further_job_is_described() -> None:
     assert jobs.asked.count("describe_training_job") < 60
 
 
+@pytest.mark.parametrize("kind", ["training", "processing"])
+def test_a_job_that_takes_one_of_several_types_burns_the_selected_one(kind: str) -> None:
+    config = {
+        "InstancePreferences": [{"InstanceType": "ml.p5.48xlarge"}, {"InstanceType": "ml.m5.xlarge"}],
+        "SelectedInstanceType": "ml.m5.xlarge", "SelectedInstanceCount": 3,
+    }  # fmt: skip
+    word = kind.capitalize()
+    listed = {f"{word}JobName": "flex", f"{word}JobArn": "arn:flex", f"{word}JobStatus": "InProgress",
+              "CreationTime": hours_ago(2), f"{word}StartTime": hours_ago(1)}  # fmt: skip
+    resources = {"ResourceConfig": config} if kind == "training" else {"ProcessingResources": {"ClusterConfig": config}}
+    described = {(f"describe_{kind}_job", "flex"): {**listed, **resources}}
+    found = line(account(sagemaker=FakeSageMaker({f"list_{kind}_jobs": [listed]}, described)))
+    assert (found["kind"], found["capacity"]) == (kind, {"ml.m5.xlarge": 3})
+
+
+def test_a_training_job_of_a_labeling_job_is_held_under_its_name() -> None:
+    arn = f"arn:aws:sagemaker:{EAST}:111122223333:labeling-job/cats"
+    listed = {"TrainingJobName": "auto-1", "TrainingJobArn": "arn:auto-1", "TrainingJobStatus": "InProgress",
+              "CreationTime": hours_ago(21), "TrainingStartTime": hours_ago(20), "LabelingJobArn": arn,
+              "ResourceConfig": {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1}}  # fmt: skip
+    jobs = FakeSageMaker({"list_training_jobs": [listed]}, {("describe_training_job", "auto-1"): listed})
+    found = line(account(sagemaker=jobs))
+    assert (found["kind"], found["name"], found["finding"]) == ("labeling", "cats", "hold")
+    assert (found["group"], [each["id"] for each in found["members"]]) == ("labeling job cats", ["auto-1"])
+
+
 # --- regions ---------------------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from costwatch.adapters import job_capacity
 from costwatch.core.model import Clock, Member, Parent, RunKind
 from costwatch.core.policy import PurchaseOption, Service
 
@@ -18,14 +19,14 @@ UNREADABLE: Final = "unknown"
 
 def training(raw: Raw, tags: Tags) -> Member:
     resources = raw.get("ResourceConfig", {})
-    plan = bool(resources.get("TrainingPlanArn"))
+    plan = job_capacity.is_prepaid(resources)
     pool = raw.get("WarmPoolStatus") or {}
     return Member(
         id=raw["TrainingJobName"],
         service=Service.TRAINING,
         state=raw["TrainingJobStatus"],
         phase=raw.get("SecondaryStatus", ""),
-        capacity=_capacity(resources),
+        capacity=job_capacity.capacity(resources),
         zone="",
         tags=tags,
         clock=_clock(raw, "TrainingStartTime"),
@@ -45,7 +46,7 @@ def processing(raw: Raw, tags: Tags) -> Member:
         id=raw["ProcessingJobName"],
         service=Service.PROCESSING,
         state=raw["ProcessingJobStatus"],
-        capacity=_capacity(cluster),
+        capacity=job_capacity.capacity(cluster),
         zone="",
         tags=tags,
         clock=_clock(raw, "ProcessingStartTime"),
@@ -121,6 +122,8 @@ def parent_of(raw: Raw) -> Parent | None:
         return Parent(RunKind.TUNING, tuner, f"tuning job {tuner}")
     if schedule := _last(raw.get("MonitoringScheduleArn", "")):
         return Parent(RunKind.SCHEDULE, schedule, f"monitoring schedule {schedule}")
+    if labeling := _last(raw.get("LabelingJobArn", "")):
+        return Parent(RunKind.LABELING, labeling, f"labeling job {labeling}")
     return None
 
 
@@ -134,22 +137,11 @@ def utc(moment: datetime | None) -> datetime | None:
     return moment.astimezone(UTC) if moment is not None else None
 
 
-def _capacity(config: Raw) -> tuple[tuple[str, int], ...]:
-    """What was selected, where several types were acceptable; else as asked for.
-
-    Heterogeneous clusters name types and counts by group; then the plain fields may be absent.
-    """
-    if chosen := config.get("SelectedInstanceType"):
-        return ((chosen, int(config.get("SelectedInstanceCount") or config.get("InstanceCount", 1))),)
-    groups = config.get("InstanceGroups") or ([config] if config.get("InstanceType") else [])
-    return tuple((group["InstanceType"], int(group.get("InstanceCount", 1))) for group in groups)
-
-
 def _types(definition: Raw) -> Iterable[str]:
     asked = definition.get("HyperParameterTuningResourceConfig") or {}
     configs = [*asked.get("InstanceConfigs", []), asked]
     found = [each["InstanceType"] for each in configs if each.get("InstanceType")]
-    return [*found, *(kind for kind, _count in _capacity(definition.get("ResourceConfig") or {}))]
+    return [*found, *(kind for kind, _count in job_capacity.capacity(definition.get("ResourceConfig") or {}))]
 
 
 def _purchase(raw: Raw, *, plan: bool) -> PurchaseOption:

@@ -9,6 +9,7 @@ from costwatch.cli.checking import check_config
 from costwatch.cli.completion import complete_runs, completion
 from costwatch.cli.failures import Commands
 from costwatch.cli.granting import exempt, extend, release
+from costwatch.cli.heartbeat import heartbeat
 from costwatch.cli.pausing import pause, resume
 from costwatch.cli.reading import explain, ledger
 from costwatch.cli.restoring import restore
@@ -45,6 +46,7 @@ for _command in (
     release,
     pause,
     resume,
+    heartbeat,
     completion,
 ):
     complete_runs(_command)

@@ -26,6 +26,8 @@ class RunKind(StrEnum):
     CLUSTER = "cluster"
     TUNING = "tuning"
     AUTOML = "automl"
+    LABELING = "labeling"
+    """A Ground Truth labeling job's training jobs: it starts the next one, so they are reported and not stopped."""
     SCHEDULE = "schedule"
     """A monitoring schedule's processing jobs: it starts the next one, so they are reported and not stopped."""
 
@@ -47,6 +49,8 @@ class RunKind(StrEnum):
     def service(self) -> Service:
         if self is RunKind.SCHEDULE:
             return Service.PROCESSING
+        if self is RunKind.LABELING:
+            return Service.TRAINING
         return Service(self.value) if self.is_job else Service.EC2
 
 

@@ -20,6 +20,7 @@ from costwatch.procedures.ports import SlackPort, Watchdog
 from costwatch.procedures.report import DATA_ERRORS, Failure, SweepReport
 
 SECONDS_TO_SEND = 25.0
+SLOW_LOOKUP = timedelta(seconds=5)
 _RECORD_TRIES = 5
 
 
@@ -30,9 +31,9 @@ class _SlackSeen:
     up: bool = True
     """No post has failed in a way that the next one would share."""
     lookups: bool = True
-    """No lookup was told to wait: the next one would be, too."""
+    """No lookup failed for being told to wait, or slowly: the next one would, too, and use up the others' time."""
     lost_owners: set[str] = field(default_factory=set)
-    """Whose lookup failed: not asked again, since a lookup that hangs would use up the others' time."""
+    """Whose lookup failed: not asked again."""
 
 
 def flush(w: Watchdog, report: SweepReport, *, warnings: bool) -> None:
@@ -137,7 +138,7 @@ def _by_slack(w: Watchdog, message: Message, context: CardContext, errors: list[
     if slack is None:
         return ""
     routes = w.policy.slack
-    user = _slack_user(slack, message, errors, slack_seen) if message.audience is Audience.OWNER else None
+    user = _slack_user(w, slack, message, errors, slack_seen) if message.audience is Audience.OWNER else None
     targets: list[tuple[str, str, str]] = []
     if message.audience is Audience.OWNER:
         if user and routes.warn_owner_by == "dm":
@@ -160,17 +161,20 @@ def _by_slack(w: Watchdog, message: Message, context: CardContext, errors: list[
     return ""
 
 
-def _slack_user(slack: SlackPort, message: Message, errors: list[str], slack_seen: _SlackSeen) -> str | None:
+def _slack_user(
+    w: Watchdog, slack: SlackPort, message: Message, errors: list[str], slack_seen: _SlackSeen
+) -> str | None:
     """The owner's Slack user. A lookup that fails costs the mention and never the card: a channel takes that."""
     owner = message.facts.get("owner", "")
     if owner in slack_seen.lost_owners or not slack_seen.lookups:
         return None
+    began = w.now()
     try:
         return slack.user_id(owner)
     except AwsError as error:
         errors.append(str(error))
         slack_seen.lost_owners.add(owner)
-        slack_seen.lookups = error.code != RATE_LIMITED
+        slack_seen.lookups = error.code != RATE_LIMITED and w.now() - began < SLOW_LOOKUP
         return None
 
 
