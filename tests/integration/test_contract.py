@@ -1692,6 +1692,132 @@ def test_4_a_job_that_finished_just_before_the_call_was_not_stopped_by_us() -> N
     assert records(of) == {}
 
 
+class Crash(BaseException):
+    """The function dies, as no error does."""
+
+
+def crashing(operation: str) -> Fault:
+    def fault(called: str, where: str, ids: tuple[str, ...]) -> None:
+        del where, ids
+        if called == operation:
+            raise Crash
+
+    return fault
+
+
+def nobody_hears_of_a_stop(of: Town, trainer: FakeInstance) -> None:
+    for _ in range(8):
+        later(of, minutes=5)
+    assert of.world.events == []
+    assert not any("was stopped" in card.text or "verified" in card.text for _, _, card in of.world.posts)
+    rows = of.ledger.timeline(run_id(trainer))
+    assert rows[-1].entry.transition is Transition.ENDED_BY_ITSELF
+    assert "somebody else stopped" in rows[-1].entry.reason
+    assert records(of) == {}
+
+
+def test_4_what_a_user_stopped_after_a_crash_before_the_call_was_not_stopped_by_us() -> None:
+    of = town()
+    trainer = overdue_and_warned(of)
+    of.world.fault = crashing("TerminateInstances")
+    with pytest.raises(Crash):
+        later(of, minutes=1)
+    of.world.fault = None
+    of.world.halt(trainer)
+    nobody_hears_of_a_stop(of, trainer)
+
+
+def test_4_what_a_user_stopped_after_a_refused_call_was_not_stopped_by_us() -> None:
+    of = town()
+    trainer = overdue_and_warned(of)
+    of.world.fault = refusing("TerminateInstances")
+    later(of, minutes=1)
+    assert records(of)[trainer.id].status is Status.FAILED
+    trainer.state = "stopping"
+    later(of, minutes=5)
+    assert len(records(of)) == 1, "it is not gone while it is stopping"
+    of.world.halt(trainer)
+    nobody_hears_of_a_stop(of, trainer)
+
+
+@pytest.mark.parametrize("state", ["stopping", "stopped"])
+def test_4_what_a_user_stopped_while_the_call_was_refused_was_not_stopped_by_us(state: str) -> None:
+    of = town()
+    trainer = overdue_and_warned(of)
+
+    def stops_it_first(operation: str, region: str, ids: tuple[str, ...]) -> AwsError | None:
+        del region, ids
+        if operation != "TerminateInstances":
+            return None
+        of.world.halt(trainer)
+        trainer.state = state
+        return PermanentAwsError("UnauthorizedOperation", code="UnauthorizedOperation")
+
+    of.world.fault = stops_it_first
+    later(of, minutes=1)
+    of.world.halt(trainer)
+    nobody_hears_of_a_stop(of, trainer)
+
+
+def test_4_one_member_that_a_user_stopped_beside_one_bad_id_makes_no_final_event() -> None:
+    of = town()
+    tags = {**TAGS, "costwatch:run": "churn"}
+    nodes = [of.world.launch(age=40 * HOUR, tags=tags) for _ in range(2)]
+    sweep(of.watchdog())
+    batches = 0
+
+    def refuses_the_batch(operation: str, region: str, ids: tuple[str, ...]) -> AwsError | None:
+        nonlocal batches
+        del region
+        if operation != "TerminateInstances" or len(ids) == 1:
+            return None
+        batches += 1
+        of.world.halt(nodes[1])
+        return PermanentAwsError("InvalidInstanceID.NotFound", code="InvalidInstanceID.NotFound")
+
+    of.world.fault = refuses_the_batch
+    for _ in range(6):
+        later(of, minutes=32)
+    assert batches == 1
+    assert [node.state for node in nodes] == ["terminated", "stopped"]
+    assert of.world.events == []
+    assert records(of) == {}
+
+
+def test_4_what_was_to_be_terminated_and_was_stopped_gets_a_clock_of_its_own_when_it_is_started_again() -> None:
+    of = town()
+    trainer = overdue_and_warned(of)
+    of.world.fault = crashing("TerminateInstances")
+    with pytest.raises(Crash):
+        later(of, minutes=1)
+    of.world.fault = None
+    of.world.halt(trainer)
+    later(of, minutes=10)
+    of.world.restart(trainer)
+    for _ in range(10):
+        later(of, hours=1)
+    assert trainer.alive
+    assert records(of)[trainer.id].start == trainer.launch_time
+
+
+@pytest.mark.parametrize("state", ["Deleting", "SomethingNew"])
+def test_4_a_stopped_job_that_is_deleted_or_in_a_state_nobody_knows_yet_is_verified_and_not_waited_for(
+    state: str,
+) -> None:
+    of = town(policies.selector(service="training"))
+    job = of.world.train("churn", age=40 * HOUR, tags=TAGS)
+    warn_and_let_the_notice_pass(of)
+    job.status = "Stopping"
+    later(of, minutes=5)
+    later(of, minutes=5)
+    assert len(records(of)) == 1
+    job.status = state
+    later(of, minutes=5)
+    later(of, minutes=5)
+    assert records(of) == {}
+    assert Transition.VERIFIED_GONE in transitions(of, "churn", "training")
+
+
 # --- what changes between the notice, the verdict and the act -------------------------------------------------
 
 

@@ -165,7 +165,7 @@ class Oracle:
         self._policy: Mapping[str, Any] = {}
         self._now = datetime(1970, 1, 1, tzinfo=UTC)
         self._expected: dict[str, Expectation] = {}
-        self._posts = self._mails = self._calls = 0
+        self._posts = self._mails = self._calls = self._events = 0
         self._alive: dict[str, Any] = {}
         self._snapshot: dict[str, tuple[Any, ...]] = {}
         self._faulty: frozenset[str] = frozenset()
@@ -205,6 +205,7 @@ class Oracle:
         self._stopping = {run for run, row in rows.items() if row["status"] == "stopping"}
         self._policy, self._now, self._faulty = document["policy"], now, frozenset(faulty_regions)
         self._posts, self._mails, self._calls = len(self.world.posts), len(self.world.mails), len(self.world.calls)
+        self._events = len(self.world.events)
         self._alive = {i.id: i for i in self.world.instances.values() if i.alive}
         self._alive.update({j.name: j for j in self.world.jobs.values() if j.status == "InProgress"})
         self._snapshot = self._world_state()
@@ -578,6 +579,7 @@ class Oracle:
         judged: list[Judged] = []
         stopped_now = self._stopped_now()
         self._check_world(stopped_now)
+        self._check_events()
         for run, made in self._expected.items():
             seen = self._seen(made, verdicts.get(run), rows.get(run), stopped_now)
             heard = posts[run] + mails[run]
@@ -695,6 +697,14 @@ class Oracle:
                     if not any(self._may_destroy(made, operation, region, name) for made in self._expected.values()):
                         run = [made for made in self._expected.values() if name in str(made.view.members)]
                         raise Violation(f"{operation} was called for {name} in {region}, not to be stopped now: {run}")
+
+    def _check_events(self) -> None:
+        """Whoever is told that a run was terminated can rely on it: what somebody stopped instead is there still."""
+        for event in self.world.events[self._events :]:
+            members = [self.world.instances[i] for i in event["members"] if i in self.world.instances]
+            halted = [m.id for m in members if m.state in ("stopping", "stopped")]
+            if event["action"] == "terminate" and halted:
+                raise Violation(f"{event['run']} is said to be terminated, and {halted} are stopped")
 
     def _may_destroy(self, made: Expectation, operation: str, region: str, name: str) -> bool:
         if not made.eligible or made.mode != "enforce" or made.view.region != region:

@@ -108,7 +108,8 @@ class Member:
     id: str
     service: Service
     state: str
-    """EC2: `pending`, `running`, ...; SageMaker: `InProgress`, `Stopping`, `Stopped`, `Completed`, `Failed`."""
+    """EC2: `pending`, `running`, ...; SageMaker: `InProgress`, `Stopping`, `Stopped`, `Completed`, `Failed`,
+    `Deleting`."""
     capacity: tuple[tuple[str, int], ...]
     """(instance type, count) pairs; heterogeneous clusters have several. Empty: unknown."""
     zone: str
@@ -134,7 +135,15 @@ class Member:
 
     @property
     def gone(self) -> bool:
-        return self.state in ("terminated", "stopped", "Stopped", "Completed", "Failed")
+        """Whether it burns nothing any more. A job in a state that is neither alive nor on its way there has ended."""
+        if self.service.is_sagemaker:
+            return not self.alive and self.state != "Stopping"
+        return self.state in ("terminated", "stopped")
+
+    @property
+    def halted(self) -> bool:
+        """An instance that is stopped, or about to be, with its disks: no terminate that was accepted leaves that."""
+        return self.service is Service.EC2 and self.state in ("stopping", "stopped")
 
     @property
     def finished(self) -> bool:

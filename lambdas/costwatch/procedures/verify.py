@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from costwatch.core import durations, endings, grouping, stopping
 from costwatch.core.model import Member
-from costwatch.core.record import RunRecord, Status
+from costwatch.core.policy import Action
+from costwatch.core.record import RunRecord, Status, StopAttempt
 from costwatch.core.step import Step
 from costwatch.procedures.kinds import kind_of
 from costwatch.procedures.ports import Watchdog
@@ -17,6 +18,8 @@ from costwatch.procedures.report import SweepReport
 
 STILL_RUNNING_AFTER = timedelta(minutes=15)
 """A stop that was accepted and shows no effect for this long has failed and is tried again."""
+
+_NOT_BY_US = "; somebody else stopped it, the terminate was never accepted"
 
 
 def reconcile(w: Watchdog, record: RunRecord, report: SweepReport) -> None:
@@ -55,6 +58,10 @@ def _settle(w: Watchdog, record: RunRecord, members: dict[str, Member]) -> None:
     if any(m.finished for m in members.values()):
         w.save(_ended(record, list(members.values()), now))
         return
+    if _halted_by_others(stop, members):
+        if all(m.gone for m in members.values()):
+            w.save(_ended(record, list(members.values()), now, note=_NOT_BY_US))
+        return
     seen = ", ".join(f"{i} {members[i].state if i in members else 'gone'}" for i in stop.members)
     if record.status is Status.FAILED:
         seen += " after an attempt that failed: it took effect late, or somebody else ended it"
@@ -81,6 +88,11 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
         return
     if not all(m.gone for m in members.values()):
         return
+    if _halted_by_others(stop, members):
+        # A describe may lag behind a terminate that was accepted, but not for so long.
+        if now - stop.requested_at > STILL_RUNNING_AFTER:
+            w.save(_ended(record, list(members.values()), now, note=_NOT_BY_US))
+        return
     finished = [m for m in members.values() if m.finished]
     if finished:
         w.save(_ended(record, finished, now))
@@ -91,6 +103,11 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
         w.save(endings.verified(record, now))
 
 
+def _halted_by_others(stop: StopAttempt, members: dict[str, Member]) -> bool:
+    """What was to be terminated and is stopped: that was somebody else, and nothing was done to its disks."""
+    return stop.action is Action.TERMINATE and any(m.halted for m in members.values())
+
+
 def _members(w: Watchdog, record: RunRecord) -> dict[str, Member]:
     """The record's members as they are now; the claim's, where there is one. Unknown ones are absent: gone."""
     claimed = record.stop is not None and record.status in (Status.STOPPING, Status.FAILED)
@@ -98,8 +115,8 @@ def _members(w: Watchdog, record: RunRecord) -> dict[str, Member]:
     return kind_of(w, record.run_id).read(record.run_id, ids)
 
 
-def _ended(record: RunRecord, members: list[Member], now: datetime) -> Step:
+def _ended(record: RunRecord, members: list[Member], now: datetime, *, note: str = "") -> Step:
     last = max((m.ended_at for m in members if m.ended_at is not None), default=now)
     finished = bool(members) and all(m.state == "Completed" for m in members)
     how = "; ".join(sorted({f"{m.id} {m.state}" + (f": {m.end_reason}" if m.end_reason else "") for m in members}))
-    return endings.ended(record, ended_at=last, finished=finished, how=how or "it is gone", now=now)
+    return endings.ended(record, ended_at=last, finished=finished, how=f"{how or 'it is gone'}{note}", now=now)
