@@ -171,7 +171,7 @@ class Account:
     def stop_asked(self, wired: Wiring, instance_id: str, *, by: str) -> dict[str, Any]:
         """What a person's command line sends, through the real handler."""
         run = f"{self.aws.account_id}/{REGION}/instance/{instance_id}"
-        detail = {"run": run, "requested_by": by, "reason": "wrong data"}
+        detail = {"run": run, "members": [instance_id], "requested_by": by, "reason": "wrong data"}
         event = {"source": names.SOURCE_CLI, "detail-type": names.DETAIL_STOP_REQUESTED, "detail": detail}
         with acting_as("deadman", policy=self.document, settings=wired.settings):
             return deadman.handle(event, self._context(DEADMAN.name), wired)

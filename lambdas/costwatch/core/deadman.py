@@ -142,8 +142,9 @@ def judge(
         return decide(Verdict.KEEP, exempt, voids=True)
     if any(member.phase == "Uploading" for member in run.members):
         return decide(Verdict.KEEP, "it is uploading its model and is left to finish")
-    order = record.order if record is not None else None
-    if order is not None and order.active(now) and mode is Mode.ENFORCE:
+    order = record.order if record is not None and record.order and record.order.active(now) else None
+    others = order.others(run) if order is not None else []
+    if order is not None and not others and mode is Mode.ENFORCE:
         # A named person's stop needs no notice, no proven age and no cap; a pause is for what stops by itself.
         key = f"{key}#{order.key}"
         blocker = next(iter(selection.blockers), None)
@@ -170,7 +171,8 @@ def judge(
         verdict = Verdict.WAIT if waits else Verdict.KEEP
         return decide(verdict, f"its time is not up; it would be held: {first.reason}", voids=voids)
     if now < deadline.at - selector.limits.warn_before:
-        return decide(Verdict.KEEP, f"its time is up at {times.to_key(deadline.at)} ({deadline.rule})")
+        aside = f"; {order.by} asked for a stop, and {_listed(others)} joined since" if order and others else ""
+        return decide(Verdict.KEEP, f"its time is up at {times.to_key(deadline.at)} ({deadline.rule}){aside}")
 
     if overdue and record is not None and record.waits_for_release(mode):
         # Under the key that was held, so that it stays one hold with one id, however its deadline moves meanwhile.

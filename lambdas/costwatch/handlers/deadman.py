@@ -46,7 +46,7 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
         wired.logger.info("sweep requested", extra={"requested_by": message.requested_by})
     if isinstance(message, intake.StopRequested):
         wired.logger.info("stop requested", extra={"run": str(message.run_id), "requested_by": message.requested_by})
-        return stop_asked(wired.watchdog(context), message.run_id, by=message.requested_by, reason=message.reason)
+        return stop_asked(wired.watchdog(context), message)
     report = sweep(wired.watchdog(context))
     for failure in report.failures:
         wired.logger.error("not handled", extra={"where": failure.where, "reason": failure.reason})
