@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from costwatch.adapters.table import Item
+from costwatch.adapters.table import Item, Put
 from costwatch.core import grants
 from costwatch.core.model import RunId, RunKind
 from costwatch.core.policy import Policy, Service
@@ -1317,6 +1317,64 @@ def test_5_a_reason_exempts_for_seven_days_in_all_however_often_the_instance_is_
     later(of, hours=30)
     later(of, minutes=32)
     assert trainer.state == "terminated"
+
+
+def nights_of(of: Town, name: str, reason: str) -> Callable[[], FakeInstance]:
+    """Each call launches the run `name` anew, exempt for `reason`, once what ran before has ended and was seen to."""
+
+    def launch() -> FakeInstance:
+        for before in of.world.instances.values():
+            of.world.end(before)
+        later(of, minutes=5)
+        return of.world.launch(tags={**TAGS, "costwatch:run": name, "costwatch:exempt": reason})
+
+    return launch
+
+
+def test_5_a_reason_on_a_run_name_that_is_used_again_after_more_than_a_week_exempts_anew() -> None:
+    of = town()
+    night = nights_of(of, "nightly", "paper deadline")
+    night()
+    for _ in range(20):
+        later(of, hours=1)
+    of.clock.forward(days=30)
+    again = night()
+    for _ in range(60):
+        later(of, hours=1)
+    assert again.alive
+    assert of.world.posts == []
+
+
+def test_5_a_reason_that_was_away_for_a_week_at_most_goes_on_and_ends() -> None:
+    of = town()
+    night = nights_of(of, "nightly", "paper deadline")
+    night()
+    later(of, minutes=5)
+    of.clock.forward(days=6, hours=22)
+    again = night()
+    for _ in range(16):
+        later(of, hours=1)
+    assert not again.alive
+
+
+def test_5_a_reason_that_is_seen_every_day_ends_after_seven_days_and_stays_so() -> None:
+    of = town()
+    night = nights_of(of, "nightly", "paper deadline")
+    for _ in range(12):
+        last = night()
+        for _ in range(20):
+            later(of, hours=1)
+    assert not last.alive, "twelve nights, one after the other: the exemption of the first is over"
+
+
+def test_5_when_a_reason_was_last_seen_is_written_once_a_day() -> None:
+    of = town()
+    nights_of(of, "nightly", "paper deadline")()
+    written: list[str] = []
+    of.table.before_transact = lambda writes: written.extend(w.item["pk"] for w in writes if isinstance(w, Put))
+    for _ in range(72):
+        later(of, hours=1)
+    assert sum(pk.startswith("seen#") for pk in written) == 3
 
 
 def test_5_an_exempt_tag_until_a_far_year_ends_however_often_the_instance_is_restarted() -> None:

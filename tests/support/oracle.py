@@ -157,6 +157,10 @@ class Oracle:
         """By command: until when, by run id and by member, whatever becomes of the run."""
         self.exempt_seen: dict[tuple[str, str], datetime] = {}
         self.exempt_perhaps_seen: dict[tuple[str, str], datetime] = {}
+        self.exempt_last: dict[tuple[str, str], datetime] = {}
+        self.exempt_away: set[tuple[str, str]] = set()
+        """Exempt tags that a sweep has missed since they were last there."""
+        self.exempt_perhaps_until: dict[tuple[str, str], datetime] = {}
         self.pauses: list[tuple[datetime, datetime]] = []
         self.counts: Counter[str] = Counter()
         self.used: Counter[tuple[Any, ...]] = Counter()
@@ -210,6 +214,8 @@ class Oracle:
         self._alive.update({j.name: j for j in self.world.jobs.values() if j.status == "InProgress"})
         self._snapshot = self._world_state()
         views = self._views()
+        if self._policy["mode"] != "off":
+            self._see_exempt_tags([view for view in views if view.region in self._policy["regions"]])
         self._expected = {view.id: self._expect(view) for view in views}
 
     def _views(self) -> list[View]:
@@ -483,6 +489,31 @@ class Oracle:
                 return "its spot request may not be cancelled"
         return ""
 
+    def _see_exempt_tags(self, views: Iterable[View]) -> None:
+        """Since when each is there, until it was away for more than 7 days; when it was last there is known by day."""
+        now, seen = self._now, set()
+        for view in views:
+            for value in {m.tags[self._policy["tags"]["exempt"]] for m in view.members if self._has_exempt(m)}:
+                key, faulty = (view.id, value), self._is_faulty(view.region)
+                seen.add(key)
+                away = now - self.exempt_last.get(key, now)
+                if away > REASON_LASTS and key in self.exempt_away and not faulty:
+                    del self.exempt_perhaps_seen[key], self.exempt_seen[key]
+                elif away > REASON_LASTS - timedelta(days=1) and (
+                    key in self.exempt_away or view.id not in self.episodes
+                ):
+                    self.exempt_perhaps_until[key] = now + REASON_LASTS
+                self.exempt_perhaps_seen.setdefault(key, now)
+                if not faulty:
+                    self.exempt_seen.setdefault(key, now)
+                    self.exempt_last[key] = now
+                    self.exempt_away.discard(key)
+        gone = {key for key in self.exempt_last if not self._is_faulty(key[0].split("/")[1])} - seen
+        self.exempt_away |= gone
+
+    def _has_exempt(self, member: Any) -> bool:
+        return self._policy["tags"]["exempt"] in (member.tags or {})
+
     def _exempt(self, view: View) -> tuple[bool, bool]:
         """(surely exempt, perhaps exempt): an unreadable `until` may be taken for a reason."""
         now, key = self._now, self._policy["tags"]["exempt"]
@@ -495,13 +526,12 @@ class Oracle:
             if value is None:
                 continue
             until = _instant(value[5:].strip()) if value.lower().startswith("until") else None
-            first = self.exempt_perhaps_seen.setdefault((view.id, value), now)
+            first = self.exempt_perhaps_seen[view.id, value]
             if until is not None:
                 surely |= now < min(until, first + LONGEST_EXEMPTION)
                 continue
-            if not self._is_faulty(view.region):
-                self.exempt_seen.setdefault((view.id, value), now)
             lasts = now < first + REASON_LASTS
+            perhaps |= now < self.exempt_perhaps_until.get((view.id, value), now)
             perhaps |= lasts or now < self.exempt_seen.get((view.id, value), now) + REASON_LASTS
             surely |= lasts and not value.lower().startswith("until")
         return surely, surely or perhaps

@@ -196,10 +196,13 @@ def _run(
 
 
 def _exempt_seen(w: Watchdog, run: Run, record: RunRecord | None, now: datetime) -> dict[str, datetime]:
-    """When the exempt values that the record does not know were first seen: over restarts, so each one ends."""
+    """When the exempt values were first seen: over restarts, so each one ends, until they were away for a week.
+
+    Also for those that the record knows: only so is it known when they were last there.
+    """
     known = dict(record.exempt_tags) if record is not None else {}
     values = [tag.value for tag in overrides.read(run, w.policy.tags).exempt]
-    return {value: w.ledger.first_seen(f"exempt#{run.id}#{value}", now) for value in values if value not in known}
+    return {value: w.ledger.first_seen(f"exempt#{run.id}#{value}", now, known.get(value)) for value in values}
 
 
 def _ignored(w: Watchdog, record: RunRecord | None, decision: Decision, seen: Seen, report: SweepReport) -> None:
