@@ -960,6 +960,61 @@ def test_4_every_stop_publishes_one_final_event() -> None:
     assert all(event["final"] and event["stop_key"].startswith("stop#enforce#") for event in of.world.events)
 
 
+OUT = {"switched off": {"mode": "off"}, "out of the file": {"regions": ["eu-central-1"]}}
+
+
+@pytest.mark.parametrize("change", OUT.values(), ids=OUT)
+def test_4_a_stop_is_verified_and_told_though_its_region_is_switched_off_or_out_of_the_file(
+    change: dict[str, Any],
+) -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS, spot="persistent")
+    sweep(of.watchdog())
+    of.world.slack_is_up = False
+    later(of, minutes=32)
+    assert trainer.state == "terminated"
+    of.policy = policies.policy(**change)
+    of.world.slack_is_up = True
+    for _ in range(3):
+        later(of, minutes=5)
+    assert records(of) == {}
+    assert Transition.VERIFIED_GONE in transitions(of, trainer.id)
+    assert sum("was stopped" in card.text for _, _, card in of.world.posts) == 1
+    assert len(of.world.events) == 1
+
+
+@pytest.mark.parametrize("change", OUT.values(), ids=OUT)
+def test_4_what_came_back_is_said_though_its_region_is_switched_off_or_out_of_the_file(change: dict[str, Any]) -> None:
+    of = town()
+    of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:run": "churn"})
+    warn_and_let_the_notice_pass(of)
+    of.world.launch(tags={**TAGS, "costwatch:run": "churn"})
+    of.policy = policies.policy(**change)
+    later(of, minutes=5)
+    assert any("came back after it was stopped" in card.text for _, _, card in of.world.posts)
+
+
+@pytest.mark.parametrize("change", OUT.values(), ids=OUT)
+def test_4_nothing_new_is_warned_or_stopped_where_it_is_switched_off_or_out_of_the_file(change: dict[str, Any]) -> None:
+    of = town()
+    crashed, warned = overdue_and_warned(of), of.world.launch(age=11 * HOUR + 30 * MINUTE, tags=TAGS)
+    of.world.fault = crashing("TerminateInstances")
+    with pytest.raises(Crash):
+        later(of, minutes=1)
+    of.world.fault = None
+    heard, before = len(of.world.posts), of.policy
+    of.policy = policies.policy(**change)
+    for _ in range(6):
+        later(of, minutes=10)
+    assert (crashed.alive, warned.alive) == (True, True)
+    assert len(of.world.posts) == heard
+    of.policy = before
+    later(of, minutes=10)
+    assert (crashed.alive, warned.alive) == (True, True), "no notice from before counts"
+    later(of, minutes=32)
+    assert (crashed.alive, warned.alive) == (False, False)
+
+
 # --- line 5: protection is respected --------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@
     seen#<origin>                        <key>                       when something was first and last seen
     exempt#<origin>#<account>#<region>   <run id>                    an exemption by command, until it ends
     exempt#<origin>#<account>#<region>   <service>#<member id>       the same, for each member the run had then
+    swept#<origin>#<account>             <region>                    a region that a sweep has ever looked at
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
 
@@ -133,6 +134,15 @@ class Ledger:
         """
         items = self._table.query(key(f"open#{self.origin}#{account}#{region}", "").pk)
         return {record.run_id: record for record in decoded(items, self._record, skip)}
+
+    def swept_regions(self, account: str, now_swept: Sequence[str]) -> frozenset[str]:
+        """Every region of the account that was ever swept, `now_swept` among them: records may be open in each."""
+        partition = f"swept#{self.origin}#{account}"
+        known = frozenset(str(item["region"]) for item in self._table.query(key(partition, "").pk))
+        for region in now_swept:
+            if region not in known:
+                self._table.put(Put({**_at(key(partition, region)), "region": region, **self._stamped()}))
+        return known | frozenset(now_swept)
 
     def record(self, run_id: RunId) -> RunRecord | None:
         """The open record of one run. Raises UnreadableRow."""

@@ -26,7 +26,7 @@ from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, Seen, SweepReport
 from costwatch.procedures.silence import Silent, judge_silence
 from costwatch.procedures.stop import LEASE, Due, afresh, stop_due
-from costwatch.procedures.verify import reconcile
+from costwatch.procedures.verify import reconcile, wind_up
 from costwatch.procedures.vitals import prove_path, with_vitals
 
 SECONDS_TO_READ = 120.0
@@ -51,8 +51,11 @@ def sweep(w: Watchdog) -> SweepReport:
     Raises AwsError only when the ledger itself cannot be read: without it nothing is decided.
     """
     report = SweepReport(at=w.now())
+    swept = w.ledger.swept_regions(w.account, w.policy.regions)
     if w.policy.mode is Mode.OFF:
-        _stand_down(w, report)
+        for name in sorted(swept):
+            wind_up(w, name, "switched off", report)
+        outbox.flush(w, report, warnings=False)
         return report
     # Warnings wait until their runs are judged: what was true when they were written may not be any more.
     outbox.flush(w, report, warnings=False)
@@ -84,6 +87,8 @@ def sweep(w: Watchdog) -> SweepReport:
                     )
                 for found in _service(w, region, service, read, report):
                     silent.append(found) if isinstance(found, Silent) else due.append(found)
+    for name in sorted(swept - set(w.policy.regions)):
+        wind_up(w, name, f"{name} is out of the configuration", report)
     due.extend(judge_silence(w, silent, report))
     stop_due(w, due, runs_of=_runs_of(w, report, records), pause=pause, report=report)
     with report.isolating("digest"):
@@ -91,14 +96,6 @@ def sweep(w: Watchdog) -> SweepReport:
         digest.summary(w, records, report)
     outbox.flush(w, report, warnings=pause is None or not pause.active(w.now()))
     return report
-
-
-def _stand_down(w: Watchdog, report: SweepReport) -> None:
-    """Off: nobody is judged, and no notice from before counts when it is switched on again."""
-    for name in w.policy.regions:
-        for record in w.ledger.open_records(w.account, name, report.skip).values():
-            with report.isolating(str(record.run_id)):
-                w.save(ladder.unwatched(record, "switched off", w.now()))
 
 
 def _runs_of(w: Watchdog, report: SweepReport, records: list[RunRecord]) -> Counter[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from costwatch.core import durations, endings, grouping, stopping
+from costwatch.core import durations, endings, grouping, ladder, stopping
 from costwatch.core.model import Member
 from costwatch.core.policy import Action
 from costwatch.core.record import RunRecord, Status, StopAttempt
@@ -45,6 +45,27 @@ def reconcile(w: Watchdog, record: RunRecord, report: SweepReport) -> None:
     if record.run_id not in now_of:
         ids = ", ".join(m.id for m in alive)
         w.save(endings.superseded(record, f"{ids} runs on and belongs to {now_of[0]} now", now))
+
+
+def wind_up(w: Watchdog, region: str, why: str, report: SweepReport) -> None:
+    """Nobody is judged in `region` now: what was begun there is verified all the same, and no notice counts later."""
+    for record in w.ledger.open_records(w.account, region, report.skip).values():
+        with report.isolating(str(record.run_id)):
+            left = _wound_up(w, record, why, report) if record.stop is not None else record
+            if left is not None:
+                w.save(ladder.unwatched(left, why, w.now()))
+
+
+def _wound_up(w: Watchdog, record: RunRecord, why: str, report: SweepReport) -> RunRecord | None:
+    """What is left of a record whose stop was begun; None: it is over. A claim that came to nothing is given back."""
+    if record.status in (Status.STOPPING, Status.FAILED):
+        reconcile(w, record, report)
+    left = w.ledger.record(record.run_id)
+    stop = left.stop if left is not None and left.status is Status.STOPPING else None
+    if left is None or stop is None or stop.requested_at is not None or w.now() < stop.lease_until:
+        return left
+    w.save(stopping.given_up(left, why, w.now()))
+    return w.ledger.record(record.run_id)
 
 
 def _settle(w: Watchdog, record: RunRecord, members: dict[str, Member]) -> None:
