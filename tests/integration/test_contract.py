@@ -1538,6 +1538,21 @@ def test_10_a_would_have_is_closed_with_what_really_happened() -> None:
     assert "finished by itself 40 min later: would have destroyed $316." in rows[-1].entry.reason
 
 
+def test_10_a_would_have_that_a_restart_closes_says_how_much_later_that_was() -> None:
+    of = town(policies.selector(mode="observe"))
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    warn_and_let_the_notice_pass(of)
+    of.clock.forward(hours=5)
+    of.world.restart(trainer)
+    later(of, minutes=5)
+    superseded = next(
+        row.entry for row in of.ledger.timeline(run_id(trainer)) if row.entry.transition is Transition.SUPERSEDED
+    )
+    assert superseded.reason.startswith(
+        "started anew 5 h later, at 2026-11-22T14:32:00Z: it had burned at most $109.79"
+    )
+
+
 # --- line 11: every decision can be explained -----------------------------------------------------------------
 
 
