@@ -1804,6 +1804,21 @@ def test_7_a_failed_stop_says_that_the_spot_request_is_cancelled_already() -> No
     assert "cancelled first" in str(card.blocks)
 
 
+def test_4_it_goes_on_saying_so_as_long_as_it_fails_and_tells_it_once() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS, spot="persistent")
+    of.world.fault = refusing("TerminateInstances")
+    warn_and_let_the_notice_pass(of)
+    for _ in range(4):
+        later(of, minutes=5)
+    hold = records(of)[trainer.id].hold
+    assert hold is not None
+    assert f"spot request {trainer.spot_request_id} cancelled first" in hold.reason
+    assert transitions(of, trainer.id).count(Transition.FAILED.value) == 1
+    assert sum("Could not stop" in card.text for _, _, card in of.world.posts) == 1
+    assert [call[0] for call in destroyed(of)].count("CancelSpotInstanceRequests") == 1
+
+
 def test_4_a_job_that_finished_just_before_the_call_was_not_stopped_by_us() -> None:
     of = town(policies.selector(service="training"))
     job = of.world.train("churn", age=40 * HOUR)

@@ -49,18 +49,20 @@ def stop_instances(ec2: Ec2Port, run: Run, action: Action) -> Outcome:
 
 
 def _cancel_requests(ec2: Ec2Port, run: Run) -> Outcome:
-    """A persistent request reopens when its instance goes: first it, then the instance. `seen` may be empty."""
-    persistent = sorted(
-        m.spot_request.id for m in run.members if m.spot_request is not None and m.spot_request.would_relaunch
-    )
-    if not persistent:
-        return Outcome(seen="")
-    ec2.cancel_spot_requests(persistent)
-    still = sorted(r.id for r in ec2.spot_requests(persistent).values() if r.would_relaunch)
+    """A persistent request reopens when its instance goes: first it, then the instance. `seen` may be empty.
+
+    It says which are cancelled, also by an attempt before: what runs on after a failure has lost its request.
+    """
+    persistent = [m.spot_request for m in run.members if m.spot_request is not None and m.spot_request.persistent]
+    open_ones = sorted(request.id for request in persistent if request.would_relaunch)
+    cancelled = sorted(request.id for request in persistent if request.would_relaunch or request.state == "cancelled")
+    if open_ones:
+        ec2.cancel_spot_requests(open_ones)
+    still = sorted(r.id for r in ec2.spot_requests(open_ones).values() if r.would_relaunch)
     if still:
         problem = f"spot request {', '.join(still)} is still open after it was cancelled; nothing was terminated"
         return Outcome(seen=problem, problem=problem)
-    return Outcome(seen=f"; spot request {', '.join(persistent)} cancelled first")
+    return Outcome(seen=f"; spot request {', '.join(cancelled)} cancelled first" if cancelled else "")
 
 
 def _act_on_zone(
