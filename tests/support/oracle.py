@@ -313,7 +313,7 @@ class Oracle:
             return made
         blocked = self._blocked(view, selector, outside=outside)
         if blocked or unproven:
-            episode.interrupted = True
+            episode.interrupted |= bool(blocked)  # what only cannot be proven for a moment voids no notice
             made.why = blocked or "the age of a member is unknown"
             minimum = timedelta(seconds=limits["min_notice_seconds"])
             runs_on = episode.notice is not None and now <= max(
