@@ -70,7 +70,17 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
         bus = f"arn:{targets.partition}:events:{targets.home_region}:{targets.account}:event-bus/{names.HEARTBEAT_BUS}"
         only = {"StringEquals": {"events:source": [names.SOURCE_CLIENT]}}
         granted.append(_allow("Canary", ["events:PutEvents"], bus, only))
+        granted.extend(_verify_anywhere(targets))
     return granted
+
+
+def _verify_anywhere(targets: Targets) -> list[Statement]:
+    """What was stopped is verified in its region though that has left the configuration since."""
+    jobs = f"arn:{targets.partition}:sagemaker:*:{targets.account}:training-job/*"
+    return [
+        _allow("VerifyInstances", ["ec2:DescribeInstances", "ec2:DescribeSpotInstanceRequests"], "*"),
+        _allow("VerifyTrainingJobs", ["sagemaker:DescribeTrainingJob", "sagemaker:ListTags"], jobs),
+    ]
 
 
 def statements(targets: Targets) -> list[Statement]:

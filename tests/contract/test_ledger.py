@@ -633,6 +633,34 @@ def test_an_exemption_of_a_run_with_the_longest_tag_is_found(ledger: Ledger) -> 
     assert str(LONG.id) in ledger.exemptions(ACCOUNT, REGION)
 
 
+# --- first seen -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_seen_again_within_a_week_was_first_seen_then_and_after_more_than_a_week_now(ledger: Ledger) -> None:
+    week = timedelta(days=7)
+    assert ledger.first_seen("tag", NOW) == NOW
+    assert ledger.first_seen("tag", NOW + week) == NOW
+    assert ledger.first_seen("tag", NOW + 2 * week) == NOW, "a week after it was last seen"
+    late = NOW + 3 * week + SECOND
+    assert ledger.first_seen("tag", late) == late
+    assert ledger.first_seen("tag", late + SECOND) == late
+
+
+def test_what_is_known_to_have_been_there_all_the_time_does_not_begin_anew(ledger: Ledger) -> None:
+    assert ledger.first_seen("tag", NOW) == NOW
+    assert ledger.first_seen("tag", NOW + timedelta(days=8), known=NOW) == NOW
+    assert ledger.first_seen("tag", NOW + timedelta(days=9)) == NOW
+
+
+def test_a_row_of_before_that_does_not_say_when_it_was_last_seen_counts_from_its_first_time(ledger: Ledger) -> None:
+    for what, days, begins in (("young", 7, 0), ("old", 8, 8)):
+        ledger.first_seen(what, NOW)
+        row = dict(ledger._table.query("seen#deployed", prefix=what)[0])
+        del row["last_at"]
+        ledger._table.put(Put(row))
+        assert ledger.first_seen(what, NOW + timedelta(days=days)) == NOW + timedelta(days=begins)
+
+
 # --- told once ------------------------------------------------------------------------------------------------
 
 

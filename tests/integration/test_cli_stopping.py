@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,10 +176,7 @@ def test_a_second_stop_is_told_that_it_is_being_stopped(town: Town, maria: Termi
 def test_what_aws_refused_is_tried_again_for_an_hour_and_no_longer(
     town: Town, maria: Terminal, young: FakeInstance
 ) -> None:
-    def refuse(operation: str, region: str, ids: tuple[str, ...]) -> PermanentAwsError | None:
-        return PermanentAwsError("denied", code="UnauthorizedOperation") if operation == "TerminateInstances" else None
-
-    town.world.fault = refuse
+    town.world.fault = refusing_to_terminate
     result = maria.costwatch("stop", young.id, "--yes")
     assert result.exit_code == 1
     assert "was not stopped" in result.stdout
@@ -197,6 +196,102 @@ def test_an_order_stops_nothing_that_was_started_anew_since(town: Town, maria: T
     result = maria.costwatch("stop", young.id, "--yes")
     assert result.exit_code == 4
     assert "started anew" in " ".join(result.stderr.split())
+    assert young.alive
+
+
+LLM = {**TAGS, "costwatch:run": "llm"}
+
+
+def refusing_to_terminate(operation: str, region: str, ids: tuple[str, ...]) -> PermanentAwsError | None:
+    return PermanentAwsError("denied", code="UnauthorizedOperation") if operation == "TerminateInstances" else None
+
+
+def test_who_joined_after_the_last_look_is_not_taken_and_named(town: Town, maria: Terminal) -> None:
+    shown = town.world.launch(age=HOUR, tags=LLM)
+    sweep(town.watchdog())
+    joined = town.world.launch(tags=LLM)
+    before = dict(town.table.items)
+    result = maria.costwatch("stop", "llm", "--yes")
+    assert result.exit_code == 4
+    assert f"{joined.id} joined" in " ".join(result.stderr.split())
+    assert (shown.alive, joined.alive) == (True, True)
+    assert dict(town.table.items) == before, "nothing is written"
+    sweep(town.watchdog())
+    assert maria.costwatch("stop", "llm", "--yes").exit_code == 0
+    assert (shown.alive, joined.alive) == (False, False)
+
+
+def test_who_joined_between_the_look_and_the_call_is_not_taken_though_a_sweep_saw_it(
+    town: Town, maria: Terminal
+) -> None:
+    shown = town.world.launch(age=HOUR, tags=LLM)
+    sweep(town.watchdog())
+    answer = maria.function.function
+
+    def late(event: Mapping[str, Any]) -> Any:
+        town.world.launch(tags=LLM)
+        sweep(town.watchdog())
+        return answer(event)
+
+    maria.function.function = late
+    assert maria.costwatch("stop", "llm", "--yes").exit_code == 4
+    assert shown.alive
+
+
+def test_a_run_that_lost_a_member_since_is_stopped_all_the_same(town: Town, maria: Terminal) -> None:
+    first, second = (town.world.launch(age=HOUR, tags=LLM) for _ in range(2))
+    sweep(town.watchdog())
+    town.world.end(first)
+    assert maria.costwatch("stop", "llm", "--yes").exit_code == 0
+    assert not second.alive
+
+
+def test_an_order_that_failed_goes_on_only_while_nobody_else_joined(town: Town, maria: Terminal) -> None:
+    shown = town.world.launch(age=HOUR, tags=LLM)
+    sweep(town.watchdog())
+    town.world.fault = refusing_to_terminate
+    assert maria.costwatch("stop", "llm", "--yes").exit_code == 1
+    town.world.fault = None
+    joined = town.world.launch(tags=LLM)
+    for _ in range(3):
+        town.clock.forward(minutes=5)
+        sweep(town.watchdog())
+    assert (shown.alive, joined.alive) == (True, True)
+    told = " ".join(maria.costwatch("explain", "llm").stdout.split())
+    assert f"{MARIA} asked for a stop, and {joined.id} joined since" in told
+    town.world.end(joined)
+    town.clock.forward(minutes=5)
+    sweep(town.watchdog())
+    assert not shown.alive
+
+
+def test_who_joins_between_the_order_and_the_act_is_not_taken(town: Town, maria: Terminal) -> None:
+    shown = town.world.launch(age=HOUR, tags=LLM)
+    sweep(town.watchdog())
+    looks = 0
+
+    def joins_before_the_last_look(operation: str, region: str, ids: tuple[str, ...]) -> None:
+        nonlocal looks
+        looks += operation == "DescribeInstances" and ids == ("costwatch:run=llm",)
+        if looks == 2 and len(town.world.instances) == 1:
+            town.world.launch(tags=LLM)
+
+    town.world.fault = joins_before_the_last_look
+    assert maria.costwatch("stop", "llm", "--yes").exit_code == 1
+    assert looks == 2
+    assert shown.alive
+
+
+def test_an_order_of_before_that_named_no_members_is_not_followed(
+    town: Town, maria: Terminal, young: FakeInstance
+) -> None:
+    town.world.fault = refusing_to_terminate
+    maria.costwatch("stop", young.id, "--yes")
+    town.world.fault = None
+    row = next(item for (pk, _), item in town.table.items.items() if pk.startswith("open#"))
+    del row["order"]["members"]
+    town.clock.forward(minutes=5)
+    sweep(town.watchdog())
     assert young.alive
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from costwatch.adapters.table import Item
+from costwatch.adapters.table import Item, Put
 from costwatch.core import grants
 from costwatch.core.model import RunId, RunKind
 from costwatch.core.policy import Policy, Service
@@ -963,6 +963,61 @@ def test_4_every_stop_publishes_one_final_event() -> None:
     assert all(event["final"] and event["stop_key"].startswith("stop#enforce#") for event in of.world.events)
 
 
+OUT = {"switched off": {"mode": "off"}, "out of the file": {"regions": ["eu-central-1"]}}
+
+
+@pytest.mark.parametrize("change", OUT.values(), ids=OUT)
+def test_4_a_stop_is_verified_and_told_though_its_region_is_switched_off_or_out_of_the_file(
+    change: dict[str, Any],
+) -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS, spot="persistent")
+    sweep(of.watchdog())
+    of.world.slack_is_up = False
+    later(of, minutes=32)
+    assert trainer.state == "terminated"
+    of.policy = policies.policy(**change)
+    of.world.slack_is_up = True
+    for _ in range(3):
+        later(of, minutes=5)
+    assert records(of) == {}
+    assert Transition.VERIFIED_GONE in transitions(of, trainer.id)
+    assert sum("was stopped" in card.text for _, _, card in of.world.posts) == 1
+    assert len(of.world.events) == 1
+
+
+@pytest.mark.parametrize("change", OUT.values(), ids=OUT)
+def test_4_what_came_back_is_said_though_its_region_is_switched_off_or_out_of_the_file(change: dict[str, Any]) -> None:
+    of = town()
+    of.world.launch(age=40 * HOUR, tags={**TAGS, "costwatch:run": "churn"})
+    warn_and_let_the_notice_pass(of)
+    of.world.launch(tags={**TAGS, "costwatch:run": "churn"})
+    of.policy = policies.policy(**change)
+    later(of, minutes=5)
+    assert any("came back after it was stopped" in card.text for _, _, card in of.world.posts)
+
+
+@pytest.mark.parametrize("change", OUT.values(), ids=OUT)
+def test_4_nothing_new_is_warned_or_stopped_where_it_is_switched_off_or_out_of_the_file(change: dict[str, Any]) -> None:
+    of = town()
+    crashed, warned = overdue_and_warned(of), of.world.launch(age=11 * HOUR + 30 * MINUTE, tags=TAGS)
+    of.world.fault = crashing("TerminateInstances")
+    with pytest.raises(Crash):
+        later(of, minutes=1)
+    of.world.fault = None
+    heard, before = len(of.world.posts), of.policy
+    of.policy = policies.policy(**change)
+    for _ in range(6):
+        later(of, minutes=10)
+    assert (crashed.alive, warned.alive) == (True, True)
+    assert len(of.world.posts) == heard
+    of.policy = before
+    later(of, minutes=10)
+    assert (crashed.alive, warned.alive) == (True, True), "no notice from before counts"
+    later(of, minutes=32)
+    assert (crashed.alive, warned.alive) == (False, False)
+
+
 # --- line 5: protection is respected --------------------------------------------------------------------------
 
 
@@ -1322,6 +1377,64 @@ def test_5_a_reason_exempts_for_seven_days_in_all_however_often_the_instance_is_
     assert trainer.state == "terminated"
 
 
+def nights_of(of: Town, name: str, reason: str) -> Callable[[], FakeInstance]:
+    """Each call launches the run `name` anew, exempt for `reason`, once what ran before has ended and was seen to."""
+
+    def launch() -> FakeInstance:
+        for before in of.world.instances.values():
+            of.world.end(before)
+        later(of, minutes=5)
+        return of.world.launch(tags={**TAGS, "costwatch:run": name, "costwatch:exempt": reason})
+
+    return launch
+
+
+def test_5_a_reason_on_a_run_name_that_is_used_again_after_more_than_a_week_exempts_anew() -> None:
+    of = town()
+    night = nights_of(of, "nightly", "paper deadline")
+    night()
+    for _ in range(20):
+        later(of, hours=1)
+    of.clock.forward(days=30)
+    again = night()
+    for _ in range(60):
+        later(of, hours=1)
+    assert again.alive
+    assert of.world.posts == []
+
+
+def test_5_a_reason_that_was_away_for_a_week_at_most_goes_on_and_ends() -> None:
+    of = town()
+    night = nights_of(of, "nightly", "paper deadline")
+    night()
+    later(of, minutes=5)
+    of.clock.forward(days=6, hours=22)
+    again = night()
+    for _ in range(16):
+        later(of, hours=1)
+    assert not again.alive
+
+
+def test_5_a_reason_that_is_seen_every_day_ends_after_seven_days_and_stays_so() -> None:
+    of = town()
+    night = nights_of(of, "nightly", "paper deadline")
+    for _ in range(12):
+        last = night()
+        for _ in range(20):
+            later(of, hours=1)
+    assert not last.alive, "twelve nights, one after the other: the exemption of the first is over"
+
+
+def test_5_when_a_reason_was_last_seen_is_written_once_a_day() -> None:
+    of = town()
+    nights_of(of, "nightly", "paper deadline")()
+    written: list[str] = []
+    of.table.before_transact = lambda writes: written.extend(w.item["pk"] for w in writes if isinstance(w, Put))
+    for _ in range(72):
+        later(of, hours=1)
+    assert sum(pk.startswith("seen#") for pk in written) == 3
+
+
 def test_5_an_exempt_tag_until_a_far_year_ends_however_often_the_instance_is_restarted() -> None:
     of = town()
     trainer = of.world.launch(age=HOUR, tags={**TAGS, "costwatch:exempt": "until 9998-01-01T00:00:00Z"})
@@ -1423,6 +1536,21 @@ def test_10_a_would_have_is_closed_with_what_really_happened() -> None:
     later(of, minutes=5)
     rows = of.ledger.since(of.clock() - HOUR, of.clock())
     assert "finished by itself 40 min later: would have destroyed $316." in rows[-1].entry.reason
+
+
+def test_10_a_would_have_that_a_restart_closes_says_how_much_later_that_was() -> None:
+    of = town(policies.selector(mode="observe"))
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS)
+    warn_and_let_the_notice_pass(of)
+    of.clock.forward(hours=5)
+    of.world.restart(trainer)
+    later(of, minutes=5)
+    superseded = next(
+        row.entry for row in of.ledger.timeline(run_id(trainer)) if row.entry.transition is Transition.SUPERSEDED
+    )
+    assert superseded.reason.startswith(
+        "started anew 5 h later, at 2026-11-22T14:32:00Z: it had burned at most $109.79"
+    )
 
 
 # --- line 11: every decision can be explained -----------------------------------------------------------------
@@ -1676,6 +1804,21 @@ def test_7_a_failed_stop_says_that_the_spot_request_is_cancelled_already() -> No
     assert "cancelled first" in str(card.blocks)
 
 
+def test_4_it_goes_on_saying_so_as_long_as_it_fails_and_tells_it_once() -> None:
+    of = town()
+    trainer = of.world.launch(age=40 * HOUR, tags=TAGS, spot="persistent")
+    of.world.fault = refusing("TerminateInstances")
+    warn_and_let_the_notice_pass(of)
+    for _ in range(4):
+        later(of, minutes=5)
+    hold = records(of)[trainer.id].hold
+    assert hold is not None
+    assert f"spot request {trainer.spot_request_id} cancelled first" in hold.reason
+    assert transitions(of, trainer.id).count(Transition.FAILED.value) == 1
+    assert sum("Could not stop" in card.text for _, _, card in of.world.posts) == 1
+    assert [call[0] for call in destroyed(of)].count("CancelSpotInstanceRequests") == 1
+
+
 def test_4_a_job_that_finished_just_before_the_call_was_not_stopped_by_us() -> None:
     of = town(policies.selector(service="training"))
     job = of.world.train("churn", age=40 * HOUR)
@@ -1690,6 +1833,132 @@ def test_4_a_job_that_finished_just_before_the_call_was_not_stopped_by_us() -> N
     assert of.world.events == []
     assert not any("was stopped" in card.text for _, _, card in of.world.posts)
     assert records(of) == {}
+
+
+class Crash(BaseException):
+    """The function dies, as no error does."""
+
+
+def crashing(operation: str) -> Fault:
+    def fault(called: str, where: str, ids: tuple[str, ...]) -> None:
+        del where, ids
+        if called == operation:
+            raise Crash
+
+    return fault
+
+
+def nobody_hears_of_a_stop(of: Town, trainer: FakeInstance) -> None:
+    for _ in range(8):
+        later(of, minutes=5)
+    assert of.world.events == []
+    assert not any("was stopped" in card.text or "verified" in card.text for _, _, card in of.world.posts)
+    rows = of.ledger.timeline(run_id(trainer))
+    assert rows[-1].entry.transition is Transition.ENDED_BY_ITSELF
+    assert "somebody else stopped" in rows[-1].entry.reason
+    assert records(of) == {}
+
+
+def test_4_what_a_user_stopped_after_a_crash_before_the_call_was_not_stopped_by_us() -> None:
+    of = town()
+    trainer = overdue_and_warned(of)
+    of.world.fault = crashing("TerminateInstances")
+    with pytest.raises(Crash):
+        later(of, minutes=1)
+    of.world.fault = None
+    of.world.halt(trainer)
+    nobody_hears_of_a_stop(of, trainer)
+
+
+def test_4_what_a_user_stopped_after_a_refused_call_was_not_stopped_by_us() -> None:
+    of = town()
+    trainer = overdue_and_warned(of)
+    of.world.fault = refusing("TerminateInstances")
+    later(of, minutes=1)
+    assert records(of)[trainer.id].status is Status.FAILED
+    trainer.state = "stopping"
+    later(of, minutes=5)
+    assert len(records(of)) == 1, "it is not gone while it is stopping"
+    of.world.halt(trainer)
+    nobody_hears_of_a_stop(of, trainer)
+
+
+@pytest.mark.parametrize("state", ["stopping", "stopped"])
+def test_4_what_a_user_stopped_while_the_call_was_refused_was_not_stopped_by_us(state: str) -> None:
+    of = town()
+    trainer = overdue_and_warned(of)
+
+    def stops_it_first(operation: str, region: str, ids: tuple[str, ...]) -> AwsError | None:
+        del region, ids
+        if operation != "TerminateInstances":
+            return None
+        of.world.halt(trainer)
+        trainer.state = state
+        return PermanentAwsError("UnauthorizedOperation", code="UnauthorizedOperation")
+
+    of.world.fault = stops_it_first
+    later(of, minutes=1)
+    of.world.halt(trainer)
+    nobody_hears_of_a_stop(of, trainer)
+
+
+def test_4_one_member_that_a_user_stopped_beside_one_bad_id_makes_no_final_event() -> None:
+    of = town()
+    tags = {**TAGS, "costwatch:run": "churn"}
+    nodes = [of.world.launch(age=40 * HOUR, tags=tags) for _ in range(2)]
+    sweep(of.watchdog())
+    batches = 0
+
+    def refuses_the_batch(operation: str, region: str, ids: tuple[str, ...]) -> AwsError | None:
+        nonlocal batches
+        del region
+        if operation != "TerminateInstances" or len(ids) == 1:
+            return None
+        batches += 1
+        of.world.halt(nodes[1])
+        return PermanentAwsError("InvalidInstanceID.NotFound", code="InvalidInstanceID.NotFound")
+
+    of.world.fault = refuses_the_batch
+    for _ in range(6):
+        later(of, minutes=32)
+    assert batches == 1
+    assert [node.state for node in nodes] == ["terminated", "stopped"]
+    assert of.world.events == []
+    assert records(of) == {}
+
+
+def test_4_what_was_to_be_terminated_and_was_stopped_gets_a_clock_of_its_own_when_it_is_started_again() -> None:
+    of = town()
+    trainer = overdue_and_warned(of)
+    of.world.fault = crashing("TerminateInstances")
+    with pytest.raises(Crash):
+        later(of, minutes=1)
+    of.world.fault = None
+    of.world.halt(trainer)
+    later(of, minutes=10)
+    of.world.restart(trainer)
+    for _ in range(10):
+        later(of, hours=1)
+    assert trainer.alive
+    assert records(of)[trainer.id].start == trainer.launch_time
+
+
+@pytest.mark.parametrize("state", ["Deleting", "SomethingNew"])
+def test_4_a_stopped_job_that_is_deleted_or_in_a_state_nobody_knows_yet_is_verified_and_not_waited_for(
+    state: str,
+) -> None:
+    of = town(policies.selector(service="training"))
+    job = of.world.train("churn", age=40 * HOUR, tags=TAGS)
+    warn_and_let_the_notice_pass(of)
+    job.status = "Stopping"
+    later(of, minutes=5)
+    later(of, minutes=5)
+    assert len(records(of)) == 1
+    job.status = state
+    later(of, minutes=5)
+    later(of, minutes=5)
+    assert records(of) == {}
+    assert Transition.VERIFIED_GONE in transitions(of, "churn", "training")
 
 
 # --- what changes between the notice, the verdict and the act -------------------------------------------------

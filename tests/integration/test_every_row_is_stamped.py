@@ -14,7 +14,9 @@ from tests.support import policies
 from tests.support.fakes import ACCOUNT, Town
 
 # First part of the partition key; every kind that the docstrings of ledger and pulses draw.
-KINDS = {"open", "run", "stop", "outbox", "cap", "told", "seen", "control", "exempt", "beats", "jobs"}
+KINDS = {
+    "open", "run", "stop", "outbox", "cap", "told", "seen", "control", "exempt", "beats", "jobs", "swept",
+}  # fmt: skip
 
 
 def written_by_a_story(town: Town) -> list[tuple[str, dict[str, Any]]]:

@@ -14,6 +14,7 @@ from costwatch.core.policy import Service
 from costwatch.core.record import Status
 from costwatch.core.selection import HoldCode
 from costwatch.errors import PermanentAwsError, TransientAwsError
+from costwatch.intake import StopRequested
 from costwatch.procedures import hints
 from costwatch.procedures.stop_asked import stop_asked
 from costwatch.procedures.sweep import sweep
@@ -181,15 +182,30 @@ def test_past_the_hard_cap_it_waits_for_no_upload(past_cap: timedelta, stopped: 
     assert (tuner.status == "Stopped") is stopped
 
 
+def _order(of: Town) -> StopRequested:
+    record = records(of)["search"]
+    return StopRequested(record.run_id, "ada", "wrong data", record.member_ids)
+
+
+def test_a_named_persons_stop_of_a_tuning_job_takes_what_it_has_started_since() -> None:
+    of = tuning_town()
+    tuner, _ = search(of, age=HOUR)
+    sweep(of.watchdog())
+    order = _order(of)
+    of.world.train("late", tuning_job="search")
+    stop_asked(of.watchdog(), order)
+    assert tuner.status == "Stopped"
+
+
 def test_a_named_persons_stop_waits_for_an_upload_too() -> None:
     of = tuning_town()
     tuner, (child, _) = search(of, age=HOUR)
     sweep(of.watchdog())
     child.secondary_status = "Uploading"
     with pytest.raises(Exception, match="left to finish uploading its model"):
-        stop_asked(of.watchdog(), records(of)["search"].run_id, by="ada", reason="wrong data")
+        stop_asked(of.watchdog(), _order(of))
     child.secondary_status = "Training"
-    stop_asked(of.watchdog(), records(of)["search"].run_id, by="ada", reason="wrong data")
+    stop_asked(of.watchdog(), _order(of))
     assert tuner.status == "Stopped"
 
 
@@ -530,7 +546,7 @@ def test_a_thousand_jobs_are_described_once_for_their_life_and_not_once_a_sweep(
         later(of, minutes=5)
         calls = Counter(call[0] for call in of.world.calls[before:])
         assert calls == {"DescribeInstances": 1, "ListTrainingJobs": 1, "ListProcessingJobs": 1,
-                         "ListHyperParameterTuningJobs": 1, "ListAutoMLJobs": 1}  # fmt: skip
+                         "ListHyperParameterTuningJobs": 1, "ListAutoMLJobs": 1, "PutEvents": 1}  # fmt: skip
         assert of.table.transactions - writes <= 1, "what was learned goes into one batch"
 
 

@@ -30,9 +30,16 @@ _UNSAID = ("Costwatch observes", "accelerator")
 """Texts of messages about what a census counts, or about runs that ended before anything was due."""
 _OWN = frozenset(
     {
-        "version", "first_seen_at", "hourly_rate_usd", "price_note", "policy_digest", "config_commit", "restarts",
-        "rate_since", "spent_before_usd",
-    }  # fmt: skip
+        "version",
+        "first_seen_at",
+        "hourly_rate_usd",
+        "price_note",
+        "policy_digest",
+        "config_commit",
+        "restarts",
+        "rate_since",
+        "spent_before_usd",
+    }
 )
 """What tells when a row was first written, and how often."""
 

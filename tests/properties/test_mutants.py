@@ -46,7 +46,7 @@ MUTANTS = (
     Mutant("compares_no_act", deadman.valid_notice, "notice.action is not action or ", ""),
     Mutant("compares_no_limit", deadman.valid_notice, " or notice.deadline != deadline_at", ""),
     Mutant("keeps_a_notice_over_a_pause", deadman.valid_notice, "notice.requested_at < pause.until", "False"),
-    Mutant("ignores_a_pause", deadman.judge, "pause.active(now)", "False"),
+    Mutant("ignores_a_pause", deadman._paused, "not pause.active(now)", "True"),
     Mutant("ignores_exemptions", deadman.judge, "if exempt:", "if False:"),
     Mutant("stops_an_uploading_job", deadman.judge, 'member.phase == "Uploading"', "False"),
     Mutant("forgets_what_a_cap_held", deadman._waiting, "not record.waits_for_release(mode)", "True"),

@@ -138,8 +138,7 @@ class Terminal:
     def _deadman(self, event: Mapping[str, Any]) -> Any:
         message = intake.deadman(event)
         if isinstance(message, intake.StopRequested):
-            watchdog = self.town.watchdog()
-            return stop_asked(watchdog, message.run_id, by=message.requested_by, reason=message.reason)
+            return stop_asked(self.town.watchdog(), message)
         if isinstance(message, intake.RestoreRequested):
             watchdog = self.town.watchdog()
             return restore_asked(watchdog, message.run_id, by=message.requested_by, reason=message.reason)

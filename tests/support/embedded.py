@@ -176,7 +176,9 @@ class Account:
     def stop_asked(self, wired: Wiring, run: str, *, by: str) -> dict[str, Any]:
         """What a person's command line sends about `KIND/NAME`, through the real handler."""
         run_id = f"{self.aws.account_id}/{REGION}/{run}"
-        detail = {"run": run_id, "requested_by": by, "reason": "wrong data"}
+        kind, _, name = run.partition("/")
+        members = sorted(self.instances()) if kind == "asg" else [name]
+        detail = {"run": run_id, "members": members, "requested_by": by, "reason": "wrong data"}
         event = {"source": names.SOURCE_CLI, "detail-type": names.DETAIL_STOP_REQUESTED, "detail": detail}
         with acting_as("deadman", policy=self.document, settings=wired.settings):
             return deadman.handle(event, self._context(DEADMAN.name), wired)

@@ -183,6 +183,10 @@ class Oracle:
         """By command: until when, by run id and by member, whatever becomes of the run."""
         self.exempt_seen: dict[tuple[str, str], datetime] = {}
         self.exempt_perhaps_seen: dict[tuple[str, str], datetime] = {}
+        self.exempt_last: dict[tuple[str, str], datetime] = {}
+        self.exempt_away: set[tuple[str, str]] = set()
+        """Exempt tags that a sweep has missed since they were last there."""
+        self.exempt_perhaps_until: dict[tuple[str, str], datetime] = {}
         self.pauses: list[tuple[datetime, datetime]] = []
         self.counts: Counter[str] = Counter()
         self.used: Counter[tuple[Any, ...]] = Counter()
@@ -191,7 +195,7 @@ class Oracle:
         self._policy: Mapping[str, Any] = {}
         self._now = datetime(1970, 1, 1, tzinfo=UTC)
         self._expected: dict[str, Expectation] = {}
-        self._posts = self._mails = self._calls = 0
+        self._posts = self._mails = self._calls = self._events = 0
         self._alive: dict[str, Any] = {}
         self._snapshot: dict[str, tuple[Any, ...]] = {}
         self._faulty: frozenset[str] = frozenset()
@@ -232,10 +236,13 @@ class Oracle:
         self._believe_what_only_the_ledger_knows(rows)
         self._policy, self._now, self._faulty = document["policy"], now, frozenset(faulty_regions)
         self._posts, self._mails, self._calls = len(self.world.posts), len(self.world.mails), len(self.world.calls)
+        self._events = len(self.world.events)
         self._alive = {i.id: i for i in self.world.instances.values() if i.alive}
         self._alive.update({j.name: j for j in self.world.jobs.values() if j.status == "InProgress"})
         self._snapshot = self._world_state()
         views = self._views()
+        if self._policy["mode"] != "off":
+            self._see_exempt_tags([view for view in views if view.region in self._policy["regions"]])
         self._expected = {view.id: self._expect(view) for view in views}
 
     def _believe_what_only_the_ledger_knows(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
@@ -352,7 +359,7 @@ class Oracle:
             # It is warned like any other; stopped, or said to be, once the child is done.
             made.why, made.uploads = "a child uploads its model", True
         if blocked or unproven:
-            episode.interrupted = True
+            episode.interrupted |= bool(blocked)  # what only cannot be proven for a moment voids no notice
             made.why = blocked or "the age of a member is unknown"
             minimum = timedelta(seconds=limits["min_notice_seconds"])
             runs_on = episode.notice is not None and now <= max(
@@ -565,6 +572,31 @@ class Oracle:
             return "AWS would balance its zones"
         return ""
 
+    def _see_exempt_tags(self, views: Iterable[View]) -> None:
+        """Since when each is there, until it was away for more than 7 days; when it was last there is known by day."""
+        now, seen = self._now, set()
+        for view in views:
+            for value in {m.tags[self._policy["tags"]["exempt"]] for m in view.members if self._has_exempt(m)}:
+                key, faulty = (view.id, value), self._is_faulty(view.region)
+                seen.add(key)
+                away = now - self.exempt_last.get(key, now)
+                if away > REASON_LASTS and key in self.exempt_away and not faulty:
+                    del self.exempt_perhaps_seen[key], self.exempt_seen[key]
+                elif away > REASON_LASTS - timedelta(days=1) and (
+                    key in self.exempt_away or view.id not in self.episodes
+                ):
+                    self.exempt_perhaps_until[key] = now + REASON_LASTS
+                self.exempt_perhaps_seen.setdefault(key, now)
+                if not faulty:
+                    self.exempt_seen.setdefault(key, now)
+                    self.exempt_last[key] = now
+                    self.exempt_away.discard(key)
+        gone = {key for key in self.exempt_last if not self._is_faulty(key[0].split("/")[1])} - seen
+        self.exempt_away |= gone
+
+    def _has_exempt(self, member: Any) -> bool:
+        return self._policy["tags"]["exempt"] in (member.tags or {})
+
     def _exempt(self, view: View) -> tuple[bool, bool]:
         """(surely exempt, perhaps exempt): an unreadable `until` may be taken for a reason."""
         now, key = self._now, self._policy["tags"]["exempt"]
@@ -577,13 +609,12 @@ class Oracle:
             if value is None:
                 continue
             until = _instant(value[5:].strip()) if value.lower().startswith("until") else None
-            first = self.exempt_perhaps_seen.setdefault((view.id, value), now)
+            first = self.exempt_perhaps_seen[view.id, value]
             if until is not None:
                 surely |= now < min(until, first + LONGEST_EXEMPTION)
                 continue
-            if not self._is_faulty(view.region):
-                self.exempt_seen.setdefault((view.id, value), now)
             lasts = now < first + REASON_LASTS
+            perhaps |= now < self.exempt_perhaps_until.get((view.id, value), now)
             perhaps |= lasts or now < self.exempt_seen.get((view.id, value), now) + REASON_LASTS
             surely |= lasts and not value.lower().startswith("until")
         return surely, surely or perhaps
@@ -661,6 +692,7 @@ class Oracle:
         judged: list[Judged] = []
         stopped_now = self._stopped_now()
         self._check_world(stopped_now)
+        self._check_events()
         for run, made in self._expected.items():
             seen = self._seen(made, verdicts.get(run), rows.get(run), stopped_now)
             heard = posts[run] + mails[run]
@@ -786,6 +818,14 @@ class Oracle:
                     if not any(self._may_destroy(made, operation, region, name) for made in self._expected.values()):
                         run = [made for made in self._expected.values() if name in str(made.view.members)]
                         raise Violation(f"{operation} was called for {name} in {region}, not to be stopped now: {run}")
+
+    def _check_events(self) -> None:
+        """Whoever is told that a run was terminated can rely on it: what somebody stopped instead is there still."""
+        for event in self.world.events[self._events :]:
+            members = [self.world.instances[i] for i in event["members"] if i in self.world.instances]
+            halted = [m.id for m in members if m.state in ("stopping", "stopped")]
+            if event["action"] == "terminate" and halted:
+                raise Violation(f"{event['run']} is said to be terminated, and {halted} are stopped")
 
     def _may_destroy(self, made: Expectation, operation: str, region: str, name: str) -> bool:
         if not made.eligible or made.mode != "enforce" or made.view.region != region:

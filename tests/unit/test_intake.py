@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from costwatch import intake
+from costwatch.core.model import RunId, RunKind
 from costwatch.core.policy import Service
 from costwatch.errors import MalformedEvent
 
@@ -26,6 +27,16 @@ REQUEST = {
     "source": "costwatch.cli",
     "detail-type": "Sweep Requested",
     "detail": {"mode": "enforce", "policy_digest": "ab12", "requested_by": "arn:aws:iam::111122223333:user/ada"},
+}
+STOP = {
+    "source": "costwatch.cli",
+    "detail-type": "Stop Requested",
+    "detail": {
+        "run": "111122223333/us-east-1/run/llm",
+        "members": ["i-1", "i-2"],
+        "requested_by": "arn:aws:iam::111122223333:user/ada",
+        "reason": "",
+    },
 }
 # The shape of AWS's sample: no `version`, and two fields of detail.
 INSTANCE = {
@@ -210,6 +221,31 @@ def test_a_malformed_sweep_request_is_refused_and_the_field_is_named(path: str, 
     with pytest.raises(MalformedEvent, match=path.replace(".", r"\.")) as refused:
         intake.deadman(changed(REQUEST, path, value))
     assert len(str(refused.value)) < 300
+
+
+def test_a_stop_request_names_the_run_who_asks_and_the_members_that_were_shown() -> None:
+    run_id = RunId("111122223333", "us-east-1", RunKind.TAGGED, "llm")
+    asked = intake.StopRequested(run_id, "arn:aws:iam::111122223333:user/ada", "", ("i-1", "i-2"))
+    assert intake.deadman(STOP) == asked
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("detail.run", None),
+        ("detail.run", "llm"),
+        ("detail.requested_by", ""),
+        ("detail.reason", 5),
+        ("detail.members", None),
+        ("detail.members", []),
+        ("detail.members", "i-1"),
+        ("detail.members", ["i-1", 2]),
+        ("detail.members", [""]),
+    ],
+)
+def test_a_malformed_stop_request_is_refused_and_the_field_is_named(path: str, value: object) -> None:
+    with pytest.raises(MalformedEvent, match=path.replace(".", r"\.")):
+        intake.deadman(changed(STOP, path, value))
 
 
 @pytest.mark.parametrize(

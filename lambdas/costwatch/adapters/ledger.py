@@ -8,10 +8,11 @@
     cap#<origin>#<mode>                  sweep#.. share#.. day#..    counters of the blast caps
     lowered#<origin>#<account>#<region>  <run id>                    what a group's numbers were before a stop
     told#<origin>                        <key>                       what is said only once
-    seen#<origin>                        <key>                       when something was first seen
+    seen#<origin>                        <key>                       when something was first and last seen
     jobs#<origin>#<account>#<region>     <service>/<name>            what is known of a job in progress
     exempt#<origin>#<account>#<region>   <run id>                    an exemption by command, until it ends
     exempt#<origin>#<account>#<region>   <service>#<member id>       the same, for each member the run had then
+    swept#<origin>#<account>             <region>                    a region that a sweep has ever looked at
     census#<origin>                      <account>#<region>          how much ran when everything was last counted
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
@@ -83,6 +84,9 @@ from costwatch.errors import UnreadableRow
 DEPLOYED = "deployed"
 KEEP_TIMELINE = timedelta(days=400)
 KEEP_COUNTERS = timedelta(days=3)
+FORGOTTEN_AFTER = timedelta(days=7)
+"""What was away for longer is new when it is seen again (inclusive: exactly so long is remembered)."""
+_SEEN_EVERY = timedelta(days=1)
 OUTBOX_LEASE = timedelta(minutes=6)
 """Longer than the function's timeout: what a crashed sweep was sending is sent again after it."""
 
@@ -142,6 +146,15 @@ class Ledger:
         """
         items = self._table.query(key(f"open#{self.origin}#{account}#{region}", "").pk)
         return {record.run_id: record for record in decoded(items, self._record, skip)}
+
+    def swept_regions(self, account: str, now_swept: Sequence[str]) -> frozenset[str]:
+        """Every region of the account that was ever swept, `now_swept` among them: records may be open in each."""
+        partition = f"swept#{self.origin}#{account}"
+        known = frozenset(str(item["region"]) for item in self._table.query(key(partition, "").pk))
+        for region in now_swept:
+            if region not in known:
+                self._table.put(Put({**_at(key(partition, region)), "region": region, **self._stamped()}))
+        return known | frozenset(now_swept)
 
     def record(self, run_id: RunId) -> RunRecord | None:
         """The open record of one run. Raises UnreadableRow."""
@@ -351,21 +364,32 @@ class Ledger:
         """Whether `what` is new; it is remembered as long as the timeline."""
         return self.say_once([what], None, now)
 
-    def first_seen(self, what: str, now: datetime) -> datetime:
-        """When `what` was first seen: `now` at the first call, the same time ever after (as long as the timeline)."""
+    def first_seen(self, what: str, now: datetime, known: datetime | None = None) -> datetime:
+        """When `what` was first seen: `now` at the first call, and the same time as long as it is seen again.
+
+        What was not seen for more than 7 days begins anew, unless `known` says since when it has been there. When it
+        was last seen is written once a day at most.
+        """
         row = key(f"seen#{self.origin}", what)
+        found = self._table.get(row)
+        first, last = _seen(found) if found is not None else (None, None)
+        if first is None or last is None or now - last > FORGOTTEN_AFTER:
+            first = known or now
+        elif now - last < _SEEN_EVERY:
+            return first
         item = {
             **_at(row),
-            "at": times.to_text(now),
+            "at": times.to_text(first),
+            "last_at": times.to_text(now),
             names.TABLE_TTL_ATTRIBUTE: _expiry(now, KEEP_TIMELINE),
             **self._stamped(),
         }
         try:
-            self._table.transact([Put(item, Absent())])
+            self._table.put(Put(item, Absent() if found is None else _unchanged(found)))
         except ConditionFailed:
-            found = self._table.get(row)
-            return times.from_text(found["at"]) if found is not None else now
-        return now
+            again = self._table.get(row)
+            return _seen(again)[0] if again is not None else first
+        return first
 
     def was_told(self, what: str) -> bool:
         """Whether `what` is remembered."""
@@ -569,6 +593,16 @@ def _row(item: Any) -> TimelineRow:
         entry=entry_from_item(item),
         stamp=Stamp(item["policy_digest"], item["config_commit"]),
     )
+
+
+def _seen(item: Item) -> tuple[datetime, datetime]:
+    """When it was first seen, and when last; rows of before kept the first time only."""
+    return times.from_text(item["at"]), times.from_text(item.get("last_at", item["at"]))
+
+
+def _unchanged(item: Item) -> Condition:
+    name = "last_at" if "last_at" in item else "at"
+    return Equals(name, item[name])
 
 
 def _at(key: Key) -> dict[str, Any]:

@@ -96,7 +96,13 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
             "exemption": r.exemption and {**exemption_to_item(r.exemption), "apart": not r.exemption.of_record},
             "exempt_tags": [[value, _text(first_seen)] for value, first_seen in r.exempt_tags],
             "malformed_told": list(r.malformed_told),
-            "order": r.order and {"by": r.order.by, "at": _text(r.order.at), "reason": r.order.reason},
+            "order": r.order
+            and {
+                "by": r.order.by,
+                "at": _text(r.order.at),
+                "reason": r.order.reason,
+                "members": list(r.order.members),
+            },
             "stop": r.stop and stop_to_item(r.stop),
             "would_stop_at": _text(r.would_stop_at),
             "would_stop_spent_usd": r.would_stop_spent_usd,
@@ -150,7 +156,7 @@ def record_from_item(item: Body) -> RunRecord:
         ),
         exempt_tags=tuple((value, times.from_text(first_seen)) for value, first_seen in item["exempt_tags"]),
         malformed_told=tuple(item["malformed_told"]),
-        order=_optional(item, "order", lambda o: StopOrder(o["by"], times.from_text(o["at"]), o["reason"])),
+        order=_optional(item, "order", _order),
         stop=_optional(item, "stop", _stop),
         would_stop_at=_time(item, "would_stop_at"),
         would_stop_spent_usd=item.get("would_stop_spent_usd"),
@@ -274,6 +280,11 @@ def census_to_item(census: Census) -> dict[str, Any]:
 def census_from_item(item: Body) -> Census:
     runs_of = {name: int(count) for name, count in item["runs_of"].items()}
     return Census(times.from_text(item["at"]), int(item["instances"]), runs_of)
+
+
+def _order(body: Body) -> StopOrder:
+    # Without members: from before orders named them, so it is for no run that is there.
+    return StopOrder(body["by"], times.from_text(body["at"]), body["reason"], tuple(body.get("members", ())))
 
 
 def _notice(body: Body) -> Notice:

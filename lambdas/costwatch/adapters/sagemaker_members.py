@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from costwatch.adapters import job_capacity
-from costwatch.core.model import Clock, Member, Parent, RunKind
+from costwatch.core.model import UNREADABLE, Clock, Member, Parent, RunKind
 from costwatch.core.policy import PurchaseOption, Service
 
 Raw = Mapping[str, Any]
 Tags = Mapping[str, str] | None
 
-UNREADABLE: Final = "unknown"
 """The state of a job that only its children name."""
 
 

@@ -28,14 +28,22 @@ def stop(session: Session, run: str, yes: bool, reason: str, as_json: bool) -> i
 
     Your stop needs no notice, counts against no cap and goes through a pause. Protection, costwatch:never, exemptions
     and a model that is being uploaded hold it all the same, and its selector must be in enforce: the deployed
-    function does it, under its own role. Its owner hears who asked. Exit code 4: it was refused, with the reason.
+    function does it, under its own role. Its owner hears who asked. It is refused when others have joined the run since
+    the last look, and what fails is tried again for an hour, as long as nobody joins. Exit code 4: it was refused, with
+    the reason.
     """
     with show.busy("Looking it up"):
         found = runs.find_open(session, session.ledger(), run)
         session.deployment.require_version(SINCE_VERSION, "costwatch stop")
     if not yes:
         _ask(session, found)
-    detail = {"run": str(found.run_id), "requested_by": session.caller.arn, "reason": reason}
+    # What the person sees here is what is asked for: whoever joins meanwhile is not.
+    detail = {
+        "run": str(found.run_id),
+        "members": list(found.member_ids),
+        "requested_by": session.caller.arn,
+        "reason": reason,
+    }
     with show.busy("The deployed function stops it"):
         answer = deployed_function.ask(session, names.DETAIL_STOP_REQUESTED, detail, answer="stopped")
     if as_json:

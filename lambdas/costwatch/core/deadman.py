@@ -146,8 +146,9 @@ def judge(
         return decide(Verdict.KEEP, exempt, voids=True)
     if any(member.phase == "Uploading" for member in run.judged):
         return decide(Verdict.KEEP, "it is uploading its model and is left to finish")
-    order = record.order if record is not None else None
-    if order is not None and order.active(now) and mode is Mode.ENFORCE:
+    order = record.order if record is not None and record.order and record.order.active(now) else None
+    others = order.others(run) if order is not None else []
+    if order is not None and not others and mode is Mode.ENFORCE:
         # A named person's stop needs no notice, no proven age and no cap; a pause is for what stops by itself.
         key = f"{key}#{order.key}"
         blocker = next(iter(standing), None)
@@ -160,10 +161,7 @@ def judge(
         return decide(Verdict.KEEP, "it has not started yet")
 
     overdue = now > deadline.at
-    blockers = [*standing, *([unproven] if unproven else [])]
-    if pause is not None and pause.active(now):
-        reason = f"paused by {pause.by} until {times.to_key(pause.until)}: {pause.reason or 'no reason given'}"
-        blockers.append(Blocker(HoldCode.PAUSED, reason))
+    blockers = [*standing, *([unproven] if unproven else []), *_paused(pause, now)]
     if blockers:
         first = blockers[0]
         voids = any(blocker.code.voids_notice for blocker in blockers)
@@ -174,7 +172,8 @@ def judge(
         verdict = Verdict.WAIT if waits else Verdict.KEEP
         return decide(verdict, f"its time is not up; it would be held: {first.reason}", voids=voids)
     if now < deadline.at - selector.limits.warn_before:
-        return decide(Verdict.KEEP, f"its time is up at {times.to_key(deadline.at)} ({deadline.rule})")
+        aside = f"; {order.by} asked for a stop, and {_listed(others)} joined since" if order and others else ""
+        return decide(Verdict.KEEP, f"its time is up at {times.to_key(deadline.at)} ({deadline.rule}){aside}")
 
     waiting = _waiting(record, mode, deadline) if overdue else None
     if waiting is not None and record is not None:
@@ -253,6 +252,13 @@ def _outdated(notice: Notice, now: datetime) -> datetime | None:
     """The time that the notice named, when it counts no more for its age."""
     named = notice.stops_at
     return named if named is not None and now > named + NOTICE_LASTS else None
+
+
+def _paused(pause: Pause | None, now: datetime) -> list[Blocker]:
+    if pause is None or not pause.active(now):
+        return []
+    reason = f"paused by {pause.by} until {times.to_key(pause.until)}: {pause.reason or 'no reason given'}"
+    return [Blocker(HoldCode.PAUSED, reason)]
 
 
 def _waiting(record: RunRecord | None, mode: Mode, deadline: Deadline) -> Blocker | None:

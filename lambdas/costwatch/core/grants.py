@@ -6,6 +6,7 @@ and a stop that meet cannot both win. Whether a person may grant it is judged by
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -122,10 +123,13 @@ def exempt(record: RunRecord, *, by: str, until: datetime, reason: str, now: dat
     return Step(record, after, (entry,), exempted=exemption)
 
 
-def order_stop(record: RunRecord, *, by: str, reason: str, now: datetime) -> Step:
-    """A named person asks for the run to be stopped, now. Raises RefusedError when it is being stopped already."""
+def order_stop(record: RunRecord, *, by: str, reason: str, members: Sequence[str], now: datetime) -> Step:
+    """A named person, who was shown `members`, asks for the run to be stopped, now.
+
+    Raises RefusedError when it is being stopped already.
+    """
     _refuse_when_stopping(record)
-    order = StopOrder(by=by, at=now, reason=reason.strip())
+    order = StopOrder(by=by, at=now, reason=reason.strip(), members=tuple(sorted(members)))
     text = f"{by} asked to stop it: {order.reason or 'no reason given'}"
     return Step(record, replace(record, order=order), (_entry(record, Transition.STOP_ASKED, text, by, now),))
 

@@ -11,11 +11,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from costwatch.core import heartbeats, spending, times
+from costwatch.core import durations, heartbeats, spending, times
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
 from costwatch.core.model import Run
-from costwatch.core.money import Burn
+from costwatch.core.money import Burn, show_usd, spent_usd
 from costwatch.core.policy import Policy
 from costwatch.core.record import (
     Entry,
@@ -54,8 +54,7 @@ def observe(
     before = previous or record
     after, entries = _seen(run, record, decision, policy=policy, origin=origin, burn=burn, now=now)
     if previous is not None:
-        since = f"started anew at {times.to_key(run.start)}" if run.start else "it has not started again yet"
-        reason, spent = f"{since}; restart {after.restarts}", spent_evidence(previous, now)
+        reason, spent = f"{_started_anew(run, previous)}; restart {after.restarts}", spent_evidence(previous, now)
         again = Entry(now, Transition.SUPERSEDED, reason, mode=previous.mode.value, evidence=spent)
         first = decision_entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=after.clock_evidence)
         entries = [again, first, *entries]
@@ -99,6 +98,18 @@ def observe(
     if after == before and not entries:
         return None
     return Step(before, after, tuple(entries), tuple(messages))
+
+
+def _started_anew(run: Run, previous: RunRecord) -> str:
+    """How the episode ended. A would-have is closed with what really happened."""
+    if run.start is None:
+        return "it has not started again yet"
+    at = times.to_key(run.start)
+    if previous.would_stop_at is None:
+        return f"started anew at {at}"
+    later = max(run.start - previous.would_stop_at, timedelta(0))
+    more = show_usd(spent_usd(previous.hourly_rate_usd, later))
+    return f"started anew {durations.show(later)} later, at {at}: it had burned at most {more} more"
 
 
 def restarted(record: RunRecord, now: datetime) -> RunRecord:

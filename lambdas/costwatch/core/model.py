@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from typing import Final
 
 from costwatch.core.exemptions import Exemption
 from costwatch.core.group import Group
 from costwatch.core.heartbeats import Vitals
 from costwatch.core.policy import PurchaseOption, Service
+
+UNREADABLE: Final = "unknown"
+"""The state of a job that could not be read."""
 
 
 class RunKind(StrEnum):
@@ -128,7 +132,8 @@ class Member:
     id: str
     service: Service
     state: str
-    """EC2: `pending`, `running`, ...; SageMaker: `InProgress`, `Stopping`, `Stopped`, `Completed`, `Failed`."""
+    """EC2: `pending`, `running`, ...; SageMaker: `InProgress`, `Stopping`, `Stopped`, `Completed`, `Failed`,
+    `Deleting`."""
     capacity: tuple[tuple[str, int], ...]
     """(instance type, count) pairs; heterogeneous clusters have several. Empty: unknown."""
     zone: str
@@ -164,7 +169,18 @@ class Member:
 
     @property
     def gone(self) -> bool:
-        return self.state in ("terminated", "stopped", "Stopped", "Completed", "Failed", "Deleting", "DeleteFailed")
+        """Whether it burns nothing any more. A job in a state that is neither alive nor on its way there has ended.
+
+        One whose state could not be read proves nothing.
+        """
+        if self.service.is_sagemaker:
+            return self.state not in (UNREADABLE, "Stopping") and not self.alive
+        return self.state in ("terminated", "stopped")
+
+    @property
+    def halted(self) -> bool:
+        """An instance that is stopped, or about to be, with its disks: no terminate that was accepted leaves that."""
+        return self.service is Service.EC2 and self.state in ("stopping", "stopped")
 
     @property
     def keeps_pool(self) -> bool:

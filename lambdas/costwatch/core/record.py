@@ -122,6 +122,8 @@ class StopOrder:
     by: str
     at: datetime
     reason: str
+    members: tuple[str, ...]
+    """Those that the person was shown. It is for a run of these, or of what is left of them, and for no other."""
 
     @property
     def key(self) -> str:
@@ -131,6 +133,13 @@ class StopOrder:
     @property
     def sentence(self) -> str:
         return f"{self.by} asked for it: {self.reason or 'no reason given'}"
+
+    def others(self, run: Run) -> list[str]:
+        """Members of `run` that the person was not shown; empty: the order is for it.
+
+        A tuning or AutoML job goes on starting jobs, and whoever orders its stop orders theirs.
+        """
+        return [member.id for member in run.judged if member.id not in self.members]
 
     def active(self, now: datetime) -> bool:
         """For an hour (exclusive): long enough to be tried again after a failure, too short to be forgotten."""

@@ -47,7 +47,7 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
         wired.logger.info("sweep requested", extra={"requested_by": message.requested_by})
     if isinstance(message, intake.StopRequested):
         wired.logger.info("stop requested", extra={"run": str(message.run_id), "requested_by": message.requested_by})
-        return stop_asked(wired.watchdog(context), message.run_id, by=message.requested_by, reason=message.reason)
+        return stop_asked(wired.watchdog(context), message)
     if isinstance(message, intake.RestoreRequested):
         wired.logger.info("restore requested", extra={"run": str(message.run_id), "requested_by": message.requested_by})
         return restore_asked(wired.watchdog(context), message.run_id, by=message.requested_by, reason=message.reason)

@@ -10,7 +10,7 @@ from costwatch import names
 from costwatch.core.model import RunId
 from costwatch.core.policy import Mode, Service
 from costwatch.errors import MalformedEvent
-from costwatch.intake.reading import body_of, mapping, text_of, unknown
+from costwatch.intake.reading import body_of, mapping, text_of, texts_of, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class StopRequested:
     run_id: RunId
     requested_by: str
     reason: str
+    members: tuple[str, ...]
+    """The ids that the person was shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ def deadman(event: object) -> Tick | SweepRequested | StopRequested | RestoreReq
             return SweepRequested(text_of(detail, "detail.policy_digest"), text_of(detail, "detail.requested_by"))
         case names.SOURCE_CLI, names.DETAIL_STOP_REQUESTED:
             detail = mapping(body, "detail")
-            return StopRequested(_run_id(detail), text_of(detail, "detail.requested_by"), _reason(detail))
+            requested_by, members = text_of(detail, "detail.requested_by"), texts_of(detail, "detail.members")
+            return StopRequested(_run_id(detail), requested_by, _reason(detail), members)
         case names.SOURCE_CLI, names.DETAIL_RESTORE_REQUESTED:
             detail = mapping(body, "detail")
             return RestoreRequested(_run_id(detail), text_of(detail, "detail.requested_by"), _reason(detail))

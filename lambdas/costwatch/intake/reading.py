@@ -30,6 +30,13 @@ def text_of(body: Mapping[str, Any], path: str) -> str:
     return value
 
 
+def texts_of(body: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    value = body.get(path.rpartition(".")[2])
+    if not isinstance(value, list) or not value or not all(isinstance(each, str) and each for each in value):
+        raise MalformedEvent(f"{path} is missing or no list of texts")
+    return tuple(value)
+
+
 def unknown(body: Mapping[str, Any]) -> MalformedEvent:
     source, detail_type = shown(body.get("source")), shown(body.get("detail-type"))
     return MalformedEvent(f"source {source} with detail-type {detail_type} is no event this function takes")

@@ -14,4 +14,4 @@ class Outcome:
     seen: str
     problem: str = ""
     ended: Member | None = None
-    """The job, where it had come to its own end: nobody stopped it."""
+    """A job that had come to its own end, or an instance that somebody else stopped: it was not done by us."""

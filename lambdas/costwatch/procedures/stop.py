@@ -203,10 +203,10 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
         w.save(stopping.failed(record, outcome.problem, now))
         report.failures.append(Failure(str(run.id), outcome.problem, retry=True))
         return
-    job = outcome.ended
-    if job is not None:
-        completed = job.state == "Completed"
-        w.save(endings.ended(record, ended_at=job.ended_at or now, finished=completed, how=outcome.seen, now=now))
+    itself = outcome.ended
+    if itself is not None:
+        completed = itself.state == "Completed"
+        w.save(endings.ended(record, ended_at=itself.ended_at or now, finished=completed, how=outcome.seen, now=now))
     elif w.save(stopping.stop_requested(record, now, seen=outcome.seen)):
         report.stopped += 1
 

@@ -11,6 +11,7 @@ from costwatch.core.model import Run, RunId
 from costwatch.core.policy import Mode
 from costwatch.core.record import RunRecord
 from costwatch.errors import RefusedError
+from costwatch.intake import StopRequested
 from costwatch.procedures import outbox
 from costwatch.procedures.kinds import kind_of
 from costwatch.procedures.ports import Watchdog
@@ -20,19 +21,21 @@ from costwatch.procedures.stop import Due, afresh, stop_due
 _TRIES: Final = 4
 
 
-def stop_asked(w: Watchdog, run_id: RunId, *, by: str, reason: str) -> dict[str, Any]:
+def stop_asked(w: Watchdog, asked: StopRequested) -> dict[str, Any]:
     """Stop the run now, by the same claim, act and verification as one whose time is up.
 
     The order is recorded first and lasts an hour, so that what fails or crashes here is tried again by the sweep.
     Returns what came of it as a document. Raises RefusedError, with nothing written, where anything holds the run:
-    protection, `costwatch:never`, an exemption, an upload, a selector that is not in enforce.
+    protection, `costwatch:never`, an exemption, an upload, a selector that is not in enforce. So it does where members
+    joined that the person has not seen.
     """
+    run_id = asked.run_id
     report = SweepReport(at=w.now())
     for _ in range(_TRIES):
         record = w.ledger.record(run_id)
         if record is None:
             raise RefusedError(f"no run is open under {run_id}")
-        step = grants.order_stop(record, by=by, reason=reason, now=w.now())
+        step = grants.order_stop(record, by=asked.requested_by, reason=asked.reason, members=asked.members, now=w.now())
         ordered = replace(record, order=step.after.order if step.after else None, version=step.version)
         run, decision = _judged(w, ordered)
         if w.save(step):
@@ -55,6 +58,11 @@ def _judged(w: Watchdog, record: RunRecord) -> tuple[Run, Decision]:
     run = afresh(w, run, record, judge(run, record, w.policy, pause, w.now()))
     if not run.members:
         raise RefusedError(gone)
+    others = record.order.others(run) if record.order is not None else []
+    if others:
+        raise RefusedError(
+            f"{', '.join(others)} joined {record.run_id} since you looked: look at it again, and ask again"
+        )
     decision = judge(run, record, w.policy, pause, w.now())
     if decision.selector is not None and decision.mode is not Mode.ENFORCE:
         name, mode = decision.selector.name, decision.mode.value

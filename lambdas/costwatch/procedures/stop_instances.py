@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from costwatch.core.model import Run
+from costwatch.core.model import Member, Run
 from costwatch.core.policy import Action
 from costwatch.errors import AwsError
 from costwatch.procedures.outcome import Outcome
@@ -22,12 +22,16 @@ def stop_instances(ec2: Ec2Port, run: Run, action: Action) -> Outcome:
     if cancelled.problem:
         return cancelled
     act = ec2.terminate if action is Action.TERMINATE else ec2.stop
+
+    def undone(member: Member) -> bool:
+        return member.alive or (action is Action.TERMINATE and member.halted)
+
     by_zone: dict[str, list[str]] = defaultdict(list)
     for member in run.members:
         by_zone[member.zone].append(member.id)
     problems: list[str] = []
     for zone in sorted(by_zone):
-        _act_on_zone(ec2, act, by_zone[zone], problems)
+        _act_on_zone(ec2, act, by_zone[zone], problems, undone=undone)
 
     ids = [member.id for member in run.members]
     world = ec2.instances_by_id(ids)
@@ -35,32 +39,51 @@ def stop_instances(ec2: Ec2Port, run: Run, action: Action) -> Outcome:
     alive = [i for i in ids if i in world and world[i].alive]
     if problems and alive:
         return Outcome(seen=states, problem=f"{', '.join(alive)} still running: {'; '.join(problems)}{cancelled.seen}")
+    halted = [world[i] for i in ids if i in world and undone(world[i])]
+    if problems and halted:
+        stopped = ", ".join(member.id for member in halted)
+        how = f"somebody else stopped {stopped} before it could be terminated: {'; '.join(problems)}"
+        return Outcome(seen=f"{states}; {how}{cancelled.seen}", ended=halted[0])
     # Without an error EC2 accepted the call; a describe that still says running is late, and verified later.
     return Outcome(seen=f"{states}{cancelled.seen}")
 
 
 def cancel_requests(ec2: Ec2Port, run: Run) -> Outcome:
-    """A persistent request reopens when its instance goes: first it, then the instance. `seen` may be empty."""
-    persistent = sorted(
-        m.spot_request.id for m in run.members if m.spot_request is not None and m.spot_request.would_relaunch
-    )
-    if not persistent:
-        return Outcome(seen="")
-    ec2.cancel_spot_requests(persistent)
-    still = sorted(r.id for r in ec2.spot_requests(persistent).values() if r.would_relaunch)
+    """A persistent request reopens when its instance goes: first it, then the instance. `seen` may be empty.
+
+    It says which are cancelled, also by an attempt before: what runs on after a failure has lost its request.
+    """
+    persistent = [m.spot_request for m in run.members if m.spot_request is not None and m.spot_request.persistent]
+    open_ones = sorted(request.id for request in persistent if request.would_relaunch)
+    cancelled = sorted(request.id for request in persistent if request.would_relaunch or request.state == "cancelled")
+    if open_ones:
+        ec2.cancel_spot_requests(open_ones)
+    still = sorted(r.id for r in ec2.spot_requests(open_ones).values() if r.would_relaunch)
     if still:
         problem = f"spot request {', '.join(still)} is still open after it was cancelled; nothing was terminated"
         return Outcome(seen=problem, problem=problem)
-    return Outcome(seen=f"; spot request {', '.join(persistent)} cancelled first")
+    return Outcome(seen=f"; spot request {', '.join(cancelled)} cancelled first" if cancelled else "")
 
 
-def _act_on_zone(ec2: Ec2Port, act: Callable[[Sequence[str]], None], ids: list[str], problems: list[str]) -> None:
-    """One zone's instances. After an error look what is left and halve it, so one bad id spares no other."""
+def _act_on_zone(
+    ec2: Ec2Port,
+    act: Callable[[Sequence[str]], None],
+    ids: list[str],
+    problems: list[str],
+    *,
+    undone: Callable[[Member], bool],
+) -> None:
+    """One zone's instances. After an error look what is left and halve it, so one bad id spares no other.
+
+    What somebody stopped meanwhile is left alone, and the error told.
+    """
     try:
         act(ids)
     except AwsError as error:
         world = ec2.instances_by_id(ids)
         left = [i for i in ids if i in world and world[i].alive]
+        if any(i in world and undone(world[i]) for i in ids if i not in left):
+            problems.append(str(error))
         if not left:
             return
         if error.retry or len(ids) == 1:
@@ -69,4 +92,4 @@ def _act_on_zone(ec2: Ec2Port, act: Callable[[Sequence[str]], None], ids: list[s
         middle = (len(left) + 1) // 2
         for half in (left[:middle], left[middle:]):
             if half:
-                _act_on_zone(ec2, act, half, problems)
+                _act_on_zone(ec2, act, half, problems, undone=undone)

@@ -30,7 +30,7 @@ from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, Seen, SweepReport
 from costwatch.procedures.silence import Silent, judge_silence
 from costwatch.procedures.stop import LEASE, Due, stop_due
-from costwatch.procedures.verify import reconcile
+from costwatch.procedures.verify import reconcile, wind_up
 from costwatch.procedures.vitals import prove_path, with_vitals
 
 SECONDS_TO_READ = 120.0
@@ -55,8 +55,11 @@ def sweep(w: Watchdog) -> SweepReport:
     Raises AwsError only when the ledger itself cannot be read: without it nothing is decided.
     """
     report = SweepReport(at=w.now())
+    swept = w.ledger.swept_regions(w.account, w.policy.regions)
     if w.policy.mode is Mode.OFF:
-        _stand_down(w, report)
+        for name in sorted(swept):
+            wind_up(w, name, "switched off", report)
+        outbox.flush(w, report, warnings=False)
         return report
     # Warnings wait until their runs are judged: what was true when they were written may not be any more.
     outbox.flush(w, report, warnings=False)
@@ -89,6 +92,8 @@ def sweep(w: Watchdog) -> SweepReport:
                     )
                 for found in _service(w, region, service, read, report):
                     silent.append(found) if isinstance(found, Silent) else due.append(found)
+    for name in sorted(swept - set(w.policy.regions)):
+        wind_up(w, name, f"{name} is out of the configuration", report)
     due.extend(judge_silence(w, silent, report))
     stop_due(w, due, runs_of=_runs_of(w, report, records, uncounted), pause=pause, report=report)
     _count_everything(w, uncounted, report)
@@ -97,14 +102,6 @@ def sweep(w: Watchdog) -> SweepReport:
         digest.summary(w, records, report)
     outbox.flush(w, report, warnings=pause is None or not pause.active(w.now()))
     return report
-
-
-def _stand_down(w: Watchdog, report: SweepReport) -> None:
-    """Off: nobody is judged, and no notice from before counts when it is switched on again."""
-    for name in w.policy.regions:
-        for record in w.ledger.open_records(w.account, name, report.skip).values():
-            with report.isolating(str(record.run_id)):
-                w.save(ladder.unwatched(record, "switched off", w.now()))
 
 
 def _count_everything(w: Watchdog, uncounted: Mapping[str, Census | None], report: SweepReport) -> None:
@@ -259,10 +256,13 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | No
 
 
 def _exempt_seen(w: Watchdog, run: Run, record: RunRecord | None, now: datetime) -> dict[str, datetime]:
-    """When the exempt values that the record does not know were first seen: over restarts, so each one ends."""
+    """When the exempt values were first seen: over restarts, so each one ends, until they were away for a week.
+
+    Also for those that the record knows: only so is it known when they were last there.
+    """
     known = dict(record.exempt_tags) if record is not None else {}
     values = [tag.value for tag in overrides.read(run, w.policy.tags).exempt]
-    return {value: w.ledger.first_seen(f"exempt#{run.id}#{value}", now) for value in values if value not in known}
+    return {value: w.ledger.first_seen(f"exempt#{run.id}#{value}", now, known.get(value)) for value in values}
 
 
 def _ignored(w: Watchdog, record: RunRecord | None, decision: Decision, seen: Seen, report: SweepReport) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from costwatch.core import durations, endings, grouping, stopping
+from costwatch.core import durations, endings, grouping, ladder, stopping
 from costwatch.core.model import Member
-from costwatch.core.policy import Mode
-from costwatch.core.record import RunRecord, Status
+from costwatch.core.policy import Action, Mode
+from costwatch.core.record import RunRecord, Status, StopAttempt
 from costwatch.core.step import Step
 from costwatch.errors import AwsError
 from costwatch.procedures.kinds import kind_of
@@ -19,6 +19,8 @@ from costwatch.procedures.report import Failure, SweepReport
 
 STILL_RUNNING_AFTER = timedelta(minutes=15)
 """A stop that was accepted and shows no effect for this long has failed and is tried again."""
+
+_NOT_BY_US = "; somebody else stopped it, the terminate was never accepted"
 
 
 def reconcile(w: Watchdog, record: RunRecord, report: SweepReport, *, acts: bool = False) -> None:
@@ -47,6 +49,27 @@ def reconcile(w: Watchdog, record: RunRecord, report: SweepReport, *, acts: bool
         w.save(endings.superseded(record, f"{ids} runs on and belongs to {now_of[0]} now", now))
 
 
+def wind_up(w: Watchdog, region: str, why: str, report: SweepReport) -> None:
+    """Nobody is judged in `region` now: what was begun there is verified all the same, and no notice counts later."""
+    for record in w.ledger.open_records(w.account, region, report.skip).values():
+        with report.isolating(str(record.run_id)):
+            left = _wound_up(w, record, why, report) if record.stop is not None else record
+            if left is not None:
+                w.save(ladder.unwatched(left, why, w.now()))
+
+
+def _wound_up(w: Watchdog, record: RunRecord, why: str, report: SweepReport) -> RunRecord | None:
+    """What is left of a record whose stop was begun; None: it is over. A claim that came to nothing is given back."""
+    if record.status in (Status.STOPPING, Status.FAILED):
+        reconcile(w, record, report, acts=True)
+    left = w.ledger.record(record.run_id)
+    stop = left.stop if left is not None and left.status is Status.STOPPING else None
+    if left is None or stop is None or stop.requested_at is not None or w.now() < stop.lease_until:
+        return left
+    w.save(stopping.given_up(left, why, w.now()))
+    return w.ledger.record(record.run_id)
+
+
 def _settle(w: Watchdog, record: RunRecord, members: dict[str, Member]) -> None:
     """A stop that was claimed, or failed, and never settled: if all is gone or going, it was done."""
     now = w.now()
@@ -57,6 +80,10 @@ def _settle(w: Watchdog, record: RunRecord, members: dict[str, Member]) -> None:
         return  # whoever holds the lease may be acting right now
     if any(m.finished for m in members.values()):
         w.save(_ended(record, list(members.values()), now))
+        return
+    if _halted_by_others(stop, members):
+        if all(m.gone for m in members.values()):
+            w.save(_ended(record, list(members.values()), now, note=_NOT_BY_US))
         return
     seen = ", ".join(f"{i} {members[i].state if i in members else 'gone'}" for i in stop.members)
     if record.status is Status.FAILED:
@@ -83,6 +110,11 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
             w.save(stopping.failed(record, f"{ids} still runs more than {limit} after the stop was accepted", now))
         return
     if not all(m.gone for m in members.values()):
+        return
+    if _halted_by_others(stop, members):
+        # A describe may lag behind a terminate that was accepted, but not for so long.
+        if now - stop.requested_at > STILL_RUNNING_AFTER:
+            w.save(_ended(record, list(members.values()), now, note=_NOT_BY_US))
         return
     finished = [m for m in members.values() if m.finished]
     kept = [m for m in members.values() if m.keeps_pool]
@@ -113,6 +145,11 @@ def _end_pools(w: Watchdog, record: RunRecord, kept: list[Member], report: Sweep
                 report.failures.append(Failure(str(record.run_id), str(error), error.retry))
 
 
+def _halted_by_others(stop: StopAttempt, members: dict[str, Member]) -> bool:
+    """What was to be terminated and is stopped: that was somebody else, and nothing was done to its disks."""
+    return stop.action is Action.TERMINATE and any(m.halted for m in members.values())
+
+
 def _members(w: Watchdog, record: RunRecord) -> dict[str, Member]:
     """The record's members as they are now; the claim's, where there is one. Unknown ones are absent: gone."""
     claimed = record.stop is not None and record.status in (Status.STOPPING, Status.FAILED)
@@ -120,8 +157,8 @@ def _members(w: Watchdog, record: RunRecord) -> dict[str, Member]:
     return kind_of(w, record.run_id).read(record.run_id, ids)
 
 
-def _ended(record: RunRecord, members: list[Member], now: datetime) -> Step:
+def _ended(record: RunRecord, members: list[Member], now: datetime, *, note: str = "") -> Step:
     last = max((m.ended_at for m in members if m.ended_at is not None), default=now)
     finished = bool(members) and all(m.state == "Completed" for m in members)
     how = "; ".join(sorted({f"{m.id} {m.state}" + (f": {m.end_reason}" if m.end_reason else "") for m in members}))
-    return endings.ended(record, ended_at=last, finished=finished, how=how or "it is gone", now=now)
+    return endings.ended(record, ended_at=last, finished=finished, how=f"{how or 'it is gone'}{note}", now=now)
