@@ -64,6 +64,20 @@ def test_a_run_is_found_by_id_by_last_part_by_member_and_by_name(town: Town, mar
         assert maria.json("explain", text)["run"] == "111122223333/us-east-1/run/team/llm"
 
 
+def test_a_young_run_of_a_large_fleet_is_not_known_yet_and_the_answer_says_how_it_will_be(
+    town: Town, maria: Terminal
+) -> None:
+    town.listed_whole = 0
+    young, _ = (town.world.launch(age=timedelta(hours=1), tags=dict(PURPOSE)) for _ in range(2))
+    sweep(town.watchdog())
+    result = maria.costwatch("extend", young.id, "1h")
+    assert result.exit_code == 2
+    assert "tag its instance (costwatch:max-runtime" in result.stderr
+    young.tags["costwatch:max-runtime"] = "12h"
+    sweep(town.watchdog())
+    assert maria.json("extend", young.id, "1h")["run"].endswith(young.id)
+
+
 @pytest.mark.parametrize("command", [("explain",), ("extend", "1h"), ("release",)])
 def test_a_run_nobody_knows_is_answered_with_candidates(town: Town, maria: Terminal, command: tuple[str, ...]) -> None:
     trainer = town.world.launch(age=timedelta(hours=1), tags={**PURPOSE, "Name": "churn"})
