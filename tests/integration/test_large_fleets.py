@@ -85,7 +85,7 @@ def test_a_run_that_has_a_row_is_followed_however_young_it_becomes() -> None:
 
 def test_more_rows_than_are_asked_for_by_id_are_looked_for_in_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "MOST_BY_ID", 2)
-    of = town(listed_whole=999)
+    of = town(listed_whole=249)
     units(of, 3, age=HOUR)
     sweep(of.watchdog())
     of.listed_whole = 0

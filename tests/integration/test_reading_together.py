@@ -130,3 +130,69 @@ def test_more_than_go_together_are_read_in_parts() -> None:
     sweep(of.watchdog())
     assert statuses(of) == {Status.WARNED: looking.TOGETHER + 1}
     assert asked(of)["DescribeInstances"] == 3
+
+
+# --- written together ---------------------------------------------------------------------------------------------
+
+
+def writes_of(of: Town) -> list[int]:
+    """How many writes each transaction of the next sweeps has."""
+    found: list[int] = []
+    of.table.before_transact = lambda writes: found.append(len(writes))
+    return found
+
+
+def test_steps_of_many_runs_are_written_with_few_calls_and_none_is_torn_apart() -> None:
+    of = town()
+    for _ in range(60):
+        of.world.launch(age=OVERDUE)
+    found = writes_of(of)
+    sweep(of.watchdog())
+    assert statuses(of) == {Status.WARNED: 60}
+    assert Counter(transitions(of)) == {"first seen": 60, "warned": 60}
+    assert found[-2:] == [99, 81], "33 steps of three writes, then the others"
+
+
+def test_where_one_step_is_too_late_the_others_are_written_all_the_same() -> None:
+    of = town()
+    trainers = [of.world.launch(age=OVERDUE) for _ in range(5)]
+    sweep(of.watchdog())
+    for trainer in trainers:
+        trainer.tags["owner"] = "joe@example.com"
+    taken = False
+
+    def somebody_else_is_first(writes: Any) -> None:
+        nonlocal taken
+        if len(writes) > 1 and not taken:
+            taken = True
+            (row,) = (i for (pk, sk), i in of.table.items.items() if pk.startswith("open#") and trainers[2].id in sk)
+            row["version"] += 1
+
+    of.table.before_transact = somebody_else_is_first
+    report = later(of)
+    assert report.failures == []
+    owners = {r.run_id.name: r.owner for r in of.ledger.open_records(ACCOUNT, REGION).values()}
+    assert owners == {i.id: "" if i is trainers[2] else "joe@example.com" for i in trainers}
+    of.table.before_transact = None
+    later(of)
+    owners = {r.run_id.name: r.owner for r in of.ledger.open_records(ACCOUNT, REGION).values()}
+    assert set(owners.values()) == {"joe@example.com"}
+
+
+def test_where_aws_takes_them_not_together_each_fails_or_is_written_by_itself() -> None:
+    of = town()
+    bad, *_ = [of.world.launch(age=OVERDUE) for _ in range(5)]
+
+    def refuse(writes: Any) -> None:
+        if any(bad.id in str(write) for write in writes):
+            raise TransientAwsError("ProvisionedThroughputExceeded")
+
+    of.table.before_transact = refuse
+    report = sweep(of.watchdog())
+    assert [failure.where for failure in report.failures] == [f"{ACCOUNT}/{REGION}/instance/{bad.id}"]
+    assert statuses(of) == {Status.WARNED: 4}
+
+
+def later(of: Town) -> Any:
+    of.clock.forward(minutes=5)
+    return sweep(of.watchdog())

@@ -358,7 +358,8 @@ class FakeEc2:
     world: FakeWorld
     region: str
 
-    def matching(self, filters: Filters) -> Iterator[Member]:
+    def matching(self, filters: Filters, page: int = 1000) -> Iterator[Member]:
+        del page
         self.world.called("DescribeInstances", self.region, [name for name, _values in filters])
         yield from [_member(i) for i in self._mine() if ec2_filters.passes(i, filters)]
 
@@ -635,7 +636,7 @@ class Town:
     clock: TestClock = field(default_factory=TestClock)
     table: MemoryTable = field(default_factory=MemoryTable)
     origin: str = DEPLOYED
-    listed_whole: int = 999
+    listed_whole: int = 249
     log: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     world: FakeWorld = field(init=False)
 

@@ -95,6 +95,20 @@ def test_what_the_ledger_lists_can_be_typed_where_a_run_tag_holds_slashes(town: 
     assert "first seen  team/llm" in maria.costwatch("ledger").stdout
 
 
+def test_a_young_run_of_a_large_fleet_is_not_known_yet_and_the_answer_says_how_it_will_be(
+    town: Town, maria: Terminal
+) -> None:
+    town.listed_whole = 0
+    young, _ = (town.world.launch(age=timedelta(hours=1), tags=dict(PURPOSE)) for _ in range(2))
+    sweep(town.watchdog())
+    result = maria.costwatch("extend", young.id, "1h")
+    assert result.exit_code == 2
+    assert "tag its instance (costwatch:max-runtime" in result.stderr
+    young.tags["costwatch:max-runtime"] = "12h"
+    sweep(town.watchdog())
+    assert maria.json("extend", young.id, "1h")["run"].endswith(young.id)
+
+
 @pytest.mark.parametrize("command", [("explain",), ("extend", "1h"), ("release",)])
 def test_a_run_nobody_knows_is_answered_with_candidates(town: Town, maria: Terminal, command: tuple[str, ...]) -> None:
     trainer = town.world.launch(age=timedelta(hours=1), tags={**PURPOSE, "Name": "churn"})

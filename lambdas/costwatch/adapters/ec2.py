@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
 
 _ALIVE = ("pending", "running")
-_PAGE = 1000
+LARGEST_PAGE = 1000
 _LINUX = "Linux/UNIX"
 
 
@@ -42,15 +42,15 @@ class Ec2:
         wanted = candidates.everything()
         return list(self.matching((*wanted, ("instance-type", tuple(types))) if types else wanted))
 
-    def matching(self, filters: Filters) -> Iterator[Member]:
-        """What passes EC2's own filters, page by page as it is asked for: no page is kept. AwsError as it goes."""
+    def matching(self, filters: Filters, page: int = LARGEST_PAGE) -> Iterator[Member]:
+        """What passes EC2's own filters, `page` at a time as it is asked for: no page is kept. AwsError as it goes."""
         wanted: list[Any] = [{"Name": name, "Values": list(values)} for name, values in filters]
         with translated("ec2:DescribeInstances"):
-            pages = self._client.get_paginator("describe_instances").paginate(
-                Filters=wanted, PaginationConfig={"PageSize": _PAGE}
+            answers = self._client.get_paginator("describe_instances").paginate(
+                Filters=wanted, PaginationConfig={"PageSize": page}
             )
-            for page in pages:
-                for reservation in page["Reservations"]:
+            for answer in answers:
+                for reservation in answer["Reservations"]:
                     yield from map(_member, reservation["Instances"])
 
     def instances_by_id(self, ids: Iterable[str]) -> dict[str, Member]:

@@ -142,6 +142,8 @@ def _read(body: bytes, root: _Element) -> dict[str, Any]:
     parser.StartElementHandler = opened
     parser.EndElementHandler = closed
     parser.Parse(body, True)
+    # The functions hold the parser and it holds them: let go now, and not when somebody looks for garbage.
+    parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
     return found
 
 

@@ -23,7 +23,7 @@ Keys are made in `ledger_keys`: one that a long tag would make too long for Dyna
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -79,7 +79,7 @@ from costwatch.core.messages import Message
 from costwatch.core.model import Run, RunId
 from costwatch.core.record import Entry, Pause, RunRecord
 from costwatch.core.step import Step
-from costwatch.errors import UnreadableRow
+from costwatch.errors import AwsError, UnreadableRow
 
 DEPLOYED = "deployed"
 KEEP_TIMELINE = timedelta(days=400)
@@ -89,6 +89,9 @@ FORGOTTEN_AFTER = timedelta(days=7)
 _SEEN_EVERY = timedelta(days=1)
 OUTBOX_LEASE = timedelta(minutes=6)
 """Longer than the function's timeout: what a crashed sweep was sending is sent again after it."""
+
+MOST_WRITES = 100
+"""DynamoDB's limit for one transaction."""
 
 EVERY_RUN = "every run"
 """Stands for a run's id on entries about no single run: a pause and its end."""
@@ -177,6 +180,18 @@ class Ledger:
         for first in range(room, len(exempted), _MOST_WRITES):
             self._table.transact(exempted[first : first + _MOST_WRITES])
         return True
+
+    def save_together(self, steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
+        """Write steps of different runs, many in one transaction: those that were written, and those left to `save`.
+
+        A step is never torn apart. Left are all of a transaction in which one step was too late, or which AWS would not
+        take, and whatever would be alone in one.
+        """
+        saved: list[Step] = []
+        left: list[Step] = []
+        for pack, writes in self._packed(steps):
+            (saved if len(pack) > 1 and self._pack_written(writes) else left).extend(pack)
+        return saved, left
 
     def claim(
         self, step: Step, *, pause: Pause | None, caps: Sequence[CapLimit], released: bool, now: datetime
@@ -429,6 +444,26 @@ class Ledger:
         return True
 
     # --- writes ------------------------------------------------------------------------------------
+
+    def _packed(self, steps: Sequence[Step]) -> Iterator[tuple[list[Step], list[Write]]]:
+        pack: list[Step] = []
+        packed: list[Write] = []
+        for step in steps:
+            writes = self._writes(step)
+            if pack and len(packed) + len(writes) > MOST_WRITES:
+                yield pack, packed
+                pack, packed = [], []
+            pack.append(step)
+            packed.extend(writes)
+        if pack:
+            yield pack, packed
+
+    def _pack_written(self, writes: Sequence[Write]) -> bool:
+        try:
+            self._table.transact(writes)
+        except (ConditionFailed, AwsError):
+            return False
+        return True
 
     def _writes(self, step: Step) -> list[Write]:
         subject = step.after or step.before

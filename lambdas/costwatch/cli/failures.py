@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -59,6 +60,9 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, then exit: 0, 1 unexpected, 2 bad input, 4 denied."""
+        if not args and extra.get("args") is None:
+            # A process of its own: what is imported now stays, so nobody needs to look for garbage in it. See `begun`.
+            gc.disable()
         extra["standalone_mode"] = False
         extra["complete_var"] = COMPLETE_VARIABLE
         if os.environ.get(COMPLETE_VARIABLE):
@@ -91,6 +95,13 @@ class Commands(click.Group):
         with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stderr(nowhere), suppress(Exception):
             super().main(*args, **extra)
         sys.exit(0)
+
+
+def begun() -> None:
+    """The command's modules are there: from now on garbage is looked for again, and not in them."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def exit_code(error: CostwatchError) -> int:

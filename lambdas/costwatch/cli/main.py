@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Final
+
 import click
 
 from costwatch import __version__
-from costwatch.cli.checking import check_config
-from costwatch.cli.completion import complete_runs, completion
 from costwatch.cli.failures import Commands
-from costwatch.cli.granting import exempt, extend, release
-from costwatch.cli.heartbeat import heartbeat
-from costwatch.cli.pausing import pause, resume
-from costwatch.cli.reading import explain, ledger
-from costwatch.cli.restoring import restore
-from costwatch.cli.scanning import scan
-from costwatch.cli.status import status
-from costwatch.cli.stopping import stop
-from costwatch.cli.sweeping import sweep
+
+_MODULES: Final = {
+    "check-config": "checking",
+    "completion": "completion",
+    "exempt": "granting",
+    "explain": "reading",
+    "extend": "granting",
+    "heartbeat": "heartbeat",
+    "ledger": "reading",
+    "pause": "pausing",
+    "release": "granting",
+    "restore": "restoring",
+    "resume": "pausing",
+    "scan": "scanning",
+    "status": "status",
+    "stop": "stopping",
+    "sweep": "sweeping",
+}
+
+
+class _OnDemand(Mapping[str, click.Command]):
+    """Each command with its module, imported when somebody asks for it: nobody waits for what all the others need."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        module = import_module(f"costwatch.cli.{_MODULES[name]}")
+        command: click.Command = getattr(module, name.replace("-", "_"))
+        import_module("costwatch.cli.completion").complete_runs(command)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        return len(_MODULES)
 
 
 @click.group(cls=Commands)
@@ -32,22 +59,4 @@ def main() -> None:
     """
 
 
-for _command in (
-    scan,
-    check_config,
-    sweep,
-    status,
-    ledger,
-    explain,
-    stop,
-    restore,
-    extend,
-    exempt,
-    release,
-    pause,
-    resume,
-    heartbeat,
-    completion,
-):
-    complete_runs(_command)
-    main.add_command(_command)
+main.commands = _OnDemand()  # type: ignore[assignment]  # click only reads it

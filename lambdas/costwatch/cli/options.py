@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from costwatch.cli.failures import begun
 from costwatch.cli.session import Session, Tools
 from costwatch.core import durations, times
 
@@ -73,6 +74,7 @@ def with_session(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.pass_context
     @wraps(command)
     def run(ctx: click.Context, /, config: Path | None, region: str | None, **arguments: Any) -> Any:
+        begun()
         tools = ctx.obj if isinstance(ctx.obj, Tools) else None
         return command(session=Session(config=config, region=region, tools=tools), **arguments)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
+from costwatch import names
 from costwatch.adapters.ledger import Ledger
 from costwatch.cli.session import Session
 from costwatch.core.model import RunId
@@ -35,7 +36,21 @@ def find_open(session: Session, ledger: Ledger, text: str) -> RunRecord:
     record = ledger.record(run_id) if run_id is not None else None
     if record is not None:
         return record
-    return pick(text, open_records(session, ledger))
+    try:
+        return pick(text, open_records(session, ledger))
+    except UnknownRun as error:
+        raise UnknownRun(f"{error}{_perhaps_young(session, ledger)}") from None
+
+
+def _perhaps_young(session: Session, ledger: Ledger) -> str:
+    """Where a sweep lists only what can matter: how a run is seen before its time is nearly up."""
+    account, regions = session.caller.account, session.deployment.regions
+    if all(ledger.census(account, region) is None for region in regions):
+        return ""
+    return (
+        ". So many instances run that a run is written down only when its time is nearly up: tag its instance "
+        f"({names.TAG_MAX_RUNTIME}, {names.TAG_DEADLINE} or {names.TAG_EXEMPT}) and the next sweep sees it"
+    )
 
 
 def pick(text: str, records: Sequence[RunRecord]) -> RunRecord:

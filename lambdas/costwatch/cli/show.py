@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.console import Console, ConsoleDimensions
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
 from costwatch.core import durations
 from costwatch.core.money import show_usd
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+# rich is imported where it prints: with --json nothing does.
 
 WIDE: Final = 120
 """From this many columns on a reason stands beside its row; below, under the table."""
@@ -43,6 +46,8 @@ def console(*, stderr: bool = False) -> Console:
 
     A dumb terminal is as wide as it is: rich takes every one for 80 columns.
     """
+    from rich.console import Console, ConsoleDimensions  # noqa: PLC0415
+
     out = Console(markup=False, emoji=False, highlight=False, stderr=stderr)
     if out.is_dumb_terminal:
         out.size = ConsoleDimensions(*shutil.get_terminal_size())
@@ -56,11 +61,16 @@ def clean(text: str) -> str:
 
 def _cell(text: str) -> Text:
     """A cell may have lines of its own."""
+    from rich.text import Text  # noqa: PLC0415
+
     return Text("\n".join(clean(line) for line in text.split("\n")), style=STYLES.get(text, ""))
 
 
 def say(out: Console, text: str, *, style: str = "", indent: int = 0) -> None:
     """A sentence. Wrapped on a terminal; one whole line where a program reads."""
+    from rich.padding import Padding  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     shown = Text(clean(text), style=style)
     if out.is_terminal:
         out.print(Padding(shown, (0, 0, 0, indent), expand=False))
@@ -70,6 +80,9 @@ def say(out: Console, text: str, *, style: str = "", indent: int = 0) -> None:
 
 def listing(out: Console, headings: Sequence[str], rows: Sequence[Row], *, right: Sequence[str] = ()) -> None:
     """A table; reasons stand in a last column where there is room, else below, each under its row's first cell."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     wide = out.width >= WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     for heading in headings:
@@ -92,6 +105,9 @@ def listing(out: Console, headings: Sequence[str], rows: Sequence[Row], *, right
 
 def facts(out: Console, pairs: Sequence[tuple[str, str]]) -> None:
     """Labels and values, one a line; what is empty is left out."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -109,11 +125,10 @@ def document(body: Any) -> None:
 @contextmanager
 def busy(what: str) -> Iterator[None]:
     """Say on a terminal that something goes on; silent where a program reads."""
-    err = Console(stderr=True)
-    if not err.is_terminal:
+    if not sys.stderr.isatty():
         yield
         return
-    with err.status(f"{what} ..."):
+    with console(stderr=True).status(f"{what} ..."):
         yield
 
 

@@ -19,10 +19,13 @@ from costwatch.core.heartbeats import Pulse
 from costwatch.core.model import Member, RunId
 from costwatch.core.policy import Selector, Service
 from costwatch.core.record import RunRecord
+from costwatch.core.selection import picks
 from costwatch.procedures.ports import Ec2Port, Watchdog
 
 MOST_BY_ID: Final = 1000
 """More than these are cheaper to find in a listing of everything, 1000 a page, than by 200 ids a call."""
+_SMALLEST_PAGE: Final = 5
+"""EC2's own bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +47,36 @@ class Listing:
 
 def instances(w: Watchdog, region: str, known: Known) -> Listing:
     """What runs in the region, or of it what can matter now. Raises AwsError."""
-    found = _if_it_fits(w, w.ec2(region), candidates.everything())
-    if found is not None:
-        return Listing(found, whole=True)
+    page = _page(w, w.ec2(region), candidates.everything())
+    if len(page) <= w.listed_whole:
+        return Listing(page, whole=True)
     census = w.ledger.census(w.account, region)
-    return Listing(list(_Candidates(w, region, known, census).found().values()), whole=False, census=census)
+    many = _many(w, page, census)
+    return Listing(list(_Candidates(w, region, known, many).found().values()), whole=False, census=census)
 
 
-def _if_it_fits(w: Watchdog, ec2: Ec2Port, filters: Filters) -> list[Member] | None:
-    """All that passes; None: it is more than a sweep lists without need."""
-    found = list(islice(ec2.matching(filters), w.listed_whole + 1))
-    return found if len(found) <= w.listed_whole else None
+def _page(w: Watchdog, ec2: Ec2Port, filters: Filters) -> list[Member]:
+    """All that passes, or more of it than a sweep lists without need."""
+    most = w.listed_whole + 1
+    return list(islice(ec2.matching(filters, max(most, _SMALLEST_PAGE)), most))
+
+
+def _many(w: Watchdog, page: list[Member], census: Census | None) -> set[str]:
+    """Selectors that surely, or probably, pick more than is listed without need: half of a page shows enough."""
+    if census is not None:
+        return {name for name, count in census.runs_of.items() if count > w.listed_whole}
+    watching = candidates.watching(w.policy)
+    return {s.name for s in watching if sum(picks(s, member) for member in page) > len(page) / 2}
 
 
 class _Candidates:
     """Members by id, as they are found by one filter after the other."""
 
-    def __init__(self, w: Watchdog, region: str, known: Known, census: Census | None) -> None:
+    def __init__(self, w: Watchdog, region: str, known: Known, many: set[str]) -> None:
         self._w = w
         self._region = region
         self._known = known
-        self._census = census
+        self._many = many
         self._ec2 = w.ec2(region)
         self._found: dict[str, Member] = {}
 
@@ -83,11 +95,10 @@ class _Candidates:
 
     def _picked_by(self, selector: Selector) -> Iterable[Member]:
         """All of it while it is few: what a selector picks is worth showing before its time is up, too."""
-        census = self._census
-        if census is None or census.runs_of.get(selector.name, 0) <= self._w.listed_whole:
-            found = _if_it_fits(self._w, self._ec2, candidates.selected(selector))
-            if found is not None:
-                return found
+        if selector.name not in self._many:
+            page = _page(self._w, self._ec2, candidates.selected(selector))
+            if len(page) <= self._w.listed_whole:
+                return page
         return self._ec2.matching(candidates.of_age(selector, self._w.now()))
 
     def _ids(self) -> set[str]:

@@ -25,7 +25,7 @@ from costwatch.errors import UnreadableRow
 class Ec2Port(Protocol):
     """See adapters.ec2.Ec2."""
 
-    def matching(self, filters: Filters) -> Iterator[Member]: ...
+    def matching(self, filters: Filters, page: int = ...) -> Iterator[Member]: ...
     def instances_by_id(self, ids: Iterable[str]) -> dict[str, Member]: ...
     def instances_by_tag(self, key: str, value: str) -> list[Member]: ...
     def afresh(self, run: Run, run_tag: str, action: Action = ...) -> Run: ...
@@ -113,8 +113,8 @@ class Watchdog:
     """Until the function is cut off; nothing new is begun when it gets short."""
     counts: bool = True
     """Whether everything is counted once an hour, where a sweep does not list everything."""
-    listed_whole: int = 999
-    """So many instances are listed whether they can matter now or not: they are on one page of EC2's."""
+    listed_whole: int = 249
+    """So many instances are listed whether they can matter now or not: one small page of EC2's shows that it is all."""
 
     def now(self) -> datetime:
         """Aware UTC."""

@@ -21,6 +21,7 @@ from costwatch.core.model import Member, Run, RunId
 from costwatch.core.money import burn_rate
 from costwatch.core.policy import Mode, Service
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
+from costwatch.core.step import Step
 from costwatch.errors import TransientAwsError, UnreadableRow
 from costwatch.procedures import census, digest, listing, looking, outbox
 from costwatch.procedures.exempt import with_exemptions
@@ -28,6 +29,7 @@ from costwatch.procedures.listing import Known
 from costwatch.procedures.looking import Looked
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, Seen, SweepReport
+from costwatch.procedures.saving import save_all
 from costwatch.procedures.silence import Silent, judge_silence
 from costwatch.procedures.stop import LEASE, Due, stop_due
 from costwatch.procedures.verify import reconcile, wind_up
@@ -174,6 +176,7 @@ def _service(
             with report.isolating(str(run_id)):
                 reconcile(w, record, report, acts=True)
     again: list[Looked] = []
+    steps: list[Step] = []
     judged = with_exemptions(with_vitals(runs, region.pulses, region.path_since), region.exempted, w.now())
     for run in judged:
         if any(_is_about(w, row, run) for row in region.unreadable):
@@ -184,17 +187,22 @@ def _service(
                 continue
             if looked.decision.verdict in (Verdict.WARN, Verdict.STOP):
                 again.append(looked)
-            else:
-                _take(w, looked, report)
+            elif isinstance(taken := _take(w, looked, report), Step):
+                steps.append(taken)
+    save_all(w, steps, report)
     # Tags, protection and spot requests are read afresh for whoever is to be warned or stopped.
     due: list[Due | Silent] = []
     for part in looking.parts(again):
+        steps = []
         known = looking.read_together(w, region.name, part)
         for looked in part:
             with report.isolating(str(looked.run.id)):
                 found = _look_again(w, region, looked, known, report)
-                if found is not None:
+                if isinstance(found, Step):
+                    steps.append(found)
+                elif found is not None:
                     due.append(found)
+        save_all(w, steps, report)
     return due
 
 
@@ -218,7 +226,7 @@ def _look(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, 
 
 def _look_again(
     w: Watchdog, region: _Region, looked: Looked, read: Mapping[RunId, Run], report: SweepReport
-) -> Due | Silent | None:
+) -> Due | Silent | Step | None:
     """Judge once more what is to be warned or stopped, as it is now."""
     run = looking.looked_again(w, looked, read, region.pulses, region.path_since)
     if not run.members:
@@ -228,8 +236,8 @@ def _look_again(
     return _take(w, Looked(run, record, decision, looked.previous), report)
 
 
-def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | None:
-    """Every step but the stop itself; what is silent waits until all runs are judged."""
+def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | Step | None:
+    """The next step, but for the stop itself; what is silent waits until all runs are judged."""
     run, record, decision = looked.run, looked.record, looked.decision
     burn = burn_rate(run, w.prices)
     seen = Seen(run, decision, burn)
@@ -241,7 +249,7 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | No
         return Silent(seen, record, looked.previous)
     if decision.verdict is Verdict.STOP and record is not None:
         return Due(run, record, decision)
-    step = ladder.observe(
+    return ladder.observe(
         run,
         record,
         decision,
@@ -251,8 +259,6 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | No
         now=w.now(),
         previous=looked.previous,
     )
-    w.save(step)
-    return None
 
 
 def _exempt_seen(w: Watchdog, run: Run, record: RunRecord | None, now: datetime) -> dict[str, datetime]:
