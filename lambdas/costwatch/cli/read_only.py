@@ -9,7 +9,7 @@ from costwatch.scan import permissions
 
 _DEPLOYED: Final = {
     "autoscaling": frozenset({"DescribeAutoScalingGroups", "DescribeScalingActivities"}),
-    "dynamodb": frozenset({"BatchWriteItem", "GetItem", "Query", "TransactWriteItems"}),
+    "dynamodb": frozenset({"BatchWriteItem", "GetItem", "PutItem", "Query", "TransactWriteItems"}),
     "ec2": frozenset({"DescribeInstanceAttribute", "DescribeInstances", "DescribeSpotInstanceRequests"}),
     "lambda": frozenset({"Invoke"}),
     "sagemaker": frozenset(
