@@ -20,11 +20,11 @@ _PROFILE: Final = BUILD / "sweep.prof"
 _MODULES: Final = 15
 # Module and function, none inside of another; what is left over is imports, judging and the report.
 _STEPS: Final = (
-    ("list instances", "adapters/ec2.py", "instances"),
+    ("list instances", "procedures/listing.py", "instances"),
     ("list jobs", "adapters/sagemaker.py", "jobs"),
-    ("read runs afresh", "procedures/stop.py", "afresh"),
+    ("read runs afresh", "procedures/looking.py", "read_together"),
     ("read open records", "adapters/ledger.py", "open_records"),
-    ("write steps", "adapters/ledger.py", "save"),
+    ("write steps", "procedures/saving.py", "save_all"),
     ("write claims", "adapters/ledger.py", "claim"),
     ("judge", "core/deadman.py", "judge"),
     ("make steps", "core/ladder.py", "observe"),
