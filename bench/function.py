@@ -47,6 +47,7 @@ def wiring(policy_file: Path, clock: Callable[[], datetime] | None = None) -> Wi
         names.ENV_LEDGER_TABLE: small_services.LEDGER_TABLE,
         names.ENV_ALERTS_TOPIC_ARN: small_services.ALERTS_TOPIC_ARN,
         names.ENV_REFUSED_QUEUE_URL: small_services.REFUSED_QUEUE_URL,
+        names.ENV_HEARTBEAT_BUS: names.HEARTBEAT_BUS,
     }
     return Wiring(
         settings=DeadmanSettings.from_env(environment),
