@@ -41,6 +41,7 @@ def _skip_warning() -> Iterator[None]:
             return Verdict.WAIT, "sabotage: as if it had been warned", None
         long_ago, everybody = deadline.at - timedelta(days=1), record.members
         notice = Notice("sabotage", mode, deadline.at, long_ago, owner, everybody, long_ago, "nobody")
+        notice = replace(notice, stops_at=now - timedelta(minutes=1), action=selector.action)
         return judge_notice(run, replace(record, notice=notice), selector, mode, deadline, key, pause, now, owner)
 
     with patch.object(deadman, "_judge_notice", accepted_long_ago):

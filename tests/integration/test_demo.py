@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from costwatch import names
 from demo.cast import PEOPLE, START, at, seed
 from demo.sabotage import SABOTAGES
 from demo.scenes import SCENES
@@ -142,7 +143,7 @@ def test_without_the_warning_every_stop_is_noticed(demos: dict[str, Demo]) -> No
         "5 ledger: wb-li was stopped so long after its notice",
         "6 Slack: hpo-1",
         "8 Slack: llm-finetune",
-        "10 Slack: llm-nodes",
+        "13 Slack: llm-nodes",
     }
     assert expected <= demos["skip-warning"].differing
 
@@ -215,8 +216,20 @@ def test_a_change_of_state_reaches_the_function_whose_rule_matches_it() -> None:
         sweep = list(stage.run_until(START))
         stage.aws.fleet.end_instance(cast["hpo-1"].id, at("18:01"))
         done = list(stage.run_until(at("18:03")))
-        assert [each.rule for each in sweep] == ["sweep"]
+        assert [each.rule for each in sweep] == ["sweep", "beats"], "its canary comes back"
         assert [(each.rule, each.function) for each in done] == [("ec2-state", "hints")]
+
+
+def test_a_beat_that_nobody_can_read_is_refused_with_its_reason() -> None:
+    with Stage(start=START, people=PEOPLE) as stage:
+        stage.deploy(CONFIGURATION.read_text(encoding="utf-8"))
+        beat = {"Source": names.SOURCE_CLIENT, "DetailType": names.DETAIL_HEARTBEAT, "Detail": '{"v": 1}'}
+        stage.aws.client("events").put_events(Entries=[{**beat, "EventBusName": names.HEARTBEAT_BUS}])
+        done = list(stage.run_until(at("18:03")))
+        assert [each.error for each in done if each.function == "heartbeats"] == [""]
+        (message,) = stage.aws.client("sqs").receive_message(QueueUrl=stage.refused_queue_url)["Messages"]
+        refused = json.loads(message["Body"])
+        assert (refused["function"], refused["reason"]) == ("heartbeats", "detail.member is missing or no object")
 
 
 def test_the_environment_is_the_function_s_own_and_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:

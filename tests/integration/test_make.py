@@ -44,9 +44,10 @@ def test_the_cdk_s_command_line_finds_a_node_where_the_machine_has_none(tmp_path
 
 # In a process of its own: a fork of one with threads is asking for trouble.
 AT_A_TERMINAL = """
-import os, pty, sys
+import os, pty, signal, sys
 pid, terminal = pty.fork()
 if pid == 0:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever runs the tests in the background has it ignored
     os.execvp(sys.argv[1], sys.argv[1:])
 said = b""
 while True:

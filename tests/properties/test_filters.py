@@ -8,6 +8,7 @@ that anything was said or done to. What was left out is a run that the other swe
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from tests.support.random_fleets import Story, Tape, shape_from
 STORIES = 400
 _UNSAID = ("Costwatch observes", "accelerator")
 """Texts of messages about what a census counts, or about runs that ended before anything was due."""
+_SPENT = re.compile(r"\$[\d,.]+(?= so far)|(?<=spent )\$[\d,.]+")
 _OWN = frozenset(
     {
         "version",
@@ -100,11 +102,15 @@ class _Told(Story):
 
 
 def said(story: _World) -> Counter[tuple[Any, ...]]:
-    """What people were told, and where."""
+    """What people were told, and where.
+
+    Without what was spent: the cost of members that left before a run was first looked at is in one ledger only.
+    """
     world = story.town.world
     posts = [(at, channel, card.text) for at, channel, card in world.posts]
     texts = [*posts, *world.mails, *((str(event["run"]), str(event.get("reason", ""))) for event in world.events)]
-    return Counter(text for text in texts if not any(part in str(text) for part in _UNSAID))
+    heard = [tuple(_SPENT.sub("$", each) if isinstance(each, str) else each for each in text) for text in texts]
+    return Counter(text for text in heard if not any(part in str(text) for part in _UNSAID))
 
 
 def running(story: _World) -> dict[str, str]:
@@ -122,9 +128,22 @@ def compared(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def quiet(row: Mapping[str, Any]) -> bool:
-    """Nothing was said to it, granted it or done to it."""
+    """Nothing was said to it, granted it or done to it.
+
+    A run that has not started yet is held, for nothing shows since when it runs, and nobody is told.
+    """
+    row = dict(row)
+    if row["status"] == "held" and row["clock_evidence"].endswith("has not started") and "deadline" not in row:
+        row["status"], row["hold"] = "running", None
     spoken = any(row.get(name) for name in ("notice", "hold", "stop", "extensions", "exemption", "order", "finishing"))
     return row["status"] == "running" and not spoken and not row["malformed_told"] and "stalled_told" not in row
+
+
+def _as_known(row: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
+    """`row` without the starts of members that an answer left out and that only an earlier look could know."""
+    unknown = {member["id"] for member in by["members"] if "running_since" not in member}
+    members = [{"id": each["id"]} if each["id"] in unknown else each for each in row["members"]]
+    return {**row, "members": members}
 
 
 def agree(few: _World, all_: _World) -> Counter[str]:
@@ -133,7 +152,7 @@ def agree(few: _World, all_: _World) -> Counter[str]:
     assert said(few) == said(all_)
     left_out = dict(all_.rows())
     for run_id, row in few.rows().items():
-        assert compared(row) == compared(left_out.pop(run_id)), run_id
+        assert compared(row) == compared(_as_known(left_out.pop(run_id), row)), run_id
     for run_id, row in left_out.items():
         assert quiet(row), f"{run_id} was left out: {row}"
     return Counter({"rows": len(few.rows()), "left out": len(left_out), "said": said(few).total()})

@@ -21,6 +21,7 @@ from unittest import mock
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
 from moto.backends import get_backend
+from moto.moto_api._internal import mock_random
 
 from costwatch import names
 from costwatch.adapters.ledger import Ledger
@@ -113,8 +114,10 @@ class Account:
         lists += [queue._messages for queue in self._moto("sqs").queues.values()]
         kept_lists = [list(each) for each in lists]
         now = self.clock.now
+        ids = mock_random.getstate()  # so that what is launched again has the id it had
 
         def restore() -> None:
+            mock_random.setstate(ids)
             for backend, attributes in zip(backends, kept, strict=True):
                 backend.__dict__ = copy.deepcopy(attributes, {id(backend): backend})
             self.groups.clear()

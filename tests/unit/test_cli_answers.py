@@ -601,7 +601,7 @@ def test_what_is_listed_and_signing_in_pass() -> None:
 
 def test_the_list_holds_nothing_that_stops_anything() -> None:
     changing = {name for names in ALLOWED.values() for name in names if not re.match("Get|Describe|List|Query", name)}
-    assert changing == {"BatchWriteItem", "TransactWriteItems", "Invoke"}
+    assert changing == {"BatchWriteItem", "PutItem", "TransactWriteItems", "Invoke"}
 
 
 def test_a_permanent_error_that_is_nobodys_fault_answers_1(maria: Terminal) -> None:
