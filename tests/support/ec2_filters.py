@@ -48,8 +48,9 @@ def _texts(instance: FakeInstance, name: str) -> Iterator[str]:
     elif name == "instance-type":
         yield instance.type
     elif name == "launch-time":
-        if instance.launch_time is not None:
-            yield f"{instance.launch_time:%Y-%m-%dT%H:%M:%S}.000Z"
+        launched = instance.launch_time or instance.unsaid_launch_time
+        if launched is not None:
+            yield f"{launched:%Y-%m-%dT%H:%M:%S}.000Z"
     elif name == "operator.managed":
         yield "false"
     elif name != "operator.principal":

@@ -72,6 +72,8 @@ class FakeInstance:
     group_state: str = "InService"
     ended_at: datetime | None = None
     ended_by: str = ""
+    unsaid_launch_time: datetime | None = None
+    """What EC2's own filters still go by while its answers leave the launch time out."""
 
     @property
     def alive(self) -> bool:

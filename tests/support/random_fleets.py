@@ -572,6 +572,7 @@ class Story:
         if isinstance(thing, FakeJob):
             thing.started_at = start
         elif thing.launch_time is None or start is None:  # it may have been started anew meanwhile
+            thing.unsaid_launch_time = thing.launch_time if start is None else None
             thing.launch_time = start
 
     def _halt_or_start(self, tape: Tape, thing: FakeInstance | FakeJob | None) -> None:
