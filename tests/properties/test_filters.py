@@ -76,6 +76,9 @@ class _Told(Story):
         super().__post_init__()
         self.oracle = _Anybody()  # type: ignore[assignment]
 
+    def _hide_start(self, thing: Any) -> None:
+        """Not here: a start that an answer leaves out is known only to who had looked before it did."""
+
     def sweep(self) -> list[Any]:
         sweep(self.town.watchdog())
         self.faults.clear()
