@@ -15,9 +15,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
-
 from costwatch.core.heartbeats import BeatKind
 from costwatch.core.record import RunRecord
 from costwatch.procedures.sweep import sweep
@@ -41,6 +38,7 @@ _OWN = frozenset(
         "restarts",
         "rate_since",
         "spent_before_usd",
+        "would_stop_spent_usd",
     }
 )
 """What tells when a row was first written, and how often."""
@@ -164,16 +162,6 @@ def agree(few: _World, all_: _World) -> Counter[str]:
 def test_filters_leave_out_only_what_is_kept_without_a_word() -> None:
     seen: Counter[str] = Counter()
 
-    @seed(20261127)
-    @settings(
-        max_examples=STORIES, database=None, deadline=None, suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
-    )  # fmt: skip
-    @given(
-        setup=st.binary(min_size=12, max_size=12),
-        fleet=st.lists(st.binary(min_size=14, max_size=14), min_size=8, max_size=20),
-        happenings=st.lists(st.binary(min_size=90, max_size=90), min_size=3, max_size=6),
-    )
     def stories(setup: bytes, fleet: list[bytes], happenings: list[bytes]) -> None:
         tape = Tape(setup)
         shape = replace(shape_from(tape), share="1")
@@ -189,7 +177,11 @@ def test_filters_leave_out_only_what_is_kept_without_a_word() -> None:
                 story.step(blueprint)
             seen.update(agree(few, all_))
 
-    stories()
+    # Drawn by our own hand: what Hypothesis draws depends on which modules are loaded beside this one.
+    luck = random.Random(20261127)
+    for _ in range(STORIES):
+        fleet = [luck.randbytes(14) for _ in range(luck.randint(8, 20))]
+        stories(luck.randbytes(12), fleet, [luck.randbytes(90) for _ in range(luck.randint(3, 6))])
     assert seen["left out"] > STORIES, seen
     assert seen["rows"] > STORIES, seen
     assert seen["said"] > STORIES, seen
