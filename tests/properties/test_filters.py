@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -177,7 +177,7 @@ def agree(few: _World, all_: _World) -> Counter[str]:
     return Counter({"rows": len(few.rows()), "left out": len(left_out), "said": said(few).total()})
 
 
-def test_filters_leave_out_only_what_is_kept_without_a_word() -> None:
+def test_filters_leave_out_only_what_is_kept_without_a_word(record_property: Callable[[str, object], None]) -> None:
     seen: Counter[str] = Counter()
 
     @seed(20261127)
@@ -209,6 +209,7 @@ def test_filters_leave_out_only_what_is_kept_without_a_word() -> None:
             seen.update(agree(few, all_))
 
     stories()
+    record_property("counted", ", ".join(f"{name} {count:,}" for name, count in seen.items()))
     assert seen["left out"] > STORIES, seen
     assert seen["rows"] > STORIES, seen
     assert seen["said"] > STORIES, seen

@@ -6,10 +6,10 @@ import ast
 import itertools
 import multiprocessing
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -28,17 +28,16 @@ fleets = st.lists(st.binary(min_size=14, max_size=14), min_size=8, max_size=20)
 steps = st.lists(st.binary(min_size=90, max_size=90), min_size=3, max_size=5)
 
 
-def test_random_fleets_are_judged_as_the_documents_say(capsys: pytest.CaptureFixture[str]) -> None:
+def test_random_fleets_are_judged_as_the_documents_say(record_property: Callable[[str, object], None]) -> None:
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(len(SEEDS), mp_context=spawned) as processes:
         seen = sum(processes.map(judged, SEEDS, timeout=LONGEST_SECONDS), Counter[str]())
     # A run that no selector picks is no decision worth counting.
     decisions = seen.total() - seen[oracle.IGNORED]
     shares = {name: seen[name] / decisions for name in (oracle.STOPPED, oracle.HELD, oracle.WARNED)}
-    with capsys.disabled():
-        shown = ", ".join(f"{name} {seen[name]:,} ({share:.0%})" for name, share in shares.items())
-        others = ", ".join(f"{name} {seen[name]:,}" for name in (oracle.WOULD_STOP, oracle.KEPT, oracle.IGNORED))
-        print(f"\n{decisions:,} decisions: {shown}; {others} (ignored ones are not counted)")  # noqa: T201
+    shown = ", ".join(f"{name} {seen[name]:,} ({share:.0%})" for name, share in shares.items())
+    others = ", ".join(f"{name} {seen[name]:,}" for name in (oracle.WOULD_STOP, oracle.KEPT, oracle.IGNORED))
+    record_property("counted", f"{decisions:,} decisions: {shown}; {others} (ignored ones are not counted)")
     assert decisions >= DECISIONS
     assert all(share >= EACH_AT_LEAST for share in shares.values()), shares
 
