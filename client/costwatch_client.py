@@ -406,7 +406,7 @@ def _caller_account(make_client: MakeClient, region: str) -> str:
         return str(make_client("sts", region).get_caller_identity()["Account"])
     except _Missing:
         raise
-    except Exception as error:
+    except Exception as error:  # boto3 raises more than its own errors: ValueError for a strange endpoint, say
         raise _Missing(f"the account of this job is unknown ({_reason(error)}): {_NOWHERE}") from error
 
 
@@ -680,7 +680,7 @@ class _Link:
             answer = self._client.put_events(Entries=entries)
         except _Missing:
             raise
-        except Exception as error:
+        except Exception as error:  # not only boto3's own errors, as above; --check has no thread that would catch them
             self._client = None  # a client that was made without credentials never gets any
             raise _Missing(_sentence(error, bus)) from error
         refused = [entry for entry in answer.get("Entries", []) if entry.get("ErrorCode")]
@@ -693,7 +693,7 @@ class _Link:
         try:
             self._client.describe_event_bus(Name=bus.name)
             self.bus_seen = True
-        except Exception as error:
+        except Exception as error:  # a ClientError, known by its shape: its class would have to be imported
             if _code(error) not in _DENIED:
                 raise
             self.bus_seen = False
@@ -1212,7 +1212,7 @@ def _check_credentials(bus: _Bus, make_client: MakeClient, write: Callable[[str]
         return str(caller["Account"])
     except _Missing as missing:
         write(f"credentials  unknown: {missing}")
-    except Exception as error:  # noqa: BLE001 -- whatever it is, it is said
+    except Exception as error:  # noqa: BLE001 -- the check goes on to the beat, which decides; this one is said
         write(f"credentials  unknown: {_sentence(error, bus)}")
     return ""
 
