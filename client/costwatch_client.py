@@ -1068,15 +1068,30 @@ def _numbers(values: Any) -> dict[str, Any]:
 
 
 class _HuggingFace:
-    """Beats for transformers' Trainer: `Trainer(..., callbacks=[HeartbeatCallback()])`."""
+    """Beats for transformers' Trainer: `Trainer(..., callbacks=[HeartbeatCallback()])`.
+
+    Only `train()` is told: a log or an evaluation after it must not take back that it is done, and an evaluation on its
+    own has no end that anybody would tell.
+    """
+
+    _training = False
 
     @_quiet
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._training = True
         if state.is_world_process_zero:
             _client.start(True, None, getattr(args, "seed", None))
 
     @_quiet
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._beat(state)
+
+    @_quiet
+    def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._beat(state)
+
+    @_quiet
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._beat(state)
 
     @_quiet
@@ -1089,11 +1104,12 @@ class _HuggingFace:
 
     @_quiet
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._training = False
         if state.is_world_process_zero:
             _client.done()
 
     def _beat(self, state: Any, checkpoint: str | None = None, metrics: Mapping[str, Any] | None = None) -> None:
-        if state.is_world_process_zero:
+        if self._training and state.is_world_process_zero:
             total = state.max_steps if state.max_steps > 0 else None
             _client.beat(state.global_step, total, checkpoint, None, metrics or {})
 

@@ -115,6 +115,39 @@ def test_a_trainers_whole_run_is_told(training: Training) -> None:
 
 
 @pytest.mark.usefixtures("transformers")
+@pytest.mark.parametrize("event", ["on_step_end", "on_substep_end", "on_prediction_step"])
+def test_a_trainer_beats_in_every_part_of_its_training(training: Training, event: str) -> None:
+    callback = costwatch_client.HeartbeatCallback()
+    callback.on_train_begin(ARGS, state(global_step=0), CONTROL)
+    getattr(callback, event)(ARGS, state(), CONTROL, model=None)
+    training.turn()
+    assert training.events.steps == [10]
+
+
+@pytest.mark.usefixtures("transformers")
+def test_a_trainer_that_only_evaluates_says_nothing(training: Training) -> None:
+    callback = costwatch_client.HeartbeatCallback()
+    callback.on_prediction_step(ARGS, state(global_step=0, max_steps=0), CONTROL)
+    callback.on_log(ARGS, state(global_step=0, max_steps=0), CONTROL, logs={"eval_loss": 1.0})
+    assert not training.turn()
+
+
+@pytest.mark.usefixtures("transformers")
+def test_a_trainer_stays_done_while_it_evaluates_until_it_trains_again(training: Training) -> None:
+    callback = costwatch_client.HeartbeatCallback()
+    callback.on_train_begin(ARGS, state(), CONTROL)
+    callback.on_train_end(ARGS, state(), CONTROL)
+    training.turn()
+    callback.on_prediction_step(ARGS, state(), CONTROL)
+    callback.on_log(ARGS, state(), CONTROL, logs={"eval_loss": 1.0})
+    assert not training.after(600)
+    callback.on_train_begin(ARGS, state(), CONTROL)
+    callback.on_step_end(ARGS, state(global_step=11), CONTROL)
+    training.after(600)
+    assert [kind for kind, _ in training.events.sent][-2:] == ["Run Started", "Run Heartbeat"]
+
+
+@pytest.mark.usefixtures("transformers")
 def test_of_a_trainers_processes_only_the_worlds_first_speaks(training: Training) -> None:
     callback, other = costwatch_client.HeartbeatCallback(), state(is_world_process_zero=False)
     callback.on_train_begin(ARGS, other, CONTROL)
@@ -128,7 +161,16 @@ def test_of_a_trainers_processes_only_the_worlds_first_speaks(training: Training
 @pytest.mark.usefixtures("transformers", "training")
 def test_a_trainer_of_another_version_is_not_disturbed() -> None:
     callback = costwatch_client.HeartbeatCallback()
-    for event in ("on_train_begin", "on_step_end", "on_log", "on_save", "on_train_end"):
+    told = (
+        "on_train_begin",
+        "on_step_end",
+        "on_substep_end",
+        "on_prediction_step",
+        "on_log",
+        "on_save",
+        "on_train_end",
+    )
+    for event in told:
         assert getattr(callback, event)(object(), object(), object()) is None
         assert getattr(callback, event)() is None
     callback.on_epoch_end(ARGS, state(), CONTROL)
