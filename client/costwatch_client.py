@@ -1117,41 +1117,66 @@ class _HuggingFace:
 class _Lightning:
     """Beats for Lightning's Trainer: `Trainer(..., callbacks=[LightningHeartbeatCallback()])`.
 
-    A fit that ends by an exception is not done.
+    Only `fit()` is told, as above. One that ends by an exception is not done.
     """
 
+    _fitting = False
     _total: int | None = None
-    _failed = False
+    _saving: str | None = None
+    """A checkpoint that Lightning has begun to write. By its next event of any other kind it is written."""
 
     @_quiet
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        self._failed = False
+        self._fitting, self._saving, self._total = True, None, _steps_of_fit(trainer, pl_module)
         if trainer.is_global_zero:
-            steps = trainer.estimated_stepping_batches  # infinite where neither epochs nor steps have a limit
-            self._total = int(steps) if 0 < steps < math.inf else None
             _client.start(True, None, None)
 
     @_quiet
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any = None, batch: Any = None, batch_idx: Any = None, *_: Any
     ) -> None:
-        if trainer.is_global_zero:
-            loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
-            _client.beat(trainer.global_step, self._total, None, None, {} if loss is None else {"loss": loss})
+        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        parts = getattr(trainer, "accumulate_grad_batches", 1)
+        if loss is not None and parts > 1:
+            loss = loss * parts  # Lightning has divided it by them
+        self._beat(trainer, {} if loss is None else {"loss": loss})
+
+    @_quiet
+    def on_validation_batch_end(self, trainer: Any, pl_module: Any, *_: Any, **__: Any) -> None:
+        self._beat(trainer)
 
     @_quiet
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: Any) -> None:
-        if trainer.is_global_zero:  # Lightning does not tell a callback the path
-            _client.beat(trainer.global_step, self._total, f"step {trainer.global_step}", None, {})
+        if self._fitting:
+            self._saving = f"step {trainer.global_step}"  # Lightning does not tell a callback the path
 
     @_quiet
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        self._failed = True
+        self._fitting = False
 
     @_quiet
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        if trainer.is_global_zero and not self._failed:
-            _client.done()
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        # Later than on_train_end, in which Lightning may still write its last checkpoint.
+        if self._fitting:
+            self._beat(trainer)
+            self._fitting = False
+            if trainer.is_global_zero:
+                _client.done()
+
+    def _beat(self, trainer: Any, metrics: Mapping[str, Any] | None = None) -> None:
+        if self._fitting and trainer.is_global_zero:
+            saved, self._saving = self._saving, None
+            _client.beat(trainer.global_step, self._total, saved, None, metrics or {})
+
+
+def _steps_of_fit(trainer: Any, module: Any) -> int | None:
+    """The optimizer steps of a whole fit, as its `global_step` counts them. None: it has no limit in these."""
+    with suppress(Exception):
+        # A module that steps its optimizers itself takes as many steps a batch as it likes.
+        by_batches = getattr(module, "automatic_optimization", True)
+        steps = trainer.estimated_stepping_batches if by_batches else trainer.max_steps
+        return int(steps) if 0 < steps < math.inf else None
+    return None
 
 
 def _trainer_callback() -> type[Any]:
