@@ -1179,22 +1179,28 @@ def _steps_of_fit(trainer: Any, module: Any) -> int | None:
     return None
 
 
-def _trainer_callback() -> type[Any]:
+def _trainer_callback() -> tuple[type[Any], ...]:
     from transformers import TrainerCallback  # noqa: PLC0415 -- an optional library
 
-    return TrainerCallback  # type: ignore[no-any-return,unused-ignore]
+    return (TrainerCallback,)
 
 
-def _lightning_callback() -> type[Any]:
-    if "pytorch_lightning" in sys.modules and "lightning" not in sys.modules:
-        from pytorch_lightning.callbacks import Callback  # noqa: PLC0415 -- an optional library
-    else:
+def _lightning_callback() -> tuple[type[Any], ...]:
+    """Of both packages where both are there: whose Trainer it will be is not known yet, and each knows its own."""
+    try:
         from lightning.pytorch.callbacks import Callback  # noqa: PLC0415 -- an optional library
+    except ImportError:
+        from pytorch_lightning.callbacks import Callback  # noqa: PLC0415 -- the same
 
-    return Callback  # type: ignore[no-any-return,unused-ignore]
+        return (Callback,)
+    with suppress(Exception):  # one that is there and cannot be imported trains nobody
+        from pytorch_lightning.callbacks import Callback as Twin  # noqa: PLC0415 -- the same
+
+        return (Twin,) if issubclass(Twin, Callback) else (Callback, Twin)
+    return (Callback,)
 
 
-_CALLBACKS: dict[str, tuple[type[Any], Callable[[], type[Any]], str]] = {
+_CALLBACKS: dict[str, tuple[type[Any], Callable[[], tuple[type[Any], ...]], str]] = {
     "HeartbeatCallback": (_HuggingFace, _trainer_callback, "transformers"),
     "LightningHeartbeatCallback": (_Lightning, _lightning_callback, "lightning"),
 }
@@ -1204,11 +1210,11 @@ def __getattr__(name: str) -> Any:
     """The callbacks' classes. ImportError, with what to install, where their library is missing."""
     if name not in _CALLBACKS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    behaviour, base, library = _CALLBACKS[name]
+    behaviour, found, library = _CALLBACKS[name]
     try:
-        bases = (behaviour, base())
+        bases = (behaviour, *found())
     except ImportError as error:
-        raise ImportError(f"{name} needs {library}: pip install 'costwatch-client[{library}]'") from error
+        raise ImportError(f"{name} needs {library}: pip install {library}") from error
     made = type(name, bases, {"__doc__": behaviour.__doc__, "__module__": __name__})
     globals()[name] = made  # the next look, pickle's too, finds the same class
     return made

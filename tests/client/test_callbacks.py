@@ -75,9 +75,21 @@ def lightning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lightning.pytorch.callbacks", callbacks)
 
 
-@pytest.mark.parametrize(("name", "extra"), [(NAMES[0], "transformers"), (NAMES[1], "lightning")])
-def test_without_its_library_a_callback_says_what_to_install(name: str, extra: str) -> None:
-    with pytest.raises(ImportError, match=rf"{name} needs {extra}: pip install 'costwatch-client\[{extra}\]'"):
+class OlderCallback:
+    """The same in the older package."""
+
+
+@pytest.fixture
+def pytorch_lightning(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setitem(sys.modules, "pytorch_lightning", module("pytorch_lightning"))
+    callbacks = module("pytorch_lightning.callbacks", Callback=OlderCallback)
+    monkeypatch.setitem(sys.modules, "pytorch_lightning.callbacks", callbacks)
+    return callbacks
+
+
+@pytest.mark.parametrize(("name", "library"), [(NAMES[0], "transformers"), (NAMES[1], "lightning")])
+def test_without_its_library_a_callback_says_what_to_install(name: str, library: str) -> None:
+    with pytest.raises(ImportError, match=rf"^{name} needs {library}: pip install {library}$"):
         getattr(costwatch_client, name)
 
 
@@ -334,12 +346,29 @@ def test_a_fit_of_another_version_is_not_disturbed() -> None:
     callback.on_validation_end(fit(), None)
 
 
-def test_whoever_trains_with_the_older_package_gets_its_base(monkeypatch: pytest.MonkeyPatch) -> None:
-    class OlderCallback:
-        pass
-
-    monkeypatch.delitem(sys.modules, "lightning")
-    monkeypatch.setitem(sys.modules, "pytorch_lightning", module("pytorch_lightning"))
-    callbacks = module("pytorch_lightning.callbacks", Callback=OlderCallback)
-    monkeypatch.setitem(sys.modules, "pytorch_lightning.callbacks", callbacks)
+@pytest.mark.usefixtures("pytorch_lightning")
+def test_whoever_has_only_the_older_package_gets_its_base() -> None:
     assert issubclass(costwatch_client.LightningHeartbeatCallback, OlderCallback)
+
+
+@pytest.mark.usefixtures("lightning", "pytorch_lightning")
+def test_where_both_packages_are_either_knows_its_own_callback() -> None:
+    callback = costwatch_client.LightningHeartbeatCallback()
+    assert isinstance(callback, Callback)
+    assert isinstance(callback, OlderCallback)
+
+
+@pytest.mark.usefixtures("lightning")
+def test_two_names_of_one_package_are_one_base(pytorch_lightning: ModuleType) -> None:
+    vars(pytorch_lightning)["Callback"] = Callback
+    assert issubclass(costwatch_client.LightningHeartbeatCallback, Callback)
+
+
+@pytest.mark.usefixtures("lightning")
+def test_an_older_package_that_is_broken_does_not_matter(pytorch_lightning: ModuleType) -> None:
+    def broken(name: str) -> Any:
+        raise RuntimeError(f"{name} of another torch")
+
+    del pytorch_lightning.Callback
+    vars(pytorch_lightning)["__getattr__"] = broken
+    assert issubclass(costwatch_client.LightningHeartbeatCallback, Callback)
