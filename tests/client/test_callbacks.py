@@ -1,4 +1,7 @@
-"""The callbacks, on stand-ins for the libraries' base classes: neither library is needed, nor installed."""
+"""The callbacks, on stand-ins for the libraries' base classes: neither library is needed, nor installed.
+
+What the libraries themselves do with them is in test_real_trainers.py.
+"""
 
 from __future__ import annotations
 
