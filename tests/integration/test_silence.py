@@ -452,7 +452,7 @@ def test_a_row_of_beats_that_cannot_be_read_leaves_its_run_alone_and_is_reported
         of.beat(fine, seq=n)
         later(of, minutes=5)
     key = next(key for key in of.table.items if broken.id in key[1] and key[0].startswith("beats#"))
-    of.table.items[key]["last_at"] = "yesterday"
+    of.table.items[key]["sessions"][0]["last_at"] = "yesterday"
     reports = sweeps(of, 13 * HOUR)
     assert (broken.alive, fine.alive) == (True, False)
     assert f"ledger ec2#{broken.id}" in {failure.where for failure in reports[-1].failures}

@@ -336,7 +336,7 @@ def _vitals_facts(decision: Decision) -> dict[str, str]:
     vitals = decision.vitals
     if vitals is None:
         return {}
-    saved_at = vitals.progress.checkpoint_at
+    saved_at = vitals.checkpoint_at
     return {
         "last_beat_at": times.to_text(vitals.last_at),
         "progress": heartbeats.steps_text(vitals),
