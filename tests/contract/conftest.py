@@ -17,10 +17,11 @@ from costwatch import names
 from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ledger import Ledger
 from costwatch.adapters.table import Table
-from demo.embedded import Fleet, World, install
+from demo.embedded import EmbeddedAws, Fleet, World, install
 from demo.ledger_table import create_ledger_table
 from tests.support.builders import NOW, REGION
 from tests.support.ledger_steps import STAMP
+from tests.support.looking_at_aws import CLOCK
 from tests.support.memory_table import MemoryTable
 
 Clients = Callable[..., Any]
@@ -102,3 +103,19 @@ def table(request: pytest.FixtureRequest) -> Iterator[Table]:
 @pytest.fixture
 def ledger(table: Table) -> Ledger:
     return Ledger(table, stamp=STAMP)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedAws]:
+    """AWS as another process would meet it: behind HTTP, and by CLOCK."""
+    with EmbeddedAws(clock=CLOCK) as running:
+        yield running
+
+
+@pytest.fixture
+def aws(server: EmbeddedAws) -> Iterator[EmbeddedAws]:
+    """The server's account, empty, at NOW; whatever fails inside it fails the test."""
+    CLOCK.now = NOW
+    server.reset()
+    yield server
+    assert server.errors == []
