@@ -85,10 +85,18 @@ def hint(of: Town, trainer: FakeInstance) -> SweepReport:
     return hints.follow(of.watchdog(), ACCOUNT, trainer.region, Service.EC2, trainer.id)
 
 
-def failing(operation: str, error: AwsError, *, region: str | None = None, holding: str = "") -> Fault:
+def failing(
+    operation: str, error: AwsError, *, region: str | None = None, holding: str = "", times: int | None = None
+) -> Fault:
+    """`error` answers each call of `operation`, or the first `times` of them: in one region, about the id `holding`."""
+    hits = 0
+
     def fault(called: str, where: str, ids: tuple[str, ...]) -> AwsError | None:
-        hit = called == operation and region in (None, where) and (not holding or holding in ids)
-        return error if hit else None
+        nonlocal hits
+        if called != operation or region not in (None, where) or (holding and holding not in ids) or hits == times:
+            return None
+        hits += 1
+        return error
 
     return fault
 
