@@ -11,11 +11,11 @@ from costwatch.core.record import Status
 from costwatch.core.selection import HoldCode
 from costwatch.procedures.report import SweepReport
 from costwatch.procedures.sweep import sweep
-from tests.integration.test_contract import TAGS, destroyed, later, records, transitions
 from tests.support import policies
 from tests.support.builders import ACCOUNT, HOUR, MINUTE, REGION, SECOND
 from tests.support.fakes import FakeInstance, Town
 from tests.support.memory_table import MemoryTable
+from tests.support.town import TAGS, destroyed, later, records, transitions
 
 EVERY_45_MIN = policies.selector(heartbeat_seconds=45 * 60)
 GRACE = 3 * 45 * MINUTE
