@@ -69,6 +69,9 @@ _RANKS = (
     "MV2_COMM_WORLD_RANK",
     "SLURM_PROCID",
 )
+_TORCH = "torch.distributed rank"
+"""Before all of these: a batch system's task may spawn workers that inherit its environment."""
+_NO_RANK = "nothing tells it a rank; each process that is told none sends"
 
 Environment = Mapping[str, str]
 MakeClient = Callable[[str, str], Any]
@@ -472,8 +475,8 @@ def _json_file(path: Path) -> dict[str, Any]:
 
 def _first(environ: Environment, hosts: list[str], current: str) -> tuple[bool, str]:
     """Is this the process that speaks for its run, and what says so? Without any sign it is."""
-    for name in (ENV_RANK, *_RANKS):
-        rank = _integer(environ.get(name))
+    for name in (ENV_RANK, _TORCH, *_RANKS):
+        rank = _torch_rank() if name == _TORCH else _integer(environ.get(name))
         if rank is not None:
             return rank == 0, f"{name}={rank}"
     signs = []
@@ -483,7 +486,17 @@ def _first(environ: Environment, hosts: list[str], current: str) -> tuple[bool, 
             signs.append((found[1] == 0, f"{found[0]}={found[1]}"))
     if current in hosts:
         signs.append((current == min(hosts), f"host {current}"))
-    return all(zero for zero, _ in signs), ", ".join(sign for _, sign in signs) or "the only process, as it seems"
+    return all(zero for zero, _ in signs), ", ".join(sign for _, sign in signs) or _NO_RANK
+
+
+def _torch_rank() -> int | None:
+    """The rank where training has set up torch.distributed: to what multiprocessing spawns, it is only an argument."""
+    with suppress(Exception):
+        distributed = sys.modules.get("torch.distributed")
+        if distributed is not None and distributed.is_available() and distributed.is_initialized():
+            rank = int(distributed.get_rank())
+            return rank if rank >= 0 else None
+    return None
 
 
 def _hosts(environ: Environment, root: Path) -> tuple[list[str], str]:
@@ -832,7 +845,7 @@ class _Client:
         self._condition = threading.Condition(threading.RLock())
         self._outbox = _Outbox()
         self._thread: threading.Thread | None = None
-        self._speaking = self._closing = False
+        self._speaking = self._rank_settled = self._closing = False
         self._notes: list[str] = []
         self._hosts: tuple[list[str], str] | None = None
         self._well: bool | None = None
@@ -905,9 +918,20 @@ class _Client:
         return None
 
     def _speaks(self) -> bool:
-        # Whoever has once spoken goes on: at every step it need not ask again.
-        self._speaking = self._speaking or _first(self._environ, *self._known_hosts())[0]
+        # At every step: whoever has once spoken asks the environment no more, and torch until it knows.
+        if not self._rank_settled:
+            settled = _torch_rank() is not None
+            if settled or not self._speaking:
+                spoke, self._speaking = self._speaking, _first(self._environ, *self._known_hosts())[0]
+                if spoke and not self._speaking:
+                    self._forget()
+            self._rank_settled = settled
         return self._speaking and not self._closing
+
+    def _forget(self) -> None:
+        """It spoke before it could know that another process does."""
+        with self._condition:
+            self._outbox = _Outbox()
 
     def _known_hosts(self) -> tuple[list[str], str]:
         if self._hosts is None:
@@ -971,8 +995,8 @@ class _Client:
         except Exception as error:  # noqa: BLE001 -- the thread has to live on, and to say it
             sentence = _reason(error)
         with self._condition:
-            # At the end nothing is tried twice.
-            self._outbox.settle([] if self._closing else messages, accepted=well)
+            # At the end nothing is tried twice, nor by whoever learned meanwhile that it is not to speak.
+            self._outbox.settle(messages if self._speaking and not self._closing else [], accepted=well)
             line = self._line(well, sentence)
         self._say_if_new(line)  # without the lock: a terminal may be slow
         return True
