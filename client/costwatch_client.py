@@ -39,7 +39,7 @@ CHECK = "Heartbeat Check"
 DEFAULT_BUS = "costwatch"
 
 BEAT_INTERVAL_SECONDS = 300.0
-NEWS_INTERVAL_SECONDS = 30.0
+SOON_SECONDS = 30.0
 EXIT_SECONDS = 2.0
 FORK_SECONDS = 5.0
 METADATA_TIMEOUT_SECONDS = 1.0
@@ -247,16 +247,20 @@ class _Message:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: Mapping[str, Any] | None = None
     session: str = ""
+    soon: bool = True
+    """Costwatch may act on it at once, so it does not wait for the next regular beat."""
     news: bool = True
+    """Worth a moment at the process' end."""
 
 
 def _merged(older: _Message, newer: _Message) -> _Message:
-    """The newer message with what the older one, unsent, had to say: an announced phase, metrics, that it is news."""
+    """The newer message with what the older one, unsent, had to say: an announced phase, metrics, how it may go."""
     announced = [m.next_within_seconds for m in (older, newer) if m.next_within_seconds is not None]
     return replace(
         newer,
         next_within_seconds=max(announced, default=None),
         metrics=_first_of({**newer.metrics, **{k: v for k, v in older.metrics.items() if k not in newer.metrics}}),
+        soon=older.soon or newer.soon,
         news=older.news or newer.news,
     )
 
@@ -268,8 +272,8 @@ def _first_of(metrics: Mapping[str, Any]) -> dict[str, Any]:
 class _Outbox:
     """One slot per kind of message, and when each may go. Times are those of a monotonic clock, in seconds.
 
-    The first of each kind goes at once; after that what is news waits until 30 s after anything was sent (doubled with
-    each failure, up to 5 minutes), and an ordinary beat until 5 minutes after the last one. Exactly then it may go.
+    The first of each kind goes at once; after that a beat waits until 5 minutes after the last one, and what is to go
+    soon until 30 s after anything was sent (doubled with each failure, up to 5 minutes). Exactly then it may go.
     """
 
     def __init__(self) -> None:
@@ -313,9 +317,9 @@ class _Outbox:
     def _due(self, message: _Message) -> float:
         if message.kind not in self._tried:
             return -math.inf
-        if not message.news:
+        if not message.soon:
             return self._tried[message.kind] + BEAT_INTERVAL_SECONDS
-        pause = NEWS_INTERVAL_SECONDS * (1 << min(self._failures, 8))
+        pause = SOON_SECONDS * (1 << min(self._failures, 8))
         return max(self._tried.values()) + min(pause, BEAT_INTERVAL_SECONDS)
 
 
@@ -876,9 +880,10 @@ class _Client:
             new_checkpoint = text is not None and text != self._checkpoint
             if new_checkpoint:
                 self._checkpoint, self._checkpoint_at = text or "", now
-            news = new_checkpoint or (announced is not None and announced != self._announced)
+            # The end of such a phase is not urgent: until then no beat is expected anyway.
+            soon = announced is not None and announced != self._announced
             self._announced = announced
-            self._post(BEAT, now, news=news, next_within_seconds=announced, metrics=kept)
+            self._post(BEAT, now, soon=soon, news=soon or new_checkpoint, next_within_seconds=announced, metrics=kept)
 
     def done(self) -> None:
         if self._speaks():

@@ -117,7 +117,7 @@ def test_a_trainers_whole_run_is_told(training: Training) -> None:
     logs = {"loss": 0.5, "learning_rate": 1e-4, "note": "text", "flag": True}
     callback.on_log(ARGS, state(global_step=500), CONTROL, logs=logs)
     callback.on_save(ARGS, state(global_step=500), CONTROL)
-    training.after(30)
+    training.after(300)
     callback.on_step_end(ARGS, state(global_step=900), CONTROL)
     callback.on_train_end(ARGS, state(global_step=900), CONTROL)
     training.turn()
@@ -216,7 +216,7 @@ def test_a_fits_whole_run_is_told(training: Training) -> None:
     training.turn()
     callback.on_save_checkpoint(fit(global_step=500), None, {"state_dict": {}})
     callback.on_train_batch_end(fit(global_step=501), None, 0.25, None, 500)
-    training.after(30)
+    training.after(300)
     callback.on_train_batch_end(fit(global_step=900), None, None, None, 899)
     callback.on_train_end(fit(global_step=900), None)
     callback.on_fit_end(fit(global_step=900), None)
@@ -239,7 +239,7 @@ def test_a_fits_checkpoint_is_told_once_it_is_written(training: Training) -> Non
     training.turn()
     assert training.last["checkpoint"] is None
     callback.on_validation_batch_end(fit(), None, None, None, 0)
-    training.after(30)
+    training.after(300)
     assert training.last["checkpoint"] == "step 10"
     callback.on_save_checkpoint(fit(global_step=20), None, {})  # in on_train_end
     callback.on_fit_end(fit(global_step=20), None)

@@ -121,7 +121,7 @@ def send_to(monkeypatch: pytest.MonkeyPatch) -> SendTo:
     def made(address: str) -> Any:
         for name, value in environment(address).items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(costwatch_client, "NEWS_INTERVAL_SECONDS", 0.05)
+        monkeypatch.setattr(costwatch_client, "SOON_SECONDS", 0.05)
         monkeypatch.setattr(costwatch_client, "BEAT_INTERVAL_SECONDS", 0.05)
         client = costwatch_client._Client(os.environ, say=lambda _: None)
         monkeypatch.setattr(costwatch_client, "_client", client)
