@@ -50,6 +50,7 @@ GIT_CHARACTERS = 128
 METRICS, METRIC_NAME_CHARACTERS = 20, 64
 LARGEST_COUNT = 2**53  # the last whole number that every JSON reader keeps
 LONGEST_PHASE = timedelta(days=365)
+ENDS_WAITING = 8  # with a start and a beat as many entries as a PutEvents takes
 _NOTES = 3
 
 ENV_MEMBER, ENV_BUS, ENV_REGION, ENV_RANK = (
@@ -110,7 +111,10 @@ def done(*unexpected: Any, **unknown: Any) -> None:
 
 
 def start(git: Any = None, data: Any = None, seed: Any = None, *unexpected: Any, **unknown: Any) -> None:
-    """Say what this run is made of: its code (`git=True` reads the commit by itself), its data, its seed."""
+    """Say that a training begins, and what it is made of: code (`git=True` reads the commit by itself), data, seed.
+
+    One after another in one process, folds or trials, each begin with this: steps count anew from here.
+    """
     with suppress(Exception):
         if unexpected or unknown:
             _client.note("start() takes git, data and seed only")
@@ -256,10 +260,11 @@ class _Message:
 def _merged(older: _Message, newer: _Message) -> _Message:
     """The newer message with what the older one, unsent, had to say: an announced phase, metrics, how it may go."""
     announced = [m.next_within_seconds for m in (older, newer) if m.next_within_seconds is not None]
+    kept = {k: v for k, v in older.metrics.items() if k not in newer.metrics} if older.session == newer.session else {}
     return replace(
         newer,
         next_within_seconds=max(announced, default=None),
-        metrics=_first_of({**newer.metrics, **{k: v for k, v in older.metrics.items() if k not in newer.metrics}}),
+        metrics=_first_of({**newer.metrics, **kept}),
         soon=older.soon or newer.soon,
         news=older.news or newer.news,
     )
@@ -269,26 +274,37 @@ def _first_of(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return dict(itertools.islice(metrics.items(), METRICS))
 
 
+def _slot(message: _Message) -> tuple[str, str]:
+    return message.kind, message.session if message.kind == DONE else ""
+
+
 class _Outbox:
     """One slot per kind of message, and when each may go. Times are those of a monotonic clock, in seconds.
+
+    That a session is done has a slot for each session: of one that is never heard of again nobody would know its end.
 
     The first of each kind goes at once; after that a beat waits until 5 minutes after the last one, and what is to go
     soon until 30 s after anything was sent (doubled with each failure, up to 5 minutes). Exactly then it may go.
     """
 
     def __init__(self) -> None:
-        self._slots: dict[str, _Message] = {}
+        self._slots: dict[tuple[str, str], _Message] = {}
         self._tried: dict[str, float] = {}
         self._failures = 0
 
     def put(self, message: _Message) -> None:
         """The newest message of its kind; a run that is done says its last step itself."""
         if message.kind == DONE:
-            last = self._slots.pop(BEAT, None)
-            if last is not None:
+            last = self._slots.pop((BEAT, ""), None)
+            if last is not None and last.session == message.session:
                 message = replace(message, metrics=last.metrics)
-        older = self._slots.get(message.kind)
-        self._slots[message.kind] = message if older is None else _merged(older, message)
+        if message.kind == STARTED:
+            self._slots.pop((DONE, message.session), None)  # it goes on, before anybody heard of an end
+        older = self._slots.get(_slot(message))
+        self._slots[_slot(message)] = message if older is None else _merged(older, message)
+        ends = [slot for slot in self._slots if slot[0] == DONE]
+        for slot in ends[:-ENDS_WAITING]:
+            del self._slots[slot]
 
     def wait_seconds(self, now: float) -> float | None:
         """Until something may go: 0 or less for now, None while there is nothing."""
@@ -298,9 +314,9 @@ class _Outbox:
         """What may go, oldest first. At the process' end all news may."""
         due = [m for m in self._slots.values() if self._due(m) <= now or (closing and m.news)]
         for message in due:
-            del self._slots[message.kind]
+            del self._slots[_slot(message)]
             self._tried[message.kind] = now
-        return sorted(due, key=lambda message: message.seq)
+        return sorted(due, key=lambda message: (message.at, message.seq))
 
     def settle(self, sent: Iterable[_Message], *, accepted: bool) -> None:
         """What was not accepted goes back, behind what was said since."""
@@ -308,11 +324,11 @@ class _Outbox:
         if accepted:
             return
         for message in sent:
-            newer = self._slots.get(message.kind)
+            newer = self._slots.get(_slot(message))
             if newer is not None:
-                self._slots[message.kind] = _merged(message, newer)
-            elif message.kind != BEAT or DONE not in self._slots:
-                self._slots[message.kind] = message
+                self._slots[_slot(message)] = _merged(message, newer)
+            elif message.kind != BEAT or (DONE, message.session) not in self._slots:
+                self._slots[_slot(message)] = message
 
     def _due(self, message: _Message) -> float:
         if message.kind not in self._tried:
@@ -855,6 +871,7 @@ class _Client:
         self._well: bool | None = None
         self._lines_left = 2
         self._session = os.urandom(8).hex()
+        self._session_used = False
         self._seq = 0
         self._step: int | None = None
         self._total: int | None = None
@@ -903,7 +920,15 @@ class _Client:
         if count is not None:
             fingerprint["host_count"] = count
         with self._condition:
+            self._begin_training()
             self._post(STARTED, self._clock(), fingerprint=fingerprint)
+
+    def _begin_training(self) -> None:
+        """Its steps begin anew, so it is a session of its own: of one, the receiver keeps the furthest step."""
+        if self._session_used:
+            self._session, self._session_used, self._seq = os.urandom(8).hex(), False, 0
+        self._step = self._total = self._announced = self._checkpoint_at = None
+        self._checkpoint = ""
 
     def note(self, sentence: str) -> None:
         """Something that was ignored, for the printed line; a few are enough, each once."""
@@ -989,6 +1014,9 @@ class _Client:
         """Send what may go now. False: there was nothing."""
         with self._condition:
             messages = self._outbox.take(self._monotonic(), closing=self._closing)
+            # Also what is not accepted in the end: it may have arrived.
+            told = any(m.session == self._session and m.kind != STARTED for m in messages)
+            self._session_used = self._session_used or told
         if not messages:
             return False
         well = False

@@ -165,6 +165,23 @@ def test_a_trainer_stays_done_while_it_evaluates_until_it_trains_again(training:
     assert [kind for kind, _ in training.events.sent][-2:] == ["Run Started", "Run Heartbeat"]
 
 
+def ends_by_session(training: Training) -> list[tuple[str, int | None]]:
+    """What each session said last, and of which step."""
+    return list({detail["session"]: (kind, detail["step"]) for kind, detail in training.events.sent}.values())
+
+
+@pytest.mark.usefixtures("transformers")
+def test_each_train_is_a_session_of_its_own(training: Training) -> None:
+    callback = costwatch_client.HeartbeatCallback()
+    for steps in (900, 7):
+        callback.on_train_begin(ARGS, state(global_step=0), CONTROL)
+        callback.on_step_end(ARGS, state(global_step=steps), CONTROL)
+        training.after(300)
+        callback.on_train_end(ARGS, state(global_step=steps), CONTROL)
+        training.after(30)
+    assert ends_by_session(training) == [("Run Done", 900), ("Run Done", 7)]
+
+
 @pytest.mark.usefixtures("transformers")
 def test_of_a_trainers_processes_only_the_worlds_first_speaks(training: Training) -> None:
     callback, other = costwatch_client.HeartbeatCallback(), state(is_world_process_zero=False)
@@ -228,6 +245,18 @@ def test_a_fits_whole_run_is_told(training: Training) -> None:
     assert (saved[1]["step"], saved[1]["checkpoint"], saved[1]["metrics"]) == (501, "step 500", {"loss": 0.25})
     assert (done[0], done[1]["step"]) == ("Run Done", 900)
     assert "ignored" not in training.lines[0]
+
+
+@pytest.mark.usefixtures("lightning")
+def test_each_fit_is_a_session_of_its_own(training: Training) -> None:
+    callback = costwatch_client.LightningHeartbeatCallback()
+    for steps in (900, 7):
+        callback.on_train_start(fit(global_step=0), None)
+        callback.on_train_batch_end(fit(global_step=steps), None, None, None, 0)
+        training.after(300)
+        callback.on_fit_end(fit(global_step=steps), None)
+        training.after(30)
+    assert ends_by_session(training) == [("Run Done", 900), ("Run Done", 7)]
 
 
 @pytest.mark.usefixtures("lightning")

@@ -143,6 +143,14 @@ def as_torchrun(script: Path, bus: LoopbackBus, tmp_path: Path) -> list[tuple[st
     return bus.sent
 
 
+def sessions(bus: LoopbackBus) -> list[tuple[str, int, str, int | None]]:
+    """Of each session the first kind and its number, the last kind and its step."""
+    found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for kind, detail in bus.sent:
+        found.setdefault(detail["session"], []).append((kind, detail))
+    return [(s[0][0], s[0][1]["seq"], s[-1][0], s[-1][1]["step"]) for s in found.values()]
+
+
 # --- transformers -------------------------------------------------------------------------------------
 
 
@@ -273,6 +281,14 @@ def test_a_trainers_beats_arrive(send_to: SendTo, bus: LoopbackBus, tmp_path: Pa
     assert (first, last, done["step"], done["total"]) == (STARTED, DONE, 16, 16)
     assert done["checkpoint"] == f"{tmp_path}/checkpoint-16"
     assert done["metrics"]["train_loss"] > 0
+
+
+def test_each_train_of_a_process_is_a_session(send_to: SendTo, bus: LoopbackBus, tmp_path: Path) -> None:
+    client = send_to(bus.address)
+    for steps in (16, 3):
+        hugging_face(tmp_path, max_steps=steps).train()
+    client.close(10)
+    assert sessions(bus) == [(STARTED, 1, DONE, 16), (STARTED, 1, DONE, 3)]
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["refuses", "hangs"])
@@ -499,6 +515,14 @@ def test_a_fits_beats_arrive(send_to: SendTo, bus: LoopbackBus, package: str, tm
     (first, _), (last, done) = bus.sent[0], bus.sent[-1]
     assert (first, last, done["step"], done["total"]) == (STARTED, DONE, 16, 16)
     assert done["checkpoint"] == "step 16"
+
+
+def test_each_fit_of_a_process_is_a_session(send_to: SendTo, bus: LoopbackBus, package: str, tmp_path: Path) -> None:
+    client = send_to(bus.address)
+    for steps in (16, 3):
+        lightning(package, tmp_path, max_steps=steps).fit(line(package), batches())
+    client.close(10)
+    assert sessions(bus) == [(STARTED, 1, DONE, 16), (STARTED, 1, DONE, 3)]
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["refuses", "hangs"])
