@@ -12,6 +12,7 @@ import atexit
 import concurrent.futures.thread  # noqa: F401 -- boto3 imports it, which at a process' end nobody may any more
 import functools
 import http.client
+import importlib
 import itertools
 import json
 import math
@@ -596,6 +597,7 @@ def _program_directory() -> Path:
 
 def _boto3_client(service: str, region: str) -> Any:
     """A client that gives up soon; boto3 honours AWS_ENDPOINT_URL and AWS_PROFILE. Raises _Missing without boto3."""
+    _import_by_parts()
     try:
         with _importing:
             import encodings.idna  # noqa: F401, PLC0415 -- the first request would import it
@@ -608,6 +610,31 @@ def _boto3_client(service: str, region: str) -> Any:
     # Not the default session: that one is training's own, and no thread may share it while it makes clients.
     session: Any = boto3.session.Session()
     return session.client(service, region_name=region, config=config)
+
+
+_PARTS = (
+    # In the order in which boto3 needs them, none much larger than the others; what a version lacks is passed over.
+    "urllib3",
+    "dateutil.parser",
+    "botocore.compat",
+    "multiprocessing.managers",
+    "botocore.awsrequest",
+    "botocore.httpchecksum",
+    "botocore.credentials",
+    "botocore.handlers",
+    "botocore.client",
+    "botocore.session",
+    "s3transfer.manager",
+)
+
+
+def _import_by_parts() -> None:
+    """What boto3 consists of, before it itself: between two of these nothing is half imported, and a fork may pass."""
+    for name in _PARTS:
+        if name not in sys.modules:
+            with _importing, suppress(Exception):  # what is wrong with boto3, its own import will say
+                importlib.import_module(name)
+            time.sleep(0.001)  # else it would have the lock again before a fork that waits for it
 
 
 _PARTITIONS = {
@@ -1077,7 +1104,11 @@ _fork = threading.local()
 
 
 def _before_fork() -> None:
-    """A child of a fork in the middle of an import waits for that module for ever, so the fork waits for the import."""
+    """A child of a fork in the middle of an import waits for that module for ever, so the fork waits for the import.
+
+    Only for the part of boto3 that is under way; but for all of that, since a child that hangs is worse than a parent
+    that waits.
+    """
     _fork.waited = _importing.acquire(timeout=FORK_SECONDS)
 
 
