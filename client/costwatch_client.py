@@ -312,8 +312,9 @@ class _Outbox:
         return min((self._due(message) - now for message in self._slots.values()), default=None)
 
     def take(self, now: float, *, closing: bool = False) -> list[_Message]:
-        """What may go, oldest first. At the process' end all news may."""
-        due = [m for m in self._slots.values() if self._due(m) <= now or (closing and m.news)]
+        """What may go, oldest first, and along with it what is to go soon. At the process' end all news may."""
+        anything = any(self._due(m) <= now for m in self._slots.values())
+        due = [m for m in self._slots.values() if self._due(m) <= now or (anything and m.soon) or (closing and m.news)]
         for message in due:
             del self._slots[_slot(message)]
             self._tried[message.kind] = now

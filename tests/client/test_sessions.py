@@ -122,8 +122,21 @@ def test_the_end_of_a_fold_is_told_though_the_next_has_begun_and_ended() -> None
     assert [kind for kind, _, _ in second][-1] == DONE
 
 
-def test_ends_that_wait_for_an_ordinary_beat_to_pass_are_all_told() -> None:
-    """What goes at five minutes sharp uses a session up, while what goes soon still waits."""
+def test_a_sessions_first_beat_does_not_arrive_before_its_start() -> None:
+    """Whoever listens would take the start for an old one, and not look at what the run is made of."""
+    training = Training()
+    start(training)
+    training.heartbeat(step=1)
+    training.turn()
+    training.client.done()
+    training.after(299)
+    start(training)  # may wait for 30 seconds
+    training.heartbeat(step=2)  # is due in one
+    training.after(1)
+    assert sessions(training)[1:] == [[(STARTED, 1, None), (BEAT, 2, 2)]]
+
+
+def test_ends_that_wait_when_an_ordinary_beat_goes_are_all_told() -> None:
     training = Training()
     start(training)
     training.heartbeat(step=1)
