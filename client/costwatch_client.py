@@ -12,6 +12,7 @@ import atexit
 import concurrent.futures.thread  # noqa: F401 -- boto3 imports it, which at a process' end nobody may any more
 import functools
 import http.client
+import importlib
 import itertools
 import json
 import math
@@ -39,7 +40,7 @@ CHECK = "Heartbeat Check"
 DEFAULT_BUS = "costwatch"
 
 BEAT_INTERVAL_SECONDS = 300.0
-NEWS_INTERVAL_SECONDS = 30.0
+SOON_SECONDS = 30.0
 EXIT_SECONDS = 2.0
 FORK_SECONDS = 5.0
 METADATA_TIMEOUT_SECONDS = 1.0
@@ -50,6 +51,7 @@ GIT_CHARACTERS = 128
 METRICS, METRIC_NAME_CHARACTERS = 20, 64
 LARGEST_COUNT = 2**53  # the last whole number that every JSON reader keeps
 LONGEST_PHASE = timedelta(days=365)
+ENDS_WAITING = 8  # with a start and a beat as many entries as a PutEvents takes
 _NOTES = 3
 
 ENV_MEMBER, ENV_BUS, ENV_REGION, ENV_RANK = (
@@ -69,6 +71,9 @@ _RANKS = (
     "MV2_COMM_WORLD_RANK",
     "SLURM_PROCID",
 )
+_TORCH = "torch.distributed rank"
+"""Before all of these: a batch system's task may spawn workers that inherit its environment."""
+_NO_RANK = "nothing tells it a rank; each process that is told none sends"
 
 Environment = Mapping[str, str]
 MakeClient = Callable[[str, str], Any]
@@ -107,7 +112,10 @@ def done(*unexpected: Any, **unknown: Any) -> None:
 
 
 def start(git: Any = None, data: Any = None, seed: Any = None, *unexpected: Any, **unknown: Any) -> None:
-    """Say what this run is made of: its code (`git=True` reads the commit by itself), its data, its seed."""
+    """Say that a training begins, and what it is made of: code (`git=True` reads the commit by itself), data, seed.
+
+    One after another in one process, folds or trials, each begin with this: steps count anew from here.
+    """
     with suppress(Exception):
         if unexpected or unknown:
             _client.note("start() takes git, data and seed only")
@@ -244,16 +252,21 @@ class _Message:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: Mapping[str, Any] | None = None
     session: str = ""
+    soon: bool = True
+    """Costwatch may act on it at once, so it does not wait for the next regular beat."""
     news: bool = True
+    """Worth a moment at the process' end."""
 
 
 def _merged(older: _Message, newer: _Message) -> _Message:
-    """The newer message with what the older one, unsent, had to say: an announced phase, metrics, that it is news."""
+    """The newer message with what the older one, unsent, had to say: an announced phase, metrics, how it may go."""
     announced = [m.next_within_seconds for m in (older, newer) if m.next_within_seconds is not None]
+    kept = {k: v for k, v in older.metrics.items() if k not in newer.metrics} if older.session == newer.session else {}
     return replace(
         newer,
         next_within_seconds=max(announced, default=None),
-        metrics=_first_of({**newer.metrics, **{k: v for k, v in older.metrics.items() if k not in newer.metrics}}),
+        metrics=_first_of({**newer.metrics, **kept}),
+        soon=older.soon or newer.soon,
         news=older.news or newer.news,
     )
 
@@ -262,38 +275,50 @@ def _first_of(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return dict(itertools.islice(metrics.items(), METRICS))
 
 
+def _slot(message: _Message) -> tuple[str, str]:
+    return message.kind, message.session if message.kind == DONE else ""
+
+
 class _Outbox:
     """One slot per kind of message, and when each may go. Times are those of a monotonic clock, in seconds.
 
-    The first of each kind goes at once; after that what is news waits until 30 s after anything was sent (doubled with
-    each failure, up to 5 minutes), and an ordinary beat until 5 minutes after the last one. Exactly then it may go.
+    That a session is done has a slot for each session: of one that is never heard of again nobody would know its end.
+
+    The first of each kind goes at once; after that a beat waits until 5 minutes after the last one, and what is to go
+    soon until 30 s after anything was sent (doubled with each failure, up to 5 minutes). Exactly then it may go.
     """
 
     def __init__(self) -> None:
-        self._slots: dict[str, _Message] = {}
+        self._slots: dict[tuple[str, str], _Message] = {}
         self._tried: dict[str, float] = {}
         self._failures = 0
 
     def put(self, message: _Message) -> None:
         """The newest message of its kind; a run that is done says its last step itself."""
         if message.kind == DONE:
-            last = self._slots.pop(BEAT, None)
-            if last is not None:
+            last = self._slots.pop((BEAT, ""), None)
+            if last is not None and last.session == message.session:
                 message = replace(message, metrics=last.metrics)
-        older = self._slots.get(message.kind)
-        self._slots[message.kind] = message if older is None else _merged(older, message)
+        if message.kind == STARTED:
+            self._slots.pop((DONE, message.session), None)  # it goes on, before anybody heard of an end
+        older = self._slots.get(_slot(message))
+        self._slots[_slot(message)] = message if older is None else _merged(older, message)
+        ends = [slot for slot in self._slots if slot[0] == DONE]
+        for slot in ends[:-ENDS_WAITING]:
+            del self._slots[slot]
 
     def wait_seconds(self, now: float) -> float | None:
         """Until something may go: 0 or less for now, None while there is nothing."""
         return min((self._due(message) - now for message in self._slots.values()), default=None)
 
     def take(self, now: float, *, closing: bool = False) -> list[_Message]:
-        """What may go, oldest first. At the process' end all news may."""
-        due = [m for m in self._slots.values() if self._due(m) <= now or (closing and m.news)]
+        """What may go, oldest first, and along with it what is to go soon. At the process' end all news may."""
+        anything = any(self._due(m) <= now for m in self._slots.values())
+        due = [m for m in self._slots.values() if self._due(m) <= now or (anything and m.soon) or (closing and m.news)]
         for message in due:
-            del self._slots[message.kind]
+            del self._slots[_slot(message)]
             self._tried[message.kind] = now
-        return sorted(due, key=lambda message: message.seq)
+        return sorted(due, key=lambda message: (message.at, message.seq))
 
     def settle(self, sent: Iterable[_Message], *, accepted: bool) -> None:
         """What was not accepted goes back, behind what was said since."""
@@ -301,18 +326,18 @@ class _Outbox:
         if accepted:
             return
         for message in sent:
-            newer = self._slots.get(message.kind)
+            newer = self._slots.get(_slot(message))
             if newer is not None:
-                self._slots[message.kind] = _merged(message, newer)
-            elif message.kind != BEAT or DONE not in self._slots:
-                self._slots[message.kind] = message
+                self._slots[_slot(message)] = _merged(message, newer)
+            elif message.kind != BEAT or (DONE, message.session) not in self._slots:
+                self._slots[_slot(message)] = message
 
     def _due(self, message: _Message) -> float:
         if message.kind not in self._tried:
             return -math.inf
-        if not message.news:
+        if not message.soon:
             return self._tried[message.kind] + BEAT_INTERVAL_SECONDS
-        pause = NEWS_INTERVAL_SECONDS * (1 << min(self._failures, 8))
+        pause = SOON_SECONDS * (1 << min(self._failures, 8))
         return max(self._tried.values()) + min(pause, BEAT_INTERVAL_SECONDS)
 
 
@@ -472,8 +497,8 @@ def _json_file(path: Path) -> dict[str, Any]:
 
 def _first(environ: Environment, hosts: list[str], current: str) -> tuple[bool, str]:
     """Is this the process that speaks for its run, and what says so? Without any sign it is."""
-    for name in (ENV_RANK, *_RANKS):
-        rank = _integer(environ.get(name))
+    for name in (ENV_RANK, _TORCH, *_RANKS):
+        rank = _torch_rank() if name == _TORCH else _integer(environ.get(name))
         if rank is not None:
             return rank == 0, f"{name}={rank}"
     signs = []
@@ -483,7 +508,17 @@ def _first(environ: Environment, hosts: list[str], current: str) -> tuple[bool, 
             signs.append((found[1] == 0, f"{found[0]}={found[1]}"))
     if current in hosts:
         signs.append((current == min(hosts), f"host {current}"))
-    return all(zero for zero, _ in signs), ", ".join(sign for _, sign in signs) or "the only process, as it seems"
+    return all(zero for zero, _ in signs), ", ".join(sign for _, sign in signs) or _NO_RANK
+
+
+def _torch_rank() -> int | None:
+    """The rank where training has set up torch.distributed: to what multiprocessing spawns, it is only an argument."""
+    with suppress(Exception):
+        distributed = sys.modules.get("torch.distributed")
+        if distributed is not None and distributed.is_available() and distributed.is_initialized():
+            rank = int(distributed.get_rank())
+            return rank if rank >= 0 else None
+    return None
 
 
 def _hosts(environ: Environment, root: Path) -> tuple[list[str], str]:
@@ -563,6 +598,7 @@ def _program_directory() -> Path:
 
 def _boto3_client(service: str, region: str) -> Any:
     """A client that gives up soon; boto3 honours AWS_ENDPOINT_URL and AWS_PROFILE. Raises _Missing without boto3."""
+    _import_by_parts()
     try:
         with _importing:
             import encodings.idna  # noqa: F401, PLC0415 -- the first request would import it
@@ -575,6 +611,31 @@ def _boto3_client(service: str, region: str) -> Any:
     # Not the default session: that one is training's own, and no thread may share it while it makes clients.
     session: Any = boto3.session.Session()
     return session.client(service, region_name=region, config=config)
+
+
+_PARTS = (
+    # In the order in which boto3 needs them, none much larger than the others; what a version lacks is passed over.
+    "urllib3",
+    "dateutil.parser",
+    "botocore.compat",
+    "multiprocessing.managers",
+    "botocore.awsrequest",
+    "botocore.httpchecksum",
+    "botocore.credentials",
+    "botocore.handlers",
+    "botocore.client",
+    "botocore.session",
+    "s3transfer.manager",
+)
+
+
+def _import_by_parts() -> None:
+    """What boto3 consists of, before it itself: between two of these nothing is half imported, and a fork may pass."""
+    for name in _PARTS:
+        if name not in sys.modules:
+            with _importing, suppress(Exception):  # what is wrong with boto3, its own import will say
+                importlib.import_module(name)
+            time.sleep(0.001)  # else it would have the lock again before a fork that waits for it
 
 
 _PARTITIONS = {
@@ -832,12 +893,13 @@ class _Client:
         self._condition = threading.Condition(threading.RLock())
         self._outbox = _Outbox()
         self._thread: threading.Thread | None = None
-        self._speaking = self._closing = False
+        self._speaking = self._rank_settled = self._closing = False
         self._notes: list[str] = []
         self._hosts: tuple[list[str], str] | None = None
         self._well: bool | None = None
         self._lines_left = 2
         self._session = os.urandom(8).hex()
+        self._session_used = False
         self._seq = 0
         self._step: int | None = None
         self._total: int | None = None
@@ -863,9 +925,10 @@ class _Client:
             new_checkpoint = text is not None and text != self._checkpoint
             if new_checkpoint:
                 self._checkpoint, self._checkpoint_at = text or "", now
-            news = new_checkpoint or (announced is not None and announced != self._announced)
+            # The end of such a phase is not urgent: until then no beat is expected anyway.
+            soon = announced is not None and announced != self._announced
             self._announced = announced
-            self._post(BEAT, now, news=news, next_within_seconds=announced, metrics=kept)
+            self._post(BEAT, now, soon=soon, news=soon or new_checkpoint, next_within_seconds=announced, metrics=kept)
 
     def done(self) -> None:
         if self._speaks():
@@ -885,7 +948,15 @@ class _Client:
         if count is not None:
             fingerprint["host_count"] = count
         with self._condition:
+            self._begin_training()
             self._post(STARTED, self._clock(), fingerprint=fingerprint)
+
+    def _begin_training(self) -> None:
+        """Its steps begin anew, so it is a session of its own: of one, the receiver keeps the furthest step."""
+        if self._session_used:
+            self._session, self._session_used, self._seq = os.urandom(8).hex(), False, 0
+        self._step = self._total = self._announced = self._checkpoint_at = None
+        self._checkpoint = ""
 
     def note(self, sentence: str) -> None:
         """Something that was ignored, for the printed line; a few are enough, each once."""
@@ -905,9 +976,20 @@ class _Client:
         return None
 
     def _speaks(self) -> bool:
-        # Whoever has once spoken goes on: at every step it need not ask again.
-        self._speaking = self._speaking or _first(self._environ, *self._known_hosts())[0]
+        # At every step: whoever has once spoken asks the environment no more, and torch until it knows.
+        if not self._rank_settled:
+            settled = _torch_rank() is not None
+            if settled or not self._speaking:
+                spoke, self._speaking = self._speaking, _first(self._environ, *self._known_hosts())[0]
+                if spoke and not self._speaking:
+                    self._forget()
+            self._rank_settled = settled
         return self._speaking and not self._closing
+
+    def _forget(self) -> None:
+        """It spoke before it could know that another process does."""
+        with self._condition:
+            self._outbox = _Outbox()
 
     def _known_hosts(self) -> tuple[list[str], str]:
         if self._hosts is None:
@@ -960,6 +1042,9 @@ class _Client:
         """Send what may go now. False: there was nothing."""
         with self._condition:
             messages = self._outbox.take(self._monotonic(), closing=self._closing)
+            # Also what is not accepted in the end: it may have arrived.
+            told = any(m.session == self._session and m.kind != STARTED for m in messages)
+            self._session_used = self._session_used or told
         if not messages:
             return False
         well = False
@@ -971,8 +1056,8 @@ class _Client:
         except Exception as error:  # noqa: BLE001 -- the thread has to live on, and to say it
             sentence = _reason(error)
         with self._condition:
-            # At the end nothing is tried twice.
-            self._outbox.settle([] if self._closing else messages, accepted=well)
+            # At the end nothing is tried twice, nor by whoever learned meanwhile that it is not to speak.
+            self._outbox.settle(messages if self._speaking and not self._closing else [], accepted=well)
             line = self._line(well, sentence)
         self._say_if_new(line)  # without the lock: a terminal may be slow
         return True
@@ -1020,7 +1105,11 @@ _fork = threading.local()
 
 
 def _before_fork() -> None:
-    """A child of a fork in the middle of an import waits for that module for ever, so the fork waits for the import."""
+    """A child of a fork in the middle of an import waits for that module for ever, so the fork waits for the import.
+
+    Only for the part of boto3 that is under way; but for all of that, since a child that hangs is worse than a parent
+    that waits.
+    """
     _fork.waited = _importing.acquire(timeout=FORK_SECONDS)
 
 

@@ -117,7 +117,7 @@ def test_a_trainers_whole_run_is_told(training: Training) -> None:
     logs = {"loss": 0.5, "learning_rate": 1e-4, "note": "text", "flag": True}
     callback.on_log(ARGS, state(global_step=500), CONTROL, logs=logs)
     callback.on_save(ARGS, state(global_step=500), CONTROL)
-    training.after(30)
+    training.after(300)
     callback.on_step_end(ARGS, state(global_step=900), CONTROL)
     callback.on_train_end(ARGS, state(global_step=900), CONTROL)
     training.turn()
@@ -163,6 +163,23 @@ def test_a_trainer_stays_done_while_it_evaluates_until_it_trains_again(training:
     callback.on_step_end(ARGS, state(global_step=11), CONTROL)
     training.after(600)
     assert [kind for kind, _ in training.events.sent][-2:] == ["Run Started", "Run Heartbeat"]
+
+
+def ends_by_session(training: Training) -> list[tuple[str, int | None]]:
+    """What each session said last, and of which step."""
+    return list({detail["session"]: (kind, detail["step"]) for kind, detail in training.events.sent}.values())
+
+
+@pytest.mark.usefixtures("transformers")
+def test_each_train_is_a_session_of_its_own(training: Training) -> None:
+    callback = costwatch_client.HeartbeatCallback()
+    for steps in (900, 7):
+        callback.on_train_begin(ARGS, state(global_step=0), CONTROL)
+        callback.on_step_end(ARGS, state(global_step=steps), CONTROL)
+        training.after(300)
+        callback.on_train_end(ARGS, state(global_step=steps), CONTROL)
+        training.after(30)
+    assert ends_by_session(training) == [("Run Done", 900), ("Run Done", 7)]
 
 
 @pytest.mark.usefixtures("transformers")
@@ -216,7 +233,7 @@ def test_a_fits_whole_run_is_told(training: Training) -> None:
     training.turn()
     callback.on_save_checkpoint(fit(global_step=500), None, {"state_dict": {}})
     callback.on_train_batch_end(fit(global_step=501), None, 0.25, None, 500)
-    training.after(30)
+    training.after(300)
     callback.on_train_batch_end(fit(global_step=900), None, None, None, 899)
     callback.on_train_end(fit(global_step=900), None)
     callback.on_fit_end(fit(global_step=900), None)
@@ -231,6 +248,18 @@ def test_a_fits_whole_run_is_told(training: Training) -> None:
 
 
 @pytest.mark.usefixtures("lightning")
+def test_each_fit_is_a_session_of_its_own(training: Training) -> None:
+    callback = costwatch_client.LightningHeartbeatCallback()
+    for steps in (900, 7):
+        callback.on_train_start(fit(global_step=0), None)
+        callback.on_train_batch_end(fit(global_step=steps), None, None, None, 0)
+        training.after(300)
+        callback.on_fit_end(fit(global_step=steps), None)
+        training.after(30)
+    assert ends_by_session(training) == [("Run Done", 900), ("Run Done", 7)]
+
+
+@pytest.mark.usefixtures("lightning")
 def test_a_fits_checkpoint_is_told_once_it_is_written(training: Training) -> None:
     callback = costwatch_client.LightningHeartbeatCallback()
     callback.on_train_start(fit(global_step=0), None)
@@ -239,7 +268,7 @@ def test_a_fits_checkpoint_is_told_once_it_is_written(training: Training) -> Non
     training.turn()
     assert training.last["checkpoint"] is None
     callback.on_validation_batch_end(fit(), None, None, None, 0)
-    training.after(30)
+    training.after(300)
     assert training.last["checkpoint"] == "step 10"
     callback.on_save_checkpoint(fit(global_step=20), None, {})  # in on_train_end
     callback.on_fit_end(fit(global_step=20), None)

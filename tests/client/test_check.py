@@ -98,3 +98,8 @@ def test_without_a_region_the_statement_has_places_to_fill_in() -> None:
 def test_a_silent_rank_is_told_that_it_is() -> None:
     _, lines = check(FakeEvents(), COSTWATCH_RUN_MEMBER=INSTANCE_ARN, RANK="3")
     assert lines[0] == "process      stays silent, only rank 0 sends (RANK=3)"
+
+
+def test_who_is_told_no_rank_is_not_called_the_only_process() -> None:
+    _, lines = check(FakeEvents(), COSTWATCH_RUN_MEMBER=INSTANCE_ARN)
+    assert lines[0] == "process      sends (nothing tells it a rank; each process that is told none sends)"

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import pytest
 
 import costwatch_client
 from costwatch_client import _Missing
-from tests.client.fakes import ACCOUNT, INSTANCE, INSTANCE_ARN, NOWHERE, FakeEvents, Metadata, metadata_service
+from tests.client.fakes import (
+    ACCOUNT,
+    INSTANCE,
+    INSTANCE_ARN,
+    NOWHERE,
+    AwsAnswer,
+    FakeEvents,
+    Metadata,
+    Training,
+    metadata_service,
+)
 
 TRAINING_ARN = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:training-job/churn-bert-7"
 PROCESSING_ARN = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:processing-job/features-3"
@@ -218,6 +231,132 @@ OTHER_HOST = {**HOSTS, "SM_CURRENT_HOST": "algo-2"}
 )
 def test_rank_zero_speaks(environ: dict[str, str], speaks: bool) -> None:
     assert costwatch_client._first(environ, *costwatch_client._hosts(environ, NOWHERE))[0] is speaks
+
+
+class Torch:
+    """torch.distributed, as far as the client asks it. It counts how often."""
+
+    def __init__(self, rank: int = 0, *, initialized: bool = True) -> None:
+        self.rank = rank
+        self.initialized = initialized
+        self.asked = 0
+
+    def is_available(self) -> bool:
+        self.asked += 1
+        return True
+
+    def is_initialized(self) -> bool:
+        return self.initialized
+
+    def get_rank(self) -> int:
+        return self.rank
+
+
+TorchOf = Callable[..., Torch]
+
+
+@pytest.fixture
+def torch(monkeypatch: pytest.MonkeyPatch) -> TorchOf:
+    """Whoever calls it has imported torch.distributed."""
+
+    def imported(rank: int = 0, *, initialized: bool = True) -> Torch:
+        made = Torch(rank, initialized=initialized)
+        monkeypatch.setitem(sys.modules, "torch.distributed", cast("ModuleType", made))
+        return made
+
+    return imported
+
+
+@pytest.mark.parametrize(
+    ("rank", "environ", "speaks"),
+    [
+        (0, {}, True),
+        (3, {}, False),
+        # one task of Slurm that spawns four workers: all have its SLURM_PROCID
+        (3, {"SLURM_PROCID": "0"}, False),
+        (0, {"SLURM_PROCID": "1"}, True),
+        (0, {"LOCAL_RANK": "1"}, True),
+        (0, OTHER_HOST, True),
+        # what is said to Costwatch itself
+        (3, {"COSTWATCH_RANK": "0"}, True),
+        (0, {"COSTWATCH_RANK": "3"}, False),
+        # a process that is not of the group
+        (-1, {}, True),
+        (-1, {"RANK": "1"}, False),
+    ],
+)
+def test_of_spawned_processes_torch_distributed_knows_the_first(
+    rank: int, environ: dict[str, str], speaks: bool, torch: TorchOf
+) -> None:
+    torch(rank)
+    assert costwatch_client._first(environ, *costwatch_client._hosts(environ, NOWHERE))[0] is speaks
+    training = Training(environ={costwatch_client.ENV_MEMBER: INSTANCE_ARN, **environ})
+    training.heartbeat(step=1)
+    training.client.start(None, None, None)
+    training.client.done()
+    assert training.turn() is speaks
+    assert bool(training.lines) is speaks
+
+
+def test_what_torch_raises_is_as_good_as_unknown(torch: TorchOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> bool:
+        raise RuntimeError("no backend")
+
+    for name in ("is_available", "is_initialized", "get_rank"):
+        monkeypatch.setattr(torch(3), name, fails)
+        assert costwatch_client._torch_rank() is None
+    for strange in (object(), None):
+        monkeypatch.setitem(sys.modules, "torch.distributed", cast("ModuleType", strange))
+        assert costwatch_client._first({"RANK": "1"}, [], "") == (False, "RANK=1")
+
+
+def test_torch_is_asked_until_it_knows_and_whoever_is_not_first_falls_silent(torch: TorchOf) -> None:
+    training, distributed = Training(), torch(3, initialized=False)
+    training.heartbeat(step=1)
+    assert training.turn(), "before anything tells a rank"
+    training.heartbeat(step=2)
+    training.client.done()
+    distributed.initialized = True
+    training.heartbeat(step=3)
+    assert not training.after(3600), "what waited is forgotten, too"
+    assert training.events.steps == [1]
+
+
+def test_who_learns_to_be_silent_while_it_sends_does_not_try_again(
+    torch: TorchOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = Training(FakeEvents(fails=AwsAnswer("ThrottlingException")))
+    training.heartbeat(step=1)
+    send = training.client._link.send
+
+    def meanwhile(messages: Any, note: Any) -> Any:
+        torch(3)
+        training.heartbeat(step=2)
+        return send(messages, note)
+
+    monkeypatch.setattr(training.client._link, "send", meanwhile)
+    training.turn()
+    training.events.fails = None
+    assert not training.after(3600)
+
+
+def test_once_torch_has_told_the_rank_it_is_asked_no_more(torch: TorchOf) -> None:
+    training, distributed = Training(), torch(0)
+    training.heartbeat(step=1)
+    asked = distributed.asked
+    distributed.rank = 3
+    for step in range(100):
+        training.heartbeat(step=step)
+    assert distributed.asked == asked
+    assert training.turn()
+
+
+def test_torch_is_never_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    training = Training()
+    training.heartbeat(step=1)
+    training.turn()
+    assert "torch" not in sys.modules
 
 
 @pytest.mark.parametrize("directory", ["input/config", "config"])

@@ -1,8 +1,12 @@
-"""When what goes: at most a beat every five minutes, news after thirty seconds, and the latest step counts."""
+"""When what goes: at most a beat every five minutes, what cannot wait after thirty seconds; the latest step counts."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
+
+import pytest
 
 from tests.client.fakes import AwsAnswer, FakeEvents, Training
 
@@ -58,12 +62,12 @@ def test_a_hung_trainer_falls_silent() -> None:
     assert training.events.steps == [1, 2]
 
 
-def test_a_new_checkpoint_waits_at_29_seconds_and_goes_at_30() -> None:
+def test_a_new_checkpoint_waits_for_the_next_regular_beat() -> None:
     training = Training()
     training.heartbeat(step=1)
     training.turn()
     training.heartbeat(step=2, checkpoint="s3://bucket/step-2")
-    assert not training.after(29)
+    assert not training.after(299)
     assert training.after(1)
     assert training.last["checkpoint"] == "s3://bucket/step-2"
     assert training.last["checkpoint_at"] == "2026-11-22T09:00:00.000Z"
@@ -113,12 +117,50 @@ def test_who_announces_the_same_phase_at_every_step_beats_no_faster_for_it() -> 
     assert training.events.steps == [0, 300]
 
 
-def test_a_flood_of_news_is_one_beat_every_thirty_seconds() -> None:
+def test_the_end_of_an_announced_phase_waits_for_the_next_regular_beat() -> None:
     training = Training()
-    for tenth in range(6000):
-        training.heartbeat(step=tenth, checkpoint=f"step-{tenth}")
-        training.after(0.1)
-    assert len(training.events.calls) == 20
+    training.heartbeat(step=1)
+    training.turn()
+    training.heartbeat(next_within="2h")
+    training.after(30)
+    training.heartbeat(step=2)
+    assert not training.after(299)
+    assert training.after(1)
+    assert training.last["next_within_seconds"] is None
+
+
+def sent_at(training: Training, seconds: int, **said: Callable[[int], Any]) -> list[int]:
+    """When something goes, where this is said ten times a second."""
+    sent = []
+    for tenth in range(10 * seconds):
+        training.heartbeat(step=tenth, **{name: value(tenth) for name, value in said.items()})
+        if training.turn():
+            sent.append(tenth // 10)
+        training.clock.forward(0.1)
+    return sent
+
+
+def test_whoever_saves_at_every_step_beats_every_five_minutes_all_the_same() -> None:
+    training = Training()
+    assert sent_at(training, 901, checkpoint=lambda tenth: f"step-{tenth}") == [0, 300, 600, 900]
+    assert training.last["checkpoint"] == f"step-{training.last['step']}"
+
+
+def test_whoever_announces_another_phase_at_every_step_beats_every_thirty_seconds_and_no_faster() -> None:
+    assert sent_at(Training(), 121, next_within=lambda tenth: 7200 - tenth) == [0, 30, 60, 90, 120]
+
+
+def test_whoever_starts_and_is_done_again_and_again_sends_every_thirty_seconds_and_no_faster() -> None:
+    training, sent = Training(), []
+    for second in range(121):
+        training.client.start(None, None, None)
+        training.heartbeat(step=second)
+        training.client.done()
+        if training.turn():
+            sent.append(second)
+        training.clock.forward(1)
+    assert sent == [0, 30, 60, 90, 120]
+    assert max(len(call) for call in training.events.calls) <= 3
 
 
 def test_done_goes_at_once_with_the_last_step_and_takes_the_waiting_beats_place() -> None:
@@ -158,7 +200,7 @@ def test_what_was_not_accepted_goes_with_the_next_and_keeps_what_it_had_to_say()
     assert training.turn()
     training.heartbeat(step=2, accuracy=0.5)
     training.events.fails = None
-    assert not training.after(59), "after a failure news waits twice as long"
+    assert not training.after(59), "after a failure it waits twice as long"
     assert training.after(1)
     assert training.events.steps == [2]
     assert training.last["next_within_seconds"] == 7200
@@ -175,7 +217,7 @@ def test_an_ordinary_beat_that_was_not_accepted_waits_five_minutes_as_any_other(
     assert training.last["at"] == "2026-11-22T09:00:00.000Z", "late, and truthful about it"
 
 
-def test_news_that_is_refused_again_and_again_is_tried_ever_more_rarely() -> None:
+def test_what_is_refused_again_and_again_is_tried_ever_more_rarely() -> None:
     training = Training(FakeEvents(fails=DENIED))
     training.client.done()
     tries = [second for second in range(1800) if training.after(1)]
@@ -198,6 +240,18 @@ def test_a_beat_that_was_not_accepted_is_forgotten_once_the_run_is_done() -> Non
     training.events.fails = None
     training.after(3600)
     assert [kind for kind, _ in training.events.sent] == ["Run Done"]
+
+
+@pytest.mark.parametrize("news", [{"checkpoint": "on signal"}, {"next_within": "2h"}])
+def test_a_beat_with_news_goes_at_the_end_of_the_process(news: dict[str, str]) -> None:
+    training = Training()
+    training.heartbeat(step=1)
+    training.turn()
+    training.heartbeat(step=2, **news)
+    training.heartbeat(step=3)
+    training.client.close()
+    assert training.turn()
+    assert training.events.steps == [1, 3]
 
 
 def test_at_the_end_of_the_process_news_goes_at_once_and_an_ordinary_beat_does_not() -> None:

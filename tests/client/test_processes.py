@@ -214,6 +214,49 @@ def test_a_child_that_is_forked_in_the_middle_of_an_import_neither_hangs_nor_spe
     assert len(ran.said) == 1
 
 
+SLOW_PARTS = ("urllib3", "botocore.compat", "botocore.client", "botocore.session", "s3transfer.manager")
+BUSY = "import time\nuntil = time.monotonic() + 0.4\nwhile time.monotonic() < until: pass\n"
+
+
+def test_a_fork_waits_for_a_part_of_boto3_and_not_for_the_whole(tmp_path: Path) -> None:
+    """A child of a fork in the middle of an import would hang, so it does wait; each part takes 0.4 s here."""
+    for name in (*SLOW_PARTS, "botocore.config", "boto3"):
+        package, _, part = name.partition(".")
+        (tmp_path / package).mkdir(exist_ok=True)
+        file = tmp_path / package / f"{part or '__init__'}.py"
+        file.write_text(BUSY if name in SLOW_PARTS else "")
+        (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "boto3" / "__init__.py").write_text(f"import {', '.join(SLOW_PARTS)}\n")
+    (tmp_path / "botocore" / "config.py").write_text("class Config:\n    def __init__(self, **_): pass\n")
+    ran = run(
+        """
+        import os, sys
+        from costwatch_client import heartbeat
+        heartbeat(step=1)
+        while "urllib3" not in sys.modules:
+            time.sleep(0.005)
+        longest = 0.0
+        for _ in range(4):
+            begun = time.monotonic()
+            child = os.fork()
+            if child == 0:
+                import boto3
+                assert len(boto3.__dict__["botocore"].__dict__) > 3
+                os._exit(7)
+            longest = max(longest, time.monotonic() - begun)
+            until = time.monotonic() + 20
+            while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+                assert time.monotonic() < until, "the child hangs"
+                time.sleep(0.02)
+            assert os.waitstatus_to_exitcode(ended[1]) == 7, ended
+        assert longest < 1.3, longest  # of two seconds; a busy machine may let it miss a turn
+        trained()
+        """,
+        {"PYTHONPATH": f"{tmp_path}{os.pathsep}{CLIENT}", "COSTWATCH_RUN_MEMBER": INSTANCE_ARN},
+    )
+    assert ran.code == 0, ran
+
+
 @pytest.fixture
 def hanging() -> Iterator[dict[str, str]]:
     """The environment of a trainer whose EventBridge never answers."""

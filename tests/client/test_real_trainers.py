@@ -121,7 +121,7 @@ def send_to(monkeypatch: pytest.MonkeyPatch) -> SendTo:
     def made(address: str) -> Any:
         for name, value in environment(address).items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(costwatch_client, "NEWS_INTERVAL_SECONDS", 0.05)
+        monkeypatch.setattr(costwatch_client, "SOON_SECONDS", 0.05)
         monkeypatch.setattr(costwatch_client, "BEAT_INTERVAL_SECONDS", 0.05)
         client = costwatch_client._Client(os.environ, say=lambda _: None)
         monkeypatch.setattr(costwatch_client, "_client", client)
@@ -141,6 +141,21 @@ def as_torchrun(script: Path, bus: LoopbackBus, tmp_path: Path) -> list[tuple[st
     surroundings = {**os.environ, **environment(bus.address), "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     subprocess.run(command, check=True, cwd=tmp_path, env=surroundings, capture_output=True, timeout=180)
     return bus.sent
+
+
+def sessions(bus: LoopbackBus) -> list[tuple[str, int, str, int | None]]:
+    """Of each session the first kind and its number, the last kind and its step."""
+    found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for kind, detail in bus.sent:
+        found.setdefault(detail["session"], []).append((kind, detail))
+    return [(s[0][0], s[0][1]["seq"], s[-1][0], s[-1][1]["step"]) for s in found.values()]
+
+
+def until_done(bus: LoopbackBus, sessions: int) -> None:
+    """A training so short that nobody heard of it is no session of its own."""
+    until = time.monotonic() + 20
+    while [kind for kind, _ in bus.sent].count(DONE) < sessions and time.monotonic() < until:
+        time.sleep(0.02)
 
 
 # --- transformers -------------------------------------------------------------------------------------
@@ -273,6 +288,15 @@ def test_a_trainers_beats_arrive(send_to: SendTo, bus: LoopbackBus, tmp_path: Pa
     assert (first, last, done["step"], done["total"]) == (STARTED, DONE, 16, 16)
     assert done["checkpoint"] == f"{tmp_path}/checkpoint-16"
     assert done["metrics"]["train_loss"] > 0
+
+
+def test_each_train_of_a_process_is_a_session(send_to: SendTo, bus: LoopbackBus, tmp_path: Path) -> None:
+    client = send_to(bus.address)
+    for trained, steps in enumerate((16, 3), 1):
+        hugging_face(tmp_path, max_steps=steps).train()
+        until_done(bus, trained)
+    client.close(10)
+    assert sessions(bus) == [(STARTED, 1, DONE, 16), (STARTED, 1, DONE, 3)]
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["refuses", "hangs"])
@@ -499,6 +523,15 @@ def test_a_fits_beats_arrive(send_to: SendTo, bus: LoopbackBus, package: str, tm
     (first, _), (last, done) = bus.sent[0], bus.sent[-1]
     assert (first, last, done["step"], done["total"]) == (STARTED, DONE, 16, 16)
     assert done["checkpoint"] == "step 16"
+
+
+def test_each_fit_of_a_process_is_a_session(send_to: SendTo, bus: LoopbackBus, package: str, tmp_path: Path) -> None:
+    client = send_to(bus.address)
+    for trained, steps in enumerate((16, 3), 1):
+        lightning(package, tmp_path, max_steps=steps).fit(line(package), batches())
+        until_done(bus, trained)
+    client.close(10)
+    assert sessions(bus) == [(STARTED, 1, DONE, 16), (STARTED, 1, DONE, 3)]
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["refuses", "hangs"])
