@@ -898,7 +898,8 @@ class _Client:
         self._hosts: tuple[list[str], str] | None = None
         self._well: bool | None = None
         self._lines_left = 2
-        self._session = os.urandom(8).hex()
+        self._session = self._process = os.urandom(8).hex()
+        self._trainings = 1
         self._session_used = False
         self._seq = 0
         self._step: int | None = None
@@ -954,7 +955,9 @@ class _Client:
     def _begin_training(self) -> None:
         """Its steps begin anew, so it is a session of its own: of one, the receiver keeps the furthest step."""
         if self._session_used:
-            self._session, self._session_used, self._seq = os.urandom(8).hex(), False, 0
+            # Named after the process, so that the end of one training is not taken for that of the next.
+            self._trainings += 1
+            self._session, self._session_used, self._seq = f"{self._process}.{self._trainings}", False, 0
         self._step = self._total = self._announced = self._checkpoint_at = None
         self._checkpoint = ""
 

@@ -42,6 +42,16 @@ def test_each_fold_is_a_session_and_counts_from_one() -> None:
     assert len(training.lines) == 1, "the process still says it once"
 
 
+def test_the_sessions_of_one_process_are_named_after_it() -> None:
+    training = Training()
+    for _ in range(3):
+        fold(training, 1)
+    first, *others = dict.fromkeys(detail["session"] for _, detail in training.events.sent)
+    assert others == [f"{first}.2", f"{first}.3"]
+    assert len(first) == 16
+    assert int(first, 16) >= 0
+
+
 def test_a_fold_knows_nothing_of_the_one_before() -> None:
     training = Training()
     fold(training, 1, checkpoint="last.ckpt", loss=0.5)

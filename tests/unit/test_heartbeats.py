@@ -148,6 +148,13 @@ def test_silence_says_nothing_until_the_process_that_began_last_has_beaten_three
     assert heartbeats.silent_at(vitals(known), INTERVAL) is not None
 
 
+def test_short_trainings_of_one_process_prove_together_that_it_beats() -> None:
+    known = pulse(beat(NOW, 1), beat(NOW + MINUTE, 1, session="a.2"))
+    assert heartbeats.silent_at(vitals(known), INTERVAL) is None
+    known = heartbeats.after(known, beat(NOW + 2 * MINUTE, 1, session="a.3"))
+    assert heartbeats.silent_at(vitals(known), INTERVAL) == NOW + 2 * MINUTE + 3 * INTERVAL
+
+
 @pytest.mark.parametrize("beats", [1, 3, 30])
 def test_no_beats_of_another_process_undo_an_announced_phase(beats: int) -> None:
     known = heartbeats.after(every(5 * MINUTE, 9), beat(NOW + MINUTE, 10, next_within=6 * HOUR))

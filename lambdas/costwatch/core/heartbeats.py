@@ -28,7 +28,8 @@ LONGEST_ANNOUNCED: Final = timedelta(days=7)
 MOST_SESSIONS: Final = 8
 """Of one member: its processes, one after the other or beside each other. A row must not grow without end."""
 SHORTEST_INTERVAL: Final = timedelta(minutes=5)
-"""The training client beats no more often."""
+"""The training client beats no more often, but for news such as an end or an announced phase."""
+_MOST_DIGITS: Final = 9
 
 
 def pulse_key(service: Service, member_id: str) -> tuple[Service, str]:
@@ -44,7 +45,7 @@ class BeatKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """One beat as it arrived. `session` is one process of the trainer; `seq` counts up within it, from 1."""
+    """One beat as it arrived. `session` is one training of one process; `seq` counts up within it, from 1."""
 
     service: Service
     member_id: str
@@ -97,6 +98,11 @@ class Session:
     def process(self) -> str:
         """A process that trains again begins a session `ID.2`, then `ID.3`."""
         return self.id.partition(".")[0]
+
+    @property
+    def training(self) -> int:
+        number = self.id.partition(".")[2]
+        return int(number) if number.isdecimal() and len(number) <= _MOST_DIGITS else 1
 
     @property
     def expected_at(self) -> datetime:
@@ -224,7 +230,7 @@ def _done(sessions: Sequence[Session]) -> bool:
 
     What others say takes it back no more than it takes back anything else: a run that is done is never silent.
     """
-    newest = {session.process: session for session in sorted(sessions, key=lambda session: session.first_at)}
+    newest = {session.process: session for session in sorted(sessions, key=lambda session: session.training)}
     return any(session.done_at is not None for session in newest.values())
 
 
@@ -240,6 +246,8 @@ class Vitals:
     longest_gap: timedelta
     """Between two beats of one training, or of one and the next on the same member."""
     quiet_until: datetime | None
+    proven: bool
+    """Whether enough beats came for their absence to say something: of the process that began last, too."""
     done: bool
     path_since: datetime | None
 
@@ -250,12 +258,6 @@ class Vitals:
     @property
     def last_at(self) -> datetime:
         return max(session.last_at for session in self.sessions)
-
-    @property
-    def proven(self) -> bool:
-        """Whether enough beats came for their absence to say something: of the process that began last, too."""
-        last = max(session.first_at for session in self.sessions)
-        return all(session.proven for session in self.sessions if session.first_at == last)
 
     @property
     def going_on(self) -> list[Session]:
@@ -290,6 +292,7 @@ def vitals_of(
     gaps: list[timedelta] = []
     quiet: list[datetime | None] = []
     done = False
+    of_processes: list[tuple[datetime, int]] = []
     for member in members:
         pulse = pulses.get(pulse_key(member.service, member.id))
         since = member.clock.running_since
@@ -301,10 +304,20 @@ def vitals_of(
             gaps += [pulse.longest_gap, *(session.longest_gap for session in sessions), *_pauses_between(sessions)]
             quiet += [pulse.quiet_until, *(session.quiet_until for session in sessions)]
             done = done or _done(sessions)
+            of_processes += _beats_of_processes(sessions)
     if not found:
         return None
     announced = max((moment for moment in quiet if moment is not None), default=None)
-    return Vitals(tuple(found), max(gaps), announced, done, path_since)
+    last = max(began for began, _ in of_processes)
+    proven = all(beats >= BEATS_THAT_PROVE for began, beats in of_processes if began == last)
+    return Vitals(tuple(found), max(gaps), announced, proven, done, path_since)
+
+
+def _beats_of_processes(sessions: Sequence[Session]) -> Iterator[tuple[datetime, int]]:
+    """When each process of a member began, and how often it has beaten in all of its trainings."""
+    for process in {session.process for session in sessions}:
+        own = [session for session in sessions if session.process == process]
+        yield min(session.first_at for session in own), sum(session.beats for session in own)
 
 
 def _pauses_between(sessions: Sequence[Session]) -> Iterator[timedelta]:
