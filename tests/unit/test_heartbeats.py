@@ -94,6 +94,31 @@ def test_a_beat_of_the_process_before_is_a_sign_of_life_only() -> None:
     assert (known.session, known.beats, known.last_at) == ("b", 1, NOW + 2 * HOUR)
 
 
+def test_a_phase_that_one_process_announced_stands_whatever_others_send() -> None:
+    strangers = [beat(NOW + n * SECOND, n, session="x") for n in range(1, 4)]
+    before = pulse(beat(NOW, 1, next_within=4 * HOUR), *strangers)
+    after = pulse(
+        beat(NOW, 1), *strangers, beat(NOW + MINUTE, 2, next_within=4 * HOUR), beat(NOW + HOUR, 4, session="x")
+    )
+    assert (before.announced_until, after.announced_until) == (NOW + 4 * HOUR, NOW + MINUTE + 4 * HOUR)
+    assert heartbeats.silent_at(vitals(after, age=HOUR), INTERVAL) == NOW + MINUTE + 4 * HOUR + 3 * INTERVAL
+
+
+def test_a_phase_ends_with_the_next_beat_of_the_process_that_announced_it() -> None:
+    known = pulse(beat(NOW, 1), beat(NOW, 1, session="x"), beat(NOW + MINUTE, 2, next_within=4 * HOUR))
+    assert heartbeats.after(known, beat(NOW + 2 * MINUTE, 3)).announced_until is None
+    assert heartbeats.after(known, beat(NOW, 1)).announced_until == NOW + MINUTE + 4 * HOUR, "it came twice"
+
+
+def test_a_trainer_keeps_its_own_pauses_whatever_others_send() -> None:
+    """Else three beats of a stranger would make a trainer that beats every two hours look silent."""
+    strangers = [beat(NOW + n * SECOND, n, session="x") for n in range(1, 4)]
+    known = pulse(beat(NOW, 1), *strangers, beat(NOW + 2 * HOUR, 2))
+    assert known.longest_gap == 2 * HOUR - 3 * SECOND
+    forged = pulse(beat(NOW, 1), beat(NOW + SECOND, 10**15), beat(NOW + 2 * HOUR, 2))
+    assert forged.longest_gap == 2 * HOUR - SECOND
+
+
 def test_a_trainer_that_falls_back_to_a_checkpoint_has_not_advanced() -> None:
     known = pulse(beat(NOW, 1, step=100), beat(NOW + HOUR, 2, step=40), beat(NOW + 2 * HOUR, 3, step=90))
     assert (known.step, known.step_at, known.advances) == (100, NOW, 1)

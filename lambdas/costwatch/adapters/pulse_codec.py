@@ -40,6 +40,8 @@ def pulse_to_item(service: Service, member_id: str, pulse: Pulse) -> dict[str, A
         "metrics": dict(pulse.metrics),
         "fingerprint": dict(pulse.fingerprint),
         "problem": pulse.problem,
+        "previous_seq": pulse.previous_seq,
+        "previous_quiet_until": _text(pulse.previous_quiet_until),
     }
     return {name: value for name, value in body.items() if value is not None}
 
@@ -68,6 +70,8 @@ def pulse_from_item(item: Body) -> Pulse:
         metrics=dict(item["metrics"]),
         fingerprint=dict(item["fingerprint"]),
         problem=item["problem"],
+        previous_seq=_whole(item, "previous_seq") or 0,
+        previous_quiet_until=_time(item, "previous_quiet_until"),
     )
 
 

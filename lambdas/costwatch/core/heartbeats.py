@@ -74,9 +74,9 @@ class Pulse:
     first_at: datetime
     last_at: datetime
     longest_gap: timedelta = timedelta(0)
-    """Between two beats of one session, over all sessions; what `next_within` announced is left out."""
+    """Between two beats, but for the one before a new session; what `next_within` announced is left out."""
     quiet_until: datetime | None = None
-    """An announced long phase: no beat is expected before."""
+    """A long phase that its present session announced: no beat is expected before."""
     done_at: datetime | None = None
     step: int | None = None
     """The furthest step; a trainer that falls back to a checkpoint has not advanced."""
@@ -91,6 +91,15 @@ class Pulse:
     metrics: Mapping[str, str] = field(default_factory=dict)
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
+    previous_seq: int = 0
+    previous_quiet_until: datetime | None = None
+    """What processes before the present one have announced and not taken back. One may still run beside it."""
+
+    @property
+    def announced_until(self) -> datetime | None:
+        """No beat is expected before, whoever of its processes said so."""
+        known = [each for each in (self.quiet_until, self.previous_quiet_until) if each is not None]
+        return max(known, default=None)
 
 
 def after(pulse: Pulse | None, beat: Beat) -> Pulse:
@@ -103,23 +112,22 @@ def after(pulse: Pulse | None, beat: Beat) -> Pulse:
         return _told(Pulse(beat.session, "", beat.seq, 1, beat.received_at, beat.received_at), beat)
     if beat.session == pulse.session:
         if beat.seq <= pulse.seq:
-            return replace(pulse, last_at=max(pulse.last_at, beat.received_at))
-        expected = max(pulse.last_at, pulse.quiet_until or pulse.last_at)
-        gap = max(beat.received_at - expected, timedelta(0))
+            return _heard(pulse, beat)
         known = replace(
-            pulse,
+            _heard(pulse, beat),
             seq=beat.seq,
             beats=pulse.beats + 1,
-            last_at=max(pulse.last_at, beat.received_at),
-            longest_gap=max(pulse.longest_gap, gap),
             quiet_until=None,
             done_at=None,
             problem="",
         )
         return _told(known, beat)
     if beat.session == pulse.previous_session:
-        # Late, or of a process beside the one that is followed.
-        return replace(pulse, last_at=max(pulse.last_at, beat.received_at))
+        # Late, or of a process beside the one that is followed: a phase that it announces is one all the same.
+        known = _heard(pulse, beat)
+        if beat.seq <= pulse.previous_seq:
+            return known
+        return replace(known, previous_seq=beat.seq, previous_quiet_until=_quiet_until(beat))
     # A process of its own: its beats and steps are counted anew, its pauses are still this trainer's.
     fresh = Pulse(
         beat.session,
@@ -131,8 +139,21 @@ def after(pulse: Pulse | None, beat: Beat) -> Pulse:
         pulse.longest_gap,
         checkpoint=pulse.checkpoint,
         checkpoint_at=pulse.checkpoint_at,
+        previous_seq=pulse.seq,
+        previous_quiet_until=pulse.announced_until,
     )
     return _told(fresh, beat)
+
+
+def _heard(pulse: Pulse, beat: Beat) -> Pulse:
+    """The pulse with one more sign of life of a process that is known. What was announced is no pause."""
+    expected = max(pulse.last_at, pulse.announced_until or pulse.last_at)
+    gap = max(beat.received_at - expected, timedelta(0))
+    return replace(pulse, last_at=max(pulse.last_at, beat.received_at), longest_gap=max(pulse.longest_gap, gap))
+
+
+def _quiet_until(beat: Beat) -> datetime | None:
+    return beat.received_at + beat.next_within if beat.next_within is not None else None
 
 
 def _told(pulse: Pulse, beat: Beat) -> Pulse:
@@ -144,7 +165,7 @@ def _told(pulse: Pulse, beat: Beat) -> Pulse:
         metrics=beat.metrics or pulse.metrics,
         fingerprint=beat.fingerprint or pulse.fingerprint,
         problem=beat.problem,
-        quiet_until=at + beat.next_within if beat.next_within is not None else None,
+        quiet_until=_quiet_until(beat),
         done_at=at if beat.kind is BeatKind.DONE else None,
     )
     if beat.checkpoint and beat.checkpoint != pulse.checkpoint:
@@ -176,6 +197,8 @@ class Vitals:
     last_at: datetime
     longest_gap: timedelta
     quiet_until: datetime | None
+    announced_until: datetime | None
+    """As `quiet_until`, and what processes before or beside those that are followed have announced."""
     done: bool
     progress: Pulse
     """The member that advanced last, of those that are not done: its step, total and checkpoint."""
@@ -211,6 +234,7 @@ def vitals_of(
         last_at=max(pulse.last_at for pulse in found),
         longest_gap=max(pulse.longest_gap for pulse in found),
         quiet_until=max((p.quiet_until for p in found if p.quiet_until is not None), default=None),
+        announced_until=max((p.announced_until for p in found if p.announced_until is not None), default=None),
         done=all(pulse.done_at is not None for pulse in found),
         progress=max(steps or going_on, key=lambda pulse: (pulse.step_at or pulse.last_at, pulse.session)),
         path_since=path_since,
@@ -228,7 +252,7 @@ def silent_at(vitals: Vitals | None, interval: timedelta | None) -> datetime | N
     if vitals.beats < BEATS_THAT_PROVE or vitals.path_since is None:
         return None
     grace = GRACE_FACTOR * max(interval, vitals.longest_gap)
-    return max(vitals.last_at, vitals.path_since, vitals.quiet_until or vitals.last_at) + grace
+    return max(vitals.last_at, vitals.path_since, vitals.announced_until or vitals.last_at) + grace
 
 
 def may_matter(pulse: Pulse, interval: timedelta | None, now: datetime) -> bool:
@@ -240,7 +264,7 @@ def may_matter(pulse: Pulse, interval: timedelta | None, now: datetime) -> bool:
         return False
     if interval is not None:
         grace = GRACE_FACTOR * max(interval, pulse.longest_gap)
-        if now > max(pulse.last_at, pulse.quiet_until or pulse.last_at) + grace:
+        if now > max(pulse.last_at, pulse.announced_until or pulse.last_at) + grace:
             return True
     if pulse.step_at is None or pulse.advances < BEATS_THAT_PROVE:
         return False
