@@ -406,7 +406,7 @@ def _caller_account(make_client: MakeClient, region: str) -> str:
         return str(make_client("sts", region).get_caller_identity()["Account"])
     except _Missing:
         raise
-    except Exception as error:
+    except Exception as error:  # boto3 raises more than its own errors: ValueError for a strange endpoint, say
         raise _Missing(f"the account of this job is unknown ({_reason(error)}): {_NOWHERE}") from error
 
 
@@ -680,7 +680,7 @@ class _Link:
             answer = self._client.put_events(Entries=entries)
         except _Missing:
             raise
-        except Exception as error:
+        except Exception as error:  # not only boto3's own errors, as above; --check has no thread that would catch them
             self._client = None  # a client that was made without credentials never gets any
             raise _Missing(_sentence(error, bus)) from error
         refused = [entry for entry in answer.get("Entries", []) if entry.get("ErrorCode")]
@@ -693,7 +693,7 @@ class _Link:
         try:
             self._client.describe_event_bus(Name=bus.name)
             self.bus_seen = True
-        except Exception as error:
+        except Exception as error:  # a ClientError, known by its shape: its class would have to be imported
             if _code(error) not in _DENIED:
                 raise
             self.bus_seen = False
@@ -1068,15 +1068,30 @@ def _numbers(values: Any) -> dict[str, Any]:
 
 
 class _HuggingFace:
-    """Beats for transformers' Trainer: `Trainer(..., callbacks=[HeartbeatCallback()])`."""
+    """Beats for transformers' Trainer: `Trainer(..., callbacks=[HeartbeatCallback()])`.
+
+    Only `train()` is told: a log or an evaluation after it must not take back that it is done, and an evaluation on its
+    own has no end that anybody would tell.
+    """
+
+    _training = False
 
     @_quiet
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._training = True
         if state.is_world_process_zero:
             _client.start(True, None, getattr(args, "seed", None))
 
     @_quiet
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._beat(state)
+
+    @_quiet
+    def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._beat(state)
+
+    @_quiet
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._beat(state)
 
     @_quiet
@@ -1089,11 +1104,12 @@ class _HuggingFace:
 
     @_quiet
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._training = False
         if state.is_world_process_zero:
             _client.done()
 
     def _beat(self, state: Any, checkpoint: str | None = None, metrics: Mapping[str, Any] | None = None) -> None:
-        if state.is_world_process_zero:
+        if self._training and state.is_world_process_zero:
             total = state.max_steps if state.max_steps > 0 else None
             _client.beat(state.global_step, total, checkpoint, None, metrics or {})
 
@@ -1101,59 +1117,90 @@ class _HuggingFace:
 class _Lightning:
     """Beats for Lightning's Trainer: `Trainer(..., callbacks=[LightningHeartbeatCallback()])`.
 
-    A fit that ends by an exception is not done.
+    Only `fit()` is told, as above. One that ends by an exception is not done.
     """
 
+    _fitting = False
     _total: int | None = None
-    _failed = False
+    _saving: str | None = None
+    """A checkpoint that Lightning has begun to write. By its next event of any other kind it is written."""
 
     @_quiet
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        self._failed = False
+        self._fitting, self._saving, self._total = True, None, _steps_of_fit(trainer, pl_module)
         if trainer.is_global_zero:
-            steps = trainer.estimated_stepping_batches  # infinite where neither epochs nor steps have a limit
-            self._total = int(steps) if 0 < steps < math.inf else None
             _client.start(True, None, None)
 
     @_quiet
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any = None, batch: Any = None, batch_idx: Any = None, *_: Any
     ) -> None:
-        if trainer.is_global_zero:
-            loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
-            _client.beat(trainer.global_step, self._total, None, None, {} if loss is None else {"loss": loss})
+        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        parts = getattr(trainer, "accumulate_grad_batches", 1)
+        if loss is not None and parts > 1:
+            loss = loss * parts  # Lightning has divided it by them
+        self._beat(trainer, {} if loss is None else {"loss": loss})
+
+    @_quiet
+    def on_validation_batch_end(self, trainer: Any, pl_module: Any, *_: Any, **__: Any) -> None:
+        self._beat(trainer)
 
     @_quiet
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: Any) -> None:
-        if trainer.is_global_zero:  # Lightning does not tell a callback the path
-            _client.beat(trainer.global_step, self._total, f"step {trainer.global_step}", None, {})
+        if self._fitting:
+            self._saving = f"step {trainer.global_step}"  # Lightning does not tell a callback the path
 
     @_quiet
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        self._failed = True
+        self._fitting = False
 
     @_quiet
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        if trainer.is_global_zero and not self._failed:
-            _client.done()
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        # Later than on_train_end, in which Lightning may still write its last checkpoint.
+        if self._fitting:
+            self._beat(trainer)
+            self._fitting = False
+            if trainer.is_global_zero:
+                _client.done()
+
+    def _beat(self, trainer: Any, metrics: Mapping[str, Any] | None = None) -> None:
+        if self._fitting and trainer.is_global_zero:
+            saved, self._saving = self._saving, None
+            _client.beat(trainer.global_step, self._total, saved, None, metrics or {})
 
 
-def _trainer_callback() -> type[Any]:
+def _steps_of_fit(trainer: Any, module: Any) -> int | None:
+    """The optimizer steps of a whole fit, as its `global_step` counts them. None: it has no limit in these."""
+    with suppress(Exception):
+        # A module that steps its optimizers itself takes as many steps a batch as it likes.
+        by_batches = getattr(module, "automatic_optimization", True)
+        steps = trainer.estimated_stepping_batches if by_batches else trainer.max_steps
+        return int(steps) if 0 < steps < math.inf else None
+    return None
+
+
+def _trainer_callback() -> tuple[type[Any], ...]:
     from transformers import TrainerCallback  # noqa: PLC0415 -- an optional library
 
-    return TrainerCallback  # type: ignore[no-any-return,unused-ignore]
+    return (TrainerCallback,)
 
 
-def _lightning_callback() -> type[Any]:
-    if "pytorch_lightning" in sys.modules and "lightning" not in sys.modules:
-        from pytorch_lightning.callbacks import Callback  # noqa: PLC0415 -- an optional library
-    else:
+def _lightning_callback() -> tuple[type[Any], ...]:
+    """Of both packages where both are there: whose Trainer it will be is not known yet, and each knows its own."""
+    try:
         from lightning.pytorch.callbacks import Callback  # noqa: PLC0415 -- an optional library
+    except ImportError:
+        from pytorch_lightning.callbacks import Callback  # noqa: PLC0415 -- the same
 
-    return Callback  # type: ignore[no-any-return,unused-ignore]
+        return (Callback,)
+    with suppress(Exception):  # one that is there and cannot be imported trains nobody
+        from pytorch_lightning.callbacks import Callback as Twin  # noqa: PLC0415 -- the same
+
+        return (Twin,) if issubclass(Twin, Callback) else (Callback, Twin)
+    return (Callback,)
 
 
-_CALLBACKS: dict[str, tuple[type[Any], Callable[[], type[Any]], str]] = {
+_CALLBACKS: dict[str, tuple[type[Any], Callable[[], tuple[type[Any], ...]], str]] = {
     "HeartbeatCallback": (_HuggingFace, _trainer_callback, "transformers"),
     "LightningHeartbeatCallback": (_Lightning, _lightning_callback, "lightning"),
 }
@@ -1163,11 +1210,11 @@ def __getattr__(name: str) -> Any:
     """The callbacks' classes. ImportError, with what to install, where their library is missing."""
     if name not in _CALLBACKS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    behaviour, base, library = _CALLBACKS[name]
+    behaviour, found, library = _CALLBACKS[name]
     try:
-        bases = (behaviour, base())
+        bases = (behaviour, *found())
     except ImportError as error:
-        raise ImportError(f"{name} needs {library}: pip install 'costwatch-client[{library}]'") from error
+        raise ImportError(f"{name} needs {library}: pip install {library}") from error
     made = type(name, bases, {"__doc__": behaviour.__doc__, "__module__": __name__})
     globals()[name] = made  # the next look, pickle's too, finds the same class
     return made
@@ -1212,7 +1259,7 @@ def _check_credentials(bus: _Bus, make_client: MakeClient, write: Callable[[str]
         return str(caller["Account"])
     except _Missing as missing:
         write(f"credentials  unknown: {missing}")
-    except Exception as error:  # noqa: BLE001 -- whatever it is, it is said
+    except Exception as error:  # noqa: BLE001 -- the check goes on to the beat, which decides; this one is said
         write(f"credentials  unknown: {_sentence(error, bus)}")
     return ""
 

@@ -35,6 +35,7 @@ from costwatch.settings import HeartbeatsSettings
 from costwatch.wiring import TableWiring, Wiring
 from demo import recorder
 from demo.embedded import EmbeddedAws
+from demo.ledger_table import create_ledger_table
 from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
 from demo.state_events import Event, StateEvents, event
 
@@ -156,21 +157,7 @@ class Stage:
 
     def _build(self) -> None:
         client = self.aws.client
-        key, sort = names.TABLE_PARTITION_KEY, names.TABLE_SORT_KEY
-        day, at = names.INDEX_BY_DAY_PARTITION_KEY, names.INDEX_BY_DAY_SORT_KEY
-        client("dynamodb").create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in (key, sort, day, at)],
-            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": names.INDEX_BY_DAY,
-                    "KeySchema": [{"AttributeName": day, "KeyType": "HASH"}, {"AttributeName": at, "KeyType": "RANGE"}],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-        )
+        create_ledger_table(client("dynamodb"), TABLE)
         self.topic_arn: str = client("sns").create_topic(Name="costwatch-alerts")["TopicArn"]
         self.refused_queue_url = self._queue("costwatch-refused-events")
         self.stop_events_url = self._queue("pipeline-that-listens")

@@ -5,6 +5,7 @@ No Docker: pip fetches what fits Linux on arm64. The same input gives the same f
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -16,12 +17,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from costwatch import names
+from costwatch.adapters import service_models
 from costwatch.errors import CostwatchError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 RUNTIME: Final = (3, 13)
 PLATFORM: Final = "manylinux2014_aarch64"
 LEFT_OUT: Final = frozenset({"config", "cli", "scan"})  # for synth and the command line; what they need is not there
+
+CALLED: Final = ("autoscaling", "dynamodb", "ec2", "events", "sagemaker", "sns", "sqs", "ssm")
+"""Services that a function has a client for. Who is missing here starts more slowly, and works all the same."""
 
 # Written by pip about the machine it ran on, and of no use to a function.
 _INSTALLER_NOTES: Final = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
@@ -83,7 +88,8 @@ def _dependencies(work_dir: Path, compiler: str | None) -> Path:
     """Directory of installed (and compiled) dependencies, from the cache where the pins are unchanged."""
     requirements = ROOT / "lambdas" / "requirements.txt"
     inputs = [requirements.read_text("utf-8"), (ROOT / "constraints.txt").read_text("utf-8")]
-    recipe = Path(__file__).read_text("utf-8")  # a change in how things are laid out starts afresh
+    recipes = (__file__, service_models.__file__)  # a change in how things are laid out starts afresh
+    recipe = "".join(Path(each).read_text("utf-8") for each in recipes)
     key = _digest([recipe, PLATFORM, str(RUNTIME), "compiled" if compiler else "sources", *inputs])
     cached = work_dir / "dependencies" / key
     if cached.is_dir():
@@ -96,9 +102,19 @@ def _dependencies(work_dir: Path, compiler: str | None) -> Path:
         shutil.rmtree(target / "bin", ignore_errors=True)  # scripts that name this machine's Python
         for notes in [p for p in target.glob("*.dist-info/*") if p.name in _INSTALLER_NOTES]:
             notes.unlink()
+        for service in CALLED:
+            _leave_out_documentation(target / "botocore" / "data" / service)
         if compiler:
             _compile(target, compiler)
     return cached
+
+
+def _leave_out_documentation(service: Path) -> None:
+    """botocore parses a service's whole model for its first client; no program reads what it explains."""
+    for file in service.glob("*/service-2.json.gz"):
+        model = json.loads(gzip.decompress(file.read_bytes()))
+        small = json.dumps(service_models.without_documentation(model), separators=(",", ":"))
+        file.write_bytes(gzip.compress(small.encode(), mtime=0))
 
 
 def _stage(staged: Path, dependencies: Path, package: Path, policy: str, compiler: str | None) -> None:

@@ -60,6 +60,16 @@ def pytest_runtest_logfinish(nodeid: str) -> None:
         file.write(f"{nodeid}\n")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests counted, wherever they ran: a worker's own output is not seen."""
+    calls = [r for reports in terminalreporter.stats.values() for r in reports if getattr(r, "when", "") == "call"]
+    counted = [(r.nodeid, value) for r in calls for name, value in r.user_properties if name == "counted"]
+    if counted:
+        terminalreporter.section("counted")
+    for nodeid, value in counted:
+        terminalreporter.line(f"{nodeid.rpartition('::')[2]}: {value}")
+
+
 @pytest.fixture(scope="session")
 def all_others_finished(request: pytest.FixtureRequest) -> None:
     """Waits until every test of every worker has finished but those that judge the recorded calls."""

@@ -14,6 +14,14 @@ from bench.endpoint.fleet import ACCOUNT, Instance
 _INTERFACES: Final = 1
 _DISKS: Final = (("/dev/sda1", "vol-0a"),)
 _INDENT: Final = 4
+_SECURITY_GROUPS: Final = (
+    "<groupSet>",
+    "<item>",
+    "<groupId>sg-0f3a5be2c49d8a7b6</groupId>",
+    "<groupName>ml-training</groupName>",
+    "</item>",
+    "</groupSet>",
+)
 
 
 def render(instance: Instance) -> bytes:
@@ -63,12 +71,7 @@ def _interface(index: int) -> tuple[str, ...]:
         "<privateIpAddress>%(ip)s</privateIpAddress>",
         "<privateDnsName>%(host)s.ec2.internal</privateDnsName>",
         "<sourceDestCheck>true</sourceDestCheck>",
-        "<groupSet>",
-        "<item>",
-        "<groupId>sg-0f3a5be2c49d8a7b6</groupId>",
-        "<groupName>ml-training</groupName>",
-        "</item>",
-        "</groupSet>",
+        *_SECURITY_GROUPS,
         "<attachment>",
         f"<attachmentId>eni-attach-0{suffix}</attachmentId>",
         f"<deviceIndex>{index}</deviceIndex>",
@@ -149,12 +152,7 @@ _RESERVATION: Final = _indented(
     "<vpcId>vpc-07d1c0b6a2f4e9d35</vpcId>",
     "<privateIpAddress>%(ip)s</privateIpAddress>",
     "<sourceDestCheck>true</sourceDestCheck>",
-    "<groupSet>",
-    "<item>",
-    "<groupId>sg-0f3a5be2c49d8a7b6</groupId>",
-    "<groupName>ml-training</groupName>",
-    "</item>",
-    "</groupSet>",
+    *_SECURITY_GROUPS,
     "<architecture>x86_64</architecture>",
     "<rootDeviceType>ebs</rootDeviceType>",
     "<rootDeviceName>/dev/sda1</rootDeviceName>",

@@ -189,6 +189,39 @@ def hanging_endpoint() -> Iterator[str]:
         over.set()
 
 
+@dataclass
+class LoopbackBus:
+    """EventBridge on a loopback port, for the real boto3."""
+
+    address: str
+    entries: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def sent(self) -> list[tuple[str, dict[str, Any]]]:
+        """Detail type and detail of everything that arrived."""
+        return [(entry["DetailType"], json.loads(entry["Detail"])) for entry in self.entries]
+
+
+@contextmanager
+def loopback_bus() -> Iterator[LoopbackBus]:
+    class Handler(_Quiet):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            entries = asked.get("Entries", [])  # a DescribeEventBus has none
+            bus.entries += entries
+            answer = {"Name": "costwatch", "FailedEntryCount": 0, "Entries": [{"EventId": "e"} for _ in entries]}
+            body = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with _serving(Handler) as address:
+        bus = LoopbackBus(address)
+        yield bus
+
+
 @contextmanager
 def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from costwatch.adapters.dynamodb import DynamoTable
-from costwatch.adapters.ledger import Ledger, Stamp
-from costwatch.adapters.table import Table
+from costwatch.adapters.ledger import Ledger
 from costwatch.core.group import Capacity
 from costwatch.core.lowering import Lowering, lowered_entry, restored_entry, restoring_entry
 from costwatch.core.model import RunKind
 from costwatch.core.record import RunRecord
 from costwatch.core.step import Step
-from tests.contract.conftest import Clients
-from tests.contract.test_ledger import create_table
 from tests.support.builders import HOUR, MINUTE, NOW, member, record, run
-from tests.support.memory_table import MemoryTable
 
 GROUP = run(member(age=40 * HOUR), kind=RunKind.ASG, name="nodes")
 LOWERED = Lowering(GROUP.id, Capacity(8, 8), Capacity(0, 0), NOW)
 ADA = "arn:aws:iam::111122223333:user/ada"
-
-
-@pytest.fixture(params=["memory", "dynamodb"])
-def table(request: pytest.FixtureRequest, clients: Clients) -> Iterator[Table]:
-    if request.param == "memory":
-        yield MemoryTable()
-        return
-    request.getfixturevalue("world")
-    made: Any = clients("dynamodb")
-    create_table(made)
-    yield DynamoTable(made, "costwatch-ledger")
-
-
-@pytest.fixture
-def ledger(table: Table) -> Ledger:
-    return Ledger(table, stamp=Stamp("a" * 64, "c0ffee"))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from moto.cloudformation import parsing
 from moto.core.common_models import CloudFormationModel
@@ -34,8 +34,14 @@ def installed(aws: EmbeddedAws) -> Iterator[None]:
 class _Created:
     """What all of them share. The physical id is what CloudFormation's `Ref` gives, or a name where nobody asks."""
 
+    TYPE: ClassVar[str]
+
     def __init__(self, physical_resource_id: str) -> None:
         self.physical_resource_id = physical_resource_id
+
+    @classmethod
+    def cloudformation_type(cls) -> str:
+        return cls.TYPE
 
     @staticmethod
     def cloudformation_name_type() -> str:
@@ -62,9 +68,7 @@ class _Created:
 
 
 class Alarm(_Created, CloudFormationModel):
-    @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::CloudWatch::Alarm"
+    TYPE = "AWS::CloudWatch::Alarm"
 
     @classmethod
     def create(cls, aws: EmbeddedAws, name: str, properties: dict[str, Any], region: str) -> str:
@@ -74,9 +78,7 @@ class Alarm(_Created, CloudFormationModel):
 
 
 class QueuePolicy(_Created, CloudFormationModel):
-    @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::SQS::QueuePolicy"
+    TYPE = "AWS::SQS::QueuePolicy"
 
     @classmethod
     def create(cls, aws: EmbeddedAws, name: str, properties: dict[str, Any], region: str) -> str:
@@ -88,9 +90,7 @@ class QueuePolicy(_Created, CloudFormationModel):
 
 
 class TopicPolicy(_Created, CloudFormationModel):
-    @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::SNS::TopicPolicy"
+    TYPE = "AWS::SNS::TopicPolicy"
 
     @classmethod
     def create(cls, aws: EmbeddedAws, name: str, properties: dict[str, Any], region: str) -> str:
@@ -102,9 +102,7 @@ class TopicPolicy(_Created, CloudFormationModel):
 
 
 class TopicSubscription(_Created, CloudFormationModel):
-    @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::SNS::Subscription"
+    TYPE = "AWS::SNS::Subscription"
 
     @classmethod
     def create(cls, aws: EmbeddedAws, name: str, properties: dict[str, Any], region: str) -> str:
@@ -113,9 +111,7 @@ class TopicSubscription(_Created, CloudFormationModel):
 
 
 class EventInvokeConfig(_Created, CloudFormationModel):
-    @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::Lambda::EventInvokeConfig"
+    TYPE = "AWS::Lambda::EventInvokeConfig"
 
     @classmethod
     def create(cls, aws: EmbeddedAws, name: str, properties: dict[str, Any], region: str) -> str:
@@ -126,9 +122,7 @@ class EventInvokeConfig(_Created, CloudFormationModel):
 class EventSourceMapping(_Created, CloudFormationModel):
     """moto would run the function inside of `send_message`, in Docker: kept and not started. The tests poll."""
 
-    @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::Lambda::EventSourceMapping"
+    TYPE = "AWS::Lambda::EventSourceMapping"
 
     @classmethod
     def create(cls, aws: EmbeddedAws, name: str, properties: dict[str, Any], region: str) -> str:
@@ -141,9 +135,7 @@ class BucketPolicy(_Created, CloudFormationModel):
     """Of the bootstrap's bucket, none of ours. Left out on purpose: moto judges it without its condition, so the
     statement that denies plain text would deny everything."""
 
-    @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::S3::BucketPolicy"
+    TYPE = "AWS::S3::BucketPolicy"
 
     @classmethod
     def create(cls, aws: EmbeddedAws, name: str, properties: dict[str, Any], region: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
+from botocore.loaders import Loader
 
 from costwatch import names
 from infra import asset
@@ -58,6 +60,19 @@ def test_there_is_no_compiled_library_and_no_file_that_names_this_machine(staged
     here = [str(asset.ROOT).encode(), sys.prefix.encode()]
     telling = [p for p in staged.rglob("*") if p.is_file() and any(h in p.read_bytes() for h in here)]
     assert telling == []
+
+
+@pytest.mark.parametrize("service", asset.CALLED)
+def test_the_models_of_called_services_ship_unexplained_with_every_operation(staged: Path, service: str) -> None:
+    ours = Loader(extra_search_paths=[str(staged / "botocore" / "data")], include_default_search_paths=False)
+    model = ours.load_service_model(service, "service-2")
+    assert model["operations"].keys() == Loader().load_service_model(service, "service-2")["operations"].keys()
+    assert not any("documentation" in operation for operation in model["operations"].values())
+
+
+def test_every_service_that_a_function_has_a_client_for_is_among_them() -> None:
+    wiring = (asset.ROOT / "lambdas" / "costwatch" / "wiring.py").read_text("utf-8")
+    assert set(re.findall(r'\bclient\("([a-z0-9-]+)"', wiring)) == set(asset.CALLED)
 
 
 def test_the_policy_ships_at_the_root_as_it_was_compiled(staged: Path) -> None:

@@ -29,6 +29,7 @@ from costwatch.config.loader import load
 from costwatch.errors import RefusedError
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.sweep import sweep
+from demo.ledger_table import create_ledger_table
 from demo.recorder import OPERATOR, Call, acting_as, collecting, install
 from tests.support.command_line import CONFIG
 
@@ -118,25 +119,7 @@ def account(aws: tuple[boto3.session.Session, str], tmp_path: Path) -> Iterator[
 
 def deploy(account: Account) -> None:
     """What the stack leaves behind: the ledger and where to find it."""
-    text = [
-        names.TABLE_PARTITION_KEY,
-        names.TABLE_SORT_KEY,
-        names.INDEX_BY_DAY_PARTITION_KEY,
-        names.INDEX_BY_DAY_SORT_KEY,
-    ]
-    account.owner("dynamodb").create_table(
-        TableName=TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in text],
-        KeySchema=_keys(names.TABLE_PARTITION_KEY, names.TABLE_SORT_KEY),
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": names.INDEX_BY_DAY,
-                "KeySchema": _keys(names.INDEX_BY_DAY_PARTITION_KEY, names.INDEX_BY_DAY_SORT_KEY),
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )
+    create_ledger_table(account.owner("dynamodb"), TABLE)
     document = load(account.config).policy_document
     account.owner("ssm").put_parameter(
         Name=names.DEPLOYMENT_PARAMETER,
@@ -154,10 +137,6 @@ def deploy(account: Account) -> None:
             }
         ),
     )
-
-
-def _keys(partition: str, sort: str) -> Any:
-    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
 
 
 def rows(prefix: str) -> list[dict[str, Any]]:

@@ -15,26 +15,6 @@ from tests.support.command_line import JOHN, MARIA, Terminal, town_of
 from tests.support.fakes import FakeInstance, Town
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return tmp_path / "costwatch.yaml"
-
-
-@pytest.fixture
-def town(config: Path) -> Town:
-    return town_of(config)
-
-
-@pytest.fixture
-def maria(config: Path, town: Town) -> Terminal:
-    return Terminal(config, town)
-
-
-@pytest.fixture
-def john(config: Path, town: Town) -> Terminal:
-    return Terminal(config, town, arn=JOHN)
-
-
 def sweeps(town: Town, times: int = 1, *, every: timedelta = timedelta(minutes=5)) -> None:
     for _ in range(times):
         sweep(town.watchdog())

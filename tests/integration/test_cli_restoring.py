@@ -20,18 +20,8 @@ NODES = f"{ACCOUNT}/us-east-1/asg/nodes"
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return tmp_path / "costwatch.yaml"
-
-
-@pytest.fixture
 def town(config: Path) -> Town:
     return town_of(config, CONFIG + "      at_min_size: lower\n")
-
-
-@pytest.fixture
-def john(config: Path, town: Town) -> Terminal:
-    return Terminal(config, town, arn=JOHN)
 
 
 @pytest.fixture

@@ -22,20 +22,10 @@ TAGS = {"Purpose": "training", "owner": "maria@example.com"}
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return tmp_path / "costwatch.yaml"
-
-
-@pytest.fixture
 def town(config: Path) -> Town:
     made = town_of(config)
     made.policy = policies.policy(blast_cap={"runs": 1, "share": "1", "per_day": 1})
     return made
-
-
-@pytest.fixture
-def maria(config: Path, town: Town) -> Terminal:
-    return Terminal(config, town)
 
 
 @pytest.fixture

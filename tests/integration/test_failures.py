@@ -18,18 +18,12 @@ from costwatch.errors import TransientAwsError
 from costwatch.wiring import Wiring
 from demo.embedded import Call
 from tests.support import policies
-from tests.support.embedded import OWNER, REGION, Account, embedded_account
+from tests.support.embedded import OWNER, REGION, Account
 from tests.support.fakes import START
 
 ELSEWHERE = "eu-central-1"
 _TAGS = {"Purpose": "training", "owner": OWNER}
 _SELECTORS = [policies.selector(), policies.selector("jobs", service="training")]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    with embedded_account(tmp_path_factory.mktemp("account")) as account:
-        yield account
 
 
 @pytest.fixture

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
 from tests.support import policies
-from tests.support.embedded import OWNER, Account, embedded_account
+from tests.support.embedded import OWNER, Account
 from tests.support.fakes import START
 
 TAGS = {"Purpose": "training", "owner": OWNER}
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    with embedded_account(tmp_path_factory.mktemp("account")) as account:
-        yield account
 
 
 @pytest.fixture

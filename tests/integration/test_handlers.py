@@ -17,17 +17,11 @@ from costwatch.topology import DEADMAN, HINTS
 from demo.recorder import acting_as
 from tests.support import policies
 from tests.support.builders import HOUR, NOW
-from tests.support.embedded import OWNER, Account, Context, embedded_account
+from tests.support.embedded import OWNER, Account, Context
 
 TAGS = {"Purpose": "training", "owner": OWNER}
 CONTEXT: Any = Context("arn:aws:lambda:us-east-1:123456789012:function:costwatch-deadman")
 TICK = {"source": names.SOURCE_SCHEDULE, "detail-type": names.DETAIL_SCHEDULED, "detail": {}}
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    with embedded_account(tmp_path_factory.mktemp("policies")) as account:
-        yield account
 
 
 @pytest.fixture

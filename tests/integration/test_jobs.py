@@ -18,7 +18,11 @@ from costwatch.intake import StopRequested
 from costwatch.procedures import hints
 from costwatch.procedures.stop_asked import stop_asked
 from costwatch.procedures.sweep import sweep
-from tests.integration.test_contract import (
+from tests.support import policies
+from tests.support.builders import ACCOUNT, HOUR, MINUTE, REGION
+from tests.support.fakes import FakeJob, Town
+from tests.support.town import (
+    TAGS,
     destroyed,
     failing,
     later,
@@ -27,11 +31,7 @@ from tests.integration.test_contract import (
     transitions,
     warn_and_let_the_notice_pass,
 )
-from tests.support import policies
-from tests.support.builders import ACCOUNT, HOUR, MINUTE, REGION
-from tests.support.fakes import FakeJob, Town
 
-TAGS = {"Purpose": "training", "owner": "maria@example.com"}
 P4D = "25.251286"  # USD an hour, ml.p4d.24xlarge in training
 
 

@@ -83,6 +83,20 @@ def test_a_run_that_has_a_row_is_followed_however_young_it_becomes() -> None:
     assert rows(of) == {}
 
 
+def test_a_start_that_an_answer_leaves_out_holds_a_run_that_no_sweep_had_listed_before() -> None:
+    """A sweep that lists everything knows the start from before; this one has not seen the run, and takes no guess."""
+    for listed_whole, before, then in ((0, None, Status.HELD), (249, Status.RUNNING, Status.RUNNING)):
+        of = town(listed_whole=listed_whole)
+        trainer = of.world.launch(age=10 * HOUR)
+        units(of, 3, age=HOUR)
+        sweep(of.watchdog())
+        assert rows(of).get(trainer.id) is before
+        of.clock.forward(hours=1, minutes=5)
+        trainer.unsaid_launch_time, trainer.launch_time = trainer.launch_time, None
+        sweep(of.watchdog())
+        assert rows(of)[trainer.id] is then
+
+
 def test_more_rows_than_are_asked_for_by_id_are_looked_for_in_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "MOST_BY_ID", 2)
     of = town(listed_whole=249)

@@ -11,11 +11,11 @@ from costwatch.core.record import Status
 from costwatch.core.selection import HoldCode
 from costwatch.procedures.report import SweepReport
 from costwatch.procedures.sweep import sweep
-from tests.integration.test_contract import TAGS, destroyed, later, records, transitions
 from tests.support import policies
 from tests.support.builders import ACCOUNT, HOUR, MINUTE, REGION, SECOND
 from tests.support.fakes import FakeInstance, Town
 from tests.support.memory_table import MemoryTable
+from tests.support.town import TAGS, destroyed, later, records, transitions
 
 EVERY_45_MIN = policies.selector(heartbeat_seconds=45 * 60)
 GRACE = 3 * 45 * MINUTE
@@ -498,7 +498,7 @@ def test_a_row_of_beats_that_cannot_be_read_leaves_its_run_alone_and_is_reported
         of.beat(fine, seq=n)
         later(of, minutes=5)
     key = next(key for key in of.table.items if broken.id in key[1] and key[0].startswith("beats#"))
-    of.table.items[key]["last_at"] = "yesterday"
+    of.table.items[key]["sessions"][0]["last_at"] = "yesterday"
     reports = sweeps(of, 13 * HOUR)
     assert (broken.alive, fine.alive) == (True, False)
     assert f"ledger ec2#{broken.id}" in {failure.where for failure in reports[-1].failures}

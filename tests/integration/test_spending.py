@@ -5,8 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
-import pytest
-
 from costwatch.core import times
 from costwatch.core.record import Transition
 from costwatch.procedures.sweep import sweep
@@ -18,11 +16,6 @@ from tests.support.fakes import FakeInstance, Town
 TAGS = {"Purpose": "training", "owner": "maria@example.com", "costwatch:run": "llm"}
 RUN = f"{ACCOUNT}/{REGION}/run/llm"
 RATE = Decimal("21.957642")
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return tmp_path / "costwatch.yaml"
 
 
 def usd(hours: float) -> str:

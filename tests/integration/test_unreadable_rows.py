@@ -22,21 +22,6 @@ OUTBOX = "outbox#deployed"
 Break = Callable[[dict[str, Any]], object]
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return tmp_path / "costwatch.yaml"
-
-
-@pytest.fixture
-def town(config: Path) -> Town:
-    return town_of(config)
-
-
-@pytest.fixture
-def maria(config: Path, town: Town) -> Terminal:
-    return Terminal(config, town)
-
-
 def run_id(instance: FakeInstance) -> str:
     return f"{ACCOUNT}/us-east-1/instance/{instance.id}"
 

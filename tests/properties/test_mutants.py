@@ -115,22 +115,27 @@ BEATING_MUTANTS = (
     Mutant(
         "is_silent_at_the_end_of_its_grace_not_after_it", deadlines.deadline_of, "silent.at < now", "silent.at <= now"
     ),
-    Mutant("hears_the_first_member_only", heartbeats.vitals_of, "for member in members", "for member in members[:1]"),
-    Mutant("takes_two_beats_for_a_habit", heartbeats.silent_at, "vitals.beats < BEATS_THAT_PROVE", "vitals.beats < 2"),
+    Mutant(
+        "hears_the_first_member_only",
+        heartbeats.vitals_of,
+        "for member in members:",
+        "for member in list(members)[:1]:",
+    ),
+    Mutant("takes_two_beats_for_a_habit", heartbeats.silent_at, "not vitals.proven", "False"),
     Mutant("gives_one_grace_to_all", heartbeats.silent_at, "max(interval, vitals.longest_gap)", "interval"),
     Mutant("watches_on_after_done", heartbeats.silent_at, " or vitals.done", ""),
     Mutant(
-        "hears_announcements_of_the_newest_process_only",
+        "waits_for_no_announced_phase",
         heartbeats.silent_at,
-        "vitals.announced_until or",
-        "vitals.quiet_until or",
+        "vitals.quiet_until or vitals.last_at",
+        "vitals.last_at",
     ),
-    Mutant("counts_a_strangers_pauses_only", heartbeats._heard, "max(pulse.longest_gap, gap)", "pulse.longest_gap"),
+    Mutant("forgets_its_pauses", heartbeats._beaten, "max(session.longest_gap, gap)", "session.longest_gap"),
     Mutant(
         "trusts_a_way_whose_canary_is_late",
         heartbeats.path_since,
-        "path is None or now - path.last_sent_at > path_allows(sweep_every)",
-        "path is None",
+        "not -allowed <= now - path.last_sent_at <= allowed",
+        "False",
     ),
     Mutant("forgets_that_the_way_was_broken", heartbeats.path_after, "sent_at - path.last_sent_at > allowed", "False"),
     Mutant("takes_mass_silence_at_its_word", silence.judge_silence, "together >= MASS_SILENCE", "together >= 99"),
@@ -144,10 +149,10 @@ BEATING_MUTANTS = (
     Mutant("forgets_what_mass_silence_held", deadman._waiting, "not record.waits_for_release(mode)", "True"),
     Mutant("lets_finish_whoever_takes_longer", deadman._finishing, "expected_at <= until", "expected_at"),
     Mutant("lets_finish_twice", deadman._finishing, "record.finishing is not None", "False"),
-    Mutant("lets_finish_nobody", heartbeats.finishes_at, "left < 0", "left >= 0"),
+    Mutant("lets_finish_nobody", heartbeats._end_of, "left < 0", "left >= 0"),
     Mutant("asks_for_beats_by_a_tag_it_cannot_read", deadlines._by_silence, " or found.malformed", ""),
     Mutant("ignores_the_tags_interval", deadlines._by_silence, "found.heartbeat or selector", "selector"),
-    Mutant("ignores_a_stall", heartbeats.stalled_since, "now - progress.step_at > allowed", "False"),
+    Mutant("ignores_a_stall", heartbeats.stalled_since, "now - last > allowed", "False"),
 )
 
 

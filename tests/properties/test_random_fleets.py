@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -35,7 +34,7 @@ luck = st.integers(0, 2**32)
 """For the beats: Hypothesis would draw most of so many bytes the same."""
 
 
-def test_random_fleets_are_judged_as_the_documents_say(capsys: pytest.CaptureFixture[str]) -> None:
+def test_random_fleets_are_judged_as_the_documents_say(record_property: Callable[[str, object], None]) -> None:
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(len(SEEDS), mp_context=spawned) as processes:
         seen = sum(processes.map(judged, SEEDS, timeout=LONGEST_SECONDS), Counter[str]())
@@ -44,11 +43,11 @@ def test_random_fleets_are_judged_as_the_documents_say(capsys: pytest.CaptureFix
     # A run that no selector picks is no decision worth counting.
     decisions = seen.total() - seen[oracle.IGNORED]
     shares = {name: seen[name] / decisions for name in (oracle.STOPPED, oracle.HELD, oracle.WARNED)}
-    with capsys.disabled():
-        shown = ", ".join(f"{name} {seen[name]:,} ({share:.0%})" for name, share in shares.items())
-        others = ", ".join(f"{name} {seen[name]:,}" for name in (oracle.WOULD_STOP, oracle.KEPT, oracle.IGNORED))
-        silence = ", ".join(f"{name} {count:,}" for name, count in sorted(for_silence.items()))
-        print(f"\n{decisions:,} decisions: {shown}; {others} (ignored ones are not counted); {silence}")  # noqa: T201
+    shown = ", ".join(f"{name} {seen[name]:,} ({share:.0%})" for name, share in shares.items())
+    others = ", ".join(f"{name} {seen[name]:,}" for name in (oracle.WOULD_STOP, oracle.KEPT, oracle.IGNORED))
+    silence = ", ".join(f"{name} {count:,}" for name, count in sorted(for_silence.items()))
+    told = f"{decisions:,} decisions: {shown}; {others} (ignored ones are not counted); {silence}"
+    record_property("counted", told)
     assert decisions >= DECISIONS
     assert all(share >= EACH_AT_LEAST for share in shares.values()), shares
     assert all(for_silence[name] >= least for name, least in AT_LEAST_FOR_SILENCE.items()), for_silence

@@ -33,6 +33,7 @@ from costwatch.topology import DEADMAN, HEARTBEATS, HINTS
 from costwatch.wiring import TableWiring, Wiring
 from demo.embedded import EmbeddedAws, Fleet, autoscaling_like_aws
 from demo.embedded.autoscaling_like_aws import Group
+from demo.ledger_table import create_ledger_table
 from demo.recorder import acting_as
 from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
 from tests.support import policies
@@ -73,21 +74,7 @@ class Account:
         self.aws.reset()
         self.slack.reset()
         self.clock.now = at
-        key, sort = names.TABLE_PARTITION_KEY, names.TABLE_SORT_KEY
-        day, moment = names.INDEX_BY_DAY_PARTITION_KEY, names.INDEX_BY_DAY_SORT_KEY
-        self._home("dynamodb").create_table(
-            TableName=_TABLE,
-            KeySchema=_schema(key, sort),
-            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in (key, sort, day, moment)],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": names.INDEX_BY_DAY,
-                    "KeySchema": _schema(day, moment),
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_ledger_table(self._home("dynamodb"), _TABLE)
         self._home("sns").create_topic(Name=_name_of(self._topic_arn))
         for queue in (_name_of(self._queue_url, "/"), _HEARD, _BEATS):
             self._home("sqs").create_queue(QueueName=queue)
@@ -383,10 +370,6 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
     with mock.patch.dict(os.environ, values):
         os.environ.pop("AWS_PROFILE", None)
         yield
-
-
-def _schema(key: str, sort: str) -> list[dict[str, str]]:
-    return [{"AttributeName": key, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
 
 
 def _name_of(identifier: str, separator: str = ":") -> str:

@@ -517,9 +517,6 @@ class Oracle:
             return made
         if mode != "enforce" and made.key in episode.would_stopped:
             made.eligible, made.classes = False, made.classes | {KEPT, WARNED if outdated else WOULD_STOP}
-            if untold:
-                # Wider than the rule: seen after what looks like a hold in between, and accepted without one too.
-                made.classes |= {WARNED}
             made.why = "would have been stopped before"
             if episode.asked_at is not None and episode.asked_at > episode.would_stopped[made.key]:
                 made.classes |= {HELD}  # it was warned again, so the caps judge it again

@@ -26,18 +26,23 @@ CLIENTS_PACE = timedelta(minutes=5)
 class _Process:
     """One session: what it said last, and its steps. Only what it numbers higher than before is news."""
 
+    id: str
     first_at: datetime
+    last_at: datetime
     seq: int = 0
     beats: int = 0
+    longest_pause: timedelta = timedelta(0)
     quiet_until: datetime | None = None
     done: bool = False
     total: int | None = None
     steps: list[tuple[datetime, int]] = field(default_factory=list)
     """Each step that was further than all before, with when it arrived."""
 
-    def says(self, beat: Any) -> None:
+    def hear(self, beat: Any) -> None:
+        expected, self.last_at = self.expected_at, max(self.last_at, beat.at)
         if beat.seq <= self.seq:
             return
+        self.longest_pause = max(self.longest_pause, beat.at - expected)
         self.seq, self.beats = beat.seq, self.beats + 1
         self.quiet_until = beat.at + beat.next_within if beat.next_within is not None else None
         self.done = beat.done
@@ -46,103 +51,110 @@ class _Process:
             self.steps.append((beat.at, beat.step))
 
     @property
+    def expected_at(self) -> datetime:
+        return max(self.last_at, self.quiet_until or self.last_at)
+
+    @property
     def longest_step(self) -> timedelta:
         times = [at for at, _ in self.steps]
         return max((b - a for a, b in itertools.pairwise(times)), default=timedelta(0))
 
-
-@dataclass
-class _Member:
-    """All that was heard of one instance or job. What counts is said by its newest process."""
-
-    processes: dict[str, _Process] = field(default_factory=dict)
-    newest: str = ""
-    last_at: datetime | None = None
-    longest_pause: timedelta = timedelta(0)
-    heard: int = 0
-
-    def hear(self, beat: Any) -> None:
-        process = self.processes.get(beat.session)
-        if process is None:
-            # A process of its own: the pause before it is nobody's habit.
-            process = self.processes[beat.session] = _Process(beat.at)
-            self.newest = beat.session
-        elif self.last_at is not None:
-            announced = [p.quiet_until for p in self.processes.values() if p.quiet_until is not None]
-            self.longest_pause = max(self.longest_pause, beat.at - max([self.last_at, *announced]))
-        process.says(beat)
-        self.last_at = max(self.last_at or beat.at, beat.at)
-
     @property
-    def now(self) -> _Process:
-        return self.processes[self.newest]
+    def finished(self) -> bool:
+        return self.total is not None and bool(self.steps) and self.steps[-1][1] >= self.total
 
-    @property
-    def announced(self) -> datetime | None:
-        """The latest end of a phase that some process of it has announced and not taken back."""
-        return max((p.quiet_until for p in self.processes.values() if p.quiet_until is not None), default=None)
+    def alive(self, now: datetime) -> bool:
+        quiet = self.quiet_until is not None and now <= self.quiet_until
+        return quiet or now - self.last_at <= max(ALIVE, AT_LEAST * self.longest_pause)
+
+    def stuck(self, now: datetime) -> bool:
+        if len(self.steps) < AT_LEAST or self.finished:
+            return False
+        return now - self.steps[-1][0] > max(STALLED, AT_LEAST * self.longest_step)
+
+    def end(self) -> datetime | None:
+        """When it will be done at the pace of its steps so far; None: nothing shows an end."""
+        if self.total is None or not self.steps:
+            return None
+        (began, first), (at, step) = self.steps[0], self.steps[-1]
+        if step <= first or at <= began or step > self.total:
+            return None
+        more = (at - began) / (step - first) * (self.total - step)
+        return at + more if more <= LONGEST_PHASE else None
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What all members of a run say together in its current run."""
+    """What the processes of all members of a run say together in its current run, by member and in order."""
 
-    members: tuple[_Member, ...]
+    members: tuple[tuple[_Process, ...], ...]
     path_since: datetime | None
 
     @property
+    def processes(self) -> list[_Process]:
+        return [process for member in self.members for process in member]
+
+    @property
     def last_at(self) -> datetime:
-        return max(m.last_at for m in self.members if m.last_at is not None)
+        return max(p.last_at for p in self.processes)
 
     @property
     def longest_pause(self) -> timedelta:
-        return max(m.longest_pause for m in self.members)
+        """Between two beats of one process, or from one that goes on to the next on the same member."""
+        pauses = [p.longest_pause for p in self.processes]
+        for member in self.members:
+            for n, process in enumerate(member):
+                earlier = [p for p in member[:n] if p.beats >= AT_LEAST] or list(member[:n])
+                before = max(earlier, key=lambda p: p.expected_at, default=None)
+                if before is not None and not before.done:
+                    pauses.append(process.first_at - before.expected_at)
+        return max(pauses)
 
     @property
     def done(self) -> bool:
-        return all(m.now.done for m in self.members)
+        """Any process said so, and has not begun another training since."""
+        return any(
+            {p.id.partition(".")[0]: p for p in member}[process.id.partition(".")[0]].done
+            for member in self.members
+            for process in member
+        )
 
     def silent_after(self, interval: timedelta) -> datetime | None:
         """None: its silence counts for nothing."""
-        if self.path_since is None or self.done or sum(m.now.beats for m in self.members) < AT_LEAST:
+        last = max(p.first_at for p in self.processes)
+        few = any(p.beats < AT_LEAST for p in self.processes if p.first_at == last)
+        if self.path_since is None or self.done or few:
             return None
-        announced = [m.announced for m in self.members if m.announced is not None]
+        announced = [p.quiet_until for p in self.processes if p.quiet_until is not None]
         grace = max(AT_LEAST * interval, AT_LEAST * self.longest_pause)
         return max([self.last_at, self.path_since, *announced]) + grace
 
     def _quiet(self, now: datetime) -> bool:
-        return any(m.now.quiet_until is not None and now <= m.now.quiet_until for m in self.members)
+        return any(p.quiet_until is not None and now <= p.quiet_until for p in self.processes)
 
     def _alive(self, now: datetime) -> bool:
         return self._quiet(now) or now - self.last_at <= max(ALIVE, AT_LEAST * self.longest_pause)
 
-    def _advancing(self) -> _Process | None:
-        """The process that took a step last, of those that are not done."""
-        going_on = [m for m in self.members if not m.now.done] or list(self.members)
-        with_steps = [m for m in going_on if m.now.steps]
-        found = max(with_steps, key=lambda m: (m.now.steps[-1][0], m.newest), default=None)
-        return found.now if found is not None else None
+    @property
+    def _going_on(self) -> list[_Process]:
+        return [p for p in self.processes if not p.done] or self.processes
 
     def stalled_since(self, now: datetime) -> datetime | None:
-        """It beats, and took its last step longer ago than an hour and than three times its longest."""
-        process = self._advancing()
-        if process is None or self.done or self._quiet(now) or not self._alive(now):
+        """No step has advanced for longer than an hour and than three times what the slowest of them ever took."""
+        stepping = [p for p in self._going_on if p.steps]
+        if self.done or self._quiet(now) or not self._alive(now):
             return None
-        (at, step), few = process.steps[-1], len(process.steps) < AT_LEAST
-        if few or (process.total is not None and step >= process.total):
+        if not any(p.alive(now) and p.stuck(now) for p in stepping):
             return None
-        return at if now - at > max(STALLED, AT_LEAST * process.longest_step) else None
+        last = max(stepping, key=lambda p: (p.steps[-1][0], p.id))
+        allowed = max(STALLED, AT_LEAST * max(p.longest_step for p in stepping))
+        at = last.steps[-1][0]
+        return at if now - at > allowed and not last.finished else None
 
     def finished_at(self, now: datetime) -> datetime | None:
-        """When it will be done at the pace of its steps so far; None: nothing shows an end."""
-        process = self._advancing()
-        if process is None or process.total is None or not self._alive(now) or self.stalled_since(now) is not None:
-            return None
-        (began, first), (at, step) = process.steps[0], process.steps[-1]
-        if step <= first or at <= began or step > process.total:
-            return None
-        more = (at - began) / (step - first) * (process.total - step)
-        return max(at + more, now) if more <= LONGEST_PHASE else None
+        """The nearest end that any process which is alive and not stuck comes to."""
+        ends = [p.end() for p in self._going_on if self._alive(now) and p.alive(now) and not p.stuck(now)]
+        return min((max(end, now) for end in ends if end is not None), default=None)
 
 
 class Ear:
@@ -150,14 +162,16 @@ class Ear:
 
     def __init__(self, world: Any) -> None:
         self._world = world
-        self._members: dict[tuple[str, str], _Member] = {}
+        self._members: dict[tuple[str, str], dict[str, _Process]] = {}
         self._read = 0
 
     def listen(self) -> None:
         """Take in what has arrived since."""
         beats = self._world.beats
         for beat in beats[self._read :]:
-            self._members.setdefault((beat.region, beat.member.lower()), _Member()).hear(beat)
+            processes = self._members.setdefault((beat.region, beat.member.lower()), {})
+            process = processes.setdefault(beat.session, _Process(beat.session, beat.at, beat.at))
+            process.hear(beat)
         self._read = len(beats)
 
     def path_since(self, sweep_every: timedelta, now: datetime, *, now_too: bool) -> datetime | None:
@@ -175,7 +189,7 @@ class Ear:
         """What was heard of a run with these members (region, name, start) since each one's start; None: nothing."""
         found = []
         for region, name, start in members:
-            member = self._members.get((region, name.lower()))
-            if member is not None and start is not None and member.now.first_at >= start:
-                found.append(member)
+            known = self._members.get((region, name.lower()), {}).values()
+            since = tuple(p for p in known if start is not None and p.first_at >= start)
+            found += [since] if since else []
         return Heard(tuple(found), path_since) if found else None

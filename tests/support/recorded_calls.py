@@ -100,8 +100,6 @@ OPERATOR_DOCUMENT: dict[str, Any] = {
                 "autoscaling:DescribeAutoScalingGroups",
                 "autoscaling:DescribeScalingActivities",
                 "ec2:DescribeInstances",
-                "autoscaling:DescribeAutoScalingGroups",
-                "autoscaling:DescribeScalingActivities",
                 "ec2:DescribeInstanceAttribute",
                 "ec2:DescribeSpotInstanceRequests",
                 "sagemaker:DescribeAutoMLJobV2",

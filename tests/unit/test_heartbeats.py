@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costwatch.core import heartbeats
-from costwatch.core.heartbeats import Beat, BeatKind, Path, Pulse, Vitals
+from costwatch.core.heartbeats import Beat, BeatKind, Path, Pulse, Session, Vitals
 from costwatch.core.model import Member
 from costwatch.core.policy import Service
 from tests.support.builders import HOUR, MINUTE, NOW, SECOND, member
@@ -51,6 +51,11 @@ def _keyed(members: list[Member], pulses: tuple[Pulse, ...]) -> dict[tuple[Servi
     return {(m.service, m.id): p for m, p in zip(members, pulses, strict=True)}
 
 
+def only(of: Pulse) -> Session:
+    (session,) = of.sessions
+    return session
+
+
 # --- one member's beats --------------------------------------------------------------------------------------------
 
 
@@ -60,8 +65,7 @@ def test_a_beat_that_comes_twice_counts_once() -> None:
 
 
 def test_a_beat_out_of_order_is_a_sign_of_life_and_takes_no_step_back() -> None:
-    known = pulse(beat(NOW, 1, step=10), beat(NOW + MINUTE, 3, step=30))
-    late = heartbeats.after(known, beat(NOW + 2 * MINUTE, 2, step=20))
+    late = only(pulse(beat(NOW, 1, step=10), beat(NOW + MINUTE, 3, step=30), beat(NOW + 2 * MINUTE, 2, step=20)))
     assert (late.beats, late.step, late.last_at) == (2, 30, NOW + 2 * MINUTE)
 
 
@@ -74,60 +78,107 @@ def test_a_foreign_sequence_number_cannot_make_a_trainer_look_silent() -> None:
 
 def test_the_longest_pause_is_between_two_beats_and_leaves_out_what_was_announced() -> None:
     known = pulse(beat(NOW, 1), beat(NOW + 10 * MINUTE, 2, next_within=2 * HOUR), beat(NOW + 2 * HOUR, 3))
-    assert known.longest_gap == 10 * MINUTE
-    assert heartbeats.after(known, beat(NOW + 5 * HOUR, 4)).longest_gap == 3 * HOUR
+    assert only(known).longest_gap == 10 * MINUTE
+    assert only(heartbeats.after(known, beat(NOW + 5 * HOUR, 4))).longest_gap == 3 * HOUR
 
 
 def test_a_pause_longer_than_announced_counts_with_what_is_over() -> None:
-    known = pulse(beat(NOW, 1, next_within=HOUR), beat(NOW + 90 * MINUTE, 2))
-    assert known.longest_gap == 30 * MINUTE
-
-
-def test_a_new_process_is_counted_anew_and_keeps_its_longest_pause_and_checkpoint() -> None:
-    known = pulse(beat(NOW, 1, checkpoint="s3://a"), beat(NOW + HOUR, 2, step=9), beat(NOW + 5 * HOUR, 1, session="b"))
-    assert (known.beats, known.step, known.first_at) == (1, None, NOW + 5 * HOUR)
-    assert (known.longest_gap, known.checkpoint) == (HOUR, "s3://a")
-
-
-def test_a_beat_of_the_process_before_is_a_sign_of_life_only() -> None:
-    known = pulse(beat(NOW, 1), beat(NOW + HOUR, 1, session="b"), beat(NOW + 2 * HOUR, 2))
-    assert (known.session, known.beats, known.last_at) == ("b", 1, NOW + 2 * HOUR)
-
-
-def test_a_phase_that_one_process_announced_stands_whatever_others_send() -> None:
-    strangers = [beat(NOW + n * SECOND, n, session="x") for n in range(1, 4)]
-    before = pulse(beat(NOW, 1, next_within=4 * HOUR), *strangers)
-    after = pulse(
-        beat(NOW, 1), *strangers, beat(NOW + MINUTE, 2, next_within=4 * HOUR), beat(NOW + HOUR, 4, session="x")
-    )
-    assert (before.announced_until, after.announced_until) == (NOW + 4 * HOUR, NOW + MINUTE + 4 * HOUR)
-    assert heartbeats.silent_at(vitals(after, age=HOUR), INTERVAL) == NOW + MINUTE + 4 * HOUR + 3 * INTERVAL
-
-
-def test_a_phase_ends_with_the_next_beat_of_the_process_that_announced_it() -> None:
-    known = pulse(beat(NOW, 1), beat(NOW, 1, session="x"), beat(NOW + MINUTE, 2, next_within=4 * HOUR))
-    assert heartbeats.after(known, beat(NOW + 2 * MINUTE, 3)).announced_until is None
-    assert heartbeats.after(known, beat(NOW, 1)).announced_until == NOW + MINUTE + 4 * HOUR, "it came twice"
-
-
-def test_a_trainer_keeps_its_own_pauses_whatever_others_send() -> None:
-    """Else three beats of a stranger would make a trainer that beats every two hours look silent."""
-    strangers = [beat(NOW + n * SECOND, n, session="x") for n in range(1, 4)]
-    known = pulse(beat(NOW, 1), *strangers, beat(NOW + 2 * HOUR, 2))
-    assert known.longest_gap == 2 * HOUR - 3 * SECOND
-    forged = pulse(beat(NOW, 1), beat(NOW + SECOND, 10**15), beat(NOW + 2 * HOUR, 2))
-    assert forged.longest_gap == 2 * HOUR - SECOND
+    assert only(pulse(beat(NOW, 1, next_within=HOUR), beat(NOW + 90 * MINUTE, 2))).longest_gap == 30 * MINUTE
 
 
 def test_a_trainer_that_falls_back_to_a_checkpoint_has_not_advanced() -> None:
-    known = pulse(beat(NOW, 1, step=100), beat(NOW + HOUR, 2, step=40), beat(NOW + 2 * HOUR, 3, step=90))
+    known = only(pulse(beat(NOW, 1, step=100), beat(NOW + HOUR, 2, step=40), beat(NOW + 2 * HOUR, 3, step=90)))
     assert (known.step, known.step_at, known.advances) == (100, NOW, 1)
 
 
 def test_what_ended_the_watch_is_taken_back_by_the_next_beat() -> None:
     done = pulse(beat(NOW, 1), beat(NOW + MINUTE, 2, kind=BeatKind.DONE))
-    assert done.done_at == NOW + MINUTE
-    assert heartbeats.after(done, beat(NOW + 2 * MINUTE, 3)).done_at is None
+    assert done.done
+    assert not heartbeats.after(done, beat(NOW + 2 * MINUTE, 3)).done
+
+
+# --- several processes of one member --------------------------------------------------------------------------------
+
+
+def test_each_process_is_counted_apart_and_none_takes_anything_away_from_another() -> None:
+    trainer = every(5 * MINUTE, 9, steps=10, total=200)
+    for n in range(1, 4):
+        beside = heartbeats.after(trainer, beat(NOW + n * MINUTE, n, session="b", step=1, total=10**9))
+        assert beside.sessions[0] == trainer.sessions[0]
+        trainer = beside
+    assert [(session.id, session.beats) for session in trainer.sessions] == [("a", 9), ("b", 3)]
+
+
+def test_a_pause_before_the_process_that_comes_next_is_a_pause_of_the_run() -> None:
+    two = heartbeats.after(every(5 * MINUTE, 9), beat(NOW + 50 * MINUTE, 1, session="b"))
+    assert vitals(two).longest_gap == 50 * MINUTE
+
+
+def test_no_pause_is_one_that_was_announced_or_came_after_the_end() -> None:
+    announced = heartbeats.after(every(5 * MINUTE, 9), beat(NOW + MINUTE, 10, next_within=HOUR))
+    two = heartbeats.after(announced, beat(NOW + 65 * MINUTE, 1, session="b"))
+    assert vitals(two).longest_gap == 5 * MINUTE
+    over = heartbeats.after(every(5 * MINUTE, 9), beat(NOW + MINUTE, 10, kind=BeatKind.DONE))
+    again = heartbeats.after(over, beat(NOW + 9 * HOUR, 1, session="b"))
+    assert vitals(again).longest_gap == 5 * MINUTE
+
+
+def test_a_strangers_beat_in_the_middle_makes_no_pause_shorter() -> None:
+    stranger = heartbeats.after(every(5 * MINUTE, 9), beat(NOW + 30 * MINUTE, 1, session="s"))
+    two = heartbeats.after(stranger, beat(NOW + HOUR, 1, session="b"))
+    assert vitals(two).longest_gap == HOUR
+
+
+def test_of_too_many_processes_who_beat_least_is_forgotten_but_not_what_excuses_its_silence() -> None:
+    known = every(5 * MINUTE, 9)
+    known = heartbeats.after(known, beat(NOW + MINUTE, 1, session="announcer", next_within=3 * HOUR))
+    for n in range(100):
+        known = heartbeats.after(known, beat(NOW + 2 * MINUTE, 1, session=f"flood-{n}"))
+    assert len(known.sessions) == heartbeats.MOST_SESSIONS
+    assert known.sessions[0].beats == 9
+    assert vitals(known).quiet_until == NOW + MINUTE + 3 * HOUR
+
+
+def test_silence_says_nothing_until_the_process_that_began_last_has_beaten_three_times() -> None:
+    known = every(5 * MINUTE, 9)
+    for n in (1, 2):
+        known = heartbeats.after(known, beat(NOW + n * MINUTE, n, session="b"))
+        assert heartbeats.silent_at(vitals(known), INTERVAL) is None
+    known = heartbeats.after(known, beat(NOW + 3 * MINUTE, 3, session="b"))
+    assert heartbeats.silent_at(vitals(known), INTERVAL) is not None
+
+
+@pytest.mark.parametrize("beats", [1, 3, 30])
+def test_no_beats_of_another_process_undo_an_announced_phase(beats: int) -> None:
+    known = heartbeats.after(every(5 * MINUTE, 9), beat(NOW + MINUTE, 10, next_within=6 * HOUR))
+    for n in range(1, beats + 1):
+        known = heartbeats.after(known, beat(NOW + (1 + n) * MINUTE, n, session="s"))
+    silent = heartbeats.silent_at(vitals(known), INTERVAL)
+    assert silent is None or silent >= NOW + MINUTE + 6 * HOUR + 3 * INTERVAL
+
+
+@pytest.mark.parametrize("beats", [1, 3, 30])
+def test_no_beats_of_another_process_take_away_that_a_run_is_nearly_done(beats: int) -> None:
+    known = every(5 * MINUTE, 13, steps=10, total=140)
+    end = heartbeats.finishes_at(vitals(known), NOW)
+    for n in range(1, beats + 1):
+        known = heartbeats.after(known, beat(NOW - (beats - n) * MINUTE, n, session="s", step=n, total=5_000))
+    assert end is not None
+    assert heartbeats.finishes_at(vitals(known), NOW) == end
+
+
+def test_a_beat_of_another_process_hides_no_stall() -> None:
+    stalled = stuck_pulse(2 * HOUR)
+    for n in range(1, 3):
+        stalled = heartbeats.after(stalled, beat(NOW, n, session="s"))
+    assert heartbeats.stalled_since(vitals(stalled), NOW) == NOW - 2 * HOUR
+
+
+def test_a_trainer_that_began_anew_is_not_stalled_by_the_steps_of_the_process_before() -> None:
+    known = every(5 * MINUTE, 9, last=NOW - 2 * HOUR, steps=10)
+    for n in (1, 2, 3):
+        known = heartbeats.after(known, beat(NOW - (3 - n) * MINUTE, n, session="b"))
+    assert heartbeats.stalled_since(vitals(known), NOW) is None
 
 
 # --- a run's beats -------------------------------------------------------------------------------------------------
@@ -158,10 +209,30 @@ def test_beats_of_others_are_not_its_own() -> None:
     assert heartbeats.vitals_of([member("i-1")], {(Service.TRAINING, "i-1"): every(MINUTE, 5)}, NOW) is None
 
 
-def test_a_run_is_done_when_all_that_beat_are() -> None:
+@pytest.mark.parametrize("since", [-SECOND, SECOND, HOUR])
+def test_a_run_is_done_when_one_process_said_so_whatever_others_say(since: timedelta) -> None:
     done = pulse(beat(NOW, 1), beat(NOW, 2, kind=BeatKind.DONE))
     assert vitals(done).done
-    assert not vitals(done, every(MINUTE, 2)).done
+    beside = done
+    for n in range(1, 5):
+        beside = heartbeats.after(beside, beat(NOW + since, n, session="s"))
+    assert vitals(beside).done
+    assert vitals(done, every(MINUTE, 5, last=NOW + since)).done
+
+
+def test_the_same_process_takes_the_watch_up_again_when_it_trains_once_more() -> None:
+    again = heartbeats.after(pulse(beat(NOW, 1), beat(NOW, 2, kind=BeatKind.DONE)), beat(NOW + HOUR, 1, session="a.2"))
+    assert not vitals(again).done
+    late = heartbeats.after(again, beat(NOW + 2 * HOUR, 3, kind=BeatKind.DONE))
+    assert not vitals(late).done, "the end of the training before, arriving late"
+    assert vitals(heartbeats.after(again, beat(NOW + 2 * HOUR, 2, session="a.2", kind=BeatKind.DONE))).done
+
+
+def test_who_took_over_on_another_node_says_for_both_that_they_are_done() -> None:
+    before = every(5 * MINUTE, 9, last=NOW - 2 * HOUR)
+    after = pulse(*(beat(NOW - (9 - n) * MINUTE, n, session="b") for n in range(1, 9)),
+                  beat(NOW, 9, session="b", kind=BeatKind.DONE))  # fmt: skip
+    assert heartbeats.silent_at(vitals(before, after), INTERVAL) is None
 
 
 # --- silence -------------------------------------------------------------------------------------------------------
@@ -200,17 +271,60 @@ def test_while_the_way_is_not_proven_nobody_is_silent_and_after_that_the_grace_b
     assert heartbeats.silent_at(vitals(of, path_since=NOW - HOUR), INTERVAL) == NOW - HOUR + 3 * INTERVAL
 
 
-@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 50), st.sampled_from("abc")), min_size=1, max_size=30))
-def test_no_beat_whatever_it_says_makes_silence_come_sooner(drawn: list[tuple[int, int, str]]) -> None:
+_SAID: list[dict[str, Any]] = [
+    {}, {}, {"next_within": 6 * HOUR}, {"next_within": MINUTE}, {"kind": BeatKind.DONE}, {"step": 1, "total": 9},
+    {"step": 10**9},
+]  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 10_000), st.integers(1, 50), st.sampled_from("abc"), st.sampled_from(_SAID)),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_silence_never_comes_sooner_than_the_grace_after_the_last_beat(
+    drawn: list[tuple[int, int, str, dict[str, Any]]],
+) -> None:
     found: Pulse | None = None
     at = NOW
-    before = NOW
-    for seconds, seq, session in drawn:
+    for seconds, seq, session, said in drawn:
         at += timedelta(seconds=seconds)
-        found = heartbeats.after(found, beat(at, seq, session=session))
+        found = heartbeats.after(found, beat(at, seq, session=session, **said))
         silent = heartbeats.silent_at(vitals(found, age=HOUR), INTERVAL)
-        assert silent is None or silent >= max(before, at + 3 * INTERVAL)
-        before = silent or before
+        assert silent is None or silent >= at + 3 * INTERVAL
+
+
+_OWN = st.lists(st.tuples(st.integers(1, 10_000), st.sampled_from(_SAID)), min_size=3, max_size=12)
+_FOREIGN = st.lists(
+    st.tuples(st.integers(0, 100_000), st.sampled_from("xyz"), st.integers(1, 9), st.sampled_from(_SAID)), max_size=12
+)
+
+
+@given(own=_OWN, foreign=_FOREIGN)
+def test_no_beats_of_others_make_a_trainer_silent_sooner_or_its_end_out_of_sight(
+    own: list[tuple[int, dict[str, Any]]], foreign: list[tuple[int, str, int, dict[str, Any]]]
+) -> None:
+    beats: list[Beat] = []
+    at = NOW
+    for n, (seconds, said) in enumerate(own, start=1):
+        at += timedelta(seconds=seconds)
+        beats.append(beat(at, n, **said))
+    others = [beat(NOW + timedelta(seconds=s), seq, session=name, **said) for s, name, seq, said in foreign]
+    alone = pulse(*beats)
+    among = pulse(*sorted([*beats, *others], key=lambda each: each.received_at))
+    without, having = (vitals(each, age=HOUR) for each in (alone, among))
+    silent, then = (heartbeats.silent_at(each, INTERVAL) for each in (without, having))
+    if then is not None:
+        assert silent is not None
+        assert then >= silent
+    now = max(without.last_at, having.last_at)
+    end = heartbeats.finishes_at(without, now)
+    if end is not None:
+        among_end = heartbeats.finishes_at(having, now)
+        assert among_end is not None
+        assert among_end <= end
 
 
 # --- the way of the beats ------------------------------------------------------------------------------------------
@@ -221,6 +335,13 @@ def test_a_canary_in_time_keeps_the_way_proven_and_a_second_later_it_is_not() ->
     path = Path(last_sent_at=NOW - allowed, unbroken_since=NOW - 9 * HOUR)
     assert heartbeats.path_since(path, 5 * MINUTE, NOW) == NOW - 9 * HOUR
     assert heartbeats.path_since(path, 5 * MINUTE, NOW + SECOND) is None
+
+
+def test_a_canary_from_the_future_proves_nothing() -> None:
+    allowed = heartbeats.path_allows(5 * MINUTE)
+    path = Path(last_sent_at=NOW + allowed, unbroken_since=NOW - 9 * HOUR)
+    assert heartbeats.path_since(path, 5 * MINUTE, NOW) == NOW - 9 * HOUR
+    assert heartbeats.path_since(path, 5 * MINUTE, NOW - SECOND) is None
 
 
 def test_without_any_canary_the_way_is_not_proven() -> None:
@@ -241,11 +362,15 @@ def test_a_canary_that_arrives_out_of_order_breaks_nothing() -> None:
 # --- stalled -------------------------------------------------------------------------------------------------------
 
 
-def stuck(since: timedelta, *, pace: timedelta = 5 * MINUTE, advances: int = 3, **said: Any) -> Vitals:
+def stuck_pulse(since: timedelta, *, pace: timedelta = 5 * MINUTE, advances: int = 3, **said: Any) -> Pulse:
     """It took steps at `pace`, the last one `since` ago, and beats on."""
     start = NOW - since - (advances - 1) * pace
     steps = [beat(start + n * pace, n + 1, step=n * 100, **said) for n in range(advances)]
-    return vitals(pulse(*steps, beat(NOW, 99, step=(advances - 1) * 100)))
+    return pulse(*steps, beat(NOW, 99, step=(advances - 1) * 100))
+
+
+def stuck(since: timedelta, **told: Any) -> Vitals:
+    return vitals(stuck_pulse(since, **told))
 
 
 def test_a_step_that_is_an_hour_old_is_no_stall_and_a_second_more_is() -> None:

@@ -95,9 +95,44 @@ def test_the_sweeps_canary_is_known_from_a_trainers_beat() -> None:
     assert arrived.what == intake.Canary(ARRIVED - timedelta(minutes=1))
 
 
+def canary(sent_at: str) -> intake.Heartbeats:
+    return taken(message({"v": 1, "sent_at": sent_at}, **{"detail-type": "Canary Beat"}))
+
+
+def test_a_canary_from_the_future_is_refused_since_it_would_prove_the_way_when_it_is_broken() -> None:
+    assert len(canary("2026-11-22T09:05:00Z").arrived) == 1
+    (refused,) = canary("2026-11-22T09:05:01Z").refused
+    assert refused.reason == "detail.sent_at is 5 min after the canary arrived"
+    assert canary("9998-01-01T00:00:00Z").arrived == ()
+
+
+@pytest.mark.parametrize("name", ["next_within_seconds", "metrics", "step", "total", "seq", "fingerprint", "v", "at"])
+def test_no_number_is_large_enough_to_cost_another_message_of_the_batch(name: str) -> None:
+    huge: Any = {"tokens": 10**400} if name in ("metrics", "fingerprint") else 10**400
+    found = taken(message({**DETAIL, name: huge}), message(message_id="m-2"))
+    assert found.arrived[-1].id == "m-2"
+    assert len(found.arrived) + len(found.refused) == 2
+
+
+def test_whatever_reading_one_message_runs_into_the_others_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_text: str) -> object:
+        monkeypatch.undo()
+        raise ArithmeticError("never thought of")
+
+    batch = message(), message(message_id="m-2")
+    monkeypatch.setattr(json, "loads", broken)
+    found = taken(*batch)
+    assert [arrived.id for arrived in found.arrived] == ["m-2"]
+    assert [refused.reason for refused in found.refused] == [
+        "it could not be read: ArithmeticError('never thought of')"
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
+        ({"next_within_seconds": 10**400}, "next_within_seconds is"),
+        ({"metrics": {"tokens": 10**400}}, "metrics: at most 20 numbers"),
         ({"step": -1}, "step is -1; expected a whole number from 0"),
         ({"step": 2**53 + 1}, "step is 9007199254740993;"),
         ({"step": True}, "step is True;"),

@@ -13,6 +13,7 @@ from tests.support import policies
 from tests.support.builders import TAGGED, member, run
 
 KEYS = policies.policy().tags
+HEARTBEAT = "costwatch:heartbeat"
 RUNTIME, DEADLINE, EXEMPT = "costwatch:max-runtime", "costwatch:deadline", "costwatch:exempt"
 
 
@@ -43,6 +44,14 @@ def test_a_malformed_time_limit_leaves_only_the_hard_cap_and_says_why(tag: str, 
     assert found.only_hard_cap
     assert [(m.key, m.value) for m in found.malformed] == [(tag, value)]
     assert "is not" in found.malformed[0].problem
+
+
+def test_beats_may_be_asked_for_as_often_as_the_client_sends_them_and_no_more_often() -> None:
+    assert read({HEARTBEAT: "5m"}).heartbeat == timedelta(minutes=5)
+    found = read({HEARTBEAT: "4m59s"})
+    assert found.heartbeat is None
+    assert found.malformed[0].problem == "'4m59s' is shorter than 5m: the training client beats no more often"
+    assert read({HEARTBEAT: "1m"}, {HEARTBEAT: "45m"}).heartbeat == timedelta(minutes=45)
 
 
 def test_one_malformed_limit_beside_a_good_one_leaves_only_the_hard_cap() -> None:

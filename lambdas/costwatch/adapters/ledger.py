@@ -98,8 +98,6 @@ EVERY_RUN = "every run"
 
 _LOWERED_LINE = 900  # after the claim's own lines, before what came of it
 _PAUSE = key("control", "pause")
-_MOST_WRITES = 100
-"""Of one transaction."""
 
 
 class ClaimOutcome(StrEnum):
@@ -172,13 +170,11 @@ class Ledger:
         """Write a step; False: somebody else was first and nothing was written."""
         writes, exempted = self._writes(step), self._exempted(step)
         # A run of very many members does not fit one transaction: the run's own row and the first ones go with it.
-        room = _MOST_WRITES - len(writes)
-        try:
-            self._table.transact([*writes, *exempted[:room]])
-        except ConditionFailed:
+        room = MOST_WRITES - len(writes)
+        if not self._written([*writes, *exempted[:room]]):
             return False
-        for first in range(room, len(exempted), _MOST_WRITES):
-            self._table.transact(exempted[first : first + _MOST_WRITES])
+        for first in range(room, len(exempted), MOST_WRITES):
+            self._table.transact(exempted[first : first + MOST_WRITES])
         return True
 
     def save_together(self, steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
@@ -325,11 +321,7 @@ class Ledger:
         if item is None or times.from_text(item["lease_until"]) > now:
             return False
         leased = {**item, "lease_until": times.to_text(now + OUTBOX_LEASE), "attempts": item.get("attempts", 0) + 1}
-        try:
-            self._table.transact([Put(leased, Equals("lease_until", item["lease_until"]))])
-        except ConditionFailed:
-            return False
-        return True
+        return self._written([Put(leased, Equals("lease_until", item["lease_until"]))])
 
     def keep_message(self, message: Message, error: str, now: datetime, *, tried: bool = True) -> None:
         """Nothing took it: keep it for the next sweep, with the reason.
@@ -355,11 +347,7 @@ class Ledger:
         if run_id is not None:
             # The version keeps two deliveries in one instant apart; the message id does so too.
             writes.append(self._entry_put(run_id, entry, 999_999, crc32(message.id.encode()) % 1000))
-        try:
-            self._table.transact(writes)
-        except ConditionFailed:
-            return False
-        return True
+        return self._written(writes)
 
     def say_once(self, keys: Sequence[str], message: Message | None, now: datetime) -> bool:
         """Put `message` into the outbox and remember `keys` as long as the timeline, both or neither; at most 99 keys.
@@ -369,11 +357,7 @@ class Ledger:
         kept = {names.TABLE_TTL_ATTRIBUTE: _expiry(now, KEEP_TIMELINE), **self._stamped()}
         writes: list[Write] = [Put({**_at(self._told_key(each)), **kept}, Absent()) for each in keys]
         writes.extend([self._outbox_put(message, now)] if message is not None else [])
-        try:
-            self._table.transact(writes)
-        except ConditionFailed:
-            return False
-        return True
+        return self._written(writes)
 
     def first_time(self, what: str, now: datetime) -> bool:
         """Whether `what` is new; it is remembered as long as the timeline."""
@@ -437,11 +421,7 @@ class Ledger:
         writes = [Put({**_at(_PAUSE), **pause_to_item(pause), **self._stamped()}, condition)]
         if entry is not None:
             writes.append(self._control_put(entry, pause.version))
-        try:
-            self._table.transact(writes)
-        except ConditionFailed:
-            return False
-        return True
+        return self._written(writes)
 
     # --- writes ------------------------------------------------------------------------------------
 
@@ -528,36 +508,27 @@ class Ledger:
 
     def _entry_put(self, run_id: RunId, entry: Entry, version: int, n: int) -> Put:
         at = times.to_text(entry.at)
-        return Put(
-            {
-                **_at(self._timeline_key(run_id, f"{at}#{version:06d}#{n:03d}")),
-                "run_id": str(run_id),
-                "account": run_id.account,
-                "region": run_id.region,
-                "origin": self.origin,
-                **entry_to_item(entry),
-                names.INDEX_BY_DAY_PARTITION_KEY: at[:10],
-                names.INDEX_BY_DAY_SORT_KEY: at,
-                names.TABLE_TTL_ATTRIBUTE: _expiry(entry.at, KEEP_TIMELINE),
-                **self._stamped(),
-            }
-        )
+        row = self._timeline_key(run_id, f"{at}#{version:06d}#{n:03d}")
+        where = {"account": run_id.account, "region": run_id.region}
+        return Put({**self._entry_item(row, str(run_id), entry, at), **where})
 
     def _control_put(self, entry: Entry, version: int) -> Put:
         """A pause is about no single run, so its entries stand beside it; the index lists them with all others."""
         at = times.to_text(entry.at)
-        return Put(
-            {
-                **_at(key(_PAUSE.pk, f"timeline#{at}#{version:06d}")),
-                "run_id": EVERY_RUN,
-                "origin": self.origin,
-                **entry_to_item(entry),
-                names.INDEX_BY_DAY_PARTITION_KEY: at[:10],
-                names.INDEX_BY_DAY_SORT_KEY: at,
-                names.TABLE_TTL_ATTRIBUTE: _expiry(entry.at, KEEP_TIMELINE),
-                **self._stamped(),
-            }
-        )
+        return Put(self._entry_item(key(_PAUSE.pk, f"timeline#{at}#{version:06d}"), EVERY_RUN, entry, at))
+
+    def _entry_item(self, row: Key, run_id: str, entry: Entry, at: str) -> dict[str, Any]:
+        """`at` is the entry's own time, as the index sorts it."""
+        return {
+            **_at(row),
+            "run_id": run_id,
+            "origin": self.origin,
+            **entry_to_item(entry),
+            names.INDEX_BY_DAY_PARTITION_KEY: at[:10],
+            names.INDEX_BY_DAY_SORT_KEY: at,
+            names.TABLE_TTL_ATTRIBUTE: _expiry(entry.at, KEEP_TIMELINE),
+            **self._stamped(),
+        }
 
     def _outbox_put(self, message: Message, now: datetime) -> Put:
         at = times.to_text(now)

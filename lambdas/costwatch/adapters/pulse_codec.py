@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from costwatch.core import times
-from costwatch.core.heartbeats import Path, Pulse
+from costwatch.core.heartbeats import Path, Pulse, Session
 from costwatch.core.policy import Service
 
 Body = Mapping[str, Any]
@@ -19,29 +19,9 @@ def pulse_to_item(service: Service, member_id: str, pulse: Pulse) -> dict[str, A
     body = {
         "service": service.value,
         "member": member_id,
-        "session": pulse.session,
-        "previous_session": pulse.previous_session,
-        "seq": pulse.seq,
-        "beats": pulse.beats,
-        "first_at": times.to_text(pulse.first_at),
-        "last_at": times.to_text(pulse.last_at),
+        "sessions": [_session_to_item(session) for session in pulse.sessions],
         "longest_gap_seconds": _seconds(pulse.longest_gap),
         "quiet_until": _text(pulse.quiet_until),
-        "done_at": _text(pulse.done_at),
-        "step": pulse.step,
-        "step_at": _text(pulse.step_at),
-        "first_step": pulse.first_step,
-        "first_step_at": _text(pulse.first_step_at),
-        "advances": pulse.advances,
-        "longest_step_gap_seconds": _seconds(pulse.longest_step_gap),
-        "total": pulse.total,
-        "checkpoint": pulse.checkpoint,
-        "checkpoint_at": _text(pulse.checkpoint_at),
-        "metrics": dict(pulse.metrics),
-        "fingerprint": dict(pulse.fingerprint),
-        "problem": pulse.problem,
-        "previous_seq": pulse.previous_seq,
-        "previous_quiet_until": _text(pulse.previous_quiet_until),
     }
     return {name: value for name, value in body.items() if value is not None}
 
@@ -49,8 +29,41 @@ def pulse_to_item(service: Service, member_id: str, pulse: Pulse) -> dict[str, A
 def pulse_from_item(item: Body) -> Pulse:
     """The inverse of `pulse_to_item`; unknown attributes (keys, stamp) are ignored."""
     return Pulse(
-        session=item["session"],
-        previous_session=item["previous_session"],
+        sessions=tuple(_session_from_item(each) for each in item["sessions"]),
+        longest_gap=_duration(item["longest_gap_seconds"]),
+        quiet_until=_time(item, "quiet_until"),
+    )
+
+
+def _session_to_item(session: Session) -> dict[str, Any]:
+    body = {
+        "session": session.id,
+        "seq": session.seq,
+        "beats": session.beats,
+        "first_at": times.to_text(session.first_at),
+        "last_at": times.to_text(session.last_at),
+        "longest_gap_seconds": _seconds(session.longest_gap),
+        "quiet_until": _text(session.quiet_until),
+        "done_at": _text(session.done_at),
+        "step": session.step,
+        "step_at": _text(session.step_at),
+        "first_step": session.first_step,
+        "first_step_at": _text(session.first_step_at),
+        "advances": session.advances,
+        "longest_step_gap_seconds": _seconds(session.longest_step_gap),
+        "total": session.total,
+        "checkpoint": session.checkpoint,
+        "checkpoint_at": _text(session.checkpoint_at),
+        "metrics": dict(session.metrics),
+        "fingerprint": dict(session.fingerprint),
+        "problem": session.problem,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _session_from_item(item: Body) -> Session:
+    return Session(
+        id=item["session"],
         seq=int(item["seq"]),
         beats=int(item["beats"]),
         first_at=times.from_text(item["first_at"]),
@@ -70,8 +83,6 @@ def pulse_from_item(item: Body) -> Pulse:
         metrics=dict(item["metrics"]),
         fingerprint=dict(item["fingerprint"]),
         problem=item["problem"],
-        previous_seq=_whole(item, "previous_seq") or 0,
-        previous_quiet_until=_time(item, "previous_quiet_until"),
     )
 
 

@@ -25,8 +25,10 @@ from costwatch.core.model import Run
 from costwatch.core.policy import Service
 from costwatch.errors import TransientAwsError, UnreadableRow
 
-KEEP: Final = timedelta(days=35)
-"""Longer than any job may run."""
+KEEP: Final = timedelta(days=10)
+"""After its last beat: longer than any phase that may be announced. What then is still silent has its time limit."""
+KEEP_DONE: Final = timedelta(days=1)
+"""Every sweep reads all that is kept, and most trainers say when they are done."""
 _TRIES: Final = 5
 _PATH: Final = key("beats", "path")
 
@@ -66,25 +68,24 @@ class Pulses:
         row = _key(first.account, first.region, first.service, first.member_id)
 
         def after(item: Item | None) -> Mapping[str, Any]:
-            pulse = read(item, _row)[1] if item is not None else None
+            pulse = read(item, _row)[1] if item is not None else Pulse()
             for beat in beats:
                 pulse = heartbeats.after(pulse, beat)
-            if pulse is None:
-                raise ValueError("no beat to take")
-            return pulse_to_item(first.service, first.member_id, pulse)
+            expires_at = pulse.last_at + (KEEP_DONE if pulse.done else KEEP)
+            return {**pulse_to_item(first.service, first.member_id, pulse), **_until(expires_at)}
 
-        self._update(row, after, now=max(beat.received_at for beat in beats))
+        self._update(row, after)
 
     def canary(self, sent_at: datetime, allowed: timedelta) -> None:
         """A canary arrived. `allowed`: the longest time between two that is no break."""
 
         def after(item: Item | None) -> Mapping[str, Any]:
             path = read(item, path_from_item) if item is not None else None
-            return path_to_item(heartbeats.path_after(path, sent_at, allowed))
+            return {**path_to_item(heartbeats.path_after(path, sent_at, allowed)), **_until(sent_at + KEEP)}
 
-        self._update(_PATH, after, now=sent_at)
+        self._update(_PATH, after)
 
-    def _update(self, row: Key, after: Callable[[Item | None], Mapping[str, Any]], *, now: datetime) -> None:
+    def _update(self, row: Key, after: Callable[[Item | None], Mapping[str, Any]]) -> None:
         """Read, change and write back, unless somebody else wrote meanwhile: then again."""
         for _ in range(_TRIES):
             item = self._table.get(row)
@@ -94,7 +95,6 @@ class Pulses:
                 names.TABLE_PARTITION_KEY: row.pk,
                 names.TABLE_SORT_KEY: row.sk,
                 "version": version + 1,
-                names.TABLE_TTL_ATTRIBUTE: int((now + KEEP).timestamp()),
                 "policy_digest": self._stamp.policy_digest,
                 "config_commit": self._stamp.config_commit,
                 **after(item),
@@ -105,6 +105,11 @@ class Pulses:
                 continue
             return
         raise TransientAwsError(f"{row.sk} was changed by others each time", code="Conflict")
+
+
+def _until(moment: datetime) -> dict[str, Any]:
+    """The row is deleted some time after this."""
+    return {names.TABLE_TTL_ATTRIBUTE: int(moment.timestamp())}
 
 
 def _partition(account: str, region: str) -> str:

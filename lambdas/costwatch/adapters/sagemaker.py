@@ -140,7 +140,7 @@ class SageMaker:
         return self._tagged(member, entry.arn, now, errors)
 
     def _tagged(self, member: Member, arn: str, now: datetime, errors: list[AwsError]) -> KnownJob:
-        tags = self._tags_or_none(arn)
+        tags = tags_or_none(self._client, arn)
         if tags is None:
             label = _APIS[member.service].label
             errors.append(PermanentAwsError(f"tags of {label} {member.id} could not be read"))
@@ -172,7 +172,7 @@ class SageMaker:
         api = _APIS[service]
         member = api.member(raw, {})
         # Unreadable tags hold the run, they do not hide it.
-        return member if is_child(member) else replace(member, tags=self._tags_or_none(raw[f"{api.word}Arn"]))
+        return member if is_child(member) else replace(member, tags=tags_or_none(self._client, raw[f"{api.word}Arn"]))
 
     def family(self, name: str, service: Service, known: Known = NOTHING_KNOWN) -> tuple[Member | None, list[Member]]:
         """A tuning or AutoML job, and its children that are not over, each described just now."""
@@ -261,13 +261,15 @@ class SageMaker:
             raise
         return raw
 
-    def _tags_or_none(self, arn: str) -> dict[str, str] | None:
-        try:
-            with translated("sagemaker:ListTags"):
-                pages = self._client.get_paginator("list_tags").paginate(ResourceArn=arn)
-                return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
-        except AwsError:
-            return None
+
+def tags_or_none(client: SageMakerClient, arn: str) -> dict[str, str] | None:
+    """The tags of anything in SageMaker; None: they could not be read, which is not the same as having none."""
+    try:
+        with translated("sagemaker:ListTags"):
+            pages = client.get_paginator("list_tags").paginate(ResourceArn=arn)
+            return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+    except AwsError:
+        return None
 
 
 def _entry(service: Service, word: str, raw: Mapping[str, Any]) -> _Listed:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from costwatch import names
@@ -26,6 +27,7 @@ from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.table import Table
 from costwatch.cli import show
+from costwatch.cli.model_cache import prefer_small_models
 from costwatch.cli.read_only import refuse_unlisted
 from costwatch.config import regions
 from costwatch.config.loader import Loaded, load
@@ -159,9 +161,14 @@ class Session:
     @cached_property
     def _boto(self) -> boto3.session.Session:
         with translated("credentials"):
-            session = self.tools.boto or boto3.session.Session()
+            session = self.tools.boto or self._own_session()
         session.events.register("before-call", refuse_unlisted, unique_id="costwatch-read-only")
         return session
+
+    def _own_session(self) -> boto3.session.Session:
+        core = botocore.session.get_session()
+        prefer_small_models(core.get_component("data_loader"), self.tools.environ)
+        return boto3.session.Session(botocore_session=core)
 
     def client(self, service: Any, region: str | None = None, *, config: Config | None = None) -> Any:
         """A client that can only do what `read_only` lists; in the home region unless named.

@@ -17,7 +17,7 @@ from costwatch.core.heartbeats import Vitals
 from costwatch.core.model import Run
 from costwatch.core.overrides import MalformedTag, Overrides
 from costwatch.core.policy import Action, Mode, Policy, Selector
-from costwatch.core.record import Finishing, Notice, Pause, RunRecord, Status, claim_key, exemption_of, start_of
+from costwatch.core.record import Finishing, Notice, Pause, RunRecord, claim_key, exemption_of, start_of
 from costwatch.core.selection import Blocker, HoldCode, select
 
 _CAPPED_BEFORE: Final = "more was due than a cap allowed; it waits for a release"
@@ -220,9 +220,9 @@ def _judge_notice(
             return Verdict.HOLD, _held(undelivered, deadline), undelivered.code
         return Verdict.WAIT, "its notice is not accepted for delivery yet", None
     due_after = max(deadline.at, notice.accepted_at + selector.limits.min_notice, notice.stops_at or deadline.at)
-    would_stop = record.status is Status.WOULD_STOP and record.stop is not None and record.stop.key == key
-    if would_stop and now > due_after:
-        return Verdict.WAIT, f"would have been stopped at {times.to_key(record.would_stop_at or now)}", None
+    would_stop_at = record.would_stop_at if record.stop is not None and record.stop.key == key else None
+    if would_stop_at is not None and now > due_after:
+        return Verdict.WAIT, f"would have been stopped at {times.to_key(would_stop_at)}", None
     changed = changed_since(notice, run, owner)
     if changed:
         since = f"{changed} since the notice of {times.to_key(notice.requested_at)}"

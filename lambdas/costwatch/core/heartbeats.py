@@ -6,7 +6,7 @@ the run's tag asks for it. Times are when a beat arrived (UTC), as its queue say
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -25,6 +25,8 @@ ALIVE_FOR: Final = timedelta(minutes=15)
 STALLED_AFTER: Final = timedelta(hours=1)
 LONGEST_STEP: Final = 2**53
 LONGEST_ANNOUNCED: Final = timedelta(days=7)
+MOST_SESSIONS: Final = 8
+"""Of one member: its processes, one after the other or beside each other. A row must not grow without end."""
 SHORTEST_INTERVAL: Final = timedelta(minutes=5)
 """The training client beats no more often."""
 
@@ -64,19 +66,18 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
-    """All beats of one member so far. Counts and steps are of its present session."""
+class Session:
+    """The beats of one training of one process so far, and what it said last."""
 
-    session: str
-    previous_session: str
+    id: str
     seq: int
     beats: int
     first_at: datetime
     last_at: datetime
     longest_gap: timedelta = timedelta(0)
-    """Between two beats, but for the one before a new session; what `next_within` announced is left out."""
+    """Between two of its beats; what `next_within` announced is left out."""
     quiet_until: datetime | None = None
-    """A long phase that its present session announced: no beat is expected before."""
+    """An announced long phase: no beat is expected before."""
     done_at: datetime | None = None
     step: int | None = None
     """The furthest step; a trainer that falls back to a checkpoint has not advanced."""
@@ -91,98 +92,140 @@ class Pulse:
     metrics: Mapping[str, str] = field(default_factory=dict)
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
-    previous_seq: int = 0
-    previous_quiet_until: datetime | None = None
-    """What processes before the present one have announced and not taken back. One may still run beside it."""
 
     @property
-    def announced_until(self) -> datetime | None:
-        """No beat is expected before, whoever of its processes said so."""
-        known = [each for each in (self.quiet_until, self.previous_quiet_until) if each is not None]
-        return max(known, default=None)
+    def process(self) -> str:
+        """A process that trains again begins a session `ID.2`, then `ID.3`."""
+        return self.id.partition(".")[0]
+
+    @property
+    def expected_at(self) -> datetime:
+        """From when on its pause counts: its last beat, or the end of what it announced."""
+        return max(self.last_at, self.quiet_until or self.last_at)
+
+    @property
+    def proven(self) -> bool:
+        return self.beats >= BEATS_THAT_PROVE
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has taken all its steps: what it does now, such as saving, has none."""
+        return self.total is not None and self.step is not None and self.step >= self.total
+
+    def alive(self, now: datetime) -> bool:
+        """Whether this very process can be trusted to go on: it beat a moment ago, or announced that it would not."""
+        if self.quiet_until is not None and now <= self.quiet_until:
+            return True
+        return now - self.last_at <= max(ALIVE_FOR, GRACE_FACTOR * self.longest_gap)
+
+    def stuck(self, now: datetime) -> bool:
+        """Whether its last step is strangely old by its own pace: strictly more than an hour, and three times it."""
+        if self.step_at is None or self.advances < BEATS_THAT_PROVE or self.finished:
+            return False
+        return now - self.step_at > max(STALLED_AFTER, GRACE_FACTOR * self.longest_step_gap)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """All beats of one member so far, each process apart: what one says takes nothing away from another.
+
+    `longest_gap` and `quiet_until` are of the processes that are not kept any more.
+    """
+
+    sessions: tuple[Session, ...] = ()
+    """In the order in which they began, at most `MOST_SESSIONS`."""
+    longest_gap: timedelta = timedelta(0)
+    quiet_until: datetime | None = None
+
+    @property
+    def last_at(self) -> datetime:
+        return max(session.last_at for session in self.sessions)
+
+    @property
+    def done(self) -> bool:
+        """Whether who began last is done."""
+        return bool(self.sessions) and self.sessions[-1].done_at is not None
 
 
 def after(pulse: Pulse | None, beat: Beat) -> Pulse:
     """The pulse once `beat` arrived.
 
-    What came before, again or out of order is a sign of life and nothing else: somebody else's beat with a sequence
-    number of its own choice must not make a trainer look silent.
+    What comes again or out of order is a sign of life and nothing else: somebody else's beat with a sequence number
+    of its own choice must not make a trainer look silent.
     """
-    if pulse is None:
-        return _told(Pulse(beat.session, "", beat.seq, 1, beat.received_at, beat.received_at), beat)
-    if beat.session == pulse.session:
-        if beat.seq <= pulse.seq:
-            return _heard(pulse, beat)
-        known = replace(
-            _heard(pulse, beat),
-            seq=beat.seq,
-            beats=pulse.beats + 1,
-            quiet_until=None,
-            done_at=None,
-            problem="",
-        )
-        return _told(known, beat)
-    if beat.session == pulse.previous_session:
-        # Late, or of a process beside the one that is followed: a phase that it announces is one all the same.
-        known = _heard(pulse, beat)
-        if beat.seq <= pulse.previous_seq:
-            return known
-        return replace(known, previous_seq=beat.seq, previous_quiet_until=_quiet_until(beat))
-    # A process of its own: its beats and steps are counted anew, its pauses are still this trainer's.
-    fresh = Pulse(
-        beat.session,
-        pulse.session,
-        beat.seq,
-        1,
-        beat.received_at,
-        max(beat.received_at, pulse.last_at),
-        pulse.longest_gap,
-        checkpoint=pulse.checkpoint,
-        checkpoint_at=pulse.checkpoint_at,
-        previous_seq=pulse.seq,
-        previous_quiet_until=pulse.announced_until,
+    known = pulse or Pulse()
+    for i, session in enumerate(known.sessions):
+        if session.id == beat.session:
+            sessions = (*known.sessions[:i], _beaten(session, beat), *known.sessions[i + 1 :])
+            return replace(known, sessions=sessions)
+    at = beat.received_at
+    fresh = _told(Session(beat.session, beat.seq, 1, at, at), beat)
+    return _with(known, fresh)
+
+
+def _with(pulse: Pulse, fresh: Session) -> Pulse:
+    """One process more. Where too many are known, who beat least is forgotten, but not what excuses its silence."""
+    if len(pulse.sessions) < MOST_SESSIONS:
+        return replace(pulse, sessions=(*pulse.sessions, fresh))
+    least = min(pulse.sessions, key=lambda session: (session.beats, session.last_at))
+    kept = tuple(session for session in pulse.sessions if session is not least)
+    return Pulse(
+        sessions=(*kept, fresh),
+        longest_gap=max(pulse.longest_gap, least.longest_gap),
+        quiet_until=max((m for m in (pulse.quiet_until, least.quiet_until) if m is not None), default=None),
     )
-    return _told(fresh, beat)
 
 
-def _heard(pulse: Pulse, beat: Beat) -> Pulse:
-    """The pulse with one more sign of life of a process that is known. What was announced is no pause."""
-    expected = max(pulse.last_at, pulse.announced_until or pulse.last_at)
-    gap = max(beat.received_at - expected, timedelta(0))
-    return replace(pulse, last_at=max(pulse.last_at, beat.received_at), longest_gap=max(pulse.longest_gap, gap))
+def _beaten(session: Session, beat: Beat) -> Session:
+    if beat.seq <= session.seq:
+        return replace(session, last_at=max(session.last_at, beat.received_at))
+    gap = max(beat.received_at - session.expected_at, timedelta(0))
+    known = replace(
+        session,
+        seq=beat.seq,
+        beats=session.beats + 1,
+        last_at=max(session.last_at, beat.received_at),
+        longest_gap=max(session.longest_gap, gap),
+    )
+    return _told(known, beat)
 
 
-def _quiet_until(beat: Beat) -> datetime | None:
-    return beat.received_at + beat.next_within if beat.next_within is not None else None
-
-
-def _told(pulse: Pulse, beat: Beat) -> Pulse:
+def _told(session: Session, beat: Beat) -> Session:
     """What the beat itself says."""
     at = beat.received_at
-    pulse = replace(
-        pulse,
-        total=beat.total if beat.total is not None else pulse.total,
-        metrics=beat.metrics or pulse.metrics,
-        fingerprint=beat.fingerprint or pulse.fingerprint,
+    session = replace(
+        session,
+        total=beat.total if beat.total is not None else session.total,
+        metrics=beat.metrics or session.metrics,
+        fingerprint=beat.fingerprint or session.fingerprint,
         problem=beat.problem,
-        quiet_until=_quiet_until(beat),
+        quiet_until=at + beat.next_within if beat.next_within is not None else None,
         done_at=at if beat.kind is BeatKind.DONE else None,
     )
-    if beat.checkpoint and beat.checkpoint != pulse.checkpoint:
-        pulse = replace(pulse, checkpoint=beat.checkpoint, checkpoint_at=at)
+    if beat.checkpoint and beat.checkpoint != session.checkpoint:
+        session = replace(session, checkpoint=beat.checkpoint, checkpoint_at=at)
     if beat.step is None:
-        return pulse
-    if pulse.step is None or pulse.step_at is None:
-        return replace(pulse, step=beat.step, step_at=at, first_step=beat.step, first_step_at=at, advances=1)
-    if beat.step <= pulse.step:
-        return pulse
+        return session
+    if session.step is None or session.step_at is None:
+        return replace(session, step=beat.step, step_at=at, first_step=beat.step, first_step_at=at, advances=1)
+    if beat.step <= session.step:
+        return session
     return replace(
-        pulse,
+        session,
         step=beat.step,
         step_at=at,
-        advances=pulse.advances + 1,
-        longest_step_gap=max(pulse.longest_step_gap, at - pulse.step_at),
+        advances=session.advances + 1,
+        longest_step_gap=max(session.longest_step_gap, at - session.step_at),
     )
+
+
+def _done(sessions: Sequence[Session]) -> bool:
+    """Whether one said that it is done, and the same process has not begun another training since.
+
+    What others say takes it back no more than it takes back anything else: a run that is done is never silent.
+    """
+    newest = {session.process: session for session in sorted(sessions, key=lambda session: session.first_at)}
+    return any(session.done_at is not None for session in newest.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,16 +236,41 @@ class Vitals:
     silence counts for nobody.
     """
 
-    beats: int
-    last_at: datetime
+    sessions: tuple[Session, ...]
     longest_gap: timedelta
+    """Between two beats of one training, or of one and the next on the same member."""
     quiet_until: datetime | None
-    announced_until: datetime | None
-    """As `quiet_until`, and what processes before or beside those that are followed have announced."""
     done: bool
-    progress: Pulse
-    """The member that advanced last, of those that are not done: its step, total and checkpoint."""
     path_since: datetime | None
+
+    @property
+    def beats(self) -> int:
+        return sum(session.beats for session in self.sessions)
+
+    @property
+    def last_at(self) -> datetime:
+        return max(session.last_at for session in self.sessions)
+
+    @property
+    def proven(self) -> bool:
+        """Whether enough beats came for their absence to say something: of the process that began last, too."""
+        last = max(session.first_at for session in self.sessions)
+        return all(session.proven for session in self.sessions if session.first_at == last)
+
+    @property
+    def going_on(self) -> list[Session]:
+        """Who is done no longer advances, and says nothing about those that go on."""
+        return [session for session in self.sessions if session.done_at is None] or list(self.sessions)
+
+    @property
+    def progress(self) -> Session:
+        """Who advanced last: its steps are shown. A beat or two of somebody else are not."""
+        shown = [session for session in self.going_on if session.step_at is not None] or self.going_on
+        return max(shown, key=lambda session: (session.proven, session.step_at or session.last_at, session.id))
+
+    @property
+    def checkpoint_at(self) -> datetime | None:
+        return max((s.checkpoint_at for s in self.sessions if s.checkpoint_at is not None), default=None)
 
     def alive(self, now: datetime) -> bool:
         """Whether it can be trusted to go on: it beat a moment ago, or announced that it would not."""
@@ -218,27 +286,37 @@ def vitals_of(
 
     Beats from before a member's present start are those of another run.
     """
-    found: list[Pulse] = []
+    found: list[Session] = []
+    gaps: list[timedelta] = []
+    quiet: list[datetime | None] = []
+    done = False
     for member in members:
         pulse = pulses.get(pulse_key(member.service, member.id))
         since = member.clock.running_since
-        if pulse is not None and since is not None and pulse.first_at >= since:
-            found.append(pulse)
+        if pulse is None or since is None:
+            continue
+        sessions = [session for session in pulse.sessions if session.first_at >= since]
+        if sessions:
+            found += sessions
+            gaps += [pulse.longest_gap, *(session.longest_gap for session in sessions), *_pauses_between(sessions)]
+            quiet += [pulse.quiet_until, *(session.quiet_until for session in sessions)]
+            done = done or _done(sessions)
     if not found:
         return None
-    # Who is done no longer advances, and says nothing about those that go on.
-    going_on = [pulse for pulse in found if pulse.done_at is None] or found
-    steps = [pulse for pulse in going_on if pulse.step_at is not None]
-    return Vitals(
-        beats=sum(pulse.beats for pulse in found),
-        last_at=max(pulse.last_at for pulse in found),
-        longest_gap=max(pulse.longest_gap for pulse in found),
-        quiet_until=max((p.quiet_until for p in found if p.quiet_until is not None), default=None),
-        announced_until=max((p.announced_until for p in found if p.announced_until is not None), default=None),
-        done=all(pulse.done_at is not None for pulse in found),
-        progress=max(steps or going_on, key=lambda pulse: (pulse.step_at or pulse.last_at, pulse.session)),
-        path_since=path_since,
-    )
+    announced = max((moment for moment in quiet if moment is not None), default=None)
+    return Vitals(tuple(found), max(gaps), announced, done, path_since)
+
+
+def _pauses_between(sessions: Sequence[Session]) -> Iterator[timedelta]:
+    """From the last beat of a process to the first one of the next on the same member: it may pause so again.
+
+    What few beats said, or one who was done, ended no pause and began none.
+    """
+    for i, session in enumerate(sessions):
+        before = [other for other in sessions[:i] if other.proven] or sessions[:i]
+        last = max(before, key=lambda other: other.expected_at, default=None)
+        if last is not None and last.done_at is None:
+            yield max(session.first_at - last.expected_at, timedelta(0))
 
 
 def silent_at(vitals: Vitals | None, interval: timedelta | None) -> datetime | None:
@@ -249,28 +327,24 @@ def silent_at(vitals: Vitals | None, interval: timedelta | None) -> datetime | N
     """
     if vitals is None or interval is None or vitals.done:
         return None
-    if vitals.beats < BEATS_THAT_PROVE or vitals.path_since is None:
+    if not vitals.proven or vitals.path_since is None:
         return None
     grace = GRACE_FACTOR * max(interval, vitals.longest_gap)
-    return max(vitals.last_at, vitals.path_since, vitals.announced_until or vitals.last_at) + grace
+    return max(vitals.last_at, vitals.path_since, vitals.quiet_until or vitals.last_at) + grace
 
 
 def may_matter(pulse: Pulse, interval: timedelta | None, now: datetime) -> bool:
     """Whether a run that this member is of may be silent or stalled at `now`; false: it is neither.
 
-    What other members' beats say can only put either off. `interval`: the least in which any selector expects a beat.
+    Of all that its processes said the least is believed, and what other members' beats say can only put either off.
+    `interval`: the least in which any selector expects a beat.
     """
-    if pulse.done_at is not None:
+    if pulse.done or not pulse.sessions:
         return False
-    if interval is not None:
-        grace = GRACE_FACTOR * max(interval, pulse.longest_gap)
-        if now > max(pulse.last_at, pulse.announced_until or pulse.last_at) + grace:
-            return True
-    if pulse.step_at is None or pulse.advances < BEATS_THAT_PROVE:
-        return False
-    if pulse.total is not None and pulse.step is not None and pulse.step >= pulse.total:
-        return False
-    return now - pulse.step_at > max(STALLED_AFTER, GRACE_FACTOR * pulse.longest_step_gap)
+    newest = pulse.sessions[-1]
+    if interval is not None and now > newest.last_at + GRACE_FACTOR * max(interval, newest.longest_gap):
+        return True
+    return any(session.stuck(now) for session in pulse.sessions if session.done_at is None)
 
 
 def stalled_since(vitals: Vitals | None, now: datetime) -> datetime | None:
@@ -280,25 +354,29 @@ def stalled_since(vitals: Vitals | None, now: datetime) -> datetime | None:
     """
     if vitals is None or vitals.done or not vitals.alive(now):
         return None
-    progress = vitals.progress
-    if progress.step_at is None or progress.advances < BEATS_THAT_PROVE:
-        return None
-    if progress.total is not None and progress.step is not None and progress.step >= progress.total:
-        return None  # it has done its steps: what it does now, such as saving, has none
     if vitals.quiet_until is not None and now <= vitals.quiet_until:
         return None
-    allowed = max(STALLED_AFTER, GRACE_FACTOR * progress.longest_step_gap)
-    return progress.step_at if now - progress.step_at > allowed else None
+    steps = [(session.step_at, session) for session in vitals.going_on if session.step_at is not None]
+    if not any(session.alive(now) and session.stuck(now) for _, session in steps):
+        return None
+    last, furthest = max(steps, key=lambda each: (each[0], each[1].id))
+    allowed = max(STALLED_AFTER, GRACE_FACTOR * max(session.longest_step_gap for _, session in steps))
+    return last if now - last > allowed and not furthest.finished else None
 
 
 def finishes_at(vitals: Vitals | None, now: datetime) -> datetime | None:
     """When a run that reports `step` of `total` will be done at its pace so far, not before `now`; None: unknown.
 
-    Linear: the time its steps have taken since the first one reported, for those that are left.
+    Linear: the time its steps have taken since the first one reported, for those that are left. Of several processes
+    it is the one that will be done first: what somebody else says must not take away what the trainer has shown.
     """
-    if vitals is None or not vitals.alive(now) or stalled_since(vitals, now) is not None:
+    if vitals is None or not vitals.alive(now):
         return None
-    p = vitals.progress
+    ends = (_end_of(session, now) for session in vitals.going_on if session.alive(now) and not session.stuck(now))
+    return min((end for end in ends if end is not None), default=None)
+
+
+def _end_of(p: Session, now: datetime) -> datetime | None:
     if p.step is None or p.total is None or p.first_step is None or p.step_at is None or p.first_step_at is None:
         return None
     taken, done, left = p.step_at - p.first_step_at, p.step - p.first_step, p.total - p.step
@@ -342,7 +420,11 @@ def path_allows(sweep_every: timedelta) -> timedelta:
 
 
 def path_since(path: Path | None, sweep_every: timedelta, now: datetime) -> datetime | None:
-    """Since when the way is proven; None: the newest canary is late (strictly older than allowed), or none came."""
-    if path is None or now - path.last_sent_at > path_allows(sweep_every):
+    """Since when the way is proven; None: the newest canary is late (strictly older than allowed), or none came.
+
+    One from further ahead than the same span proves nothing either: it would count when nothing arrives any more.
+    """
+    allowed = path_allows(sweep_every)
+    if path is None or not -allowed <= now - path.last_sent_at <= allowed:
         return None
     return path.unbroken_since

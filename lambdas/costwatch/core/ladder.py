@@ -81,8 +81,10 @@ def observe(
             entries.append(entry)
             messages.extend([message] if message else [])
         case Verdict.WAIT:
-            if after.status not in (Status.WARNED, Status.WOULD_STOP):
-                after = replace(after, status=Status.WARNED, hold=None)
+            # What only held it for a while forgets neither its notice nor that it would have been stopped.
+            waiting = Status.WARNED if after.would_stop_at is None else Status.WOULD_STOP
+            if after.status is not waiting:
+                after = replace(after, status=waiting, hold=None)
                 entries.append(decision_entry(now, Transition.STANDS_DOWN, decision.reason, decision))
         case Verdict.KEEP:
             if after.status is not Status.RUNNING:
@@ -299,7 +301,13 @@ def _let_finish(
     finishing = decision.finishing
     assert finishing is not None  # noqa: S101 - a FINISH verdict says what is given
     after = replace(
-        record, status=Status.RUNNING, finishing=finishing, deadline=finishing.until, notice=None, hold=None
+        record,
+        status=Status.RUNNING,
+        finishing=finishing,
+        deadline=finishing.until,
+        notice=None,
+        hold=None,
+        would_stop_at=None,
     )
     entry = decision_entry(
         now,
@@ -329,7 +337,7 @@ def _vitals_facts(decision: Decision) -> dict[str, str]:
     vitals = decision.vitals
     if vitals is None:
         return {}
-    saved_at = vitals.progress.checkpoint_at
+    saved_at = vitals.checkpoint_at
     return {
         "last_beat_at": times.to_text(vitals.last_at),
         "progress": heartbeats.steps_text(vitals),

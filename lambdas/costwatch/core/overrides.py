@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from costwatch.core import durations, times
+from costwatch.core.heartbeats import SHORTEST_INTERVAL
 from costwatch.core.model import Run
 from costwatch.core.policy import TagKeys
 
@@ -63,7 +64,7 @@ def read(run: Run, keys: TagKeys) -> Overrides:
     """Read the override tags of all members whose tags are readable."""
     runtimes: list[timedelta] = []
     deadlines: list[datetime] = []
-    heartbeats: list[timedelta] = []
+    intervals: list[timedelta] = []
     malformed: dict[str, MalformedTag] = {}
     exempt: dict[str, ExemptTag] = {}
 
@@ -71,12 +72,18 @@ def read(run: Run, keys: TagKeys) -> Overrides:
         tag = MalformedTag(key, value, problem)
         malformed[tag.told_key] = tag
 
-    for key, lengths in ((keys.max_runtime, runtimes), (keys.heartbeat, heartbeats)):
+    for key, lengths in ((keys.max_runtime, runtimes), (keys.heartbeat, intervals)):
         for value in _values(run, key):
             try:
-                lengths.append(durations.parse(value))
+                length = durations.parse(value)
             except ValueError as error:
                 note(key, value, str(error))
+                continue
+            if lengths is intervals and length < SHORTEST_INTERVAL:
+                shortest = durations.short(SHORTEST_INTERVAL)
+                note(key, value, f"{value!r} is shorter than {shortest}: the training client beats no more often")
+                continue
+            lengths.append(length)
     for value in _values(run, keys.deadline):
         try:
             deadlines.append(times.parse_rfc3339(value))
@@ -94,7 +101,7 @@ def read(run: Run, keys: TagKeys) -> Overrides:
     return Overrides(
         max_runtime=max(runtimes, default=None),
         deadline=max(deadlines, default=None),
-        heartbeat=max(heartbeats, default=None),
+        heartbeat=max(intervals, default=None),
         exempt=tuple(exempt.values()),
         malformed=tuple(malformed.values()),
     )

@@ -206,6 +206,7 @@ class RunRecord:
     order: StopOrder | None = None
     stop: StopAttempt | None = None
     would_stop_at: datetime | None = None
+    """When observe or warn would have stopped it. A hold in between does not forget it; a new notice, or time, does."""
     would_stop_spent_usd: Decimal | None = None
     """USD spent by `would_stop_at`; None: unknown."""
     restarts: int = 0

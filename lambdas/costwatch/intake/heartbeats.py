@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -81,6 +81,9 @@ def heartbeats(event: object, *, account: str) -> Heartbeats:
         except MalformedEvent as error:
             refused.append(Refused(message.get("body"), str(error)))
             continue
+        except Exception as error:  # noqa: BLE001 - whatever one message does to us, the others of its batch are taken
+            refused.append(Refused(message.get("body"), f"it could not be read: {error!r}"))
+            continue
         if what is not None:
             arrived.append(Arrived(message_id, what))
     return Heartbeats(tuple(arrived), tuple(refused))
@@ -99,12 +102,20 @@ def _what(message: Mapping[str, Any], account: str) -> Beat | Canary | None:
         raise MalformedEvent(f"account is {shown(body.get('account'))}; only beats sent from {account} are taken")
     detail, kind = mapping(body, "detail"), body.get("detail-type")
     if kind == names.DETAIL_CANARY:
-        return Canary(_moment(text_of(detail, "detail.sent_at"), "detail.sent_at"))
+        return _canary(detail, _arrival(message))
     if kind == names.DETAIL_CHECK:
         return None
     if not isinstance(kind, str) or kind not in _BEATS:
         raise unknown(body)
     return _beat(detail, _BEATS[kind], account, _arrival(message))
+
+
+def _canary(detail: Mapping[str, Any], received_at: datetime) -> Canary:
+    """One from the future would prove the way when it is broken: whoever may beat could send it."""
+    sent_at = _moment(text_of(detail, "detail.sent_at"), "detail.sent_at")
+    if sent_at - received_at > _FUTURE:
+        raise MalformedEvent(f"detail.sent_at is {durations.show(sent_at - received_at)} after the canary arrived")
+    return Canary(sent_at)
 
 
 def _beat(detail: Mapping[str, Any], kind: BeatKind, account: str, received_at: datetime) -> Beat:
@@ -221,7 +232,10 @@ def _is_whole(value: object, *, least: int) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """A whole number has no bounds in JSON; one that is too large for a float is none here."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return -sys.float_info.max <= value <= sys.float_info.max
 
 
 def _arrival(message: Mapping[str, Any]) -> datetime:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from costwatch.core.group import Group
 from costwatch.core.group_blockers import all_blockers
@@ -11,7 +13,7 @@ from costwatch.core.model import Member, Run
 from costwatch.errors import AwsError
 from costwatch.procedures.outcome import Outcome
 from costwatch.procedures.ports import AutoScalingPort, Ec2Port, Watchdog
-from costwatch.procedures.stop_instances import cancel_requests
+from costwatch.procedures.stop_instances import act_in_halves, cancel_requests
 
 MOST_IDS = 100
 """What one call of the group takes."""
@@ -108,22 +110,15 @@ def _newcomers(w: Watchdog, run: Run, group: Group) -> Outcome:
 
 
 def _terminate(autoscaling: AutoScalingPort, name: str, ids: list[str], problems: list[str]) -> None:
-    """After an error look what the group still keeps and halve it, so one bad id spares no other."""
-    try:
-        autoscaling.terminate(name, ids)
-    except AwsError as error:
+    """By the group's own call; after an error what the group still keeps is tried again."""
+
+    def left(asked: Sequence[str], error: AwsError) -> list[str]:
+        del error
         group = autoscaling.group(name)
         kept = {member.id for member in group.members if not member.ending} if group is not None else set()
-        left = [i for i in ids if i in kept]
-        if not left:
-            return
-        if error.retry or len(ids) == 1:
-            problems.append(str(error))
-            return
-        middle = (len(left) + 1) // 2
-        for half in (left[:middle], left[middle:]):
-            if half:
-                _terminate(autoscaling, name, half, problems)
+        return [i for i in asked if i in kept]
+
+    act_in_halves(partial(autoscaling.terminate, name), ids, left, problems)
 
 
 def _seen(ec2: Ec2Port, run: Run, group: Group | None, problems: list[str]) -> Outcome:

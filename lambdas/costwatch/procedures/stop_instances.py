@@ -73,23 +73,35 @@ def _act_on_zone(
     *,
     undone: Callable[[Member], bool],
 ) -> None:
-    """One zone's instances. After an error look what is left and halve it, so one bad id spares no other.
+    """One zone's instances. What somebody stopped meanwhile is left alone, and the error told."""
 
-    What somebody stopped meanwhile is left alone, and the error told.
-    """
+    def left(asked: Sequence[str], error: AwsError) -> list[str]:
+        world = ec2.instances_by_id(asked)
+        alive = [i for i in asked if i in world and world[i].alive]
+        if any(i in world and undone(world[i]) for i in asked if i not in alive):
+            problems.append(str(error))
+        return alive
+
+    act_in_halves(act, ids, left, problems)
+
+
+def act_in_halves(
+    act: Callable[[Sequence[str]], None],
+    ids: list[str],
+    left: Callable[[Sequence[str], AwsError], list[str]],
+    problems: list[str],
+) -> None:
+    """Act on all. After an error look what is `left` of them and halve it, so one bad id spares no other."""
     try:
         act(ids)
     except AwsError as error:
-        world = ec2.instances_by_id(ids)
-        left = [i for i in ids if i in world and world[i].alive]
-        if any(i in world and undone(world[i]) for i in ids if i not in left):
-            problems.append(str(error))
-        if not left:
+        again = left(ids, error)
+        if not again:
             return
         if error.retry or len(ids) == 1:
             problems.append(str(error))
             return
-        middle = (len(left) + 1) // 2
-        for half in (left[:middle], left[middle:]):
+        middle = (len(again) + 1) // 2
+        for half in (again[:middle], again[middle:]):
             if half:
-                _act_on_zone(ec2, act, half, problems, undone=undone)
+                act_in_halves(act, half, left, problems)

@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from costwatch.adapters.aws_errors import translated
-from costwatch.adapters.sagemaker import SageMaker
+from costwatch.adapters.sagemaker import SageMaker, tags_or_none
 from costwatch.core.model import Member
 from costwatch.core.policy import Service
-from costwatch.errors import AwsError
 from costwatch.scan.inventory import Resource, ResourceKind
 
 
@@ -91,19 +90,11 @@ class Describer:
             name=listed.name,
             state=listed.state,
             capacity=capacity,
-            tags=self._tags(listed.arn),
+            tags=tags_or_none(self._client, listed.arn),
             since=listed.created,
             evidence="CreationTime",
             note=note,
         )
-
-    def _tags(self, arn: str) -> dict[str, str] | None:
-        try:
-            with translated("sagemaker:ListTags"):
-                pages = self._client.get_paginator("list_tags").paginate(ResourceArn=arn)
-                return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
-        except AwsError:
-            return None  # said on its line: unreadable tags are not no tags
 
 
 def _count(variant: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,82 @@
+"""What other processes say beside a trainer, or after it, takes nothing away from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from costwatch.core.heartbeats import BeatKind
+from costwatch.procedures.sweep import sweep
+from tests.support import policies
+from tests.support.builders import HOUR
+from tests.support.fakes import FakeInstance, Town
+
+TAGS = {"Purpose": "training"}
+NONE = range(0)
+ASKED = policies.selector(heartbeat_seconds=45 * 60)
+
+
+def beating(
+    of: Town, trainer: FakeInstance, first: int, last: int, *, strangers: range = range(0), **said: Any
+) -> None:
+    """Beats `first` to `last`, five minutes apart; in `strangers` another process beats, too."""
+    for n in range(first, last + 1):
+        of.clock.forward(minutes=5)
+        of.beat(trainer, seq=n, **{key: value(n) if callable(value) else value for key, value in said.items()})
+        if n in strangers:
+            of.beat(trainer, seq=n, session="stranger", step=1, total=10**6)
+        sweep(of.watchdog())
+
+
+def sweeps(of: Town, count: int) -> None:
+    for _ in range(count):
+        of.clock.forward(minutes=5)
+        sweep(of.watchdog())
+
+
+@pytest.mark.parametrize("strangers", [NONE, range(100, 101), range(100, 110)], ids=["none", "one", "ten"])
+def test_a_run_that_is_nearly_done_is_let_finish_whoever_beats_beside_it(strangers: range) -> None:
+    of = Town(policies.policy())
+    trainer = of.world.launch(age=0 * HOUR, tags=TAGS)
+    beating(of, trainer, 1, 12 * 12 + 2, strangers=strangers, step=lambda n: n, total=12 * 12 + 6)
+    assert trainer.alive
+    assert any("let finish" in entry.entry.reason for entry in of.ledger.since(of.clock() - 9 * HOUR, of.clock()))
+
+
+@pytest.mark.parametrize("strangers", [0, 1, 3, 9])
+@pytest.mark.parametrize("said", [{"next_within": 6 * HOUR}, {"kind": BeatKind.DONE}], ids=["phase", "done"])
+def test_nobody_elses_beats_undo_an_announced_phase_or_the_end(said: dict[str, Any], strangers: int) -> None:
+    of = Town(policies.policy(selectors=[ASKED]))
+    trainer = of.world.launch(age=HOUR, tags=TAGS)
+    beating(of, trainer, 1, 5)
+    of.beat(trainer, seq=6, **said)
+    for n in range(strangers):
+        of.clock.forward(minutes=5)
+        of.beat(trainer, seq=n + 1, session="stranger")
+    sweeps(of, 12 * 6 - strangers)
+    assert trainer.alive
+
+
+def test_who_says_that_it_is_done_says_it_for_the_node_that_spoke_before() -> None:
+    of = Town(policies.policy(selectors=[ASKED]))
+    before, then = (of.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "llm"}) for _ in range(2))
+    beating(of, before, 1, 5)
+    beating(of, then, 1, 5, session="b")
+    of.beat(then, seq=6, session="b", kind=BeatKind.DONE)
+    sweeps(of, 80)
+    assert before.alive
+    assert then.alive
+    assert of.world.posts == []
+
+
+def test_a_pause_over_a_restart_of_the_process_lengthens_the_grace() -> None:
+    of = Town(policies.policy(selectors=[policies.selector(heartbeat_seconds=15 * 60)]))
+    trainer = of.world.launch(age=HOUR, tags=TAGS)
+    beating(of, trainer, 1, 5)
+    sweeps(of, 9)
+    beating(of, trainer, 1, 5, session="b")
+    sweeps(of, 30)
+    assert of.world.posts == [], "its own longest pause was 50 minutes"
+    sweeps(of, 1)
+    assert len(of.world.posts) == 1

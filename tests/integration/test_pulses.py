@@ -1,0 +1,71 @@
+"""The rows that heartbeats become: nothing is lost between two functions, and nothing is kept longer than it counts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from costwatch.adapters.pulses import KEEP, KEEP_DONE, Pulses
+from costwatch.adapters.table import Item, Key
+from costwatch.core.heartbeats import LONGEST_ANNOUNCED, Beat, BeatKind, Session
+from costwatch.core.policy import Service
+from costwatch.errors import UnreadableRow
+from tests.support import policies
+from tests.support.builders import ACCOUNT, MINUTE, NOW, REGION
+from tests.support.fakes import Town
+from tests.support.memory_table import MemoryTable
+
+
+class _Crossed(MemoryTable):
+    """Between the first read and its write, somebody else writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Any = None
+
+    def get(self, wanted: Key) -> Item | None:
+        found = super().get(wanted)
+        if self.meanwhile is not None:
+            then, self.meanwhile = self.meanwhile, None
+            then()
+        return found
+
+
+def beat(seq: int, at: datetime = NOW, **said: Any) -> Beat:
+    return Beat(Service.EC2, "i-0a", ACCOUNT, REGION, at, said.pop("kind", BeatKind.BEAT), "a", seq, **said)
+
+
+def pulses(table: MemoryTable) -> Pulses:
+    return Town(policies.policy(), table=table).pulses
+
+
+def only(table: MemoryTable) -> Session:
+    unreadable: list[UnreadableRow] = []
+    (session,) = pulses(table).of_region(ACCOUNT, REGION, unreadable.append)[(Service.EC2, "i-0a")].sessions
+    assert not unreadable
+    return session
+
+
+def test_two_functions_that_write_beats_of_one_member_at_once_lose_none() -> None:
+    table = _Crossed()
+    pulses(table).take([beat(1)])
+    table.meanwhile = lambda: pulses(table).take([beat(2, NOW + MINUTE)])
+    pulses(table).take([beat(3, NOW + 2 * MINUTE)])
+    session = only(table)
+    assert (session.beats, session.seq) == (3, 3)
+
+
+def test_two_functions_that_write_the_first_beats_of_one_member_at_once_lose_none() -> None:
+    table = _Crossed()
+    table.meanwhile = lambda: pulses(table).take([beat(1)])
+    pulses(table).take([beat(2, NOW + MINUTE)])
+    assert only(table).beats == 2
+
+
+def test_a_row_is_kept_longer_than_any_phase_that_may_be_announced_and_a_day_once_it_is_done() -> None:
+    table = MemoryTable()
+    assert LONGEST_ANNOUNCED + timedelta(days=1) < KEEP
+    for last, keep in ((beat(1), KEEP), (beat(2, kind=BeatKind.DONE), KEEP_DONE)):
+        pulses(table).take([last])
+        (row,) = table.items.values()
+        assert row["expires_at"] == int((NOW + keep).timestamp())

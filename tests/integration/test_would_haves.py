@@ -1,0 +1,74 @@
+"""What would have been stopped stays so, whatever holds it for a while."""
+
+from __future__ import annotations
+
+import pytest
+
+from costwatch.core.record import Status, Transition
+from costwatch.procedures.sweep import sweep
+from tests.support import policies
+from tests.support.builders import ACCOUNT, HOUR, REGION
+from tests.support.fakes import FakeInstance, Town
+
+RUN = {"Purpose": "training", "costwatch:run": "llm"}
+
+
+def transitions(of: Town) -> list[Transition]:
+    return [row.entry.transition for row in of.ledger.since(of.clock() - 1000 * HOUR, of.clock())]
+
+
+def status(of: Town) -> Status:
+    (record,) = of.ledger.open_records(ACCOUNT, REGION).values()
+    return record.status
+
+
+def would_have_been_stopped(mode: str) -> tuple[Town, FakeInstance]:
+    of = Town(policies.policy(selectors=[policies.selector(mode=mode)]))
+    trainer = of.world.launch(age=20 * HOUR, tags=RUN)
+    for _ in range(3):
+        sweep(of.watchdog())
+        of.clock.forward(minutes=31)
+    assert status(of) is Status.WOULD_STOP
+    return of, trainer
+
+
+@pytest.mark.parametrize("mode", ["observe", "warn"])
+def test_a_would_have_outlasts_a_start_that_an_answer_left_out_and_is_told_once(mode: str) -> None:
+    of, trainer = would_have_been_stopped(mode)
+    start, trainer.launch_time = trainer.launch_time, None
+    sweep(of.watchdog())
+    assert status(of) is Status.HELD
+    of.clock.forward(minutes=5)
+    trainer.launch_time = start
+    sweep(of.watchdog())
+    assert status(of) is Status.WOULD_STOP
+    seen = transitions(of)
+    assert (seen.count(Transition.WOULD_STOP), seen.count(Transition.WARNED)) == (1, 1)
+
+
+@pytest.mark.parametrize("mode", ["observe", "warn"])
+def test_who_joins_while_it_is_held_makes_no_new_notice_as_who_joins_without_a_hold_makes_none(mode: str) -> None:
+    of, _ = would_have_been_stopped(mode)
+    joiner = of.world.launch(age=0 * HOUR, tags=RUN)
+    start, joiner.launch_time = joiner.launch_time, None
+    sweep(of.watchdog())
+    assert status(of) is Status.HELD
+    of.clock.forward(minutes=5)
+    joiner.launch_time = start
+    sweep(of.watchdog())
+    assert status(of) is Status.WOULD_STOP
+    assert transitions(of).count(Transition.WARNED) == 1
+
+
+def test_what_is_given_more_time_is_warned_anew_and_would_be_stopped_once_more() -> None:
+    of, trainer = would_have_been_stopped("observe")
+    trainer.tags["costwatch:max-runtime"] = "30h"
+    sweep(of.watchdog())
+    assert status(of) is Status.RUNNING
+    of.clock.forward(hours=10)
+    for _ in range(3):
+        sweep(of.watchdog())
+        of.clock.forward(minutes=31)
+    assert status(of) is Status.WOULD_STOP
+    seen = transitions(of)
+    assert (seen.count(Transition.WOULD_STOP), seen.count(Transition.WARNED)) == (2, 2)
