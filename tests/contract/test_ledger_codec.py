@@ -75,6 +75,7 @@ records = st.builds(
     hold=st.none() | st.builds(Hold, words, st.sampled_from(HoldCode), words, instants, words),
     released_key=words,
     capped_key=words,
+    capped_for_silence=st.booleans(),
     extensions=st.lists(st.builds(Extension, words, instants, whole_seconds, instants), max_size=2).map(tuple),
     exemption=st.none() | st.builds(Exemption, words, instants, instants, words, st.booleans()),
     exempt_tags=st.lists(st.tuples(words, instants), max_size=2).map(tuple),
@@ -110,6 +111,7 @@ def test_a_record_with_everything_in_it_survives_the_table(table: Table) -> None
         hourly_rate_usd=Decimal("0"),
         owner="",
         capped_key="key",
+        capped_for_silence=True,
     )
     table.transact([Put({"pk": "pk", "sk": "sk", **record_to_item(full)})])
     item = table.get(KEY)

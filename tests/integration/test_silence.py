@@ -275,6 +275,52 @@ def test_mass_silence_holds_on_when_others_recover_and_a_beat_of_its_own_ends_it
     assert {record.status for record in records(of).values()} == {Status.RUNNING}
 
 
+def test_what_was_released_counts_no_more_while_its_notice_runs() -> None:
+    of = town()
+    first, *others = mass(of, 3)
+    sweeps(of, GRACE + 10 * MINUTE)
+    step = grants.release(records(of)[first.id], by="ada", now=of.clock())
+    assert step is not None
+    assert of.ledger.save(step)
+    of.beat(others[0], seq=9)
+    of.beat(others[1], seq=9)
+    sweeps(of, 5 * MINUTE)
+    assert records(of)[first.id].status is Status.WARNED
+    late = [trainer_in(of) for _ in range(2)]
+    for trainer in late:
+        for n in range(1, 4):
+            of.beat(trainer, seq=n)
+    waiting = policies.policy(selectors=[{**EVERY_45_MIN, "limits": policies.limits(min_notice_seconds=24 * 3600)}])
+    of.policy = waiting
+    sweeps(of, GRACE + 10 * MINUTE)
+    assert first.alive
+    assert {records(of)[trainer.id].status for trainer in late} == {Status.WARNED}, (
+        "two silent runs are two silent runs"
+    )
+
+
+def test_mass_silence_holds_no_time_limit() -> None:
+    """A held run whose time is up is warned and stopped as if it had beaten on."""
+    of = town()
+    trainers = mass(of, 3)
+    sweeps(of, 10 * HOUR + 30 * MINUTE)
+    assert {record.status for record in records(of).values()} == {Status.HELD}
+    sweeps(of, HOUR + 30 * MINUTE)
+    assert not any(trainer.alive for trainer in trainers)
+    assert sum("stops in" in text for text in pushed(of)) == 3
+
+
+def test_a_phase_is_waited_for_though_a_stranger_beats_in_the_trainers_name() -> None:
+    of = town()
+    trainer = trainer_in(of)
+    beating(of, trainer)
+    for n in range(1, 4):
+        of.beat(trainer, seq=n, session="stranger")
+    of.beat(trainer, seq=4, next_within=4 * HOUR)
+    sweeps(of, 4 * HOUR + GRACE)
+    assert pushed(of) == []
+
+
 def test_the_page_comes_at_most_once_an_hour() -> None:
     of = town()
     mass(of, 3)

@@ -16,10 +16,22 @@ from types import CodeType, FunctionType
 
 import pytest
 
-from costwatch.core import caps, deadlines, deadman, group_blockers, grouping, ladder, overrides, record, selection
-from costwatch.procedures import stop_group
+from costwatch.core import (
+    caps,
+    deadlines,
+    deadman,
+    group_blockers,
+    grouping,
+    heartbeats,
+    ladder,
+    overrides,
+    record,
+    selection,
+)
+from costwatch.procedures import silence, stop_group
 from tests.support.oracle import Violation
 from tests.support.random_fleets import tell
+from tests.support.random_heartbeats import tell_with_beats
 
 STORIES = 600
 
@@ -99,6 +111,50 @@ MUTANTS = (
     Mutant("drops_run_grouping", grouping.run_id_of, "tagged.strip()", "False"),
 )
 
+BEATING_MUTANTS = (
+    Mutant(
+        "is_silent_at_the_end_of_its_grace_not_after_it", deadlines.deadline_of, "silent.at < now", "silent.at <= now"
+    ),
+    Mutant(
+        "hears_the_first_member_only",
+        heartbeats.vitals_of,
+        "for member in members:",
+        "for member in list(members)[:1]:",
+    ),
+    Mutant("takes_two_beats_for_a_habit", heartbeats.silent_at, "not vitals.proven", "False"),
+    Mutant("gives_one_grace_to_all", heartbeats.silent_at, "max(interval, vitals.longest_gap)", "interval"),
+    Mutant("watches_on_after_done", heartbeats.silent_at, " or vitals.done", ""),
+    Mutant(
+        "waits_for_no_announced_phase",
+        heartbeats.silent_at,
+        "vitals.quiet_until or vitals.last_at",
+        "vitals.last_at",
+    ),
+    Mutant("forgets_its_pauses", heartbeats._beaten, "max(session.longest_gap, gap)", "session.longest_gap"),
+    Mutant(
+        "trusts_a_way_whose_canary_is_late",
+        heartbeats.path_since,
+        "not -allowed <= now - path.last_sent_at <= allowed",
+        "False",
+    ),
+    Mutant("forgets_that_the_way_was_broken", heartbeats.path_after, "sent_at - path.last_sent_at > allowed", "False"),
+    Mutant("takes_mass_silence_at_its_word", silence.judge_silence, "together >= MASS_SILENCE", "together >= 99"),
+    Mutant("holds_two_silent_runs", silence.judge_silence, "together >= MASS_SILENCE", "together >= 2"),
+    Mutant(
+        "lets_mass_silence_hold_a_time_limit",
+        deadman._waiting,
+        "record.capped_for_silence and not deadline.silent",
+        "False",
+    ),
+    Mutant("forgets_what_mass_silence_held", deadman._waiting, "not record.waits_for_release(mode)", "True"),
+    Mutant("lets_finish_whoever_takes_longer", deadman._finishing, "expected_at <= until", "expected_at"),
+    Mutant("lets_finish_twice", deadman._finishing, "record.finishing is not None", "False"),
+    Mutant("lets_finish_nobody", heartbeats._end_of, "left < 0", "left >= 0"),
+    Mutant("asks_for_beats_by_a_tag_it_cannot_read", deadlines._by_silence, " or found.malformed", ""),
+    Mutant("ignores_the_tags_interval", deadlines._by_silence, "found.heartbeat or selector", "selector"),
+    Mutant("ignores_a_stall", heartbeats.stalled_since, "now - last > allowed", "False"),
+)
+
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_is_caught_by_the_oracle(mutant: Mutant) -> None:
@@ -111,9 +167,21 @@ def test_a_mutant_is_caught_by_the_oracle(mutant: Mutant) -> None:
     pytest.fail(f"{mutant.name} lived through {STORIES} stories")
 
 
+@pytest.mark.parametrize("mutant", BEATING_MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_of_what_beats_say_is_caught_by_the_oracle(mutant: Mutant) -> None:
+    with planted(mutant):
+        for number in range(STORIES):
+            try:
+                _beating_story(number)
+            except Violation:
+                return
+    pytest.fail(f"{mutant.name} lived through {STORIES} stories")
+
+
 def test_without_a_mutant_the_same_stories_pass() -> None:
     for number in range(40):
         _story(number)
+        _beating_story(number)
 
 
 def test_a_planted_mutant_is_taken_out_again() -> None:
@@ -129,6 +197,13 @@ def _story(number: int) -> None:
     dice = random.Random(number)
     fleet = [dice.randbytes(14) for _ in range(dice.randint(8, 14))]
     tell(dice.randbytes(13), fleet, [dice.randbytes(90) for _ in range(dice.randint(3, 5))])
+
+
+def _beating_story(number: int) -> None:
+    dice = random.Random(number)
+    fleet = [dice.randbytes(14) for _ in range(dice.randint(8, 14))]
+    steps = [dice.randbytes(90) for _ in range(dice.randint(3, 5))]
+    tell_with_beats(dice.randbytes(13), fleet, steps, dice.randbytes(600))
 
 
 @contextmanager

@@ -27,10 +27,10 @@ from costwatch import names
 from costwatch.adapters.ledger import Ledger
 from costwatch.core.model import RunId
 from costwatch.core.record import RunRecord
-from costwatch.handlers import deadman, hints
-from costwatch.settings import DeadmanSettings, HintsSettings
-from costwatch.topology import DEADMAN, HINTS
-from costwatch.wiring import Wiring
+from costwatch.handlers import deadman, heartbeats, hints
+from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings
+from costwatch.topology import DEADMAN, HEARTBEATS, HINTS
+from costwatch.wiring import TableWiring, Wiring
 from demo.embedded import EmbeddedAws, Fleet, autoscaling_like_aws
 from demo.embedded.autoscaling_like_aws import Group
 from demo.ledger_table import create_ledger_table
@@ -124,8 +124,7 @@ class Account:
 
     def wiring(self, *, hints: bool = False) -> Wiring:
         """What a cold start builds, from `document` and this process's environment (see `embedded_account`)."""
-        policy_file = self._directory / f"{self.document['digest']}.json"
-        policy_file.write_text(json.dumps(self.document), encoding="utf-8")
+        policy_file = self._policy_file()
         kind, service = (HintsSettings, HINTS.service) if hints else (DeadmanSettings, DEADMAN.service)
         settings = kind(
             ledger_table=_TABLE,
@@ -150,6 +149,19 @@ class Account:
             watchdog.sagemaker(region)
         _ = wired.refused
         return wired
+
+    def cold_heartbeats_wiring(self) -> TableWiring:
+        """What a cold start of the function of heartbeats builds, with both clients made and none used."""
+        settings = HeartbeatsSettings(ledger_table=_TABLE, refused_queue_url=self._queue_url)
+        wired = TableWiring(settings, self._policy_file(), HEARTBEATS.service, clock=self.clock)
+        wired.__dict__["session"] = self._session
+        _ = wired.pulses, wired.refused
+        return wired
+
+    def _policy_file(self) -> Path:
+        file = self._directory / f"{self.document['digest']}.json"
+        file.write_text(json.dumps(self.document), encoding="utf-8")
+        return file
 
     def subscribe(self, address: str, *, confirmed: bool = True) -> None:
         """Somebody listens to the alerts topic by e-mail."""
@@ -192,6 +204,37 @@ class Account:
         }
         with acting_as("hints", policy=self.document, settings=wired.settings):
             return hints.handle(event, self._context(HINTS.name), wired)
+
+    def send_beat(self, detail_type: str, detail: Mapping[str, Any]) -> None:
+        """What the training client sends, by the bus of the heartbeats into their queue, which takes it now."""
+        entry = {
+            "EventBusName": names.HEARTBEAT_BUS,
+            "Source": names.SOURCE_CLIENT,
+            "DetailType": detail_type,
+            "Detail": json.dumps(detail),
+        }
+        assert self._home("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+        self._beats()[-1].sent_timestamp = int(self.clock().timestamp() * 1000)  # moto's is this machine's time
+
+    def waiting_beats(self) -> list[dict[str, Any]]:
+        """The messages in the queue of the heartbeats, as Lambda's poller gives them to the function."""
+        return [
+            {"messageId": m.id, "body": m.body, "attributes": {"SentTimestamp": str(m.sent_timestamp)}}
+            for m in self._beats()
+        ]
+
+    def delete_beats(self, ids: set[str]) -> None:
+        """What the poller does with the messages that the function does not ask for again."""
+        self._beats()[:] = [message for message in self._beats() if message.id not in ids]
+
+    def _beats(self) -> list[Any]:
+        waiting: list[Any] = self._moto("sqs").queues[_BEATS]._messages
+        return waiting
+
+    def take_beats(self, wired: TableWiring, records: list[dict[str, Any]]) -> dict[str, Any]:
+        """One batch from the queue of the heartbeats, through the real handler."""
+        with acting_as("heartbeats", policy=self.document, settings=wired.settings):
+            return heartbeats.handle({"Records": records}, self._context(HEARTBEATS.name), wired)
 
     def _context(self, function: str) -> Any:
         return Context(f"arn:aws:lambda:{REGION}:{self.aws.account_id}:function:costwatch-{function}")

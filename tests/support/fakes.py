@@ -90,6 +90,21 @@ class FakeSpotRequest:
     tags: dict[str, str]
 
 
+@dataclass(frozen=True)
+class FakeBeat:
+    """A beat as it arrived, in plain data."""
+
+    at: datetime
+    region: str
+    member: str
+    session: str
+    seq: int
+    step: int | None = None
+    total: int | None = None
+    next_within: timedelta | None = None
+    done: bool = False
+
+
 @dataclass
 class FakeJob:
     """A SageMaker job as SageMaker knows it. `kind`: `training`, `processing`, `tuning` or `automl`."""
@@ -150,6 +165,10 @@ class FakeWorld:
     topic_has_listener: bool = False
     heartbeats_arrive: bool = True
     """Bus, queue and function of the heartbeats work."""
+    beats: list[FakeBeat] = field(default_factory=list)
+    """All that arrived, in order."""
+    canaries: list[datetime] = field(default_factory=list)
+    """When each that arrived was sent."""
     slack_users: dict[str, str] = field(default_factory=lambda: {"maria@example.com": "U0MARIA01"})
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -627,6 +646,7 @@ class FakeBus:
     def canary(self, at: datetime) -> None:
         self.world.called("PutEvents", "", ["canary"])
         if self.world.heartbeats_arrive:
+            self.world.canaries.append(at)
             self.pulses.canary(at, path_allows(self.sweep_every))
 
 
@@ -656,22 +676,18 @@ class Town:
 
     def beat(self, member: FakeInstance | FakeJob, *, seq: int, session: str = "a", **said: Any) -> None:
         """One beat of a trainer, as it arrives now; lost where the way of the heartbeats is broken."""
-        if not self.world.heartbeats_arrive:
-            return
-        self.pulses.take(
-            [
-                Beat(
-                    service=Service.EC2 if isinstance(member, FakeInstance) else Service.TRAINING,
-                    member_id=member.id if isinstance(member, FakeInstance) else member.name,
-                    account=ACCOUNT,
-                    region=member.region,
-                    received_at=self.clock(),
-                    session=session,
-                    seq=seq,
-                    **{"kind": BeatKind.BEAT, **said},
-                )
-            ]
-        )
+        if self.world.heartbeats_arrive:
+            self.take(member, [beat_of(member, self.clock(), session, seq, **said)])
+
+    def take(self, member: FakeInstance | FakeJob, beats: Sequence[Beat]) -> None:
+        """Beats of one member that arrive in one batch."""
+        name = member.id if isinstance(member, FakeInstance) else member.name
+        self.world.beats.extend(
+            FakeBeat(b.received_at, member.region, name, b.session, b.seq, b.step, b.total, b.next_within,
+                     b.kind is BeatKind.DONE)
+            for b in beats
+        )  # fmt: skip
+        self.pulses.take(beats)
 
     def watchdog(self) -> Watchdog:
         """As each invocation of a function would make it."""
@@ -693,6 +709,20 @@ class Town:
             seconds_left=lambda: 300.0,
             listed_whole=self.listed_whole,
         )
+
+
+def beat_of(member: FakeInstance | FakeJob, at: datetime, session: str, seq: int, **said: Any) -> Beat:
+    """A beat of `member` that arrives at `at`."""
+    return Beat(
+        service=Service.EC2 if isinstance(member, FakeInstance) else Service(member.kind),
+        member_id=member.id if isinstance(member, FakeInstance) else member.name,
+        account=ACCOUNT,
+        region=member.region,
+        received_at=at,
+        session=session,
+        seq=seq,
+        **{"kind": BeatKind.BEAT, **said},
+    )
 
 
 def _afresh(run_id: RunId, members: Iterable[Member], requests: Mapping[str, SpotRequest]) -> Run:

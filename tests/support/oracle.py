@@ -16,7 +16,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from tests.support.oracle_heartbeats import AT_LEAST, Ear, Heard
+
 STOPPED, WOULD_STOP, HELD, WARNED, KEPT, IGNORED = "stopped", "would stop", "held", "warned", "kept", "ignored"
+FINISHES = "let finish"
 QUIET = frozenset({HELD, KEPT, IGNORED})
 """What may always come of a run whose calls fail: nothing happens to it, nobody hears of a stop."""
 
@@ -135,6 +138,10 @@ class Episode:
     """In which it was judged last."""
     capped: str = ""
     """The mode in which a cap held it: until its release, or until it is not overdue any more."""
+    by_mass: bool = False
+    """It was mass silence and no cap: it holds what is due for its silence, and no time limit."""
+    finishes: datetime | None = None
+    """It was nearly done and let finish, once: until then."""
     released: bool = False
     perhaps_capped: bool = False
     """Held while calls failed, so by a cap or by a failure; or nobody knows whether it was overdue all the time."""
@@ -160,6 +167,15 @@ class Expectation:
     """A child writes its model: it is not stopped now, whatever else holds."""
     candidates: frozenset[str] = frozenset()
     """Selectors it may be counted under."""
+    silent: bool = False
+    """It is its silence, and not its time, that makes it due."""
+    mass: bool = False
+    """Too many are silent with it."""
+    perhaps_mass: bool = False
+    """Nobody knows how many: calls fail where others are silent."""
+    finishes: datetime | None = None
+    """Until when it is let finish, where it is nearly done."""
+    stalled_since: datetime | None = None
 
 
 @dataclass
@@ -170,6 +186,8 @@ class Judged:
     seen: str
     expected: frozenset[str]
     why: str
+    silent: bool = False
+    mass: bool = False
 
 
 class Oracle:
@@ -200,6 +218,9 @@ class Oracle:
         self._snapshot: dict[str, tuple[Any, ...]] = {}
         self._faulty: frozenset[str] = frozenset()
         self._stopping: set[str] = set()
+        self.ear = Ear(world)
+        self._stalls: dict[str, set[datetime | None]] = defaultdict(set)
+        self._path_since: datetime | None = None
 
     # --- what people did, told by whoever did it ---------------------------------------------------
 
@@ -240,10 +261,15 @@ class Oracle:
         self._alive = {i.id: i for i in self.world.instances.values() if i.alive}
         self._alive.update({j.name: j for j in self.world.jobs.values() if j.status == "InProgress"})
         self._snapshot = self._world_state()
+        self.ear.listen()
+        arrives = self.world.heartbeats_arrive and "*" not in self._faulty and self._policy["mode"] != "off"
+        every = timedelta(seconds=self._policy["sweep_every_seconds"])
+        self._path_since = self.ear.path_since(every, now, now_too=arrives)
         views = self._views()
         if self._policy["mode"] != "off":
             self._see_exempt_tags([view for view in views if view.region in self._policy["regions"]])
         self._expected = {view.id: self._expect(view) for view in views}
+        self._mass_silence()
 
     def _believe_what_only_the_ledger_knows(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """When a sweep in which calls failed saw an exempt reason first: no earlier than it was there to be seen."""
@@ -316,7 +342,63 @@ class Oracle:
         episode = self._episode(view)
         made = self._judge(view, selector, episode, outside=None in picks)
         made.selector, made.mode, made.candidates = selector["name"], selector["mode"], frozenset(named)
+        self._hear(made, selector, episode)
         return made
+
+    def _hear(self, made: Expectation, selector: Mapping[str, Any], episode: Episode) -> None:
+        """What its heartbeats add: silence, a stall, and, instead of a warning or a stop, that it is let finish."""
+        view, now, heard = made.view, self._now, self._heard(made.view)
+        if episode.start is None or heard is None:
+            return
+        deadline, hard_cap, made.silent = self._deadline(view, selector, episode.start, episode)
+        made.stalled_since = heard.stalled_since(now)
+        ends_at = heard.finished_at(now)
+        if ends_at is None or made.silent or episode.finishes is not None:
+            return
+        until = min(deadline + timedelta(seconds=selector["limits"]["finish_grace_seconds"]), hard_cap)
+        second = timedelta(seconds=1)
+        if not deadline - second < ends_at <= until + second or not (made.eligible or WARNED in made.classes):
+            return
+        spoken = {WARNED, STOPPED, WOULD_STOP}
+        surely = deadline + second < ends_at <= until - second
+        # Whole seconds are estimated: on the very second it may be either.
+        made.classes = (made.classes - spoken if surely else made.classes) | {FINISHES}
+        made.finishes, made.warn_due = until, made.warn_due and not surely
+        made.eligible = made.eligible and not surely
+        made.why = f"nearly done; {made.why}"
+
+    def _mass_silence(self) -> None:
+        """Three or more silent runs are our fault until somebody releases them: what was released counts no more."""
+        watched = [m for m in self._expected.values() if m.silent and m.view.id not in self._stopping]
+        together = [m for m in watched if not self.episodes[m.view.id].released]
+        surely = sum(not self._is_faulty(m.view.region) for m in together)
+        for made in watched:
+            due = made.eligible or WARNED in made.classes
+            if not due or len(together) < AT_LEAST or self.episodes[made.view.id].released:
+                continue
+            if surely < AT_LEAST:
+                made.perhaps_mass, made.classes = True, made.classes | {HELD}
+                continue
+            made.mass, made.eligible, made.may_wait, made.warn_due = True, False, False, False
+            made.classes = (made.classes - {WARNED, STOPPED, WOULD_STOP}) | {HELD}
+            made.why = f"mass silence; {made.why}"
+
+    def silences(self) -> set[datetime]:
+        """When runs that beat now will be silent, if nothing comes from them: interesting instants for a story."""
+        found: set[datetime] = set()
+        for made in self._expected.values():
+            episode, heard = self.episodes.get(made.view.id), self._heard(made.view)
+            selector = next((s for s in self._policy["selectors"] if s["name"] == made.selector), None)
+            if episode is None or episode.start is None or heard is None or selector is None:
+                continue
+            interval = self._limits_of(made.view, selector, episode.start, episode)[2]
+            silent_after = heard.silent_after(interval) if interval is not None else None
+            found |= {silent_after} if silent_after is not None else set()
+        return found
+
+    def _heard(self, view: View) -> Heard | None:
+        everybody = [(view.region, _id(m), _start(m)) for m in (*view.members, *view.children)]
+        return self.ear.of(everybody, self._path_since)
 
     def _judge(self, view: View, selector: Mapping[str, Any], episode: Episode, *, outside: bool) -> Expectation:
         """The rules in the order in which they beat each other."""
@@ -330,7 +412,7 @@ class Oracle:
         if start is None:
             return Expectation(view, frozenset({KEPT, HELD}), "it has not started, or its age is unknown")
         unproven = None in view.starts and (not view.is_job or episode.start is not None)
-        deadline, hard_cap = self._deadline(view, selector["limits"], start, episode)
+        deadline, hard_cap, silent = self._deadline(view, selector, start, episode)
         limits = selector["limits"]
         terms = (mode, deadline, str(selector["action"]))
         overdue = now > deadline
@@ -341,7 +423,8 @@ class Oracle:
             episode.interrupted = True  # a sweep that could not read it cannot know that its limit was another
         else:
             # What named another mode, limit or act is void for good, even when they are set back.
-            if episode.notice is not None and episode.notice.terms != terms:
+            # Silence is no other limit: what named the time limit counts again when that is what makes it due.
+            if episode.notice is not None and episode.notice.terms != terms and not silent:
                 episode.notice = None
             if episode.asked is not None and episode.asked != terms:
                 episode.asked = None
@@ -379,7 +462,7 @@ class Oracle:
             episode.interrupted = True
             made.classes, made.why = frozenset({KEPT, HELD} if overdue else {KEPT}), "paused"
             return made
-        if overdue and episode.capped == mode and not episode.released:
+        if overdue and episode.capped == mode and not episode.released and (silent or not episode.by_mass):
             made.classes, made.why = frozenset({HELD}), "a cap held it and nobody released it"
             return made
         notice = episode.notice
@@ -445,7 +528,7 @@ class Oracle:
     def _forget_caps(self, view: View, selector: Mapping[str, Any], episode: Episode) -> None:
         """What a cap held, and a release, last as long as the run is overdue; a release holds in one mode."""
         start, unsure = episode.start, self._is_faulty(view.region)
-        overdue = start is not None and self._now > self._deadline(view, selector["limits"], start, episode)[0]
+        overdue = start is not None and self._now > self._deadline(view, selector, start, episode)[0]
         if start is not None and not overdue:
             episode.perhaps_capped = unsure and (episode.perhaps_capped or bool(episode.capped))
             episode.capped, episode.released = "", unsure and episode.released
@@ -600,7 +683,12 @@ class Oracle:
     def _exempt(self, view: View) -> tuple[bool, bool]:
         """(surely exempt, perhaps exempt): an unreadable `until` may be taken for a reason."""
         now, key = self._now, self._policy["tags"]["exempt"]
-        subjects = (view.id, *(_subject(view.region, view.is_job, _id(m)) for m in view.members))
+        held = list(view.members)
+        if view.kind == "asg":
+            # A group has all its instances, whatever they are tagged as, and is stopped whole or not at all.
+            held += [i for i in self.world.instances.values()
+                     if i.alive and i.region == view.region and i.asg == view.id.rpartition("/")[2]]  # fmt: skip
+        subjects = (view.id, *(_subject(view.region, view.is_job, _id(m)) for m in held))
         if any(now < self.exempt.get(subject, now) for subject in subjects):
             return True, True
         surely = perhaps = False
@@ -620,31 +708,55 @@ class Oracle:
         return surely, surely or perhaps
 
     def _deadline(
-        self, view: View, limits: Mapping[str, int], start: datetime, episode: Episode
-    ) -> tuple[datetime, datetime]:
-        keys = self._policy["tags"]
+        self, view: View, selector: Mapping[str, Any], start: datetime, episode: Episode
+    ) -> tuple[datetime, datetime, bool]:
+        """When its time is up, the hard cap, and whether it is its silence: only while its time is not up."""
+        at, hard_cap, interval = self._limits_of(view, selector, start, episode)
+        heard = self._heard(view)
+        silent_after = heard.silent_after(interval) if heard is not None and interval is not None else None
+        if silent_after is not None:
+            silent_after = max([silent_after, *episode.extended_until])
+            if silent_after < self._now <= at:
+                return silent_after, hard_cap, True
+        return at, hard_cap, False
+
+    def _limits_of(
+        self, view: View, selector: Mapping[str, Any], start: datetime, episode: Episode
+    ) -> tuple[datetime, datetime, timedelta | None]:
+        """When its time is up, the hard cap, and in which time a beat is expected: nobody asks for one where a tag
+        cannot be read."""
+        keys, limits = self._policy["tags"], selector["limits"]
         hard_cap = start + timedelta(seconds=limits["hard_cap_seconds"])
         runtimes: list[timedelta] = []
         deadlines: list[datetime] = []
+        intervals: list[timedelta] = []
         for member in view.members:
             tags = member.tags or {}
             exempt = tags.get(keys["exempt"], "")
             if exempt.lower().startswith("until") and _instant(exempt[5:].strip()) is None:
-                return hard_cap, hard_cap
+                return hard_cap, hard_cap, None
             if keys["max_runtime"] in tags:
                 runtime = _duration(tags[keys["max_runtime"]])
                 if runtime is None:
-                    return hard_cap, hard_cap
+                    return hard_cap, hard_cap, None
                 runtimes.append(runtime)
+            if keys["heartbeat"] in tags:
+                interval = _duration(tags[keys["heartbeat"]])
+                if interval is None:
+                    return hard_cap, hard_cap, None
+                intervals.append(interval)
             if keys["deadline"] in tags:
                 at = _instant(tags[keys["deadline"]])
                 if at is None:
-                    return hard_cap, hard_cap
+                    return hard_cap, hard_cap, None
                 deadlines.append(at)
         base = start + max(runtimes, default=timedelta(seconds=limits["max_runtime_seconds"]))
         if deadlines:
             base = max(deadlines)
-        return min(max([base, *episode.extended_until]), hard_cap), hard_cap
+        if not intervals and selector["heartbeat_seconds"] is not None:
+            intervals.append(timedelta(seconds=selector["heartbeat_seconds"]))
+        granted = [*episode.extended_until, *([episode.finishes] if episode.finishes is not None else [])]
+        return min(max([base, *granted]), hard_cap), hard_cap, max(intervals, default=None)
 
     def _pause_active(self) -> bool:
         return any(since <= self._now < until for since, until in self.pauses)
@@ -697,7 +809,8 @@ class Oracle:
             seen = self._seen(made, verdicts.get(run), rows.get(run), stopped_now)
             heard = posts[run] + mails[run]
             self._compare(made, seen, heard, rows.get(run))
-            judged.append(Judged(run, seen, made.classes, made.why))
+            self._check_stall(made, rows.get(run), verdicts.get(run))
+            judged.append(Judged(run, seen, made.classes, made.why, made.silent, made.mass))
             self.counts[seen] += 1
         self._check_caps({j.run: j.seen for j in judged})
         self._remember({j.run: j.seen for j in judged}, posts, mails)
@@ -708,6 +821,8 @@ class Oracle:
             return STOPPED
         if verdict == "warn":
             return WARNED
+        if verdict == FINISHES:
+            return FINISHES
         if verdict == "hold" or (verdict == "stop" and row is not None and row["status"] == "held"):
             return HELD
         if verdict == "stop" and made.mode in ("observe", "warn"):
@@ -722,6 +837,8 @@ class Oracle:
             allowed |= {KEPT}  # taken just now
         if made.eligible or (episode is not None and episode.perhaps_capped):
             allowed = allowed | {HELD}  # judged with the caps
+        if seen == STOPPED and self._emptied_before(made.view):
+            allowed = allowed | {STOPPED}  # the late effect of a stop that was due when it was begun
         if faulty:
             allowed = allowed | QUIET
         elif episode is not None and seen not in allowed and seen in QUIET:
@@ -739,6 +856,29 @@ class Oracle:
             self._fail(made, f"people heard that it stops, and it does not ({made.mode}, {made.why})", row)
         if heard and made.mode in ("observe", "off"):
             self._fail(made, "people heard a warning in a mode that is silent", row)
+
+    def _emptied_before(self, view: View) -> bool:
+        """An earlier sweep set the group's numbers to nothing: it ended its instances itself, and nobody asked now."""
+        name = f"{view.region}/asg/{view.id.rpartition('/')[2]}"
+        if view.kind != "asg" or self._snapshot.get(name, (1, 1))[:2] != (0, 0):
+            return False
+        ours = {_id(m) for m in view.members}
+        return not any(
+            operation in _DESTROYS and ours & set(ids) for operation, _, ids in self.world.calls[self._calls :]
+        )
+
+    def _check_stall(self, made: Expectation, row: Mapping[str, Any] | None, verdict: str | None) -> None:
+        """A stall is told of by its instant, in the sweep that sees it; nobody is told of one that is none."""
+        stalls = self._stalls[made.view.id] | {made.stalled_since}
+        self._stalls[made.view.id] = stalls
+        if verdict is None or row is None or row["status"] == "stopping":
+            return
+        told = datetime.fromisoformat(row["stalled_told"]) if row.get("stalled_told") else None
+        # Whoever is due now hears of that, and of the stall in the sweep after, if it is still there.
+        if made.stalled_since not in (None, told) and verdict != "stop" and not self._is_faulty(made.view.region):
+            self._fail(made, f"is stalled since {made.stalled_since} and that was not told", row)
+        if told not in stalls | {None}:
+            self._fail(made, f"was told to be stalled since {told}, and it was not", row)
 
     def _fail(self, made: Expectation, what: str, row: Mapping[str, Any] | None) -> None:
         episode = self.episodes.get(made.view.id)
@@ -878,7 +1018,7 @@ class Oracle:
             elif self._is_faulty(made.view.region):
                 for counter, _, _ in counters:
                     self.used_at_most[counter] += 1
-            elif seen[run] == HELD:
+            elif seen[run] == HELD and not made.perhaps_mass:
                 capped.append((made, [(counter, low) for counter, _, low in counters]))
         for made, limits in capped:
             episode = self.episodes[made.view.id]
@@ -889,7 +1029,7 @@ class Oracle:
                 self._fail(made, "was released and is held again by a cap", None)
             if not any(self.used_at_most[counter] >= low for counter, low in limits):
                 self._fail(made, f"is held and no cap is reached: {limits}", None)
-            episode.capped, episode.released = made.mode, False
+            episode.capped, episode.by_mass, episode.released = made.mode, False, False
 
     def _in_report(self, made: Expectation, seen: Mapping[str, str]) -> bool:
         return seen[made.view.id] != IGNORED
@@ -916,6 +1056,12 @@ class Oracle:
                 named = self._named_times.get(run)
                 if named and episode.notice is not None and episode.notice.stops_at.strftime("%H:%M") != named:
                     self._fail(made, f"its card names {named}, not {episode.notice.stops_at}", None)
+            if made.perhaps_mass and seen[run] == HELD:
+                episode.perhaps_capped = True
+            if made.mass and seen[run] == HELD:
+                episode.capped, episode.by_mass, episode.released = made.mode, True, False
+            if seen[run] == FINISHES:
+                episode.finishes, episode.notice, episode.asked = made.finishes, None, None
             if seen[run] == HELD and made.why == "would have been stopped before":
                 episode.perhaps_capped = True
             if seen[run] == WOULD_STOP and made.key is not None:

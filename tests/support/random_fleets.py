@@ -75,6 +75,8 @@ class Shape:
     at_min_size: str = "lower"
     az_rebalance: str = "accept"
     heartbeat_minutes: int = 0
+    spot_heartbeat_minutes: int = 0
+    job_heartbeat_minutes: int = 0
 
     def changed(self, **changes: Any) -> Shape:
         return Shape(**{**self.__dict__, **changes})
@@ -93,7 +95,8 @@ def _document(shape: Shape) -> dict[str, Any]:
     groups = {"at_min_size": shape.at_min_size, "az_rebalance": shape.az_rebalance}
     chosen = [
         policies.selector("spot", first, tags={"Purpose": ["training"]}, types=["p4d.*", "g5.*"], purchase="spot",
-                          limits=limits(shape.runtime_hours), action=shape.spot_action, **groups),
+                          limits=limits(shape.runtime_hours), action=shape.spot_action,
+                          heartbeat_seconds=shape.spot_heartbeat_minutes * 60 or None, **groups),
         policies.selector("blocks", fourth, tags={"Purpose": ["training"], "Plan": ["prepaid"]},
                           purchase="capacity_block", limits=limits(24)),
         policies.selector("trainers", second, tags={"Purpose": ["training", "research"]},
@@ -101,7 +104,8 @@ def _document(shape: Shape) -> dict[str, Any]:
                           heartbeat_seconds=shape.heartbeat_minutes * 60 or None, **groups),
         *(
             policies.selector(f"jobs/{kind}", third, service=kind, tags={"Purpose": ["training"]},
-                              limits=limits(shape.runtime_hours))
+                              limits=limits(shape.runtime_hours),
+                              heartbeat_seconds=shape.job_heartbeat_minutes * 60 or None)
             for kind in ("training", "processing", "tuning", "automl")
         ),
     ]  # fmt: skip

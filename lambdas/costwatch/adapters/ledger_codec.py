@@ -81,6 +81,7 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
             },
             "released_key": r.released_key,
             "capped_key": r.capped_key,
+            "capped_for_silence": r.capped_for_silence or None,
             "extensions": [
                 {"by": e.by, "at": _text(e.at), "seconds": int(e.duration.total_seconds()), "until": _text(e.until)}
                 for e in r.extensions
@@ -137,6 +138,7 @@ def record_from_item(item: Body) -> RunRecord:
         hold=_optional(item, "hold", _hold),
         released_key=item["released_key"],
         capped_key=item["capped_key"],
+        capped_for_silence=bool(item.get("capped_for_silence")),
         extensions=tuple(
             Extension(
                 e["by"], times.from_text(e["at"]), timedelta(seconds=int(e["seconds"])), times.from_text(e["until"])

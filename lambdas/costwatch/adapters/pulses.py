@@ -68,7 +68,7 @@ class Pulses:
         row = _key(first.account, first.region, first.service, first.member_id)
 
         def after(item: Item | None) -> Mapping[str, Any]:
-            pulse = _row(item)[1] if item is not None else Pulse()
+            pulse = read(item, _row)[1] if item is not None else Pulse()
             for beat in beats:
                 pulse = heartbeats.after(pulse, beat)
             expires_at = pulse.last_at + (KEEP_DONE if pulse.done else KEEP)
@@ -80,7 +80,7 @@ class Pulses:
         """A canary arrived. `allowed`: the longest time between two that is no break."""
 
         def after(item: Item | None) -> Mapping[str, Any]:
-            path = path_from_item(item) if item is not None else None
+            path = read(item, path_from_item) if item is not None else None
             return {**path_to_item(heartbeats.path_after(path, sent_at, allowed)), **_until(sent_at + KEEP)}
 
         self._update(_PATH, after)
@@ -89,7 +89,7 @@ class Pulses:
         """Read, change and write back, unless somebody else wrote meanwhile: then again."""
         for _ in range(_TRIES):
             item = self._table.get(row)
-            version = int(item["version"]) if item is not None else 0
+            version = read(item, _version) if item is not None else 0
             condition: Condition = Equals("version", version) if item is not None else Absent()
             written = {
                 names.TABLE_PARTITION_KEY: row.pk,
@@ -119,6 +119,10 @@ def _partition(account: str, region: str) -> str:
 def _key(account: str, region: str, service: Service, member_id: str) -> Key:
     service, member_id = heartbeats.pulse_key(service, member_id)
     return key(f"beats#{account}#{region}", f"{service.value}#{member_id}")
+
+
+def _version(item: Item) -> int:
+    return int(item["version"])
 
 
 def _row(item: Item) -> tuple[MemberKey, Pulse]:

@@ -268,12 +268,14 @@ def _waiting(record: RunRecord | None, mode: Mode, deadline: Deadline) -> Blocke
     """
     if record is None or not record.waits_for_release(mode):
         return None
-    hold = record.hold
-    if hold is None or not hold.code.waits_for_release or hold.key != record.capped_key:
-        return Blocker(HoldCode.CAP, _CAPPED_BEFORE)
-    if hold.code is HoldCode.MASS_SILENCE and not deadline.silent:
+    if record.capped_for_silence and not deadline.silent:
         return None
-    return Blocker(hold.code, hold.reason)
+    hold = record.hold
+    if hold is not None and hold.code.waits_for_release and hold.key == record.capped_key:
+        return Blocker(hold.code, hold.reason)
+    if record.capped_for_silence:
+        return Blocker(HoldCode.MASS_SILENCE, _MASS_SILENCE)
+    return Blocker(HoldCode.CAP, _CAPPED_BEFORE)
 
 
 def of_mass_silence(decision: Decision) -> Decision:

@@ -75,7 +75,7 @@ def observe(
                 entries.extend([entry] if entry else [])
                 messages.extend([message] if message else [])
             if held.code is HoldCode.MASS_SILENCE:
-                after = replace(after, capped_key=decision.key)
+                after = replace(after, capped_key=decision.key, capped_for_silence=True)
         case Verdict.FINISH:
             after, entry, message = _let_finish(after, decision, now, version)
             entries.append(entry)
@@ -96,7 +96,7 @@ def observe(
         after = replace(after, notice=None)
     if decision.deadline is not None and now <= decision.deadline.at and all(m.tags is not None for m in run.members):
         # Not overdue, and not only for tags that cannot be read: what held it is over, and what was released was then.
-        after = replace(after, capped_key="", released_key="")
+        after = replace(after, capped_key="", capped_for_silence=False, released_key="")
     if after == before and not entries:
         return None
     return Step(before, after, tuple(entries), tuple(messages))
@@ -127,6 +127,7 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
         hold=None,
         released_key="",
         capped_key="",
+        capped_for_silence=False,
         extensions=(),
         finishing=None,
         stalled_told=None,
@@ -149,7 +150,7 @@ def capped(record: RunRecord, decision: Decision, cap: str, now: datetime) -> St
     hold, entry, message = _held(record, held, now, version)
     if hold == record.hold:
         return None
-    after = replace(record, status=Status.HELD, hold=hold, capped_key=decision.key)
+    after = replace(record, status=Status.HELD, hold=hold, capped_key=decision.key, capped_for_silence=False)
     return Step(record, after, (entry,) if entry else (), (message,) if message else ())
 
 
@@ -351,7 +352,7 @@ def _warned(
     assert decision.selector is not None  # noqa: S101
     if decision.changed:
         # What was released, or capped, was another run than this.
-        record = replace(record, released_key="", capped_key="")
+        record = replace(record, released_key="", capped_key="", capped_for_silence=False)
     notice = Notice(
         id=f"notice#{times.to_text(now)}#{version}",
         mode=decision.mode,

@@ -192,6 +192,8 @@ class RunRecord:
     capped_key: str = ""
     """The claim key a cap, or mass silence, has held: it waits for a release, whatever else holds it or moves its
     deadline in between. Both keys are forgotten when it is not overdue any more."""
+    capped_for_silence: bool = False
+    """It was mass silence that held it, and no cap: that holds what is due for its silence, and no time limit."""
     extensions: tuple[Extension, ...] = ()
     finishing: Finishing | None = None
     stalled_told: datetime | None = None

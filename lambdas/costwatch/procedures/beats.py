@@ -1,9 +1,9 @@
-"""Take a batch of heartbeats: one write for each member, the canary last."""
+"""Take a batch of heartbeats: one write for each member, the canaries last."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from costwatch.core.heartbeats import path_allows
@@ -26,10 +26,11 @@ class Taken:
 def take(pulses: PulsesPort, arrived: Sequence[Arrived], policy: Policy) -> Taken:
     """Write what arrived. What fails is asked for again, and costs nobody else's beat.
 
-    The canaries come last: they prove the way only for beats that have been written.
+    The canaries come last: they prove the way only for beats that have been written. The queue keeps no order, so they
+    are taken as they were sent: a later one first would look like a gap.
     """
     taken = Taken()
-    canaries = [message for message in arrived if isinstance(message.what, Canary)]
+    canaries = [(message.what.sent_at, message.id) for message in arrived if isinstance(message.what, Canary)]
     by_member: dict[tuple[str, str, str, str], list[Arrived]] = defaultdict(list)
     for message in arrived:
         if not isinstance(message.what, Canary):
@@ -40,20 +41,19 @@ def take(pulses: PulsesPort, arrived: Sequence[Arrived], policy: Policy) -> Take
         try:
             pulses.take(sorted(beats, key=lambda beat: (beat.received_at, beat.seq)))
         except AwsError as error:
-            _failed(taken, messages, str(error))
+            _failed(taken, [message.id for message in messages], str(error))
         else:
             taken.members += 1
             taken.beats += len(beats)
-    for message in canaries:
-        if isinstance(message.what, Canary):
-            try:
-                pulses.canary(message.what.sent_at, path_allows(policy.sweep_every))
-            except AwsError as error:
-                _failed(taken, [message], str(error))
+    for sent_at, message_id in sorted(canaries):
+        try:
+            pulses.canary(sent_at, path_allows(policy.sweep_every))
+        except AwsError as error:
+            _failed(taken, [message_id], str(error))
     return taken
 
 
-def _failed(taken: Taken, messages: Sequence[Arrived], problem: str) -> None:
-    taken.failed.extend(message.id for message in messages)
+def _failed(taken: Taken, ids: Iterable[str], problem: str) -> None:
+    taken.failed.extend(ids)
     if problem not in taken.problems:
         taken.problems.append(problem)

@@ -28,14 +28,16 @@ class Silent:
         return self.record is not None and self.record.released_key == self.seen.decision.key
 
 
-def judge_silence(w: Watchdog, silent: Sequence[Silent], report: SweepReport) -> list[Due]:
+def judge_silence(
+    w: Watchdog, silent: Sequence[Silent], records: Sequence[RunRecord], report: SweepReport
+) -> list[Due]:
     """Warn about the silent runs and return those that are due, or hold them where too many are silent at once.
 
     All that are silent now count, those too that are only watched or held already; what was released does not count
-    and goes on.
+    and goes on, also while its notice runs. `records`: the open records of all regions.
     """
-    released = {item.seen.run.id for item in silent if item.released}
-    together = sum(seen.decision.silent and seen.run.id not in released for seen in report.seen)
+    released = {record.released_key for record in records if record.released_key}
+    together = sum(seen.decision.silent and seen.decision.key not in released for seen in report.seen)
     due: list[Due] = []
     held: list[Seen] = []
     for item in silent:

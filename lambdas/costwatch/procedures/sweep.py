@@ -96,7 +96,7 @@ def sweep(w: Watchdog) -> SweepReport:
                     silent.append(found) if isinstance(found, Silent) else due.append(found)
     for name in sorted(swept - set(w.policy.regions)):
         wind_up(w, name, f"{name} is out of the configuration", report)
-    due.extend(judge_silence(w, silent, report))
+    due.extend(judge_silence(w, silent, records, report))
     stop_due(w, due, runs_of=_runs_of(w, report, records, uncounted), pause=pause, report=report)
     _count_everything(w, uncounted, report)
     with report.isolating("digest"):
