@@ -228,12 +228,15 @@ def lowering_to_item(lowered: Lowering) -> dict[str, Any]:
         "before": [lowered.before.min_size, lowered.before.desired],
         "after": [lowered.after.min_size, lowered.after.desired],
         "at": times.to_text(lowered.at),
+        **({"back": [lowered.back.min_size, lowered.back.desired]} if lowered.back is not None else {}),
     }
 
 
 def lowering_from_item(item: Body) -> Lowering:
-    before, after = ([int(number) for number in item[name]] for name in ("before", "after"))
-    return Lowering(RunId.parse(item["run_id"]), Capacity(*before), Capacity(*after), times.from_text(item["at"]))
+    numbers = {name: Capacity(*(int(n) for n in item[name])) for name in ("before", "after", "back") if name in item}
+    back = numbers.get("back")
+    run_id, at = RunId.parse(item["run_id"]), times.from_text(item["at"])
+    return Lowering(run_id, numbers["before"], numbers["after"], at, back)
 
 
 def message_to_item(message: Message) -> dict[str, Any]:

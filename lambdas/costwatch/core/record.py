@@ -50,6 +50,7 @@ class Transition(StrEnum):
     RELEASED = "released"
     STOP_ASKED = "stop asked for"
     LOWERED = "capacity lowered"
+    PUT_BACK = "capacity put back"
     RESTORE_ASKED = "restore asked for"
     RESTORED = "capacity restored"
     PAUSED = "paused"
