@@ -302,6 +302,45 @@ def test_a_put_back_that_took_effect_and_said_it_failed_is_judged_by_what_the_gr
     assert of.ledger.lowering(NODES) is None
 
 
+# --- between the last look and the act ------------------------------------------------------------------------------
+
+RIGHT_BEFORE_THE_ACT = 3
+"""Which look at the group that is: the sweep has looked, and once more after its claim."""
+
+CHANGED: dict[str, Callable[[FakeGroup], object]] = {
+    "the minimum": lambda group: setattr(group, "min_size", 4),
+    "the desired capacity": lambda group: setattr(group, "desired", 9),
+    "a suspended process": lambda group: group.suspended.add("HealthCheck"),
+    "a tag": lambda group: group.tags.update({"stage": "blue"}),
+    "a warm pool": lambda group: setattr(group, "warm_pool", True),
+    "its deletion": lambda group: setattr(group, "deleting", True),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_whatever_changes_about_a_group_right_before_the_act_nothing_is_stopped(name: str) -> None:
+    of = town()
+    group = overdue(of)
+    sweep(of.watchdog())
+    at_the("DescribeAutoScalingGroups", of, lambda: CHANGED[name](group), time=RIGHT_BEFORE_THE_ACT)
+    assert later(of, minutes=32).failures[0].reason == (
+        "Auto Scaling group nodes changed while it was being looked at; nothing was stopped"
+    )
+    assert (updates(of), len(alive(of, group))) == (0, 8)
+
+
+@pytest.mark.parametrize("protected", ["protected", "scale_in_protected"])
+def test_a_member_that_its_group_is_ending_already_holds_nobody_though_it_is_protected(protected: str) -> None:
+    of = town()
+    group = overdue(of)
+    sweep(of.watchdog())
+    hooked = alive(of, group)[0]
+    setattr(hooked, protected, True)
+    hooked.group_state = "Terminating:Wait"
+    assert later(of, minutes=32).failures == []
+    assert alive(of, group) == [hooked]
+
+
 # --- settled by a later sweep ---------------------------------------------------------------------------------------
 
 
@@ -392,6 +431,16 @@ def test_what_begins_to_hold_it_right_before_the_next_attempt_has_its_numbers_pu
     later(of, minutes=5)
     assert (numbers(group), len(alive(of, group))) == ((8, 8), 8)
     assert "looked once more before the act" in told(of, "stands down")[-1][1]
+
+
+def test_who_joins_while_a_lowered_group_is_looked_at_again_is_not_ended_by_it() -> None:
+    of, group = lowered_and_not_ended()
+    at_the("DescribeAutoScalingGroups", of, lambda: joins(of, group, age=1 * M), time=RIGHT_BEFORE_THE_ACT)
+    failure = later(of, minutes=5).failures[0].reason
+    of.world.fault = None
+    assert failure.endswith("nothing was stopped; Auto Scaling group nodes is back at minimum 8, desired 9")
+    later(of, minutes=5)
+    assert (numbers(group), len(alive(of, group)), warnings(of)) == ((8, 9), 9, 2)
 
 
 def test_what_a_stop_of_before_has_lowered_is_not_put_back_by_this_one() -> None:

@@ -47,7 +47,8 @@ def stop_group(w: Watchdog, run: Run) -> Outcome:
     if group is None:
         return _failed(f"Auto Scaling group {run.id.name} vanished before the act")
     if not _same(group, autoscaling.group(group.name)):
-        return _failed(f"{group.label} changed while it was being looked at; nothing was stopped")
+        changed = f"{group.label} changed while it was being looked at; nothing was stopped"
+        return _failed(f"{changed}{_put_back(w, run, changed)}")  # by an attempt before it may have been lowered
     cancelled = cancel_requests(ec2, run)
     if cancelled.problem:
         return cancelled
