@@ -194,6 +194,7 @@ def stop_to_item(stop: StopAttempt) -> dict[str, Any]:
             "action": stop.action.value,
             "counted": list(stop.counted),
             "gone_since": _text(stop.gone_since),
+            "silent_since": _text(stop.silent_since),
         }
     )
 
@@ -330,6 +331,7 @@ def _stop(body: Body) -> StopAttempt:
         action=Action(body["action"]),
         counted=tuple(body["counted"]),
         gone_since=_time(body, "gone_since"),
+        silent_since=_time(body, "silent_since"),
     )
 
 

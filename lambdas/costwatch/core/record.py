@@ -164,6 +164,8 @@ class StopAttempt:
     """The cap counters that attempts under this key have counted against."""
     gone_since: datetime | None = None
     """When verification first saw every member gone."""
+    silent_since: datetime | None = None
+    """Its last heartbeat, where its silence and not its time made it due."""
 
 
 @dataclass(frozen=True, slots=True)
