@@ -8,7 +8,7 @@ import pytest
 
 from costwatch.adapters.ledger import Ledger
 from costwatch.core.group import Capacity
-from costwatch.core.lowering import Lowering, lowered_entry, restored_entry, restoring_entry
+from costwatch.core.lowering import Lowering, lowered_entry, put_back_entry, restored_entry, restoring_entry
 from costwatch.core.model import RunKind
 from costwatch.core.record import RunRecord
 from costwatch.core.step import Step
@@ -61,3 +61,22 @@ def test_it_is_put_back_once(ledger: Ledger, known: RunRecord) -> None:
     assert not ledger.restoring(LOWERED, restoring_entry(LOWERED, by=ADA, reason="", now=NOW + 2 * MINUTE))
     told = [(row.entry.transition.value, row.entry.actor) for row in ledger.timeline(GROUP.id)]
     assert told == [("capacity lowered", "costwatch"), ("restore asked for", ADA), ("capacity restored", ADA)]
+
+
+def test_what_it_is_put_back_to_is_recorded_before_and_ends_in_order_of_what_happened(
+    ledger: Ledger, known: RunRecord
+) -> None:
+    assert ledger.lower(LOWERED, None, known, lowered_entry(known, LOWERED))
+    back = replace(LOWERED, back=Capacity(8, 9))
+    assert ledger.putting_back(back, known, put_back_entry(known, back, "i-1 joined", NOW))
+    assert ledger.lowering(GROUP.id) == back
+    assert ledger.restored(back, restored_entry(back, by="costwatch", now=NOW, to=back.back), known)
+    assert ledger.lowering(GROUP.id) is None
+    assert not ledger.putting_back(back, known, put_back_entry(known, back, "i-1 joined", NOW))
+    told = [(row.entry.transition.value, row.entry.reason) for row in ledger.timeline(GROUP.id)]
+    assert [name for name, _ in told] == ["capacity lowered", "capacity put back", "capacity restored"]
+    assert told[1][1] == (
+        "sets nodes from minimum 0, desired 0 back to minimum 8, desired 9, so that it ends none of those left: "
+        "i-1 joined"
+    )
+    assert told[2][1] == "restored by costwatch: nodes is back at minimum 8, desired 9"

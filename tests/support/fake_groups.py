@@ -40,7 +40,7 @@ class FakeGroup:
     """What it launches copies of."""
     activities: list[Activity] = field(default_factory=list)
     scales_in_after: datetime | None = None
-    """A lowered number was set at this time: instances go a moment later."""
+    """A number was set at this time: from a moment later on what is above it goes, whenever it came."""
 
 
 @dataclass
@@ -154,7 +154,6 @@ def groups_scale_in(world: FakeWorld) -> None:
     for group in world.groups.values():
         if group.scales_in_after is None or world.clock() <= group.scales_in_after or "Terminate" in group.suspended:
             continue
-        group.scales_in_after = None
         counted = _counted(world, group)
         goes = [i for i in counted if not i.scale_in_protected][: max(0, len(counted) - group.desired)]
         for instance in goes:

@@ -488,7 +488,9 @@ class Oracle:
         if episode.interrupted or ended_then:
             # A pause that ended in the very instant of the notice came before it or after it.
             made.classes |= {WARNED}
-        untold = self._untold(view, notice, due=made.eligible)
+        minimum = timedelta(seconds=limits["min_notice_seconds"])
+        past_cap = now > hard_cap and now >= notice.accepted_at + minimum
+        untold = self._untold(view, notice, due=made.eligible, past_cap=past_cap)
         waits_for_nobody = mode != "enforce" and made.key in episode.would_stopped
         if untold and not (made.eligible and waits_for_nobody):
             # What changed since the notice makes another one due, no sooner than min_notice after the last.
@@ -536,12 +538,17 @@ class Oracle:
             episode.perhaps_capped |= unsure and episode.released
             episode.mode, episode.released = selector["mode"], False
 
-    def _untold(self, view: View, notice: Notice, *, due: bool) -> str:
-        """Who was not told by the notice: a member that joined or started anew, one that left, another owner."""
+    def _untold(self, view: View, notice: Notice, *, due: bool, past_cap: bool) -> str:
+        """Who was not told by the notice: a member that joined or started anew, one that left, another owner.
+
+        What a group replaces is no news, as long as it has not grown; nor, past the cap, is whoever joins or starts.
+        """
         starts = {_id(m): _start(m) for m in view.members}
         joined = sorted(set(starts) - set(notice.told))
+        if view.kind == "asg" and len(starts) <= len(notice.told):
+            joined = []
         anew = [i for i, at in starts.items() if at and notice.told.get(i) and notice.told[i] != at]
-        if joined or anew:
+        if (joined or anew) and not past_cap:
             return f"{joined} joined, {anew} started anew"
         owner = self._owner(view)
         if owner and owner != notice.owner:

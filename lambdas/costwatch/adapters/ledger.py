@@ -225,25 +225,33 @@ class Ledger:
 
     def lower(self, lowered: Lowering, before: Lowering | None, record: RunRecord, entry: Entry) -> bool:
         """Record the numbers before they are set; False: `record` or what was recorded `before` has changed."""
-        row = self._lowered_key(lowered.run_id)
-        kept = {names.TABLE_TTL_ATTRIBUTE: _expiry(lowered.at, KEEP_TIMELINE), **self._stamped()}
         return self._written(
             [
                 Check(self._record_key(record.run_id), Equals("version", record.version)),
-                Put({**_at(row), **lowering_to_item(lowered), **kept}, self._unchanged(before)),
+                self._lowered_put(lowered, before),
                 self._entry_put(lowered.run_id, entry, record.version, _LOWERED_LINE),
             ]
         )
+
+    def putting_back(self, lowered: Lowering, record: RunRecord, entry: Entry) -> bool:
+        """Record what a lowered group is set back to before it is; False: somebody else changed what was recorded."""
+        # Whatever became of its record meanwhile: who is left must not be ended.
+        line = self._entry_put(lowered.run_id, entry, record.version, _LOWERED_LINE + 1)
+        return self._written([self._lowered_put(lowered, lowered), line])
 
     def restoring(self, lowered: Lowering, entry: Entry) -> bool:
         """Record that somebody asks for the numbers of before; False: they are put back, or others, already."""
         check = Check(self._lowered_key(lowered.run_id), self._unchanged(lowered))
         return self._written([check, self._entry_put(lowered.run_id, entry, 0, 0)])
 
-    def restored(self, lowered: Lowering, entry: Entry) -> bool:
-        """The numbers are back: end the lowering, with its entry; False: somebody else did."""
+    def restored(self, lowered: Lowering, entry: Entry, record: RunRecord | None = None) -> bool:
+        """The numbers are back: end the lowering, with its entry; False: somebody else did.
+
+        `record`: of a stop that put them back itself.
+        """
         ended = Delete(self._lowered_key(lowered.run_id), self._unchanged(lowered))
-        return self._written([ended, self._entry_put(lowered.run_id, entry, 0, 1)])
+        version, line = (record.version, _LOWERED_LINE + 2) if record is not None else (0, 1)
+        return self._written([ended, self._entry_put(lowered.run_id, entry, version, line)])
 
     # --- exemptions --------------------------------------------------------------------------------
 
@@ -470,6 +478,11 @@ class Ledger:
         except ConditionFailed:
             return False
         return True
+
+    def _lowered_put(self, lowered: Lowering, before: Lowering | None) -> Put:
+        row = self._lowered_key(lowered.run_id)
+        kept = {names.TABLE_TTL_ATTRIBUTE: _expiry(lowered.at, KEEP_TIMELINE), **self._stamped()}
+        return Put({**_at(row), **lowering_to_item(lowered), **kept}, self._unchanged(before))
 
     def _unchanged(self, lowered: Lowering | None) -> Condition:
         return Equals("at", times.to_text(lowered.at)) if lowered is not None else Absent()

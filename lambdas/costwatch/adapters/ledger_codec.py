@@ -196,6 +196,7 @@ def stop_to_item(stop: StopAttempt) -> dict[str, Any]:
             "action": stop.action.value,
             "counted": list(stop.counted),
             "gone_since": _text(stop.gone_since),
+            "silent_since": _text(stop.silent_since),
         }
     )
 
@@ -230,12 +231,15 @@ def lowering_to_item(lowered: Lowering) -> dict[str, Any]:
         "before": [lowered.before.min_size, lowered.before.desired],
         "after": [lowered.after.min_size, lowered.after.desired],
         "at": times.to_text(lowered.at),
+        **({"back": [lowered.back.min_size, lowered.back.desired]} if lowered.back is not None else {}),
     }
 
 
 def lowering_from_item(item: Body) -> Lowering:
-    before, after = ([int(number) for number in item[name]] for name in ("before", "after"))
-    return Lowering(RunId.parse(item["run_id"]), Capacity(*before), Capacity(*after), times.from_text(item["at"]))
+    numbers = {name: Capacity(*(int(n) for n in item[name])) for name in ("before", "after", "back") if name in item}
+    back = numbers.get("back")
+    run_id, at = RunId.parse(item["run_id"]), times.from_text(item["at"])
+    return Lowering(run_id, numbers["before"], numbers["after"], at, back)
 
 
 def message_to_item(message: Message) -> dict[str, Any]:
@@ -329,6 +333,7 @@ def _stop(body: Body) -> StopAttempt:
         action=Action(body["action"]),
         counted=tuple(body["counted"]),
         gone_since=_time(body, "gone_since"),
+        silent_since=_time(body, "silent_since"),
     )
 
 

@@ -135,23 +135,38 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
 
 def _disks_of_stopped(facts: Mapping[str, str]) -> str:
     """What became of an instance's disks, with a blank before it; nothing for a job, and where it is not known."""
-    if facts["run"].split("/")[2] == "training":
+    if RunKind(facts["run"].split("/")[2]).service.is_sagemaker:
         return ""
     if facts.get("action") == "terminate":
         return f" With it go {_DELETED} and what only its instance disks held."
     return " Its EBS disks stay." if facts.get("action") == "stop" else ""
 
 
+def _why_it_was_stopped(facts: Mapping[str, str]) -> str:
+    if facts.get("asked"):
+        return _sentence(facts["asked"])
+    silent_since, finish_until = _time(facts, "silent_since"), _time(facts, "let_finish_until")
+    if silent_since is not None:
+        return f"It fell silent: its last heartbeat came {date_token(silent_since)}."
+    if finish_until is not None:
+        return f"It was let finish until {date_token(finish_until)}, this once, and was not done by then."
+    extended_until = _time(facts, "extended_until")
+    if extended_until is None:
+        return "Its time was up and nobody extended it."
+    if extended_until != _time(facts, "deadline"):
+        return "Its time was up, whatever it was extended by."
+    return f"Its time was up: it was extended until {date_token(extended_until)}, and nobody extended it further."
+
+
 def _stopped(facts: Mapping[str, str], context: CardContext) -> Card:
     stopped_at = _time(facts, "stopped_at") or context.now
     spent, rate = _spent(facts, stopped_at), _rate(facts)
     head = f"{_name(facts)} was stopped"
-    why = _sentence(facts["asked"]) if facts.get("asked") else "Its time was up and nobody extended it."
+    why, seen = _why_it_was_stopped(facts), _sentence(facts["seen"], of_names=True)
     blocks = [
         header(head),
         section(
-            f"{_mention(context)}{why} {_sentence(facts['seen'])}{_disks_of_stopped(facts)} The next sweeps check that "
-            "nothing comes back."
+            f"{_mention(context)}{why} {seen}{_disks_of_stopped(facts)} The next sweeps check that nothing comes back."
         ),
         fields(
             ("Stopped", date_token(stopped_at)),
@@ -178,7 +193,7 @@ def _would_stop(facts: Mapping[str, str], context: CardContext) -> Card:
 
 
 def _held(facts: Mapping[str, str], context: CardContext) -> Card:
-    head = f"Held: {_name(facts)} is past its time and goes on"
+    head = f"Held: {_name(facts)} {'is silent' if facts.get('silent') else 'is past its time'} and goes on"
     spent, rate = _spent(facts, context.now), _rate(facts)
     then = "It is looked at again in every sweep."
     if facts["code"] in ("cap", "mass-silence"):
@@ -416,8 +431,10 @@ def _plus(rate: Decimal | None, step: timedelta) -> str:
     return f"(+{show_usd(spent_usd(rate, step))})" if rate is not None else "(price unknown)"
 
 
-def _sentence(text: str) -> str:
+def _sentence(text: str, *, of_names: bool = False) -> str:
+    """`of_names`: it begins with a name, which may look like a word."""
     quoted = cut(safe(text), _QUOTE)
     # An id or a name is quoted as it is: `i-0abc terminated`, not `I-0abc`.
-    capital = quoted[:1].upper() + quoted[1:] if quoted.partition(" ")[0].isalpha() else quoted
+    word = quoted.partition(" ")[0].isalpha() and not of_names
+    capital = quoted[:1].upper() + quoted[1:] if word else quoted
     return capital if capital.endswith(".") else capital + "."

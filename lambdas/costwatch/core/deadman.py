@@ -14,7 +14,7 @@ from costwatch.core.deadlines import Deadline, deadline_of, overdue_or_soon
 from costwatch.core.exemptions import Exemption
 from costwatch.core.group_blockers import group_blockers
 from costwatch.core.heartbeats import Vitals
-from costwatch.core.model import Run
+from costwatch.core.model import Run, RunKind
 from costwatch.core.overrides import MalformedTag, Overrides
 from costwatch.core.policy import Action, Mode, Policy, Selector
 from costwatch.core.record import Finishing, Notice, Pause, RunRecord, claim_key, exemption_of, start_of
@@ -190,7 +190,7 @@ def judge(
     return replace(
         decide(verdict, reason, hold=hold),
         finishing=finishing,
-        changed=changed_since(given, run, owner) if given else "",
+        changed=changed_since(given, run, owner, late=_told_past_cap(given, deadline, selector, now)) if given else "",
         outdated=_outdated(given, now) if given else None,
     )
 
@@ -223,7 +223,7 @@ def _judge_notice(
     would_stop_at = record.would_stop_at if record.stop is not None and record.stop.key == key else None
     if would_stop_at is not None and now > due_after:
         return Verdict.WAIT, f"would have been stopped at {times.to_key(would_stop_at)}", None
-    changed = changed_since(notice, run, owner)
+    changed = changed_since(notice, run, owner, late=_told_past_cap(notice, deadline, selector, now))
     if changed:
         since = f"{changed} since the notice of {times.to_key(notice.requested_at)}"
         if now < notice.requested_at + selector.limits.min_notice:
@@ -305,21 +305,33 @@ def _let_finish(finishing: Finishing, deadline: Deadline, vitals: Vitals | None)
     return f"{steps}: it expects to be done {over} past its limit ({deadline.rule}) and is let finish"
 
 
-def changed_since(notice: Notice, run: Run, owner: str) -> str:
+def changed_since(notice: Notice, run: Run, owner: str, *, late: bool = False) -> str:
     """What makes the run another one than its notice was given for and to, as a sentence; empty: it is the same.
 
     A member that joined or started anew, one that left and runs on (for what was read afresh), another owner. The
-    children of a job come and go without a word: it is the job that was warned.
+    children of a job come and go without a word: it is the job that was warned. So do the instances of a group that has
+    not grown beyond those of its notice: a group replaces what it loses, and may do so for ever.
+    `late`: who joined or started anew is no news any more (see _told_past_cap).
     """
     told = {member.id: member.running_since for member in notice.members}
-    joined = [m.id for m in run.judged if m.id not in told]
-    began = {m.id: m.clock.running_since for m in run.judged if m.id in told}
+    replaces = run.id.kind is RunKind.ASG and len(run.judged) <= len(told)
+    joined = [m.id for m in run.judged if m.id not in told] if not (replaces or late) else []
+    began = {m.id: m.clock.running_since for m in run.judged if m.id in told} if not late else {}
     anew = [name for name, since in began.items() if since and told[name] and since != told[name]]
     parts = [f"{_listed(joined)} joined"] if joined else []
     parts += [f"{_listed(anew)} started anew"] if anew else []
     parts += [f"{_listed(run.left)} left it and runs on"] if run.left else []
     parts += [f"its owner became {owner}"] if owner and owner != notice.owner else []
     return ", ".join(parts)
+
+
+def _told_past_cap(notice: Notice, deadline: Deadline, selector: Selector, now: datetime) -> bool:
+    """Whether the hard cap is past (strictly) and the notice was accepted `min_notice` ago or longer (inclusive).
+
+    Without an end a run that is joined again and again would be warned again and again, and never stopped.
+    """
+    accepted = notice.accepted_at
+    return accepted is not None and now > deadline.hard_cap_at and now >= accepted + selector.limits.min_notice
 
 
 def _listed(ids: Sequence[str]) -> str:

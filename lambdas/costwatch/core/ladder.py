@@ -418,6 +418,7 @@ def _held(
             hold=hold.id,
             code=hold.code.value,
             reason=hold.reason,
+            silent="yes" if decision.silent else "",
         )
     return hold, entry, message
 

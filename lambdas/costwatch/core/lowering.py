@@ -1,7 +1,8 @@
 """What a stop of a group sets its numbers to, and what they were: recorded before, so that they can be put back. Pure.
 
-A lowering aims at numbers and never at a delta. Whoever takes over after a crash finds either the numbers of before or
-those of after; in the second case what was recorded then stands, and 0 is never taken for what it was before.
+A lowering aims at numbers and never at a delta. Whoever takes over after a crash finds the numbers of before, those of
+after, or what somebody has set since. What they were before the first lowering of a stop stands until that stop is over
+or they are put back: neither 0 nor what somebody raised them to in between is taken for what they were before.
 """
 
 from __future__ import annotations
@@ -21,24 +22,63 @@ class Lowering:
 
     run_id: RunId
     before: Capacity
+    """Before the first lowering of this stop."""
     after: Capacity
     at: datetime
+    back: Capacity | None = None
+    """What a stop that may not go on sets them to again, so that the group ends nobody who is left."""
+
+    @property
+    def undone(self) -> bool:
+        """Whether the group has, with what it is set `back` to, all that it had: there is nothing left to restore."""
+        back, before = self.back, self.before
+        return back is not None and back.min_size == before.min_size and back.desired >= before.desired
 
 
 def lowering(record: RunRecord, group: Group, known: Lowering | None, now: datetime) -> Lowering | None:
     """What is to be recorded before the numbers of `group` are set; None: it is recorded, or nothing changes."""
     if group.capacity == group.emptied:
         return None
-    wanted = Lowering(record.run_id, before=group.capacity, after=group.emptied, at=now)
-    if known is not None and (known.before, known.after) == (wanted.before, wanted.after):
+    over = known is not None and known.undone and group.capacity == known.back
+    if known is None or over or not of_this_stop(known, record):
+        return Lowering(record.run_id, before=group.capacity, after=group.emptied, at=now)
+    if (known.before, known.after, known.back) == (group.capacity, group.emptied, None):
         return None
-    return wanted
+    return Lowering(record.run_id, before=known.before, after=group.emptied, at=now)
 
 
-def lowered_entry(record: RunRecord, lowered: Lowering) -> Entry:
-    """For the timeline, written with the record of the numbers and before the call."""
-    reason = f"sets {lowered.run_id.name} from {lowered.before} to {lowered.after}; costwatch restore puts them back"
+def of_this_stop(known: Lowering, record: RunRecord) -> bool:
+    """Whether the stop that `record` tells of has lowered the group, and not one of before: that ended all it had."""
+    return known.at > (record.start or record.first_seen_at)
+
+
+def lowered_entry(record: RunRecord, lowered: Lowering, found: Capacity | None = None) -> Entry:
+    """For the timeline, written with the record of the numbers and before the call. `found`: what the group has now."""
+    again = found is not None and found != lowered.before
+    kept = f"puts back {lowered.before}, which it had before it was first lowered" if again else "puts them back"
+    reason = f"sets {lowered.run_id.name} from {found or lowered.before} to {lowered.after}; costwatch restore {kept}"
     return Entry(lowered.at, Transition.LOWERED, reason, mode=record.mode.value, evidence=_evidence(lowered))
+
+
+def to_put_back(known: Lowering, group: Group) -> Capacity | None:
+    """What a lowered group is to have again, so that it ends none of those that are left; None: nobody needs it.
+
+    No more than that: what was ended is not launched anew, which is a person's to ask for. Numbers that are not what we
+    set are somebody's own. Above its maximum a group keeps nobody.
+    """
+    left = sum(member.serving for member in group.members)
+    if group.deleting or group.capacity != known.after or not left:
+        return None
+    desired = min(left, group.max_size)
+    return Capacity(min(known.before.min_size, desired), desired)
+
+
+def put_back_entry(record: RunRecord, lowered: Lowering, why: str, now: datetime) -> Entry:
+    """Written with what the numbers are set back to, and before the call."""
+    name, after, back = lowered.run_id.name, lowered.after, lowered.back
+    text = f"sets {name} from {after} back to {back}, so that it ends none of those left: {why}"
+    text += "" if lowered.undone else f"; before the stop it had {lowered.before}, which costwatch restore puts back"
+    return Entry(now, Transition.PUT_BACK, text, mode=record.mode.value, evidence=_evidence(lowered))
 
 
 def to_restore(lowered: Lowering | None, group: Group | None, record: RunRecord | None, name: str) -> Lowering:
@@ -54,7 +94,9 @@ def to_restore(lowered: Lowering | None, group: Group | None, record: RunRecord 
         )
     if group is None or group.deleting:
         raise RefusedError(f"{name} is gone: there is no group to give {lowered.before} back to")
-    if group.capacity not in (lowered.after, lowered.before):
+    if lowered.undone and group.capacity == lowered.back:
+        raise RefusedError(f"nothing is left to put back: the stop itself has set {name} back to {lowered.back}")
+    if group.capacity not in (lowered.after, lowered.before, lowered.back):
         raise RefusedError(
             f"{name} has {group.capacity} now, neither what the stop set ({lowered.after}) nor what it was before "
             f"({lowered.before}): somebody changed it since, so it is left as it is"
@@ -68,9 +110,9 @@ def restoring_entry(lowered: Lowering, *, by: str, reason: str, now: datetime) -
     return Entry(now, Transition.RESTORE_ASKED, text, actor=by, evidence=_evidence(lowered))
 
 
-def restored_entry(lowered: Lowering, *, by: str, now: datetime) -> Entry:
-    """The group has its numbers again: written after the call, with what ends the lowering."""
-    text = f"restored by {by}: {lowered.run_id.name} is back at {lowered.before}"
+def restored_entry(lowered: Lowering, *, by: str, now: datetime, to: Capacity | None = None) -> Entry:
+    """The group has its numbers again: written after the call, with what ends the lowering. `to`: where it has more."""
+    text = f"restored by {by}: {lowered.run_id.name} is back at {to or lowered.before}"
     return Entry(now, Transition.RESTORED, text, actor=by, evidence=_evidence(lowered))
 
 

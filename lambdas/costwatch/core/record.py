@@ -50,6 +50,7 @@ class Transition(StrEnum):
     RELEASED = "released"
     STOP_ASKED = "stop asked for"
     LOWERED = "capacity lowered"
+    PUT_BACK = "capacity put back"
     RESTORE_ASKED = "restore asked for"
     RESTORED = "capacity restored"
     PAUSED = "paused"
@@ -163,6 +164,8 @@ class StopAttempt:
     """The cap counters that attempts under this key have counted against."""
     gone_since: datetime | None = None
     """When verification first saw every member gone."""
+    silent_since: datetime | None = None
+    """Its last heartbeat, where its silence and not its time made it due."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ def claim(
         spot_requests=spot_requests,
         action=decision.action,
         counted=tuple(sorted({*(last.counted if last is not None else ()), *counted})),
+        silent_since=decision.vitals.last_at if decision.silent and decision.vitals is not None else None,
     )
     entries = [decision_entry(now, Transition.DUE, decision.reason, decision)] if attempt == 1 else []
     if decision.mode is Mode.ENFORCE:
@@ -114,9 +115,21 @@ def stop_requested(record: RunRecord, now: datetime, *, seen: str) -> Step:
         action=record.stop.action.value,
         stopped_at=times.to_text(now),
         asked=order.sentence if order is not None else "",
+        **_why_facts(record, record.stop),
     )
     event = stop_event.of(after, seen=seen, at=now, version=record.version + 1)
     return Step(record, after, (entry,), (message, event))
+
+
+def _why_facts(record: RunRecord, stop: StopAttempt) -> dict[str, str]:
+    """What a card says of why it was due: its silence, or what had moved the time that was up."""
+    finishing = record.finishing.until if record.finishing is not None else None
+    moments = {
+        "silent_since": stop.silent_since,
+        "extended_until": record.extended_until,
+        "let_finish_until": finishing if finishing == record.deadline else None,
+    }
+    return {name: times.to_text(moment) for name, moment in moments.items() if moment is not None}
 
 
 def failed(record: RunRecord, reason: str, now: datetime) -> Step | None:

@@ -18,6 +18,7 @@ from costwatch.procedures.exempt import exemption_of
 from costwatch.procedures.kinds import kind_of
 from costwatch.procedures.outcome import Outcome
 from costwatch.procedures.ports import Watchdog
+from costwatch.procedures.put_back import put_back_where_spared
 from costwatch.procedures.report import Failure, SweepReport
 from costwatch.procedures.vitals import vitals_of
 
@@ -192,6 +193,7 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
         return
     decision = judge(run, record, w.policy, w.ledger.pause(), now)
     if decision.verdict is not Verdict.STOP or decision.key != due.decision.key:
+        put_back_where_spared(w, record, decision, report)
         w.save(stopping.stood_down(record, decision, now))
         return
     outcome = _outcome(w, run, decision.action)

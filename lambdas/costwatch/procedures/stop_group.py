@@ -8,11 +8,13 @@ from functools import partial
 
 from costwatch.core.group import Group
 from costwatch.core.group_blockers import all_blockers
-from costwatch.core.lowering import lowered_entry, lowering
+from costwatch.core.lowering import Lowering, lowered_entry, lowering
 from costwatch.core.model import Member, Run
+from costwatch.core.record import RunRecord
 from costwatch.errors import AwsError
 from costwatch.procedures.outcome import Outcome
 from costwatch.procedures.ports import AutoScalingPort, Ec2Port, Watchdog
+from costwatch.procedures.put_back import put_back
 from costwatch.procedures.stop_instances import act_in_halves, cancel_requests
 
 MOST_IDS = 100
@@ -47,7 +49,8 @@ def stop_group(w: Watchdog, run: Run) -> Outcome:
     if group is None:
         return _failed(f"Auto Scaling group {run.id.name} vanished before the act")
     if not _same(group, autoscaling.group(group.name)):
-        return _failed(f"{group.label} changed while it was being looked at; nothing was stopped")
+        changed = f"{group.label} changed while it was being looked at; nothing was stopped"
+        return _failed(f"{changed}{_put_back(w, run, changed)}")  # by an attempt before it may have been lowered
     cancelled = cancel_requests(ec2, run)
     if cancelled.problem:
         return cancelled
@@ -57,9 +60,9 @@ def stop_group(w: Watchdog, run: Run) -> Outcome:
     now = autoscaling.group(group.name)
     if now is None:
         return _seen(ec2, run, None, [])
-    newcomers = _newcomers(w, run, now)
-    if newcomers.problem:
-        return newcomers
+    spared = _spared(w, run, group, now)
+    if spared:
+        return _failed(f"{spared}{_put_back(w, run, spared)}")
     problems: list[str] = []
     wanted = [member.id for member in now.members if not member.ending]
     for start in range(0, len(wanted), MOST_IDS):
@@ -84,7 +87,7 @@ def _lower(w: Watchdog, run: Run, group: Group) -> Outcome:
     record = w.ledger.record(run.id)
     known = w.ledger.lowering(run.id)
     wanted = lowering(record, group, known, w.now()) if record is not None else None
-    if record is None or (wanted and not w.ledger.lower(wanted, known, record, lowered_entry(record, wanted))):
+    if record is None or (wanted and not _recorded(w, wanted, known, record, group)):
         return _failed("the ledger was changed by others before the numbers were recorded; nothing was stopped")
     autoscaling = w.autoscaling(run.id.region)
     try:
@@ -96,17 +99,37 @@ def _lower(w: Watchdog, run: Run, group: Group) -> Outcome:
     return Outcome(seen=f"; {group.label} went from {group.capacity} to {group.emptied}")
 
 
-def _newcomers(w: Watchdog, run: Run, group: Group) -> Outcome:
-    """What was launched since `run` was read is stopped with it, unless something holds it: that is told."""
+def _recorded(w: Watchdog, wanted: Lowering, known: Lowering | None, record: RunRecord, group: Group) -> bool:
+    return w.ledger.lower(wanted, known, record, lowered_entry(record, wanted, group.capacity))
+
+
+def _spared(w: Watchdog, run: Run, looked_at: Group, group: Group) -> str:
+    """Why what was lowered is not ended now, as a sentence; empty: nothing is in the way.
+
+    What was launched since `run` was read is stopped with it, unless something holds it, or the group, which may have
+    been changed in the same moment.
+    """
     known = {member.id for member in run.members} | group.ending
-    if {member.id for member in group.members} <= known:
-        return Outcome(seen="")
+    joined = {member.id for member in group.members} - known
+    if not joined and _same(replace(looked_at, capacity=group.capacity), group):
+        return ""
     again = group_afresh(w, run)
     blocker = next(iter(all_blockers(again, w.policy)), None) if again.members else None
     if blocker is None:
-        return Outcome(seen="")
-    joined = ", ".join(sorted({member.id for member in again.members} - known))
-    return _failed(f"{joined} joined {group.label} while it was being stopped, and is left to it: {blocker.reason}")
+        return ""
+    if not joined:
+        return f"{group.label} changed while it was being stopped, and is left as it is: {blocker.reason}"
+    names = ", ".join(sorted({member.id for member in again.members} - known))
+    return f"{names} joined {group.label} while it was being stopped, and is left to it: {blocker.reason}"
+
+
+def _put_back(w: Watchdog, run: Run, why: str) -> str:
+    """What came of it, to be said behind `why`; never an error: what it could not do the next sweep does."""
+    try:
+        record = w.ledger.record(run.id)
+        return put_back(w, run.id, record, why) if record is not None else ""
+    except AwsError as error:
+        return f"; its numbers could not be put back: {error}"
 
 
 def _terminate(autoscaling: AutoScalingPort, name: str, ids: list[str], problems: list[str]) -> None:

@@ -28,6 +28,7 @@ from costwatch.procedures.exempt import with_exemptions
 from costwatch.procedures.listing import Known
 from costwatch.procedures.looking import Looked
 from costwatch.procedures.ports import Watchdog
+from costwatch.procedures.put_back import put_back_where_spared
 from costwatch.procedures.report import Failure, Seen, SweepReport
 from costwatch.procedures.saving import save_all
 from costwatch.procedures.silence import Silent, judge_silence
@@ -241,6 +242,7 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | St
     run, record, decision = looked.run, looked.record, looked.decision
     burn = burn_rate(run, w.prices)
     seen = Seen(run, decision, burn)
+    put_back_where_spared(w, record, decision, report)
     if decision.verdict is Verdict.IGNORE:
         _ignored(w, record, decision, seen, report)
         return None
