@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from costwatch.core.record import Status
+from costwatch.core.selection import HoldCode
 from costwatch.procedures.sweep import sweep
 from tests.integration.test_contract import TAGS, records, transitions
-from tests.integration.test_silence import EVERY_45_MIN, pushed, sweeps, town
+from tests.integration.test_silence import EVERY_45_MIN, mass, pushed, sweeps, town
 from tests.support import policies
 from tests.support.builders import ACCOUNT, HOUR, MINUTE, REGION
 from tests.support.fakes import FakeInstance, Town
@@ -165,3 +166,31 @@ def test_a_notice_of_silence_is_none_of_a_limit_that_lies_at_the_same_moment() -
     until(of, trainer, 12 * HOUR + 15 * MINUTE)
     assert trainer.alive, "it beats, and was warned of its limit half an hour ago at the most"
     assert warned_at_age(of, trainer) == [11 * HOUR + 20 * MINUTE, 11 * HOUR + 45 * MINUTE]
+
+
+# --- mass silence holds no time limit -------------------------------------------------------------------------------
+
+
+def test_time_limits_go_on_while_mass_silence_holds() -> None:
+    of = town()
+    trainers = mass(of, 3)
+    until(of, trainers[0], LIMIT)
+    assert {record.hold.code for record in records(of).values() if record.hold} == {HoldCode.MASS_SILENCE}
+    until(of, trainers[0], LIMIT + 35 * MINUTE)
+    assert all(trainer.alive for trainer in trainers), "their notice runs"
+    until(of, trainers[0], LIMIT + 40 * MINUTE)
+    assert not any(trainer.alive for trainer in trainers)
+
+
+def test_a_notice_of_the_limit_that_mass_silence_found_there_counts_when_the_limit_is_over() -> None:
+    of = town({**EVERY_45_MIN, "limits": policies.limits(warn_before_seconds=3 * 3600)})
+    trainers = [of.world.launch(age=8 * HOUR, tags=TAGS) for _ in range(3)]
+    for seq in range(1, 4):
+        of.clock.forward(minutes=5)
+        for trainer in trainers:
+            of.beat(trainer, seq=seq)
+        sweep(of.watchdog())
+    until(of, trainers[0], LIMIT)  # warned at 9:00, silent together after 10:30
+    assert {record.status for record in records(of).values()} == {Status.HELD}
+    sweeps(of, 5 * MINUTE)
+    assert {stopped_at_age(trainer) for trainer in trainers} == {LIMIT + 5 * MINUTE}

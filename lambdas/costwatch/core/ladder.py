@@ -29,7 +29,7 @@ from costwatch.core.record import (
     members_seen,
 )
 from costwatch.core.selection import HoldCode
-from costwatch.core.step import Step, decision_entry, spent_evidence
+from costwatch.core.step import Step, decision_entry, freed_by_its_time, spent_evidence
 
 _MALFORMED_PER_STEP = 20
 """The next sweep goes on: a transaction takes at most 100 writes."""
@@ -61,6 +61,7 @@ def observe(
     messages: list[Message] = []
     version = (before.version if before else 0) + 1
 
+    after = freed_by_its_time(after, decision)
     after = _malformed(after, decision, now, version, entries, messages)
     after = _stalled(after, decision, now, version, entries, messages)
     match decision.verdict:

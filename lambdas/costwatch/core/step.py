@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from costwatch.core import heartbeats, times
-from costwatch.core.deadman import Decision
+from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.exemptions import Exemption
 from costwatch.core.messages import Message
 from costwatch.core.record import (
@@ -52,6 +52,17 @@ def decision_entry(now: datetime, transition: Transition, reason: str, decision:
         mode=decision.mode.value,
         evidence=tuple((key, value) for key, value in facts.items() if value),
     )
+
+
+def freed_by_its_time(record: RunRecord, decision: Decision) -> RunRecord:
+    """The record without what mass silence held, where it is warned or stopped for its time: that waits for nobody.
+
+    Else it would be taken for what a cap held, once the hold that says otherwise is gone.
+    """
+    goes_on = decision.verdict in (Verdict.WARN, Verdict.WAIT, Verdict.STOP)
+    if not record.in_mass_silence or decision.silent or not goes_on or record.order_of(decision.key) is not None:
+        return record
+    return replace(record, capped_key="", released_key="")
 
 
 def spent_evidence(record: RunRecord, at: datetime) -> tuple[tuple[str, str], ...]:

@@ -21,7 +21,7 @@ from costwatch.core.record import (
     hold_id,
 )
 from costwatch.core.selection import HoldCode
-from costwatch.core.step import Step, decision_entry, spent_evidence, spent_text
+from costwatch.core.step import Step, decision_entry, freed_by_its_time, spent_evidence, spent_text
 
 
 def claim(
@@ -54,17 +54,18 @@ def claim(
         counted=tuple(sorted({*(last.counted if last is not None else ()), *counted})),
     )
     entries = [decision_entry(now, Transition.DUE, decision.reason, decision)] if attempt == 1 else []
+    free = freed_by_its_time(record, decision)
     if decision.mode is Mode.ENFORCE:
         # The reason of a failed attempt stays, so that the next failure for the same reason is not told again.
         hold = record.hold if record.status is Status.FAILED else None
-        after = replace(record, status=Status.STOPPING, hold=hold, stop=stop, deadline=decision.deadline_at)
+        after = replace(free, status=Status.STOPPING, hold=hold, stop=stop, deadline=decision.deadline_at)
         reason = f"stopping {', '.join(stop.members)}" + (f", attempt {attempt}" if attempt > 1 else "")
         entries.append(
             decision_entry(now, Transition.STOPPING, reason, decision, spot_requests=", ".join(spot_requests))
         )
         return Step(record, after, tuple(entries))
     after = replace(
-        record,
+        free,
         status=Status.WOULD_STOP,
         hold=None,
         stop=stop,
