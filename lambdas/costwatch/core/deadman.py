@@ -24,11 +24,8 @@ _CAPPED_BEFORE: Final = "more was due than a cap allowed; it waits for a release
 NOTICE_LASTS: Final = timedelta(hours=24)
 """So long after the time that its card named a notice counts (inclusive): nobody expects a stop any more later."""
 MASS_SILENCE: Final = 3
-"""So many silent runs at once are taken for a fault of ours until somebody says otherwise."""
-_MASS_SILENCE: Final = (
-    f"{MASS_SILENCE} or more runs fell silent: taken for a fault of the way their heartbeats take, not of the runs; it "
-    "waits for a release"
-)
+"""So many runs that are silent together, or were stopped for it meanwhile, are taken for a fault of ours until
+somebody says otherwise."""
 _SHOWN: Final = 3
 
 
@@ -281,9 +278,17 @@ def _waiting(record: RunRecord | None, mode: Mode, deadline: Deadline) -> Blocke
     return Blocker(hold.code, hold.reason)
 
 
-def of_mass_silence(decision: Decision) -> Decision:
-    """The decision about a silent run while too many others are silent too: held until somebody releases it."""
-    return replace(decision, verdict=Verdict.HOLD, reason=_MASS_SILENCE, hold=HoldCode.MASS_SILENCE)
+def of_mass_silence(decision: Decision, *, some_stopped: bool = False) -> Decision:
+    """The decision about a silent run while too many others are silent too: held until somebody releases it.
+
+    `some_stopped`: of the others some were stopped for it since this one's last heartbeat.
+    """
+    counted = ", counting those stopped for it since its last heartbeat" if some_stopped else ""
+    reason = (
+        f"{MASS_SILENCE} or more runs fell silent{counted}: taken for a fault of the way their heartbeats take, not of "
+        "the runs; it waits for a release"
+    )
+    return replace(decision, verdict=Verdict.HOLD, reason=reason, hold=HoldCode.MASS_SILENCE)
 
 
 def _finishing(
