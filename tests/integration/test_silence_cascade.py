@@ -383,6 +383,17 @@ def test_the_page_names_whom_it_holds_and_whom_it_is_too_late_for() -> None:
     assert "counting those stopped for it since its last heartbeat" in record.hold.reason
 
 
+def test_three_that_are_silent_at_once_are_told_so_and_the_one_stopped_before_is_named_beside_them() -> None:
+    of = town()
+    first, *others = trainers_in(of, 4)
+    beats(of, [first, *others], 15 * MINUTE)
+    beats(of, others, HOUR)
+    sweeps(of, 3 * HOUR)
+    (card,) = [card for _, _, card in of.world.posts if MASS_PAGE in card.text]
+    assert card.text.startswith("3 runs fell silent at once")
+    assert first.id in card.plain.partition("Before that")[2]
+
+
 def test_three_that_are_silent_at_once_are_told_as_ever() -> None:
     of = town()
     mass(of, 3)

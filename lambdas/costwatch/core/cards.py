@@ -282,7 +282,8 @@ def _stalled(facts: Mapping[str, str], context: CardContext) -> Card:
 def _mass_silence(facts: Mapping[str, str], context: CardContext) -> Card:
     before = facts.get("before", "")
     runs = "run" if facts["count"] == "1" else "runs"
-    head = f"{facts['count']} {runs} fell silent {f'like {before} before' if before else 'at once'}: {facts['burn']}"
+    together = f"like {before} before" if facts.get("few") else "at once"
+    head = f"{facts['count']} {runs} fell silent {together}: {facts['burn']}"
     blocks = [
         header(head),
         section(

@@ -281,7 +281,7 @@ def _waiting(record: RunRecord | None, mode: Mode, deadline: Deadline) -> Blocke
 def of_mass_silence(decision: Decision, *, some_stopped: bool = False) -> Decision:
     """The decision about a silent run while too many others are silent too: held until somebody releases it.
 
-    `some_stopped`: of the others some were stopped for it since this one's last heartbeat.
+    `some_stopped`: they are too many only with those that were stopped for it since this one's last heartbeat.
     """
     counted = ", counting those stopped for it since its last heartbeat" if some_stopped else ""
     reason = (

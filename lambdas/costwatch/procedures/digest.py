@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from costwatch.core import durations, times
 from costwatch.core.accelerators import is_accelerator
+from costwatch.core.deadman import MASS_SILENCE
 from costwatch.core.messages import Audience, Message, MessageKind, heard
 from costwatch.core.money import show_usd
 from costwatch.core.policy import Mode, Policy
@@ -73,6 +74,7 @@ def mass_silence(w: Watchdog, held: Sequence[Seen], stopped: Sequence[StoppedSil
     facts = {"count": str(len(lines)), "burn": burn, "lines": "\n".join(lines[:_LINES]) + more}
     if stopped:
         facts |= {"before": str(len(stopped)), "before_lines": _stopped_lines(stopped)}
+        facts["few"] = "yes" if len(heard_of) < MASS_SILENCE else ""  # many only with those before
     key = f"mass-silence#{now:%Y-%m-%dT%H}"
     w.ledger.say_once([key], Message(key, MessageKind.MASS_SILENCE, Audience.PLATFORM, facts), now)
 

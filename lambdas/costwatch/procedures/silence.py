@@ -81,7 +81,8 @@ def judge_silence(w: Watchdog, silent: Sequence[Silent], report: SweepReport) ->
                 before = earlier.since(item.last_beat_at, but=silent_now)
                 together = len(silent_now) + len(before) + len(earlier.unreadable)
                 if together >= MASS_SILENCE and not _is_begun(w, item):
-                    decision = of_mass_silence(decision, some_stopped=bool(before))
+                    few = len(silent_now) < MASS_SILENCE
+                    decision = of_mass_silence(decision, some_stopped=few and bool(before))
                     held.append(replace(item.seen, decision=decision))
                     stopped.update(before)
             if decision.verdict is Verdict.STOP and item.due is not None:
