@@ -14,8 +14,8 @@ from costwatch.core import deadman, selection
 from costwatch.core.deadlines import Deadline
 from costwatch.core.deadman import Verdict
 from costwatch.core.model import Run
-from costwatch.core.policy import Action, Mode, Selector
-from costwatch.core.record import Notice, Pause, RunRecord
+from costwatch.core.policy import Action, Selector
+from costwatch.core.record import Notice, RunRecord
 from costwatch.procedures import kinds
 from costwatch.procedures.outcome import Outcome
 from costwatch.procedures.ports import Ec2Port
@@ -30,19 +30,18 @@ def _skip_warning() -> Iterator[None]:
         run: Run,
         record: RunRecord | None,
         selector: Selector,
-        mode: Mode,
         deadline: Deadline,
+        notice: Notice | None,
         key: str,
-        pause: Pause | None,
         now: datetime,
         owner: str,
     ) -> Any:
         if record is None:
             return Verdict.WAIT, "sabotage: as if it had been warned", None
         long_ago, everybody = deadline.at - timedelta(days=1), record.members
-        notice = Notice("sabotage", mode, deadline.at, long_ago, owner, everybody, long_ago, "nobody")
+        notice = Notice("sabotage", record.mode, deadline.at, long_ago, owner, everybody, long_ago, "nobody")
         notice = replace(notice, stops_at=now - timedelta(minutes=1), action=selector.action)
-        return judge_notice(run, replace(record, notice=notice), selector, mode, deadline, key, pause, now, owner)
+        return judge_notice(run, replace(record, notice=notice), selector, deadline, notice, key, now, owner)
 
     with patch.object(deadman, "_judge_notice", accepted_long_ago):
         yield

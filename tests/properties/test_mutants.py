@@ -45,19 +45,19 @@ class Mutant:
 
 
 MUTANTS = (
-    Mutant("stops_at_the_deadline_not_after_it", deadman._judge_notice, "now <= due_after", "now < due_after"),
+    Mutant("stops_at_the_deadline_not_after_it", deadman._judge_notice, "now <= stops_after", "now < stops_after"),
     Mutant(
         "ignores_the_notice_time",
-        deadman._judge_notice,
-        "max(deadline.at, notice.accepted_at + selector.limits.min_notice, notice.stops_at or deadline.at)",
+        deadlines.due_after,
+        "max(deadline.at, accepted_at + min_notice, notice.stops_at or deadline.at)",
         "deadline.at",
     ),
     Mutant("counts_a_notice_for_ever", deadman._outdated, "now > named + NOTICE_LASTS", "False"),
     Mutant("counts_a_notice_that_was_never_sent", ladder._warned, "not heard(decision.mode)", "True"),
-    Mutant("compares_no_mode", deadman.valid_notice, "notice.mode is not mode or ", ""),
-    Mutant("compares_no_act", deadman.valid_notice, "notice.action is not action or ", ""),
-    Mutant("compares_no_limit", deadman.valid_notice, " or notice.deadline != deadline_at", ""),
-    Mutant("keeps_a_notice_over_a_pause", deadman.valid_notice, "notice.requested_at < pause.until", "False"),
+    Mutant("compares_no_mode", deadman.notice_in_force, "notice.mode is not mode or ", ""),
+    Mutant("compares_no_act", deadman.notice_in_force, " or notice.action is not action", ""),
+    Mutant("compares_no_limit", deadlines.Deadline.is_named_by, "notice.deadline == self.at and ", ""),
+    Mutant("keeps_a_notice_over_a_pause", deadman.notice_in_force, "notice.requested_at < pause.until", "False"),
     Mutant("ignores_a_pause", deadman._paused, "not pause.active(now)", "True"),
     Mutant("ignores_exemptions", deadman.judge, "if exempt:", "if False:"),
     Mutant("stops_an_uploading_job", deadman.judge, 'member.phase == "Uploading"', "False"),

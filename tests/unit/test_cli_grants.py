@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from costwatch.core import grants
-from costwatch.core.deadman import valid_notice
+from costwatch.core.deadman import notice_in_force
 from costwatch.core.model import RunId, RunKind
 from costwatch.core.policy import Action, Mode
 from costwatch.core.record import Hold, Notice, Pause, RunRecord, Status, Transition
@@ -224,7 +224,7 @@ def test_a_resume_ends_the_pause_and_voids_notices_given_before_it() -> None:
         return record(notice=Notice("n", Mode.ENFORCE, NOW + HOURS, at, "", (), at, action=Action.TERMINATE))
 
     def counts(at: datetime) -> bool:
-        return valid_notice(notice(at), Mode.ENFORCE, Action.TERMINATE, NOW + HOURS, step.after) is not None
+        return notice_in_force(notice(at), Mode.ENFORCE, Action.TERMINATE, step.after) is not None
 
     assert not counts(NOW + HOURS - SECOND)
     assert counts(NOW + HOURS)

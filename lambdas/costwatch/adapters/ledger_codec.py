@@ -69,6 +69,7 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
                     "via": r.notice.via,
                     "stops_at": _text(r.notice.stops_at),
                     "action": r.notice.action and r.notice.action.value,
+                    "silent": r.notice.silent,
                 }
             ),
             "hold": r.hold
@@ -306,6 +307,7 @@ def _notice(body: Body) -> Notice:
         via=body.get("via", ""),
         stops_at=_time(body, "stops_at"),
         action=Action(body["action"]) if body.get("action") else None,
+        silent=bool(body.get("silent", False)),
     )
 
 

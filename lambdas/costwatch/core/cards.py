@@ -295,7 +295,10 @@ def _stalled(facts: Mapping[str, str], context: CardContext) -> Card:
 
 
 def _mass_silence(facts: Mapping[str, str], context: CardContext) -> Card:
-    head = f"{facts['count']} runs fell silent at once: {facts['burn']}"
+    before = facts.get("before", "")
+    runs = "run" if facts["count"] == "1" else "runs"
+    together = f"like {before} before" if facts.get("few") else "at once"
+    head = f"{facts['count']} {runs} fell silent {together}: {facts['burn']}"
     blocks = [
         header(head),
         section(
@@ -305,6 +308,9 @@ def _mass_silence(facts: Mapping[str, str], context: CardContext) -> Card:
         ),
         quoted_section(facts["lines"]),
     ]
+    if before:
+        blocks.append(section("*Before that, and perhaps by the same fault* (`costwatch explain RUN` shows each):"))
+        blocks.append(quoted_section(facts["before_lines"]))
     return Card(_push(f"{head} ({_clock(context)})"), blocks)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from costwatch.core import durations, heartbeats, times
 from costwatch.core.heartbeats import Vitals
 from costwatch.core.overrides import Overrides
 from costwatch.core.policy import Selector
-from costwatch.core.record import RunRecord
+from costwatch.core.record import Notice, RunRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,13 @@ class Deadline:
     hard_cap_at: datetime
     evidence: str
     silent: bool = False
-    """Its time is not over: it has fallen silent."""
+    """It is its silence, and not its time limit, that makes it due."""
+    fell_silent: bool = False
+    """It is silent and its time limit is not over, whichever of the two it goes by."""
+
+    def is_named_by(self, notice: Notice | None) -> bool:
+        """Whether `notice` warned of this: of silence or of the time limit, and of the same moment."""
+        return notice is not None and notice.deadline == self.at and notice.silent is self.silent
 
 
 def deadline_of(
@@ -32,16 +38,44 @@ def deadline_of(
     vitals: Vitals | None,
     now: datetime,
     declared: timedelta | None = None,
+    notice: Notice | None = None,
 ) -> Deadline:
-    """The run's time limit; or since when it is silent, where it is and its time is not over at `now`.
+    """The run's time limit, or since when it is silent.
 
     `declared`: the job's own limit, which comes before the selector's where that says `max_runtime: declared`.
+    `notice`: the one that is in force, whichever of the two it was given for.
     """
     by_time = _by_time(start, selector, found, record, declared)
     silent = _by_silence(selector, found, record, vitals, by_time.hard_cap_at)
-    if silent is not None and silent.at < now <= by_time.at:
-        return silent
-    return by_time
+    if silent is None or now <= silent.at:
+        return by_time
+    held = record is not None and record.in_mass_silence
+    return _sooner(by_time, silent, None if held else notice, selector.limits.min_notice, now)
+
+
+def _sooner(
+    by_time: Deadline, silent: Deadline, notice: Notice | None, min_notice: timedelta, now: datetime
+) -> Deadline:
+    """What lets a silent run be stopped first, given that each of the two needs a notice of its own.
+
+    So a notice is not given up for another one that ends no sooner. `notice` None, as for what mass silence holds:
+    silence while its time limit is not over, and then the limit, which mass silence does not hold.
+    """
+    if now > by_time.at:
+        return silent if silent.is_named_by(notice) else by_time
+    warned = notice if by_time.is_named_by(notice) else None
+    if warned is not None and due_after(by_time, warned, min_notice, now) <= now + min_notice:
+        return replace(by_time, fell_silent=True)
+    return replace(silent, fell_silent=True)
+
+
+def due_after(deadline: Deadline, notice: Notice, min_notice: timedelta, now: datetime) -> datetime:
+    """Stopped strictly after this (UTC): its time is up, its notice was long enough, and as late as its card said.
+
+    What nothing has taken yet counts as if it were taken at `now`.
+    """
+    accepted_at = notice.accepted_at or now
+    return max(deadline.at, accepted_at + min_notice, notice.stops_at or deadline.at)
 
 
 def _by_time(

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from costwatch.core import durations, heartbeats, overrides, times
-from costwatch.core.deadlines import Deadline, deadline_of, overdue_or_soon
+from costwatch.core.deadlines import Deadline, deadline_of, due_after, overdue_or_soon
 from costwatch.core.exemptions import Exemption
 from costwatch.core.group_blockers import group_blockers
 from costwatch.core.heartbeats import Vitals
@@ -24,11 +24,8 @@ _CAPPED_BEFORE: Final = "more was due than a cap allowed; it waits for a release
 NOTICE_LASTS: Final = timedelta(hours=24)
 """So long after the time that its card named a notice counts (inclusive): nobody expects a stop any more later."""
 MASS_SILENCE: Final = 3
-"""So many silent runs at once are taken for a fault of ours until somebody says otherwise."""
-_MASS_SILENCE: Final = (
-    f"{MASS_SILENCE} or more runs fell silent: taken for a fault of the way their heartbeats take, not of the runs; it "
-    "waits for a release"
-)
+"""So many runs that are silent together, or were stopped for it meanwhile, are taken for a fault of ours until
+somebody says otherwise."""
 _SHOWN: Final = 3
 
 
@@ -88,6 +85,11 @@ class Decision:
         """Whether it is its silence, and not its time, that makes it due."""
         return self.deadline is not None and self.deadline.silent
 
+    @property
+    def fell_silent(self) -> bool:
+        """Whether it is silent while its time is not over, whichever of the two it goes by."""
+        return self.deadline is not None and self.deadline.fell_silent
+
 
 def judge(
     run: Run,
@@ -115,7 +117,11 @@ def judge(
     standing = [*selection.blockers, *group_blockers(run, selector, policy)]
     found = overrides.read(run, policy.tags)
     start = start_of(run, record)
-    deadline = deadline_of(start, selector, found, record, run.vitals, now, run.declared_limit) if start else None
+    in_force = notice_in_force(record, mode, selector.action, pause)
+    deadline = (
+        deadline_of(start, selector, found, record, run.vitals, now, run.declared_limit, in_force) if start else None
+    )
+    notice = in_force if deadline is not None and deadline.is_named_by(in_force) else None
     key = claim_key(run.id, mode, start, deadline.at if deadline else None)
     known = {**exempt_seen, **(dict(record.exempt_tags) if record else {})}
     exempt_tags = tuple((tag.value, known.get(tag.value, now)) for tag in found.exempt)
@@ -123,8 +129,7 @@ def judge(
     def decide(verdict: Verdict, reason: str, *, hold: HoldCode | None = None, voids: bool = False) -> Decision:
         waits = _waits_for_children(run, deadline, now) if verdict is Verdict.STOP else ""
         if waits:
-            given = deadline and valid_notice(record, mode, selector.action, deadline.at, pause)
-            verdict, reason = (Verdict.WAIT if given else Verdict.KEEP), waits
+            verdict, reason = (Verdict.WAIT if notice is not None else Verdict.KEEP), waits
         return Decision(
             verdict,
             reason,
@@ -168,8 +173,7 @@ def judge(
         if overdue:
             return decide(Verdict.HOLD, _held(first, deadline), hold=first.code, voids=voids)
         # What only cannot be read for a moment leaves a notice as it is.
-        waits = not voids and valid_notice(record, mode, selector.action, deadline.at, pause) is not None
-        verdict = Verdict.WAIT if waits else Verdict.KEEP
+        verdict = Verdict.WAIT if notice is not None and not voids else Verdict.KEEP
         return decide(verdict, f"its time is not up; it would be held: {first.reason}", voids=voids)
     if now < deadline.at - selector.limits.warn_before:
         aside = f"; {order.by} asked for a stop, and {_listed(others)} joined since" if order and others else ""
@@ -180,13 +184,13 @@ def judge(
         # Under the key that was held, so that it stays one hold with one id, however its deadline moves meanwhile.
         return replace(decide(Verdict.HOLD, waiting.reason, hold=waiting.code), key=record.capped_key)
     owner = run.tag(policy.tags.owner) or ""
-    verdict, reason, hold = _judge_notice(run, record, selector, mode, deadline, key, pause, now, owner)
+    verdict, reason, hold = _judge_notice(run, record, selector, deadline, notice, key, now, owner)
     finishing = (
         _finishing(record, selector, deadline, run.vitals, now) if verdict in (Verdict.WARN, Verdict.STOP) else None
     )
     if finishing is not None:
         verdict, reason = Verdict.FINISH, _let_finish(finishing, deadline, run.vitals)
-    given = valid_notice(record, mode, selector.action, deadline.at, pause) if verdict is Verdict.WARN else None
+    given = notice if verdict is Verdict.WARN else None
     return replace(
         decide(verdict, reason, hold=hold),
         finishing=finishing,
@@ -199,19 +203,17 @@ def _judge_notice(
     run: Run,
     record: RunRecord | None,
     selector: Selector,
-    mode: Mode,
     deadline: Deadline,
+    notice: Notice | None,
     key: str,
-    pause: Pause | None,
     now: datetime,
     owner: str,
 ) -> tuple[Verdict, str, HoldCode | None]:
     """Nothing stands in the way and the time is up or nearly: was all of it warned, and long enough ago?
 
     What changed since the notice, or its age, makes a new one due: at once, but for changes a run is not warned anew
-    more often than every `min_notice`.
+    more often than every `min_notice`. `notice`: the one that counts, if any does.
     """
-    notice = valid_notice(record, mode, selector.action, deadline.at, pause)
     if record is None or notice is None:
         return Verdict.WARN, overdue_or_soon(deadline, now) + _of_another_act(record, selector.action), None
     if notice.accepted_at is None:
@@ -219,9 +221,9 @@ def _judge_notice(
             undelivered = Blocker(HoldCode.UNDELIVERED, "no notice was accepted for delivery by Slack or SNS")
             return Verdict.HOLD, _held(undelivered, deadline), undelivered.code
         return Verdict.WAIT, "its notice is not accepted for delivery yet", None
-    due_after = max(deadline.at, notice.accepted_at + selector.limits.min_notice, notice.stops_at or deadline.at)
+    stops_after = due_after(deadline, notice, selector.limits.min_notice, now)
     would_stop_at = record.would_stop_at if record.stop is not None and record.stop.key == key else None
-    if would_stop_at is not None and now > due_after:
+    if would_stop_at is not None and now > stops_after:
         return Verdict.WAIT, f"would have been stopped at {times.to_key(would_stop_at)}", None
     changed = changed_since(notice, run, owner, late=_told_past_cap(notice, deadline, selector, now))
     if changed:
@@ -233,8 +235,8 @@ def _judge_notice(
     if outdated is not None:
         reason = f"its notice named {times.to_key(outdated)}, which is too long ago, so it is warned anew"
         return Verdict.WARN, f"{overdue_or_soon(deadline, now)}; {reason}", None
-    if now <= due_after:
-        reason = f"warned at {times.to_key(notice.accepted_at)}; due after {times.to_key(due_after)}"
+    if now <= stops_after:
+        reason = f"warned at {times.to_key(notice.accepted_at)}; due after {times.to_key(stops_after)}"
         return Verdict.WAIT, reason, None
     warned = f"warned {durations.show(now - notice.accepted_at)} ago by {notice.via}"
     return Verdict.STOP, f"{overdue_or_soon(deadline, now)}; {warned}", None
@@ -274,13 +276,24 @@ def _waiting(record: RunRecord | None, mode: Mode, deadline: Deadline) -> Blocke
     if hold is not None and hold.code.waits_for_release and hold.key == record.capped_key:
         return Blocker(hold.code, hold.reason)
     if record.capped_for_silence:
-        return Blocker(HoldCode.MASS_SILENCE, _MASS_SILENCE)
+        return Blocker(HoldCode.MASS_SILENCE, _mass_silence())
     return Blocker(HoldCode.CAP, _CAPPED_BEFORE)
 
 
-def of_mass_silence(decision: Decision) -> Decision:
-    """The decision about a silent run while too many others are silent too: held until somebody releases it."""
-    return replace(decision, verdict=Verdict.HOLD, reason=_MASS_SILENCE, hold=HoldCode.MASS_SILENCE)
+def of_mass_silence(decision: Decision, *, some_stopped: bool = False) -> Decision:
+    """The decision about a silent run while too many others are silent too: held until somebody releases it.
+
+    `some_stopped`: they are too many only with those that were stopped for it since this one's last heartbeat.
+    """
+    reason = _mass_silence(", counting those stopped for it since its last heartbeat" if some_stopped else "")
+    return replace(decision, verdict=Verdict.HOLD, reason=reason, hold=HoldCode.MASS_SILENCE)
+
+
+def _mass_silence(counted: str = "") -> str:
+    return (
+        f"{MASS_SILENCE} or more runs fell silent{counted}: taken for a fault of the way their heartbeats take, not of "
+        "the runs; it waits for a release"
+    )
 
 
 def _finishing(
@@ -358,12 +371,11 @@ def exemption_reason(
     return ""
 
 
-def valid_notice(
-    record: RunRecord | None, mode: Mode, action: Action, deadline_at: datetime, pause: Pause | None
-) -> Notice | None:
-    """The notice that counts: given in the current mode, of the current act and limit, after the last pause ended."""
+def notice_in_force(record: RunRecord | None, mode: Mode, action: Action, pause: Pause | None) -> Notice | None:
+    """The notice that counts for what it warned of: given in the current mode, of the current act, after the last
+    pause ended."""
     notice = record.notice if record else None
-    if notice is None or notice.mode is not mode or notice.action is not action or notice.deadline != deadline_at:
+    if notice is None or notice.mode is not mode or notice.action is not action:
         return None
     if pause is not None and notice.requested_at < pause.until:
         return None

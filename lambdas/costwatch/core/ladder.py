@@ -361,6 +361,7 @@ def _warned(
         owner=record.owner,
         members=record.members,
         action=decision.action,
+        silent=decision.silent,
     )
     if not heard(decision.mode):
         stops_at = stops_at_earliest(decision.deadline.at, decision.selector.limits.min_notice, now)

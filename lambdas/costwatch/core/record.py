@@ -87,6 +87,8 @@ class Notice:
     """The time the card named: never stopped before it."""
     action: Action | None = None
     """What the card said happens to an instance. None: a notice of before that was kept; it counts for nothing."""
+    silent: bool = False
+    """It was given for the run's silence: one that beats again was not warned of its time limit by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,11 @@ class RunRecord:
     def waits_for_release(self, mode: Mode) -> bool:
         """Whether it was held in `mode` until somebody releases it, and nobody has."""
         return self.capped_key.startswith(_of_mode(mode)) and not self.released
+
+    @property
+    def in_mass_silence(self) -> bool:
+        """Whether it is held since too many runs were silent at once, and nobody has released it."""
+        return self.capped_for_silence and not self.released
 
     @property
     def extended_until(self) -> datetime | None:

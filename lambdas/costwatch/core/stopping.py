@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from costwatch.core import stop_event, times
+from costwatch.core import silences, stop_event, times
 from costwatch.core.deadman import Decision
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
 from costwatch.core.model import Run
@@ -55,13 +55,16 @@ def claim(
         silent_since=decision.vitals.last_at if decision.silent and decision.vitals is not None else None,
     )
     entries = [decision_entry(now, Transition.DUE, decision.reason, decision)] if attempt == 1 else []
+    silence = silences.evidence(record, decision)
     if decision.mode is Mode.ENFORCE:
         # The reason of a failed attempt stays, so that the next failure for the same reason is not told again.
         hold = record.hold if record.status is Status.FAILED else None
         after = replace(record, status=Status.STOPPING, hold=hold, stop=stop, deadline=decision.deadline_at)
         reason = f"stopping {', '.join(stop.members)}" + (f", attempt {attempt}" if attempt > 1 else "")
         entries.append(
-            decision_entry(now, Transition.STOPPING, reason, decision, spot_requests=", ".join(spot_requests))
+            decision_entry(
+                now, Transition.STOPPING, reason, decision, spot_requests=", ".join(spot_requests), **silence
+            )
         )
         return Step(record, after, tuple(entries))
     after = replace(
@@ -74,7 +77,8 @@ def claim(
         deadline=decision.deadline_at,
     )
     reason = f"would have been stopped: {decision.reason}"
-    entries.append(decision_entry(now, Transition.WOULD_STOP, reason, decision, spent_usd=spent_text(record, now)))
+    spent = spent_text(record, now)
+    entries.append(decision_entry(now, Transition.WOULD_STOP, reason, decision, spent_usd=spent, **silence))
     messages: tuple[Message, ...] = ()
     if heard(decision.mode):
         version = record.version + 1

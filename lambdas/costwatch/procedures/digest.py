@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 
 from costwatch.core import durations, times
 from costwatch.core.accelerators import is_accelerator
+from costwatch.core.deadman import MASS_SILENCE
 from costwatch.core.messages import Audience, Message, MessageKind, heard
 from costwatch.core.money import show_usd
 from costwatch.core.policy import Mode, Policy
 from costwatch.core.record import Entry, RunRecord, Status, Transition, hold_id
 from costwatch.core.selection import HoldCode, protected_by
+from costwatch.core.silences import StoppedSilent
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Seen, SweepReport
 
@@ -57,8 +59,11 @@ def _unwatched_message(fresh: Sequence[Seen], now: datetime) -> Message:
     return Message(f"unwatched#{times.to_key(now)}", MessageKind.UNWATCHED, Audience.PLATFORM, facts)
 
 
-def mass_silence(w: Watchdog, held: Sequence[Seen]) -> None:
-    """One message about all runs that fell silent together, at most one an hour. In observe the summary tells."""
+def mass_silence(w: Watchdog, held: Sequence[Seen], stopped: Sequence[StoppedSilent]) -> None:
+    """One message about all runs that fell silent together, at most one an hour. In observe the summary tells.
+
+    `stopped`: for their silence before it was seen that there are many, the first one first.
+    """
     heard_of = [seen for seen in held if heard(seen.decision.mode)]
     now = w.now()
     if not heard_of:
@@ -67,8 +72,16 @@ def mass_silence(w: Watchdog, held: Sequence[Seen]) -> None:
     more = f"\n... and {len(lines) - _LINES} more: costwatch status" if len(lines) > _LINES else ""
     burn = burn_text([seen.burn.hourly_rate_usd for seen in heard_of])
     facts = {"count": str(len(lines)), "burn": burn, "lines": "\n".join(lines[:_LINES]) + more}
+    if stopped:
+        facts |= {"before": str(len(stopped)), "before_lines": _stopped_lines(stopped)}
+        facts["few"] = "yes" if len(heard_of) < MASS_SILENCE else ""  # many only with those before
     key = f"mass-silence#{now:%Y-%m-%dT%H}"
     w.ledger.say_once([key], Message(key, MessageKind.MASS_SILENCE, Audience.PLATFORM, facts), now)
+
+
+def _stopped_lines(stopped: Sequence[StoppedSilent]) -> str:
+    lines = [f"{each.how} {each.at:%d %b %H:%M} UTC: {each.run_id}" for each in stopped[:_LINES]]
+    return "\n".join(lines + ([f"... and {len(stopped) - _LINES} more"] if len(stopped) > _LINES else []))
 
 
 def is_unwatched(seen: Seen, policy: Policy) -> bool:

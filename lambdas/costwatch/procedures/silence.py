@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from costwatch.core import ladder
 from costwatch.core.deadman import MASS_SILENCE, Verdict, of_mass_silence
 from costwatch.core.record import RunRecord
+from costwatch.core.silences import StoppedSilent, is_released, stopped_for_silence
+from costwatch.errors import UnreadableRow
 from costwatch.procedures import digest
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Seen, SweepReport
-from costwatch.procedures.stop import Due
+from costwatch.procedures.stop import Due, with_stopped_before
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,30 +27,69 @@ class Silent:
 
     @property
     def released(self) -> bool:
-        """A person said that this silence is the run's own."""
-        return self.record is not None and self.record.released_key == self.seen.decision.key
+        return is_released(self.record, self.seen.decision)
+
+    @property
+    def last_beat_at(self) -> datetime:
+        vitals = self.seen.decision.vitals
+        assert vitals is not None  # noqa: S101 - who never beat is not silent
+        return vitals.last_at
+
+    @property
+    def due(self) -> Due | None:
+        """None: it is to be warned."""
+        decision = self.seen.decision
+        if decision.verdict is not Verdict.STOP or self.record is None:
+            return None
+        return Due(self.seen.run, self.record, decision)
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    stopped: Sequence[StoppedSilent]
+    unreadable: frozenset[str]
+    """Whose entries cannot be read: each may have been stopped for its silence, too."""
+
+    def since(self, moment: datetime, but: frozenset[str]) -> list[StoppedSilent]:
+        """Those stopped at `moment` or later."""
+        return [each for each in self.stopped if each.at >= moment and each.run_id not in but]
 
 
 def judge_silence(
     w: Watchdog, silent: Sequence[Silent], records: Sequence[RunRecord], report: SweepReport
 ) -> list[Due]:
-    """Warn about the silent runs and return those that are due, or hold them where too many are silent at once.
+    """Warn about the silent runs and return those that are due, or hold them where too many fell silent together.
 
-    All that are silent now count, those too that are only watched or held already; what was released does not count
-    and goes on, also while its notice runs. `records`: the open records of all regions.
+    For each, all that are silent now count, those too that are only watched or held already, and those that were
+    stopped for their silence since its own last heartbeat: so one fault is seen whose runs are due one after the
+    other, and nothing counts that was over before this run fell silent. What was released does not count and goes on,
+    also while its notice runs, and so does a stop that was begun. `records`: the open records of all regions.
     """
-    released = {record.released_key for record in records if record.released_key}
-    together = sum(seen.decision.silent and seen.decision.key not in released for seen in report.seen)
+    known = {record.run_id: record for record in records}
+    released = {seen.run.id for seen in report.seen if is_released(known.get(seen.run.id), seen.decision)}
+    fell_silent = {seen.run.id for seen in report.seen if seen.decision.fell_silent}
+    silent_now = frozenset(str(each) for each in (fell_silent | {item.seen.run.id for item in silent}) - released)
+    earlier: _Earlier | None = None
+    with report.isolating("who was stopped for silence"):
+        earlier = _earlier(w, [item.last_beat_at for item in silent if not item.released], report)
     due: list[Due] = []
     held: list[Seen] = []
+    stopped: set[StoppedSilent] = set()
     for item in silent:
         with report.isolating(str(item.seen.run.id)):
             decision = item.seen.decision
-            if together >= MASS_SILENCE and not item.released:
-                decision = of_mass_silence(decision)
-                held.append(replace(item.seen, decision=decision))
-            if decision.verdict is Verdict.STOP and item.record is not None:
-                due.append(Due(item.seen.run, item.record, decision))
+            if not item.released:
+                if earlier is None:
+                    continue  # whether it may be our fault is not known: the next sweep sees
+                before = earlier.since(item.last_beat_at, but=silent_now)
+                together = len(silent_now) + len(before) + len(earlier.unreadable)
+                if together >= MASS_SILENCE and not _is_begun(w, item):
+                    few = len(silent_now) < MASS_SILENCE
+                    decision = of_mass_silence(decision, some_stopped=few and bool(before))
+                    held.append(replace(item.seen, decision=decision))
+                    stopped.update(before)
+            if decision.verdict is Verdict.STOP and item.due is not None:
+                due.append(item.due)
                 continue
             step = ladder.observe(
                 item.seen.run,
@@ -63,8 +105,29 @@ def judge_silence(
     _replace_seen(report, held)
     if held:
         with report.isolating("mass silence"):
-            digest.mass_silence(w, held)
+            digest.mass_silence(w, held, sorted(stopped, key=lambda each: (each.at, each.run_id)))
     return due
+
+
+def _earlier(w: Watchdog, last_beats: Sequence[datetime], report: SweepReport) -> _Earlier:
+    """Who was stopped for silence since the first of these moments, in all regions. Raises AwsError.
+
+    The index that is read may be a moment behind. Nobody is stopped for that: whoever is due was silent, and counted,
+    for all of its notice.
+    """
+    if not last_beats:
+        return _Earlier((), frozenset())
+    unreadable: list[UnreadableRow] = []
+    rows = w.ledger.since(min(last_beats), w.now(), unreadable.append)
+    for row in unreadable:
+        report.skip(row)
+    ours = ((row.run_id, row.entry) for row in rows if row.origin == w.ledger.origin)
+    return _Earlier(stopped_for_silence(ours), frozenset(row.pk for row in unreadable))
+
+
+def _is_begun(w: Watchdog, item: Silent) -> bool:
+    """It is or may be half done: no hold must leave it so."""
+    return item.due is not None and with_stopped_before(w, item.due).finishes
 
 
 def _replace_seen(report: SweepReport, held: Sequence[Seen]) -> None:

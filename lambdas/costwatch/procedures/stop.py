@@ -68,7 +68,7 @@ def stop_due(
     known: list[Due] = []
     for item in due:
         with report.isolating(str(item.run.id)):
-            known.append(replace(item, stopped_before=_stopped_before(w, item)))
+            known.append(with_stopped_before(w, item))
     in_order = sorted(known, key=lambda d: (d.again and not d.finishes, d.decision.deadline_at or w.now(), d.run.id))
     for item in _within_caps(w, in_order, runs_of, report):
         with report.isolating(str(item.run.id)):
@@ -171,13 +171,14 @@ def _counters(w: Watchdog, due: Due, runs_of: Mapping[str, int], now: datetime) 
     return tuple(cap for cap in found if cap.counter not in counted)
 
 
-def _stopped_before(w: Watchdog, due: Due) -> tuple[str, ...]:
+def with_stopped_before(w: Watchdog, due: Due) -> Due:
+    """`due` with what an earlier attempt ended, as the world shows it. Raises AwsError."""
     claimed = due.record.stop.members if due.again and due.record.stop is not None else ()
     missing = sorted(set(claimed) - {m.id for m in due.run.members})
     if not missing:
-        return ()
+        return due
     world = kind_of(w, due.run.id).read(due.run.id, missing)
-    return tuple(i for i in missing if i not in world or not world[i].alive)
+    return replace(due, stopped_before=tuple(i for i in missing if i not in world or not world[i].alive))
 
 
 def _act(w: Watchdog, due: Due, report: SweepReport) -> None:

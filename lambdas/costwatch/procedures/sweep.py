@@ -247,7 +247,8 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | St
         _ignored(w, record, decision, seen, report)
         return None
     report.seen.append(seen)
-    if decision.silent and decision.verdict in (Verdict.WARN, Verdict.STOP):
+    ordered = record is not None and record.order_of(decision.key) is not None
+    if decision.silent and decision.verdict in (Verdict.WARN, Verdict.STOP) and not ordered:
         return Silent(seen, record, looked.previous)
     if decision.verdict is Verdict.STOP and record is not None:
         return Due(run, record, decision)
