@@ -92,6 +92,8 @@ MUTANTS = (
     ),
     Mutant("stops_who_joined_late", deadman.changed_since, "if m.id not in told", "if False"),
     Mutant("stops_who_started_anew", deadman.changed_since, "since != told[name]", "False"),
+    Mutant("warns_of_joiners_past_the_cap", deadman.changed_since, "replaces or late", "replaces"),
+    Mutant("stops_joiners_before_the_cap", deadman._told_past_cap, "now > deadline.hard_cap_at and ", ""),
     Mutant("stops_who_became_the_owner", deadman.changed_since, "owner != notice.owner", "False"),
     Mutant("stops_two_owners_as_one", selection._blockers, "len(owners) > 1", "False"),
     Mutant("stops_one_time_spot", selection._blockers_read_afresh, "not request.persistent", "False"),
