@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from costwatch import names
-from costwatch.adapters import service_models
+from costwatch import names, service_models
 from costwatch.errors import CostwatchError
 
 ROOT: Final = Path(__file__).resolve().parent.parent

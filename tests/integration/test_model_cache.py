@@ -12,7 +12,7 @@ import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
 
-from costwatch.adapters import service_models
+from costwatch import service_models
 from costwatch.cli.model_cache import prefer_small_models
 from costwatch.cli.read_only import ALLOWED
 

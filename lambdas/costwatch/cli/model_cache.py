@@ -16,8 +16,7 @@ from typing import Any, Final
 
 import botocore
 
-from costwatch import names
-from costwatch.adapters import service_models
+from costwatch import names, service_models
 from costwatch.cli.read_only import ALLOWED
 
 _LARGE: Final = ("ec2", "sagemaker")
