@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from costwatch.adapters.ledger_codec import record_from_item, record_to_item
 from costwatch.adapters.table import Key, Put, Table
 from costwatch.core.exemptions import Exemption
+from costwatch.core.heartbeats import Heard
 from costwatch.core.model import RunId, RunKind
 from costwatch.core.policy import Action, Mode
 from costwatch.core.record import Extension, Hold, MemberSeen, Notice, RunRecord, Status, StopAttempt
@@ -112,6 +113,7 @@ def test_a_record_with_everything_in_it_survives_the_table(table: Table) -> None
         owner="",
         capped_key="key",
         capped_for_silence=True,
+        heard=Heard(NOW, timedelta(minutes=50, microseconds=1), NOW, True),
     )
     table.transact([Put({"pk": "pk", "sk": "sk", **record_to_item(full)})])
     item = table.get(KEY)

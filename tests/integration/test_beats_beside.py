@@ -80,3 +80,44 @@ def test_a_pause_over_a_restart_of_the_process_lengthens_the_grace() -> None:
     assert of.world.posts == [], "its own longest pause was 50 minutes"
     sweeps(of, 1)
     assert len(of.world.posts) == 1
+
+
+def test_when_who_beat_last_has_left_its_run_the_others_old_beats_say_no_silence() -> None:
+    of = Town(policies.policy(selectors=[ASKED]))
+    first, second = (of.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "llm"}) for _ in range(2))
+    beating(of, first, 1, 5)
+    beating(of, second, 1, 40, session="b")
+    of.world.end(second)
+    sweeps(of, 27)
+    assert of.world.posts == [], "three intervals since the last beat of the run are not over"
+    sweeps(of, 1)
+    assert len(of.world.posts) == 1
+    sweeps(of, 8)
+    assert not first.alive
+
+
+def test_the_pauses_of_who_has_left_are_still_those_of_the_run() -> None:
+    of = Town(policies.policy(selectors=[policies.selector(heartbeat_seconds=15 * 60)]))
+    first, second = (of.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "llm"}) for _ in range(2))
+    beating(of, second, 1, 5, session="b")
+    sweeps(of, 9)
+    beating(of, second, 6, 7, session="b")
+    of.world.end(second)
+    beating(of, first, 1, 5)
+    sweeps(of, 30)
+    assert of.world.posts == [], "its longest pause was 50 minutes"
+    sweeps(of, 1)
+    assert len(of.world.posts) == 1
+
+
+def test_a_run_that_starts_anew_has_heard_nothing_yet() -> None:
+    of = Town(policies.policy(selectors=[ASKED]))
+    old = of.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "llm"})
+    beating(of, old, 1, 5, next_within=24 * HOUR)
+    of.world.end(old)
+    new = of.world.launch(age=0 * HOUR, tags={**TAGS, "costwatch:run": "llm"})
+    beating(of, new, 1, 5, session="b")
+    sweeps(of, 27)
+    assert of.world.posts == []
+    sweeps(of, 1)
+    assert len(of.world.posts) == 1

@@ -115,7 +115,7 @@ MUTANTS = (
 
 BEATING_MUTANTS = (
     Mutant(
-        "is_silent_at_the_end_of_its_grace_not_after_it", deadlines.deadline_of, "silent.at < now", "silent.at <= now"
+        "is_silent_at_the_end_of_its_grace_not_after_it", deadlines.deadline_of, "now <= silent.at", "now < silent.at"
     ),
     Mutant(
         "hears_the_first_member_only",

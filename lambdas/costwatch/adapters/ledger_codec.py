@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from costwatch.core import times
 from costwatch.core.census import Census
 from costwatch.core.exemptions import Exemption
 from costwatch.core.group import Capacity
+from costwatch.core.heartbeats import Heard
 from costwatch.core.lowering import Lowering
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.model import RunId
@@ -93,6 +95,7 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
                 "expected_at": _text(r.finishing.expected_at),
                 "until": _text(r.finishing.until),
             },
+            "heard": r.heard and _heard_to_item(r.heard),
             "stalled_told": _text(r.stalled_told),
             # Without `apart`: from before exemptions had rows of their own, so this is the only place where it stands.
             "exemption": r.exemption and {**exemption_to_item(r.exemption), "apart": not r.exemption.of_record},
@@ -153,6 +156,7 @@ def record_from_item(item: Body) -> RunRecord:
                 times.from_text(f["at"]), times.from_text(f["expected_at"]), times.from_text(f["until"])
             ),
         ),
+        heard=_optional(item, "heard", _heard),
         stalled_told=_time(item, "stalled_told"),
         exemption=_optional(
             item, "exemption", lambda e: replace(exemption_from_item(e), of_record=not e.get("apart", False))
@@ -317,6 +321,24 @@ def _seen_to_item(member: MemberSeen) -> dict[str, Any]:
 
 def _members_seen(items: Iterable[Body]) -> tuple[MemberSeen, ...]:
     return tuple(MemberSeen(item["id"], _time(item, "running_since")) for item in items)
+
+
+def _heard_to_item(heard: Heard) -> dict[str, Any]:
+    return {
+        "last_at": _text(heard.last_at),
+        "longest_gap_seconds": Decimal(str(heard.longest_gap.total_seconds())),
+        "quiet_until": _text(heard.quiet_until),
+        "done": heard.done,
+    }
+
+
+def _heard(body: Body) -> Heard:
+    return Heard(
+        times.from_text(body["last_at"]),
+        timedelta(microseconds=round(Decimal(body["longest_gap_seconds"]) * 1_000_000)),
+        _time(body, "quiet_until"),
+        bool(body["done"]),
+    )
 
 
 def _hold(body: Body) -> Hold:

@@ -9,7 +9,7 @@ Rows belong to no origin: what a trainer said is the same for the deployed sweep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -46,10 +46,11 @@ class Pulses:
         """All pulses of one account and region; `skip` is given every row that cannot be read."""
         return dict(decoded(self._table.query(_partition(account, region)), _row, skip))
 
-    def of_members(self, run: Run) -> dict[MemberKey, Pulse]:
-        """The pulses of a run's members, each read by its key. Raises UnreadableRow."""
+    def of_members(self, run: Run, left: Iterable[MemberKey] = ()) -> dict[MemberKey, Pulse]:
+        """The pulses of a run's members, and of who `left` it, each read by its key. Raises UnreadableRow."""
         account, region = run.id.account, run.id.region
-        found = (self._table.get(_key(account, region, member.service, member.id)) for member in run.members)
+        members = [*((member.service, member.id) for member in run.members), *left]
+        found = (self._table.get(_key(account, region, service, member_id)) for service, member_id in members)
         return dict(read(item, _row) for item in found if item is not None)
 
     def is_row_of(self, row: UnreadableRow, run: Run) -> bool:

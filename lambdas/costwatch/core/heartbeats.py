@@ -152,6 +152,20 @@ class Pulse:
         """Whether who began last is done."""
         return bool(self.sessions) and self.sessions[-1].done_at is not None
 
+    def since(self, moment: datetime) -> list[Session]:
+        """Those that began then or later."""
+        return [session for session in self.sessions if session.first_at >= moment]
+
+    def heard_of(self, sessions: Sequence[Session]) -> Heard:
+        """What these sessions of it say together."""
+        announced = [self.quiet_until, *(session.quiet_until for session in sessions)]
+        return Heard(
+            max(session.last_at for session in sessions),
+            max([self.longest_gap, *(session.longest_gap for session in sessions), *_pauses_between(sessions)]),
+            max((moment for moment in announced if moment is not None), default=None),
+            _done(sessions),
+        )
+
 
 def after(pulse: Pulse | None, beat: Beat) -> Pulse:
     """The pulse once `beat` arrived.
@@ -235,6 +249,26 @@ def _done(sessions: Sequence[Session]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What members had said of a run that have left it since. It puts its silence off and brings nothing about."""
+
+    last_at: datetime
+    longest_gap: timedelta
+    quiet_until: datetime | None = None
+    done: bool = False
+
+    def together(self, other: Heard | None) -> Heard:
+        if other is None:
+            return self
+        return Heard(
+            max(self.last_at, other.last_at),
+            max(self.longest_gap, other.longest_gap),
+            max((m for m in (self.quiet_until, other.quiet_until) if m is not None), default=None),
+            self.done or other.done,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Vitals:
     """What the beats of all members of a run say together, in its current run. Any member's beat counts.
 
@@ -250,14 +284,13 @@ class Vitals:
     """Whether enough beats came for their absence to say something: of the process that began last, too."""
     done: bool
     path_since: datetime | None
+    last_at: datetime
+    heard: Heard | None = None
+    """Of those that left; it is in the others already."""
 
     @property
     def beats(self) -> int:
         return sum(session.beats for session in self.sessions)
-
-    @property
-    def last_at(self) -> datetime:
-        return max(session.last_at for session in self.sessions)
 
     @property
     def going_on(self) -> list[Session]:
@@ -282,39 +315,50 @@ class Vitals:
 
 
 def vitals_of(
-    members: Iterable[Member], pulses: Mapping[tuple[Service, str], Pulse], path_since: datetime | None
+    members: Iterable[Member],
+    pulses: Mapping[tuple[Service, str], Pulse],
+    path_since: datetime | None,
+    *,
+    left: Iterable[tuple[Service, str, datetime]] = (),
+    heard: Heard | None = None,
 ) -> Vitals | None:
-    """What is known of a run with these members; None: no beat in its current run.
+    """What is known of a run with these members; None: none of them has beaten in its current run.
 
-    Beats from before a member's present start are those of another run.
+    Beats from before a member's present start are those of another run. `left`: members that are in the run no more,
+    each with its start, of whom nothing has been kept yet; `heard`: what has been, of those before.
     """
     found: list[Session] = []
-    gaps: list[timedelta] = []
-    quiet: list[datetime | None] = []
-    done = False
-    of_processes: list[tuple[datetime, int]] = []
+    together: Heard | None = None
     for member in members:
-        pulse = pulses.get(pulse_key(member.service, member.id))
         since = member.clock.running_since
-        if pulse is None or since is None:
-            continue
-        sessions = [session for session in pulse.sessions if session.first_at >= since]
-        if sessions:
-            found += sessions
-            gaps += [pulse.longest_gap, *(session.longest_gap for session in sessions), *_pauses_between(sessions)]
-            quiet += [pulse.quiet_until, *(session.quiet_until for session in sessions)]
-            done = done or _done(sessions)
-            of_processes += _beats_of_processes(sessions)
-    if not found:
+        pulse = pulses.get(pulse_key(member.service, member.id))
+        if pulse is not None and since is not None and (own := pulse.since(since)):
+            found += own
+            together = pulse.heard_of(own).together(together)
+    if together is None:
         return None
-    announced = max((moment for moment in quiet if moment is not None), default=None)
+    for service, member_id, since in left:
+        pulse = pulses.get(pulse_key(service, member_id))
+        if pulse is not None and (own := pulse.since(since)):
+            heard = pulse.heard_of(own).together(heard)
+    of_processes = list(_beats_of_processes(found))
     last = max(began for began, _ in of_processes)
     proven = all(beats >= BEATS_THAT_PROVE for began, beats in of_processes if began == last)
-    return Vitals(tuple(found), max(gaps), announced, proven, done, path_since)
+    known = together.together(heard)
+    return Vitals(
+        sessions=tuple(found),
+        longest_gap=known.longest_gap,
+        quiet_until=known.quiet_until,
+        proven=proven,
+        done=known.done,
+        path_since=path_since,
+        last_at=known.last_at,
+        heard=heard,
+    )
 
 
 def _beats_of_processes(sessions: Sequence[Session]) -> Iterator[tuple[datetime, int]]:
-    """When each process of a member began, and how often it has beaten in all of its trainings."""
+    """When each process began, and how often it has beaten in all of its trainings."""
     for process in {session.process for session in sessions}:
         own = [session for session in sessions if session.process == process]
         yield min(session.first_at for session in own), sum(session.beats for session in own)

@@ -130,6 +130,7 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
         capped_for_silence=False,
         extensions=(),
         finishing=None,
+        heard=None,
         stalled_told=None,
         malformed_told=(),
         order=None,
@@ -241,6 +242,7 @@ def _seen(
         members=members,
         capacity=tuple(sorted(run.capacity.items())),
         clock_evidence=clock_evidence(run),
+        heard=decision.vitals.heard if decision.vitals is not None else record.heard,
         exempt_tags=decision.exempt_tags,
         exemption=exemption_of(run, record, now),
     ), entries

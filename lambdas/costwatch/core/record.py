@@ -10,9 +10,10 @@ from enum import StrEnum
 
 from costwatch.core import exemptions, times
 from costwatch.core.exemptions import Exemption
+from costwatch.core.heartbeats import Heard
 from costwatch.core.model import Run, RunId, RunKind
 from costwatch.core.money import spent_usd
-from costwatch.core.policy import Action, Mode
+from costwatch.core.policy import Action, Mode, Service
 from costwatch.core.selection import HoldCode
 
 
@@ -201,6 +202,8 @@ class RunRecord:
     """It was mass silence that held it, and no cap: that holds what is due for its silence, and no time limit."""
     extensions: tuple[Extension, ...] = ()
     finishing: Finishing | None = None
+    heard: Heard | None = None
+    """The heartbeats of members that have left the run."""
     stalled_told: datetime | None = None
     """The last step forward whose absence since was told."""
     exemption: Exemption | None = None
@@ -328,6 +331,15 @@ def members_seen(run: Run, record: RunRecord | None) -> tuple[MemberSeen, ...]:
     """The members of `run`, each with its start; one that is missing from this answer alone is as it was known."""
     known = {m.id: m.running_since for m in record.members} if record is not None else {}
     return tuple(MemberSeen(m.id, m.clock.running_since or known.get(m.id)) for m in run.members)
+
+
+def left_since(run: Run, record: RunRecord | None) -> list[tuple[Service, str, datetime]]:
+    """Members that `record` knows and that are in the run no more, each with its start; none in another episode."""
+    if record is None or not same_episode(run, record):
+        return []
+    here = {member.id for member in run.members}
+    gone = ((m.id, m.running_since) for m in record.members if m.id not in here)
+    return [(run.id.kind.service, name, since) for name, since in gone if since is not None]
 
 
 def exemption_of(run: Run, record: RunRecord | None, now: datetime) -> Exemption | None:

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from costwatch.adapters.pulses import MemberKey
-from costwatch.core import heartbeats
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.heartbeats import Pulse
 from costwatch.core.messages import heard
@@ -18,7 +17,7 @@ from costwatch.errors import AwsError
 from costwatch.procedures.exempt import exemption_of
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.stop import afresh, left_behind, still_the_run
-from costwatch.procedures.vitals import vitals_of
+from costwatch.procedures.vitals import known_vitals, vitals_of
 
 TOGETHER: Final = 200
 """So many runs are read, judged and written before the next ones are read: what was read stays seconds old."""
@@ -77,8 +76,8 @@ def looked_again(
         return found
     held = record is not None and record.hold is not None
     if decision.verdict is Verdict.WARN and not heard(decision.mode) and not held:
-        vitals = heartbeats.vitals_of(found.members, pulses, path_since)
+        vitals = known_vitals(found, record, pulses, path_since)
     else:
         found = w.ec2(run.id.region).with_protection(found, decision.action)
-        vitals = vitals_of(w, found)
+        vitals = vitals_of(w, found, record)
     return replace(found, left=left_behind(w, found, record), vitals=vitals, exemption=exemption_of(w, found))

@@ -87,7 +87,7 @@ def afresh(w: Watchdog, run: Run, record: RunRecord | None, decision: Decision) 
     if not found.members:
         return found
     return replace(
-        found, left=left_behind(w, found, record), vitals=vitals_of(w, found), exemption=exemption_of(w, found)
+        found, left=left_behind(w, found, record), vitals=vitals_of(w, found, record), exemption=exemption_of(w, found)
     )
 
 

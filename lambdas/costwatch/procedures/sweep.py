@@ -178,7 +178,8 @@ def _service(
                 reconcile(w, record, report, acts=True)
     again: list[Looked] = []
     steps: list[Step] = []
-    judged = with_exemptions(with_vitals(runs, region.pulses, region.path_since), region.exempted, w.now())
+    heard = with_vitals(runs, region.records, region.pulses, region.path_since)
+    judged = with_exemptions(heard, region.exempted, w.now())
     for run in judged:
         if any(_is_about(w, row, run) for row in region.unreadable):
             continue

@@ -9,23 +9,41 @@ from datetime import datetime
 from costwatch.adapters.pulses import MemberKey
 from costwatch.core import durations, heartbeats, times
 from costwatch.core.heartbeats import Pulse, Vitals
-from costwatch.core.model import Run
+from costwatch.core.model import Run, RunId
+from costwatch.core.record import RunRecord, left_since, same_episode
 from costwatch.errors import TransientAwsError
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
 
 
-def vitals_of(w: Watchdog, run: Run) -> Vitals | None:
+def vitals_of(w: Watchdog, run: Run, record: RunRecord | None) -> Vitals | None:
     """Read for this run alone, just now. Raises AwsError."""
-    pulses = w.pulses.of_members(run)
-    return heartbeats.vitals_of(run.members, pulses, _path_since(w)) if pulses else None
+    left = [(service, name) for service, name, _ in left_since(run, record)]
+    return known_vitals(run, record, w.pulses.of_members(run, left), _path_since(w))
 
 
-def with_vitals(runs: Sequence[Run], pulses: Mapping[MemberKey, Pulse], path_since: datetime | None) -> list[Run]:
+def known_vitals(
+    run: Run, record: RunRecord | None, pulses: Mapping[MemberKey, Pulse], path_since: datetime | None
+) -> Vitals | None:
+    """From pulses that have been read; with what members had said that `record` knows and that have left."""
+    if not pulses:
+        return None
+    left = left_since(run, record)
+    same = record is not None and same_episode(run, record)
+    heard = record.heard if record is not None and same else None
+    return heartbeats.vitals_of(run.members, pulses, path_since, left=left, heard=heard)
+
+
+def with_vitals(
+    runs: Sequence[Run],
+    records: Mapping[RunId, RunRecord],
+    pulses: Mapping[MemberKey, Pulse],
+    path_since: datetime | None,
+) -> list[Run]:
     """The runs, each with what its members' pulses say together."""
     if not pulses:
         return list(runs)
-    return [replace(run, vitals=heartbeats.vitals_of(run.members, pulses, path_since)) for run in runs]
+    return [replace(run, vitals=known_vitals(run, records.get(run.id), pulses, path_since)) for run in runs]
 
 
 def prove_path(w: Watchdog, report: SweepReport) -> datetime | None:
