@@ -249,7 +249,8 @@ def test_a_trainers_own_beats_reach_the_ledger_through_the_deployed_bus_queue_an
     assert said == f"ok: i-am {trainer}"
     assert batch.answer == {"batchItemFailures": []}
     (row,) = [item for item in _ledger_items(deployed) if item["sk"] == f"ec2#{trainer}"]
-    assert (row["beats"], row["step"], row["total"], row["fingerprint"]["seed"]) == (2, 812, 900, "7")
+    (said,) = row["sessions"]
+    assert (said["beats"], said["step"], said["total"], said["fingerprint"]["seed"]) == (2, 812, 900, "7")
 
 
 def test_the_sweeps_canary_takes_the_way_of_the_beats_and_proves_it(deployed: Deployed) -> None:

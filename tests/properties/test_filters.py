@@ -275,7 +275,7 @@ class _Trainers:
 
 def test_what_falls_silent_or_stalls_is_found_however_young_it_is() -> None:
     seen: Counter[str] = Counter()
-    for number in range(40):
+    for number in range(48):
         few, all_ = _Trainers(random.Random(number), 0), _Trainers(random.Random(number), 249)
         for n in range(_SWEEPS):
             few.go_on(n)

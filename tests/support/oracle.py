@@ -114,6 +114,8 @@ class Notice:
     told: Mapping[str, datetime | None]
     """The members it was given for, each with its start."""
     owner: str
+    silent: bool = False
+    """It was given for its silence, and not for its time limit."""
 
 
 @dataclass
@@ -129,6 +131,7 @@ class Episode:
     """The notice it was to have by the limits of then: its card keeps that."""
     asked_for: Mapping[str, datetime | None] = field(default_factory=dict)
     asked_owner: str = ""
+    asked_silent: bool = False
     notice: Notice | None = None
     interrupted: bool = False
     """It was exempt or protected since its notice: it may be warned anew, nobody says it must."""
@@ -169,6 +172,9 @@ class Expectation:
     """Selectors it may be counted under."""
     silent: bool = False
     """It is its silence, and not its time, that makes it due."""
+    fell_silent: bool = False
+    """It is silent and its time is not up, whichever of the two it goes by."""
+    last_beat_at: datetime | None = None
     mass: bool = False
     """Too many are silent with it."""
     perhaps_mass: bool = False
@@ -197,6 +203,8 @@ class Oracle:
         self.world = world
         self.account = account
         self.episodes: dict[str, Episode] = {}
+        self.stopped_silent: dict[str, tuple[datetime, bool]] = {}
+        """When each run was stopped for its silence, and whether surely."""
         self.exempt: dict[str, datetime] = {}
         """By command: until when, by run id and by member, whatever becomes of the run."""
         self.exempt_seen: dict[tuple[str, str], datetime] = {}
@@ -272,8 +280,14 @@ class Oracle:
         self._mass_silence()
 
     def _believe_what_only_the_ledger_knows(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
-        """When a sweep in which calls failed saw an exempt reason first: no earlier than it was there to be seen."""
+        """When a sweep in which calls failed saw an exempt reason first: no earlier than it was there to be seen.
+
+        And whether it took several silent runs for too many, where as many or fewer could be seen.
+        """
         for run, row in rows.items():
+            episode = self.episodes.get(run)
+            if episode is not None and episode.perhaps_capped and row.get("capped_for_silence"):
+                episode.capped, episode.by_mass, episode.perhaps_capped = row["mode"], True, False
             for value, at in row.get("exempt_tags", ()):
                 seen, possible = datetime.fromisoformat(at), self.exempt_perhaps_seen.get((run, value))
                 if possible is not None and seen >= possible:
@@ -351,6 +365,10 @@ class Oracle:
         if episode.start is None or heard is None:
             return
         deadline, hard_cap, made.silent = self._deadline(view, selector, episode.start, episode)
+        silent_after = self._silent_after(view, selector, episode)
+        by_time = self._limits_of(view, selector, episode.start, episode)[0]
+        made.fell_silent = silent_after is not None and silent_after < now <= by_time
+        made.last_beat_at = heard.last_at
         made.stalled_since = heard.stalled_since(now)
         ends_at = heard.finished_at(now)
         if ends_at is None or made.silent or episode.finishes is not None:
@@ -368,15 +386,31 @@ class Oracle:
         made.why = f"nearly done; {made.why}"
 
     def _mass_silence(self) -> None:
-        """Three or more silent runs are our fault until somebody releases them: what was released counts no more."""
-        watched = [m for m in self._expected.values() if m.silent and m.view.id not in self._stopping]
-        together = [m for m in watched if not self.episodes[m.view.id].released]
-        surely = sum(not self._is_faulty(m.view.region) for m in together)
-        for made in watched:
-            due = made.eligible or WARNED in made.classes
-            if not due or len(together) < AT_LEAST or self.episodes[made.view.id].released:
+        """Three or more silent runs are our fault until somebody releases them: what was released counts no more.
+
+        For each, those count too that were stopped for their silence since its own last heartbeat.
+        """
+        expected = [m for m in self._expected.values() if m.view.id not in self._stopping]
+        due = {m.view.id for m in expected if m.silent and (m.eligible or WARNED in m.classes)}
+        together = {
+            m.view.id: m
+            for m in expected
+            if (m.fell_silent or m.view.id in due) and not self.episodes[m.view.id].released
+        }
+        # Past its time limit it is silent only by a notice that, after calls have failed, may not be the one in force.
+        surely = sum(
+            not self._is_faulty(m.view.region) and (m.fell_silent or not self.episodes[run].interrupted)
+            for run, m in together.items()
+        )
+        for made in expected:
+            episode, since = self.episodes.get(made.view.id), made.last_beat_at
+            if made.view.id not in due or episode is None or episode.released or since is None:
                 continue
-            if surely < AT_LEAST:
+            before = [sure for run, (at, sure) in self.stopped_silent.items() if at >= since and run not in together]
+            if len(together) + len(before) < AT_LEAST:
+                continue
+            if surely + sum(before) < AT_LEAST or made.key in episode.maybe_claimed:
+                # What may be half done is finished and not held.
                 made.perhaps_mass, made.classes = True, made.classes | {HELD}
                 continue
             made.mass, made.eligible, made.may_wait, made.warn_due = True, False, False, False
@@ -424,9 +458,9 @@ class Oracle:
         else:
             # What named another mode, limit or act is void for good, even when they are set back.
             # Silence is no other limit: what named the time limit counts again when that is what makes it due.
-            if episode.notice is not None and episode.notice.terms != terms and not silent:
-                episode.notice = None
-            if episode.asked is not None and episode.asked != terms:
+            if episode.notice is not None and (episode.notice.terms, episode.notice.silent) != (terms, silent):
+                episode.notice = episode.notice if silent else None
+            if episode.asked is not None and (episode.asked, episode.asked_silent) != (terms, silent):
                 episode.asked = None
         if perhaps:
             episode.interrupted = True
@@ -466,7 +500,7 @@ class Oracle:
             made.classes, made.why = frozenset({HELD}), "a cap held it and nobody released it"
             return made
         notice = episode.notice
-        if notice is None or notice.terms != terms or self._paused_since(notice.accepted_at):
+        if notice is None or (notice.terms, notice.silent) != (terms, silent) or self._paused_since(notice.accepted_at):
             if now >= opens:
                 made.warn_due = True
                 made.classes, made.why = self._unwarned(terms, opens, limits, episode)
@@ -717,15 +751,49 @@ class Oracle:
     def _deadline(
         self, view: View, selector: Mapping[str, Any], start: datetime, episode: Episode
     ) -> tuple[datetime, datetime, bool]:
-        """When its time is up, the hard cap, and whether it is its silence: only while its time is not up."""
-        at, hard_cap, interval = self._limits_of(view, selector, start, episode)
+        """When its time is up, the hard cap, and whether it is its silence that makes it due.
+
+        Of a silent run whichever lets it be stopped first: a notice that was given is not given up for another one.
+        """
+        at, hard_cap, _ = self._limits_of(view, selector, start, episode)
+        silent_after = self._silent_after(view, selector, episode)
+        if silent_after is None or self._now <= silent_after:
+            return at, hard_cap, False
+        minimum = timedelta(seconds=selector["limits"]["min_notice_seconds"])
+        held = episode.by_mass and bool(episode.capped) and not episode.released
+        said = None if held else self._said(selector, episode, minimum)
+        if self._now > at:
+            silent = said is not None and said[:2] == (silent_after, True)
+        else:
+            silent = said is None or said[:2] != (at, False) or said[2] > self._now + minimum
+        return (silent_after, hard_cap, True) if silent else (at, hard_cap, False)
+
+    def _said(
+        self, selector: Mapping[str, Any], episode: Episode, minimum: timedelta
+    ) -> tuple[datetime, bool, datetime] | None:
+        """Of the notice in force, taken or not: the deadline it named, whether of silence, and until when it runs."""
+        terms = (selector["mode"], str(selector["action"]))
+        notice, asked = episode.notice, episode.asked
+        if notice is not None and (notice.terms[0], notice.terms[2]) == terms:
+            if self._paused_since(notice.asked_at):
+                return None
+            until = max(notice.terms[1], notice.accepted_at + minimum, notice.stops_at)
+            return notice.terms[1], notice.silent, until
+        if (
+            asked is not None
+            and (asked[0], asked[2]) == terms
+            and not self._paused_since(episode.asked_at or self._now)
+        ):
+            return asked[1], episode.asked_silent, max(asked[1], self._now + minimum)
+        return None
+
+    def _silent_after(self, view: View, selector: Mapping[str, Any], episode: Episode) -> datetime | None:
+        if episode.start is None:
+            return None
+        interval = self._limits_of(view, selector, episode.start, episode)[2]
         heard = self._heard(view)
         silent_after = heard.silent_after(interval) if heard is not None and interval is not None else None
-        if silent_after is not None:
-            silent_after = max([silent_after, *episode.extended_until])
-            if silent_after < self._now <= at:
-                return silent_after, hard_cap, True
-        return at, hard_cap, False
+        return max([silent_after, *episode.extended_until]) if silent_after is not None else None
 
     def _limits_of(
         self, view: View, selector: Mapping[str, Any], start: datetime, episode: Episode
@@ -1054,7 +1122,7 @@ class Oracle:
                 episode.asked, episode.asked_at = (made.mode, made.deadline, action), self._now
                 episode.asked_notice = timedelta(seconds=limits["min_notice_seconds"])
                 episode.asked_for = {_id(m): _start(m) for m in made.view.members}
-                episode.asked_owner = self._owner(made.view)
+                episode.asked_owner, episode.asked_silent = self._owner(made.view), made.silent
                 episode.notice = None
                 if made.mode == "observe":
                     self._accept(episode)
@@ -1063,6 +1131,10 @@ class Oracle:
                 named = self._named_times.get(run)
                 if named and episode.notice is not None and episode.notice.stops_at.strftime("%H:%M") != named:
                     self._fail(made, f"its card names {named}, not {episode.notice.stops_at}", None)
+            if made.silent and not episode.released and made.key not in episode.would_stopped:
+                sure = seen[run] in (STOPPED, WOULD_STOP) and not self._is_faulty(made.view.region)
+                if sure or (made.eligible and self._is_faulty(made.view.region)):
+                    self.stopped_silent[run] = self._now, sure
             if made.perhaps_mass and seen[run] == HELD:
                 episode.perhaps_capped = True
             if made.mass and seen[run] == HELD:
@@ -1087,7 +1159,8 @@ class Oracle:
             return
         stops_at = _next_minute(max(episode.asked[1], self._now + episode.asked_notice))
         asked_at = episode.asked_at or self._now
-        episode.notice = Notice(episode.asked, self._now, stops_at, asked_at, episode.asked_for, episode.asked_owner)
+        told, owner, silent = episode.asked_for, episode.asked_owner, episode.asked_silent
+        episode.notice = Notice(episode.asked, self._now, stops_at, asked_at, told, owner, silent)
         episode.asked, episode.interrupted = None, False
 
 
