@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from costwatch.core.heartbeats import BeatKind
+from costwatch.errors import TransientAwsError
 from costwatch.procedures.sweep import sweep
 from tests.support import policies
-from tests.support.builders import HOUR
+from tests.support.builders import HOUR, REGION
 from tests.support.fakes import FakeInstance, Town
+from tests.support.town import later
 
 TAGS = {"Purpose": "training"}
 NONE = range(0)
@@ -121,3 +123,64 @@ def test_a_run_that_starts_anew_has_heard_nothing_yet() -> None:
     assert of.world.posts == []
     sweeps(of, 1)
     assert len(of.world.posts) == 1
+
+
+@pytest.mark.parametrize("said", [{"next_within": 24 * HOUR}, {"kind": BeatKind.DONE}], ids=["phase", "done"])
+def test_what_the_only_one_that_beat_had_said_stands_when_another_takes_over_after_it_left(
+    said: dict[str, Any],
+) -> None:
+    of = Town(policies.policy(selectors=[ASKED], max_runtime_seconds=99 * 3600, hard_cap_seconds=99 * 3600))
+    first, second = (of.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "llm"}) for _ in range(2))
+    beating(of, first, 1, 5)
+    of.beat(first, seq=6, **said)
+    sweeps(of, 1)
+    of.world.end(first)
+    sweeps(of, 2)
+    beating(of, second, 1, 5, session="b")
+    sweeps(of, 12 * 8)
+    assert of.world.posts == []
+
+
+def test_a_node_that_starts_anew_between_two_sweeps_takes_no_beat_away_from_its_run() -> None:
+    of = Town(policies.policy(selectors=[ASKED]))
+    first, second = (of.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "llm"}) for _ in range(2))
+    beating(of, first, 1, 5)
+    beating(of, second, 1, 40, session="b")
+    of.world.restart(second)
+    sweeps(of, 27)
+    assert of.world.posts == [], "three intervals since the last beat of the run are not over"
+    sweeps(of, 1)
+    assert len(of.world.posts) == 1
+
+
+def test_what_could_not_be_read_may_have_fallen_silent_too_so_nobody_is_warned_for_silence_meanwhile() -> None:
+    of = Town(policies.policy(selectors=[ASKED], regions=[REGION, "eu-central-1"]))
+    here = [of.world.launch(age=HOUR, tags=TAGS) for _ in range(2)]
+    there = of.world.launch(age=HOUR, tags=TAGS, region="eu-central-1")
+    for n in range(1, 6):
+        of.clock.forward(minutes=5)
+        for each in (*here, there):
+            of.beat(each, seq=n)
+        sweep(of.watchdog())
+    of.world.fault = lambda operation, region, _ids: (
+        TransientAwsError("throttled", code="Throttling")
+        if (operation, region) == ("DescribeInstances", "eu-central-1")
+        else None
+    )
+    sweeps(of, 40)
+    assert of.world.posts == []
+    assert all(each.alive for each in here)
+    of.world.fault = lambda *_: None
+    sweeps(of, 1)
+    (card,) = [card.text for _, _, card in of.world.posts]
+    assert card.startswith("3 runs fell silent at once")
+
+
+def test_a_row_of_canaries_that_cannot_be_read_costs_silence_and_no_sweep() -> None:
+    of = Town(policies.policy(selectors=[ASKED]))
+    trainer = of.world.launch(age=20 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    of.table.items["beats", "path"]["last_sent_at"] = "yesterday"
+    report = later(of, minutes=31)
+    assert not trainer.alive
+    assert "the row of canaries" in {failure.where for failure in report.failures}

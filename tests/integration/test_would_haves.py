@@ -72,3 +72,23 @@ def test_what_is_given_more_time_is_warned_anew_and_would_be_stopped_once_more()
     assert status(of) is Status.WOULD_STOP
     seen = transitions(of)
     assert (seen.count(Transition.WOULD_STOP), seen.count(Transition.WARNED)) == (2, 2)
+
+
+def test_a_would_have_of_a_run_that_beats_again_is_closed_with_that_truth() -> None:
+    of = Town(policies.policy(selectors=[policies.selector(mode="observe", heartbeat_seconds=15 * 60)]))
+    trainer = of.world.launch(age=HOUR, tags=RUN)
+    for n in range(1, 5):
+        of.clock.forward(minutes=5)
+        of.beat(trainer, seq=n)
+        sweep(of.watchdog())
+    for _ in range(17):
+        of.clock.forward(minutes=5)
+        sweep(of.watchdog())
+    assert status(of) is Status.WOULD_STOP
+    of.beat(trainer, seq=5)
+    of.clock.forward(minutes=5)
+    sweep(of.watchdog())
+    last = of.ledger.since(of.clock() - HOUR, of.clock())[-1].entry
+    assert last.transition is Transition.STANDS_DOWN
+    assert "it would have been stopped 5 min ago" in last.reason
+    assert last.reason.endswith("and runs on")

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tests.support.oracle_heartbeats import AT_LEAST, Ear, Heard
+from tests.support.oracle_heartbeats import AT_LEAST, Ear, Heard, Left
 
 STOPPED, WOULD_STOP, HELD, WARNED, KEPT, IGNORED = "stopped", "would stop", "held", "warned", "kept", "ignored"
 FINISHES = "let finish"
@@ -145,6 +145,8 @@ class Episode:
     """It was mass silence and no cap: it holds what is due for its silence, and no time limit."""
     finishes: datetime | None = None
     """It was nearly done and let finish, once: until then."""
+    left: Left | None = None
+    """What members had said that have left it."""
     released: bool = False
     perhaps_capped: bool = False
     """Held while calls failed, so by a cap or by a failure; or nobody knows whether it was overdue all the time."""
@@ -408,10 +410,13 @@ class Oracle:
                 continue
             before = [sure for run, (at, sure) in self.stopped_silent.items() if at >= since and run not in together]
             if len(together) + len(before) < AT_LEAST:
+                if self._faulty:  # who could not be read may have fallen silent, too: then it waits
+                    made.classes, made.may_wait = made.classes | {KEPT}, True
                 continue
             if surely + sum(before) < AT_LEAST or made.key in episode.maybe_claimed:
-                # What may be half done is finished and not held.
-                made.perhaps_mass, made.classes = True, made.classes | {HELD}
+                # What may be half done is finished and not held; who could not be read may have fallen silent, too.
+                made.perhaps_mass, made.classes = True, made.classes | {HELD, KEPT}
+                made.may_wait = True
                 continue
             made.mass, made.eligible, made.may_wait, made.warn_due = True, False, False, False
             made.classes = (made.classes - {WARNED, STOPPED, WOULD_STOP}) | {HELD}
@@ -432,7 +437,8 @@ class Oracle:
 
     def _heard(self, view: View) -> Heard | None:
         everybody = [(view.region, _id(m), _start(m)) for m in (*view.members, *view.children)]
-        return self.ear.of(everybody, self._path_since)
+        episode = self.episodes.get(view.id)
+        return self.ear.of(everybody, self._path_since, episode.left if episode is not None else None)
 
     def _judge(self, view: View, selector: Mapping[str, Any], episode: Episode, *, outside: bool) -> Expectation:
         """The rules in the order in which they beat each other."""
@@ -852,7 +858,10 @@ class Oracle:
             if same:
                 # One clock: while any member runs on, the run's start stays; so does one that an answer leaves out.
                 both = [s for s in (known.start, *starts) if s is not None]
-                known.start, known.signature = min(both, default=None), _remembered(view, known)
+                here = _remembered(view, known)
+                for name, start in known.signature - here:
+                    known.left = self.ear.left(view.region, name, start, known.left)
+                known.start, known.signature = min(both, default=None), here
                 return known
         fresh = Episode(view.signature, min(starts, default=None))
         self.episodes[view.id] = fresh

@@ -84,11 +84,33 @@ class _Process:
 
 
 @dataclass(frozen=True)
+class Left:
+    """What members had said by the time they left the run: it puts its silence off, and no more."""
+
+    last_at: datetime
+    longest_pause: timedelta
+    quiet_until: datetime | None
+    done: bool
+
+    def and_(self, other: Left | None) -> Left:
+        if other is None:
+            return self
+        known = [until for until in (self.quiet_until, other.quiet_until) if until is not None]
+        return Left(
+            max(self.last_at, other.last_at),
+            max(self.longest_pause, other.longest_pause),
+            max(known, default=None),
+            self.done or other.done,
+        )
+
+
+@dataclass(frozen=True)
 class Heard:
     """What the processes of all members of a run say together in its current run, by member and in order."""
 
     members: tuple[tuple[_Process, ...], ...]
     path_since: datetime | None
+    left: Left | None = None
 
     @property
     def processes(self) -> list[_Process]:
@@ -96,7 +118,7 @@ class Heard:
 
     @property
     def last_at(self) -> datetime:
-        return max(p.last_at for p in self.processes)
+        return max([p.last_at for p in self.processes] + ([self.left.last_at] if self.left else []))
 
     @property
     def longest_pause(self) -> timedelta:
@@ -108,12 +130,12 @@ class Heard:
                 before = max(earlier, key=lambda p: p.expected_at, default=None)
                 if before is not None and not before.done:
                     pauses.append(process.first_at - before.expected_at)
-        return max(pauses)
+        return max(pauses + ([self.left.longest_pause] if self.left else []))
 
     @property
     def done(self) -> bool:
         """Any process said so, and has not begun another training since."""
-        return any(
+        return (self.left is not None and self.left.done) or any(
             {p.id.partition(".")[0]: p for p in member}[process.id.partition(".")[0]].done
             for member in self.members
             for process in member
@@ -125,12 +147,17 @@ class Heard:
         few = any(p.beats < AT_LEAST for p in self.processes if p.first_at == last)
         if self.path_since is None or self.done or few:
             return None
-        announced = [p.quiet_until for p in self.processes if p.quiet_until is not None]
+        announced = self._announced
         grace = max(AT_LEAST * interval, AT_LEAST * self.longest_pause)
         return max([self.last_at, self.path_since, *announced]) + grace
 
+    @property
+    def _announced(self) -> list[datetime]:
+        known = [p.quiet_until for p in self.processes] + ([self.left.quiet_until] if self.left else [])
+        return [until for until in known if until is not None]
+
     def _quiet(self, now: datetime) -> bool:
-        return any(p.quiet_until is not None and now <= p.quiet_until for p in self.processes)
+        return any(now <= until for until in self._announced)
 
     def _alive(self, now: datetime) -> bool:
         return self._quiet(now) or now - self.last_at <= max(ALIVE, AT_LEAST * self.longest_pause)
@@ -185,11 +212,23 @@ class Ear:
             since = before = at
         return since
 
-    def of(self, members: Iterable[tuple[str, str, datetime | None]], path_since: datetime | None) -> Heard | None:
+    def left(self, region: str, name: str, start: datetime | None, before: Left | None) -> Left | None:
+        """`before`, and what was heard of one that has just left since its start."""
+        heard = self.of([(region, name, start)], None)
+        if heard is None:
+            return before
+        return Left(heard.last_at, heard.longest_pause, max(heard._announced, default=None), heard.done).and_(before)
+
+    def of(
+        self,
+        members: Iterable[tuple[str, str, datetime | None]],
+        path_since: datetime | None,
+        left: Left | None = None,
+    ) -> Heard | None:
         """What was heard of a run with these members (region, name, start) since each one's start; None: nothing."""
         found = []
         for region, name, start in members:
             known = self._members.get((region, name.lower()), {}).values()
             since = tuple(p for p in known if start is not None and p.first_at >= start)
             found += [since] if since else []
-        return Heard(tuple(found), path_since) if found else None
+        return Heard(tuple(found), path_since, left) if found else None

@@ -139,6 +139,33 @@ def test_of_too_many_processes_who_beat_least_is_forgotten_but_not_what_excuses_
     assert vitals(known).quiet_until == NOW + MINUTE + 3 * HOUR
 
 
+def test_of_too_many_processes_the_pauses_between_them_and_an_end_are_kept() -> None:
+    known = every(5 * MINUTE, 3)
+    known = heartbeats.after(known, beat(NOW + 80 * MINUTE, 1, session="b"))
+    known = heartbeats.after(known, beat(NOW + 81 * MINUTE, 2, session="b", kind=BeatKind.DONE))
+    for n in range(100):
+        for seq in (1, 2, 3):
+            known = heartbeats.after(known, beat(NOW + (81 + seq) * MINUTE, seq, session=f"flood-{n}"))
+    assert "b" not in {session.id for session in known.sessions}
+    assert vitals(known).longest_gap >= 80 * MINUTE
+    assert vitals(known).done
+
+
+def test_who_reports_how_far_it_is_is_forgotten_last_however_rarely_it_beats() -> None:
+    known = every(30 * MINUTE, 3, steps=10, total=40)
+    for n in range(100):
+        for seq in range(1, 9):
+            known = heartbeats.after(known, beat(NOW, seq, session=f"worker-{n}"))
+    assert heartbeats.finishes_at(vitals(known), NOW) == NOW + 30 * MINUTE
+
+
+def test_under_a_foreign_sequence_number_a_trainer_can_still_announce_a_phase_and_its_end() -> None:
+    known = heartbeats.after(every(5 * MINUTE, 9), beat(NOW, 2**53))
+    announced = heartbeats.after(known, beat(NOW + MINUTE, 10, next_within=6 * HOUR))
+    assert vitals(announced).quiet_until == NOW + MINUTE + 6 * HOUR
+    assert vitals(heartbeats.after(known, beat(NOW + MINUTE, 10, kind=BeatKind.DONE))).done
+
+
 def test_silence_says_nothing_until_the_process_that_began_last_has_beaten_three_times() -> None:
     known = every(5 * MINUTE, 9)
     for n in (1, 2):

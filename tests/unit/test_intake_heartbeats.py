@@ -114,6 +114,19 @@ def test_no_number_is_large_enough_to_cost_another_message_of_the_batch(name: st
     assert len(found.arrived) + len(found.refused) == 2
 
 
+def test_metrics_that_would_fill_a_row_are_left_out_and_the_beat_counts() -> None:
+    fits = {f"{n:0200}": 1 for n in range(20)}
+    assert len(one(metrics=fits).metrics) == 20
+    large = one(metrics={f"{n:0200}\u20ac": 10**10 for n in range(20)})
+    assert (dict(large.metrics), large.problem) == ({}, "metrics: more than 4096 bytes")
+
+
+def test_half_a_character_costs_its_own_message_only() -> None:
+    found = taken(message({**DETAIL, "checkpoint": "\ud800"}), message(message_id="m-2"))
+    assert [arrived.id for arrived in found.arrived] == ["m-2"]
+    assert found.refused[0].reason == "the message's body is no Unicode"
+
+
 def test_whatever_reading_one_message_runs_into_the_others_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_text: str) -> object:
         monkeypatch.undo()

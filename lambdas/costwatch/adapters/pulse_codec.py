@@ -22,6 +22,7 @@ def pulse_to_item(service: Service, member_id: str, pulse: Pulse) -> dict[str, A
         "sessions": [_session_to_item(session) for session in pulse.sessions],
         "longest_gap_seconds": _seconds(pulse.longest_gap),
         "quiet_until": _text(pulse.quiet_until),
+        "done_at": _text(pulse.done_at),
     }
     return {name: value for name, value in body.items() if value is not None}
 
@@ -32,6 +33,7 @@ def pulse_from_item(item: Body) -> Pulse:
         sessions=tuple(_session_from_item(each) for each in item["sessions"]),
         longest_gap=_duration(item["longest_gap_seconds"]),
         quiet_until=_time(item, "quiet_until"),
+        done_at=_time(item, "done_at"),
     )
 
 

@@ -27,8 +27,6 @@ from costwatch.errors import TransientAwsError, UnreadableRow
 
 KEEP: Final = timedelta(days=10)
 """After its last beat: longer than any phase that may be announced. What then is still silent has its time limit."""
-KEEP_DONE: Final = timedelta(days=1)
-"""Every sweep reads all that is kept, and most trainers say when they are done."""
 _TRIES: Final = 5
 _PATH: Final = key("beats", "path")
 
@@ -72,8 +70,7 @@ class Pulses:
             pulse = read(item, _row)[1] if item is not None else Pulse()
             for beat in beats:
                 pulse = heartbeats.after(pulse, beat)
-            expires_at = pulse.last_at + (KEEP_DONE if pulse.done else KEEP)
-            return {**pulse_to_item(first.service, first.member_id, pulse), **_until(expires_at)}
+            return {**pulse_to_item(first.service, first.member_id, pulse), **_until(pulse.last_at + KEEP)}
 
         self._update(row, after)
 

@@ -25,7 +25,7 @@ ALIVE_FOR: Final = timedelta(minutes=15)
 STALLED_AFTER: Final = timedelta(hours=1)
 LONGEST_STEP: Final = 2**53
 LONGEST_ANNOUNCED: Final = timedelta(days=7)
-MOST_SESSIONS: Final = 8
+MOST_SESSIONS: Final = 16
 """Of one member: its processes, one after the other or beside each other. A row must not grow without end."""
 SHORTEST_INTERVAL: Final = timedelta(minutes=5)
 """The training client beats no more often, but for news such as an end or an announced phase."""
@@ -135,13 +135,14 @@ class Session:
 class Pulse:
     """All beats of one member so far, each process apart: what one says takes nothing away from another.
 
-    `longest_gap` and `quiet_until` are of the processes that are not kept any more.
+    `longest_gap`, `quiet_until` and `done_at` are of the processes that are not kept any more.
     """
 
     sessions: tuple[Session, ...] = ()
     """In the order in which they began, at most `MOST_SESSIONS`."""
     longest_gap: timedelta = timedelta(0)
     quiet_until: datetime | None = None
+    done_at: datetime | None = None
 
     @property
     def last_at(self) -> datetime:
@@ -156,14 +157,17 @@ class Pulse:
         """Those that began then or later."""
         return [session for session in self.sessions if session.first_at >= moment]
 
-    def heard_of(self, sessions: Sequence[Session]) -> Heard:
-        """What these sessions of it say together."""
+    def heard_since(self, moment: datetime) -> Heard | None:
+        """What they say together; None: none of them began since."""
+        sessions = self.since(moment)
+        if not sessions:
+            return None
         announced = [self.quiet_until, *(session.quiet_until for session in sessions)]
         return Heard(
             max(session.last_at for session in sessions),
             max([self.longest_gap, *(session.longest_gap for session in sessions), *_pauses_between(sessions)]),
             max((moment for moment in announced if moment is not None), default=None),
-            _done(sessions),
+            _done(sessions) or (self.done_at is not None and self.done_at >= moment),
         )
 
 
@@ -184,21 +188,33 @@ def after(pulse: Pulse | None, beat: Beat) -> Pulse:
 
 
 def _with(pulse: Pulse, fresh: Session) -> Pulse:
-    """One process more. Where too many are known, who beat least is forgotten, but not what excuses its silence."""
+    """One process more. Where too many are known, one is forgotten, but not what excuses its silence.
+
+    Who shows how far it is goes last, and before it who beat least.
+    """
     if len(pulse.sessions) < MOST_SESSIONS:
         return replace(pulse, sessions=(*pulse.sessions, fresh))
-    least = min(pulse.sessions, key=lambda session: (session.beats, session.last_at))
+    least = min(pulse.sessions, key=lambda session: (session.total is not None, session.beats, session.last_at))
     kept = tuple(session for session in pulse.sessions if session is not least)
+    ended = least.done_at if _done([least, *(s for s in kept if s.process == least.process)]) else None
     return Pulse(
         sessions=(*kept, fresh),
-        longest_gap=max(pulse.longest_gap, least.longest_gap),
+        longest_gap=max([pulse.longest_gap, least.longest_gap, *_pauses_between((*pulse.sessions, fresh))]),
         quiet_until=max((m for m in (pulse.quiet_until, least.quiet_until) if m is not None), default=None),
+        done_at=max((m for m in (pulse.done_at, ended) if m is not None), default=None),
     )
 
 
 def _beaten(session: Session, beat: Beat) -> Session:
     if beat.seq <= session.seq:
-        return replace(session, last_at=max(session.last_at, beat.received_at))
+        # What only puts silence off is believed all the same: the higher number may have been somebody else's.
+        known = replace(session, last_at=max(session.last_at, beat.received_at))
+        if beat.kind is BeatKind.DONE:
+            return replace(known, done_at=beat.received_at)
+        if beat.next_within is None:
+            return known
+        until = beat.received_at + beat.next_within
+        return replace(known, quiet_until=max(until, known.quiet_until or until))
     gap = max(beat.received_at - session.expected_at, timedelta(0))
     known = replace(
         session,
@@ -285,8 +301,6 @@ class Vitals:
     done: bool
     path_since: datetime | None
     last_at: datetime
-    heard: Heard | None = None
-    """Of those that left; it is in the others already."""
 
     @property
     def beats(self) -> int:
@@ -318,43 +332,44 @@ def vitals_of(
     members: Iterable[Member],
     pulses: Mapping[tuple[Service, str], Pulse],
     path_since: datetime | None,
-    *,
-    left: Iterable[tuple[Service, str, datetime]] = (),
     heard: Heard | None = None,
 ) -> Vitals | None:
     """What is known of a run with these members; None: none of them has beaten in its current run.
 
-    Beats from before a member's present start are those of another run. `left`: members that are in the run no more,
-    each with its start, of whom nothing has been kept yet; `heard`: what has been, of those before.
+    Beats from before a member's present start are those of another run. `heard`: of members that have left it.
     """
     found: list[Session] = []
-    together: Heard | None = None
     for member in members:
         since = member.clock.running_since
         pulse = pulses.get(pulse_key(member.service, member.id))
-        if pulse is not None and since is not None and (own := pulse.since(since)):
-            found += own
-            together = pulse.heard_of(own).together(together)
-    if together is None:
+        said = pulse.heard_since(since) if pulse is not None and since is not None else None
+        if pulse is not None and since is not None and said is not None:
+            found += pulse.since(since)
+            heard = said.together(heard)
+    if not found or heard is None:
         return None
-    for service, member_id, since in left:
-        pulse = pulses.get(pulse_key(service, member_id))
-        if pulse is not None and (own := pulse.since(since)):
-            heard = pulse.heard_of(own).together(heard)
     of_processes = list(_beats_of_processes(found))
     last = max(began for began, _ in of_processes)
-    proven = all(beats >= BEATS_THAT_PROVE for began, beats in of_processes if began == last)
-    known = together.together(heard)
     return Vitals(
         sessions=tuple(found),
-        longest_gap=known.longest_gap,
-        quiet_until=known.quiet_until,
-        proven=proven,
-        done=known.done,
+        longest_gap=heard.longest_gap,
+        quiet_until=heard.quiet_until,
+        proven=all(beats >= BEATS_THAT_PROVE for began, beats in of_processes if began == last),
+        done=heard.done,
         path_since=path_since,
-        last_at=known.last_at,
-        heard=heard,
+        last_at=heard.last_at,
     )
+
+
+def heard_of(
+    left: Iterable[tuple[Service, str, datetime]], pulses: Mapping[tuple[Service, str], Pulse], heard: Heard | None
+) -> Heard | None:
+    """What members have said that are in their run no more, each with its start then, and, before that, `heard`."""
+    for service, member_id, since in left:
+        pulse = pulses.get(pulse_key(service, member_id))
+        said = pulse.heard_since(since) if pulse is not None else None
+        heard = said.together(heard) if said is not None else heard
+    return heard
 
 
 def _beats_of_processes(sessions: Sequence[Session]) -> Iterator[tuple[datetime, int]]:

@@ -88,8 +88,9 @@ def observe(
                 entries.append(decision_entry(now, Transition.STANDS_DOWN, decision.reason, decision))
         case Verdict.KEEP:
             if after.status is not Status.RUNNING:
+                reason = f"{decision.reason}{_would_have_been_wrong(after, now)}"
                 after = replace(after, status=Status.RUNNING, hold=None, notice=None, would_stop_at=None)
-                entries.append(decision_entry(now, Transition.STANDS_DOWN, decision.reason, decision))
+                entries.append(decision_entry(now, Transition.STANDS_DOWN, reason, decision))
         case _:
             pass
     if decision.voids_notice and after.notice is not None:
@@ -112,6 +113,14 @@ def _started_anew(run: Run, previous: RunRecord) -> str:
     later = max(run.start - previous.would_stop_at, timedelta(0))
     more = show_usd(spent_usd(previous.hourly_rate_usd, later))
     return f"started anew {durations.show(later)} later, at {at}: it had burned at most {more} more"
+
+
+def _would_have_been_wrong(record: RunRecord, now: datetime) -> str:
+    """How a would-have ends whose run is not due any more, as one that beats again is not; empty: there was none."""
+    if record.would_stop_at is None:
+        return ""
+    later = durations.show(max(now - record.would_stop_at, timedelta(0)))
+    return f"; it would have been stopped {later} ago, at {times.to_key(record.would_stop_at)}, and runs on"
 
 
 def restarted(record: RunRecord, now: datetime) -> RunRecord:
@@ -242,7 +251,7 @@ def _seen(
         members=members,
         capacity=tuple(sorted(run.capacity.items())),
         clock_evidence=clock_evidence(run),
-        heard=decision.vitals.heard if decision.vitals is not None else record.heard,
+        heard=run.heard or record.heard,
         exempt_tags=decision.exempt_tags,
         exemption=exemption_of(run, record, now),
     ), entries

@@ -11,7 +11,7 @@ from typing import Final
 
 from costwatch.core.exemptions import Exemption
 from costwatch.core.group import Group
-from costwatch.core.heartbeats import Vitals
+from costwatch.core.heartbeats import Heard, Vitals
 from costwatch.core.policy import PurchaseOption, Service
 
 UNREADABLE: Final = "unknown"
@@ -219,6 +219,8 @@ class Run:
     group: Group | None = None
     """The Auto Scaling group itself. None: the run is none, it was not read afresh, or AWS knows it no more."""
     vitals: Vitals | None = None
+    heard: Heard | None = None
+    """What members have said that have left it: `vitals` has it too, where there are any."""
     """What its heartbeats say; None: there were none in the current run."""
     exemption: Exemption | None = None
     """By command, given to it or to one of its members; it may have ended."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from costwatch.core import exemptions, times
 from costwatch.core.exemptions import Exemption
@@ -15,6 +16,8 @@ from costwatch.core.model import Run, RunId, RunKind
 from costwatch.core.money import spent_usd
 from costwatch.core.policy import Action, Mode, Service
 from costwatch.core.selection import HoldCode
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Status(StrEnum):
@@ -334,11 +337,14 @@ def members_seen(run: Run, record: RunRecord | None) -> tuple[MemberSeen, ...]:
 
 
 def left_since(run: Run, record: RunRecord | None) -> list[tuple[Service, str, datetime]]:
-    """Members that `record` knows and that are in the run no more, each with its start; none in another episode."""
+    """Members that `record` knows and that are in the run no more, each with its start; none in another episode.
+
+    One that has started anew has left, too: what it said before, it said of the run.
+    """
     if record is None or not same_episode(run, record):
         return []
-    here = {member.id for member in run.members}
-    gone = ((m.id, m.running_since) for m in record.members if m.id not in here)
+    here = {member.id: member.clock.running_since for member in run.members}
+    gone = ((m.id, m.running_since) for m in record.members if here.get(m.id, _NEVER) not in (None, m.running_since))
     return [(run.id.kind.service, name, since) for name, since in gone if since is not None]
 
 

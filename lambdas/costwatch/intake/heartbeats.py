@@ -60,6 +60,9 @@ _JOB_NAME: Final = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,62}")
 _REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[1-9]")
 _FUTURE: Final = timedelta(minutes=5)
 _LONGEST_TEXT: Final = 256
+_MOST_BYTES: Final = 4096
+"""Of metrics and of a fingerprint: a row holds several of each, and DynamoDB's has an end."""
+_LONGEST_PROBLEM: Final = 1000
 _MOST_METRICS: Final = 20
 
 
@@ -93,6 +96,9 @@ def _what(message: Mapping[str, Any], account: str) -> Beat | Canary | None:
     """None: somebody only tried the way."""
     try:
         body = body_of(json.loads(text_of(message, "body")))
+        json.dumps(body, ensure_ascii=False).encode("utf-8")  # half a character can be written in JSON and nowhere else
+    except UnicodeEncodeError:
+        raise MalformedEvent("the message's body is no Unicode") from None
     except (ValueError, RecursionError):
         raise MalformedEvent("the message's body is no JSON") from None
     if body.get("source") != names.SOURCE_CLIENT:
@@ -160,7 +166,7 @@ def _beat(detail: Mapping[str, Any], kind: BeatKind, account: str, received_at: 
         next_within=told.seconds("next_within_seconds"),
         metrics=told.numbers("metrics"),
         fingerprint=told.texts("fingerprint"),
-        problem="; ".join(told.problems),
+        problem="; ".join(told.problems)[:_LONGEST_PROBLEM],
     )
 
 
@@ -217,6 +223,9 @@ class _Told:
         kept = {key: value for key, value in pairs if value is not None and len(key) <= _LONGEST_TEXT and fits(value)}
         if len(kept) < sum(value is not None for value in found.values()):
             self.problem(f"{name}: at most {_MOST_METRICS} {expected}")
+        if sum(len(f"{key}{value}".encode("utf-8", "replace")) for key, value in kept.items()) > _MOST_BYTES:
+            self.problem(f"{name}: more than {_MOST_BYTES} bytes")
+            return {}
         return kept
 
     def _read(self, name: str, fits: Callable[[Any], bool], expected: str) -> Any:

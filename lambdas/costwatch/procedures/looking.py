@@ -17,7 +17,7 @@ from costwatch.errors import AwsError
 from costwatch.procedures.exempt import exemption_of
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.stop import afresh, left_behind, still_the_run
-from costwatch.procedures.vitals import known_vitals, vitals_of
+from costwatch.procedures.vitals import heard_afresh, heard_run
 
 TOGETHER: Final = 200
 """So many runs are read, judged and written before the next ones are read: what was read stays seconds old."""
@@ -76,8 +76,7 @@ def looked_again(
         return found
     held = record is not None and record.hold is not None
     if decision.verdict is Verdict.WARN and not heard(decision.mode) and not held:
-        vitals = known_vitals(found, record, pulses, path_since)
+        found = heard_run(found, record, pulses, path_since)
     else:
-        found = w.ec2(run.id.region).with_protection(found, decision.action)
-        vitals = vitals_of(w, found, record)
-    return replace(found, left=left_behind(w, found, record), vitals=vitals, exemption=exemption_of(w, found))
+        found = heard_afresh(w, w.ec2(run.id.region).with_protection(found, decision.action), record)
+    return replace(found, left=left_behind(w, found, record), exemption=exemption_of(w, found))

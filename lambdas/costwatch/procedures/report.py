@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from costwatch.core import times
 from costwatch.core.deadman import Decision, Verdict
-from costwatch.core.model import Run
+from costwatch.core.model import Run, RunId
 from costwatch.core.money import Burn
 from costwatch.errors import AwsError, UnreadableRow
 
@@ -53,8 +53,11 @@ class SweepReport:
     not_counted: list[str] = field(default_factory=list)
     """Regions where only what can matter now was listed: who else runs there, watched or not, is not known."""
 
+    unjudged: set[RunId] = field(default_factory=set)
+    """Runs that send heartbeats and about which nothing could be concluded: each may have fallen silent."""
+
     @contextmanager
-    def isolating(self, where: str) -> Iterator[None]:
+    def isolating(self, where: str, unjudged: Iterable[RunId] = ()) -> Iterator[None]:
         """Report a failure and go on: one region or run that fails must not stop the others.
 
         Besides what AWS refuses, that is data of one resource which is not what AWS documents.
@@ -63,8 +66,10 @@ class SweepReport:
             yield
         except AwsError as error:
             self.fail(Failure(where, str(error), error.retry))
+            self.unjudged.update(unjudged)
         except DATA_ERRORS as error:
             self.fail(Failure(where, f"{type(error).__name__}: {error}", retry=False))
+            self.unjudged.update(unjudged)
 
     def fail(self, failure: Failure) -> None:
         """Note it once: what waits in the outbox is looked at twice a sweep."""

@@ -13,6 +13,7 @@ from costwatch.core.silences import StoppedSilent, is_released, stopped_for_sile
 from costwatch.errors import UnreadableRow
 from costwatch.procedures import digest
 from costwatch.procedures.ports import Watchdog
+from costwatch.procedures.put_back import put_back_where_spared
 from costwatch.procedures.report import Seen, SweepReport
 from costwatch.procedures.stop import Due, with_stopped_before
 
@@ -63,12 +64,14 @@ def judge_silence(
     For each, all that are silent now count, those too that are only watched or held already, and those that were
     stopped for their silence since its own last heartbeat: so one fault is seen whose runs are due one after the
     other, and nothing counts that was over before this run fell silent. What was released does not count and goes on,
-    also while its notice runs, and so does a stop that was begun. `records`: the open records of all regions.
+    also while its notice runs, and so does a stop that was begun. While it would be too many with those that could not
+    be read in this sweep, nobody is warned or stopped for silence. `records`: the open records of all regions.
     """
     known = {record.run_id: record for record in records}
     released = {seen.run.id for seen in report.seen if is_released(known.get(seen.run.id), seen.decision)}
     fell_silent = {seen.run.id for seen in report.seen if seen.decision.fell_silent}
     silent_now = frozenset(str(each) for each in (fell_silent | {item.seen.run.id for item in silent}) - released)
+    unjudged = {str(each) for each in report.unjudged - released} - silent_now
     earlier: _Earlier | None = None
     with report.isolating("who was stopped for silence"):
         earlier = _earlier(w, [item.last_beat_at for item in silent if not item.released], report)
@@ -83,10 +86,14 @@ def judge_silence(
                     continue  # whether it may be our fault is not known: the next sweep sees
                 before = earlier.since(item.last_beat_at, but=silent_now)
                 together = len(silent_now) + len(before) + len(earlier.unreadable)
-                if together >= MASS_SILENCE and not _is_begun(w, item):
+                begun = together >= MASS_SILENCE - len(unjudged) and _is_begun(w, item)
+                if together < MASS_SILENCE <= together + len(unjudged) and not begun:
+                    continue  # so many may be silent, and who could not be read says nothing: the next sweep sees
+                if together >= MASS_SILENCE and not begun:
                     few = len(silent_now) < MASS_SILENCE
                     decision = of_mass_silence(decision, some_stopped=few and bool(before))
                     held.append(replace(item.seen, decision=decision))
+                    put_back_where_spared(w, item.record, decision, report)
                     stopped.update(before)
             if decision.verdict is Verdict.STOP and item.due is not None:
                 due.append(item.due)

@@ -20,7 +20,7 @@ from costwatch.procedures.outcome import Outcome
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.put_back import put_back_where_spared
 from costwatch.procedures.report import Failure, SweepReport
-from costwatch.procedures.vitals import vitals_of
+from costwatch.procedures.vitals import heard_afresh
 
 LEASE = timedelta(minutes=6)
 """Longer than the function's timeout: nobody takes over while the first may still be acting."""
@@ -86,9 +86,8 @@ def afresh(w: Watchdog, run: Run, record: RunRecord | None, decision: Decision) 
     found = still_the_run(w, kind_of(w, run.id).afresh(run, decision.action), run, record)
     if not found.members:
         return found
-    return replace(
-        found, left=left_behind(w, found, record), vitals=vitals_of(w, found, record), exemption=exemption_of(w, found)
-    )
+    found = heard_afresh(w, found, record)
+    return replace(found, left=left_behind(w, found, record), exemption=exemption_of(w, found))
 
 
 def still_the_run(w: Watchdog, found: Run, run: Run, record: RunRecord | None) -> Run:
@@ -128,6 +127,7 @@ def _stop(w: Watchdog, due: Due, *, runs_of: Mapping[str, int], pause: Pause | N
     claim = w.ledger.claim(step, pause=pause, caps=counters, released=due.released, now=now)
     if claim.outcome is ClaimOutcome.CAPPED:
         w.save(ladder.capped(record, decision, claim.cap, now))
+        _spared(w, due, report)
         return
     if claim.outcome is ClaimOutcome.LOST:
         w.log("claim lost", {"run": str(due.run.id), "key": decision.key})
@@ -155,10 +155,16 @@ def _within_caps(w: Watchdog, due: Sequence[Due], runs_of: Mapping[str, int], re
         if over is not None and not item.released:
             with report.isolating(str(item.run.id)):
                 w.save(ladder.capped(item.record, item.decision, over.label, now))
+                _spared(w, item, report)
             continue
         taken.update((mode, cap.counter) for cap in counters)
         within.append(item)
     return within
+
+
+def _spared(w: Watchdog, due: Due, report: SweepReport) -> None:
+    """A cap holds it now: what an attempt before has lowered must not end it all the same."""
+    put_back_where_spared(w, due.record, replace(due.decision, verdict=Verdict.HOLD), report)
 
 
 def _counters(w: Watchdog, due: Due, runs_of: Mapping[str, int], now: datetime) -> tuple[caps.CapLimit, ...]:

@@ -6,7 +6,7 @@ Events are hints, the sweep is the truth: whatever an event starts, the next swe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ from costwatch.core import caps, grouping, ladder, overrides
 from costwatch.core.census import Census, is_due
 from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.exemptions import Exemption
-from costwatch.core.heartbeats import Pulse
+from costwatch.core.heartbeats import Pulse, pulse_key
 from costwatch.core.model import Member, Run, RunId
 from costwatch.core.money import burn_rate
 from costwatch.core.policy import Mode, Service
@@ -34,7 +34,7 @@ from costwatch.procedures.saving import save_all
 from costwatch.procedures.silence import Silent, judge_silence
 from costwatch.procedures.stop import LEASE, Due, stop_due
 from costwatch.procedures.verify import reconcile, wind_up
-from costwatch.procedures.vitals import prove_path, with_vitals
+from costwatch.procedures.vitals import heard_runs, prove_path
 
 SECONDS_TO_READ = 120.0
 """With less time left no further region is read: the rest is kept for stopping and telling."""
@@ -88,7 +88,7 @@ def sweep(w: Watchdog) -> SweepReport:
             report.skip(row)
         records.extend(region.records.values())
         for service, read in ((Service.EC2, partial(_instances, region, uncounted)), (Service.TRAINING, _jobs)):
-            with report.isolating(f"{name} {service.value}"):
+            with report.isolating(f"{name} {service.value}", _beating(region, service)):
                 if w.seconds_left() < SECONDS_TO_READ:
                     raise TransientAwsError(
                         "not read: other regions took the time; what is due elsewhere is stopped first"
@@ -178,12 +178,14 @@ def _service(
                 reconcile(w, record, report, acts=True)
     again: list[Looked] = []
     steps: list[Step] = []
-    heard = with_vitals(runs, region.records, region.pulses, region.path_since)
+    heard = heard_runs(runs, region.records, region.pulses, region.path_since)
     judged = with_exemptions(heard, region.exempted, w.now())
     for run in judged:
         if any(_is_about(w, row, run) for row in region.unreadable):
+            report.unjudged.add(run.id)
             continue
-        with report.isolating(str(run.id)):
+        beats = (run.id,) if run.vitals is not None else ()
+        with report.isolating(str(run.id), beats):
             looked = _look(w, run, region.records.get(run.id), region.pause, report)
             if looked is None:
                 continue
@@ -198,7 +200,8 @@ def _service(
         steps = []
         known = looking.read_together(w, region.name, part)
         for looked in part:
-            with report.isolating(str(looked.run.id)):
+            beats = (looked.run.id,) if looked.run.vitals is not None else ()
+            with report.isolating(str(looked.run.id), beats):
                 found = _look_again(w, region, looked, known, report)
                 if isinstance(found, Step):
                     steps.append(found)
@@ -206,6 +209,15 @@ def _service(
                     due.append(found)
         save_all(w, steps, report)
     return due
+
+
+def _beating(region: _Region, service: Service) -> Iterator[RunId]:
+    """Open runs of a service that have sent heartbeats."""
+    for run_id, record in region.records.items():
+        if run_id.kind.service.is_sagemaker is service.is_sagemaker and any(
+            pulse_key(each, name) in region.pulses for name in record.member_ids for each in Service
+        ):
+            yield run_id
 
 
 def _is_about(w: Watchdog, row: UnreadableRow, run: Run) -> bool:

@@ -8,42 +8,38 @@ from datetime import datetime
 
 from costwatch.adapters.pulses import MemberKey
 from costwatch.core import durations, heartbeats, times
-from costwatch.core.heartbeats import Pulse, Vitals
+from costwatch.core.heartbeats import Pulse
 from costwatch.core.model import Run, RunId
 from costwatch.core.record import RunRecord, left_since, same_episode
-from costwatch.errors import TransientAwsError
+from costwatch.errors import TransientAwsError, UnreadableRow
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
 
 
-def vitals_of(w: Watchdog, run: Run, record: RunRecord | None) -> Vitals | None:
-    """Read for this run alone, just now. Raises AwsError."""
+def heard_afresh(w: Watchdog, run: Run, record: RunRecord | None) -> Run:
+    """The run with what its members' pulses say just now, read for it alone. Raises AwsError."""
     left = [(service, name) for service, name, _ in left_since(run, record)]
-    return known_vitals(run, record, w.pulses.of_members(run, left), _path_since(w))
+    return heard_run(run, record, w.pulses.of_members(run, left), _path_since(w))
 
 
-def known_vitals(
+def heard_run(
     run: Run, record: RunRecord | None, pulses: Mapping[MemberKey, Pulse], path_since: datetime | None
-) -> Vitals | None:
-    """From pulses that have been read; with what members had said that `record` knows and that have left."""
-    if not pulses:
-        return None
-    left = left_since(run, record)
-    same = record is not None and same_episode(run, record)
-    heard = record.heard if record is not None and same else None
-    return heartbeats.vitals_of(run.members, pulses, path_since, left=left, heard=heard)
+) -> Run:
+    """The run with what its members' pulses say together, and what those had said that `record` knows and that left."""
+    before = record.heard if record is not None and same_episode(run, record) else None
+    heard = heartbeats.heard_of(left_since(run, record), pulses, before)
+    return replace(run, vitals=heartbeats.vitals_of(run.members, pulses, path_since, heard), heard=heard)
 
 
-def with_vitals(
+def heard_runs(
     runs: Sequence[Run],
     records: Mapping[RunId, RunRecord],
     pulses: Mapping[MemberKey, Pulse],
     path_since: datetime | None,
 ) -> list[Run]:
-    """The runs, each with what its members' pulses say together."""
     if not pulses:
         return list(runs)
-    return [replace(run, vitals=known_vitals(run, records.get(run.id), pulses, path_since)) for run in runs]
+    return [heard_run(run, records.get(run.id), pulses, path_since) for run in runs]
 
 
 def prove_path(w: Watchdog, report: SweepReport) -> datetime | None:
@@ -55,7 +51,9 @@ def prove_path(w: Watchdog, report: SweepReport) -> datetime | None:
     if w.bus is not None:
         with report.isolating("canary beat"):
             w.bus.canary(now)
-    path = w.pulses.path()
+    path = None
+    with report.isolating("the row of canaries"):
+        path = w.pulses.path()
     since = heartbeats.path_since(path, w.policy.sweep_every, now)
     asked = any(selector.heartbeat is not None for selector in w.policy.selectors)
     if path is not None and since is None and asked and w.bus is not None:
@@ -68,4 +66,8 @@ def prove_path(w: Watchdog, report: SweepReport) -> datetime | None:
 
 
 def _path_since(w: Watchdog) -> datetime | None:
-    return heartbeats.path_since(w.pulses.path(), w.policy.sweep_every, w.now())
+    try:
+        path = w.pulses.path()
+    except UnreadableRow:
+        return None  # as the sweep has reported: silence counts for nobody
+    return heartbeats.path_since(path, w.policy.sweep_every, w.now())
