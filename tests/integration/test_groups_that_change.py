@@ -13,6 +13,7 @@ from costwatch.core.group import Capacity
 from costwatch.core.lowering import put_back_entry
 from costwatch.core.model import RunId, RunKind
 from costwatch.core.record import Entry, Pause, RunRecord, Status, Transition
+from costwatch.core.selection import HoldCode
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
 from costwatch.procedures.put_back import put_back
 from costwatch.procedures.report import SweepReport
@@ -568,3 +569,61 @@ def test_a_later_stop_records_the_numbers_of_its_own_time_though_nobody_restored
     lowering = of.ledger.lowering(NODES)
     assert lowering is not None
     assert lowering.before == Capacity(0, 4)
+
+
+# --- where putting back comes late --------------------------------------------------------------------------------
+
+
+def test_a_put_back_that_failed_is_tried_again_though_all_that_were_in_the_group_have_ended_meanwhile() -> None:
+    of = town()
+    group = overdue(of)
+    sweep(of.watchdog())
+    calls = [0]
+
+    def fault(operation: str, where: str, ids: tuple[str, ...]) -> AwsError | None:
+        del where, ids
+        if operation != "UpdateAutoScalingGroup":
+            return None
+        calls[0] += 1
+        if calls[0] == 1:
+            joins(of, group, scale_in_protected=True)
+        return TransientAwsError("Rate exceeded", code="Throttling") if calls[0] == 2 else None
+
+    of.world.fault = fault
+    later(of, minutes=32)
+    assert numbers(group) == (0, 0)
+    later(of, minutes=5)
+    assert numbers(group) == (1, 1), "the newcomer has its number again"
+    (newcomer,) = alive(of, group)
+    newcomer.scale_in_protected = False
+    later(of, minutes=5)
+    assert newcomer.alive
+
+
+def test_what_mass_silence_holds_after_it_was_lowered_gets_its_numbers_back_in_that_sweep() -> None:
+    of = Town(policies.policy(selectors=[policies.selector(at_min_size="lower", heartbeat_seconds=45 * 60)]))
+    group = of.world.launch_group(age=HOUR, tags=TAGS, size=3)
+    group.max_size = 20
+    node, *others = alive(of, group)[0], *(of.world.launch(age=HOUR, tags=TAGS) for _ in range(2))
+
+    def beats(trainers: list[FakeInstance], seq: int) -> None:
+        of.clock.forward(minutes=5)
+        for trainer in trainers:
+            of.beat(trainer, seq=seq)
+        sweep(of.watchdog())
+
+    for n in range(1, 6):
+        beats([node, *others], n)
+    denied(of, "TerminateInstanceInAutoScalingGroup")
+    n = 5
+    while numbers(group) != (0, 0):
+        n += 1
+        beats(others if n < 19 else [], n)
+        assert n < 80
+    group.scales_in_after = None  # AWS takes its time
+    while record(of).hold is None or record(of).hold.code is not HoldCode.MASS_SILENCE:  # type: ignore[union-attr]
+        n += 1
+        beats([], n)
+        assert n < 120
+    assert numbers(group) == (3, 3)
+    assert len(alive(of, group)) == 3

@@ -255,7 +255,7 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | St
     run, record, decision = looked.run, looked.record, looked.decision
     burn = burn_rate(run, w.prices)
     seen = Seen(run, decision, burn)
-    put_back_where_spared(w, record, decision, report)
+    put_back_where_spared(w, looked.previous or record, decision, report)
     if decision.verdict is Verdict.IGNORE:
         _ignored(w, record, decision, seen, report)
         return None
