@@ -156,6 +156,7 @@ def _tail(file: Path) -> str:
 
 
 def _clean_environment() -> dict[str, str]:
-    """This process's own, without anything of AWS, and with the package in reach."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "COSTWATCH_"))}
+    """This process's own, without anything of AWS, and with the package in reach; bytecode is kept, as everywhere."""
+    left_out = ("AWS_", "COSTWATCH_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return {**kept, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "lambdas"))), "NO_COLOR": "1"}

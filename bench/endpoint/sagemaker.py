@@ -112,6 +112,7 @@ def _summary(job: Job) -> dict[str, Any]:
         "CreationTime": _seconds(job.created),
         "LastModifiedTime": _seconds(job.started),
         "TrainingJobStatus": "InProgress",
+        "SecondaryStatus": "Training",
     }
 
 

@@ -63,9 +63,9 @@ def looked_again(
 ) -> Run:
     """The run as it is now; without members where it ended, started anew or was regrouped just now.
 
-    What protects it and its newest beats are asked for only where somebody is told or something is stopped: each is a
-    call. Where a selector only observes, a warning is a line in the ledger; what is held, perhaps for its protection,
-    is asked for all the same, lest it be warned of again and again. Raises AwsError.
+    What protects it, its newest beats and its exemptions are asked for only where somebody is told or something is
+    stopped: each is a call. Where a selector only observes, a warning is a line in the ledger; what is held, perhaps
+    for its protection, is asked for all the same, lest it be warned of again and again. Raises AwsError.
     """
     run, record, decision = item.run, item.record, item.decision
     known = read.get(run.id)
@@ -76,7 +76,8 @@ def looked_again(
         return found
     held = record is not None and record.hold is not None
     if decision.verdict is Verdict.WARN and not heard(decision.mode) and not held:
-        found = heard_run(found, record, pulses, path_since)
+        found, exemption = heard_run(found, record, pulses, path_since), run.exemption
     else:
         found = heard_afresh(w, w.ec2(run.id.region).with_protection(found, decision.action), record)
-    return replace(found, left=left_behind(w, found, record), exemption=exemption_of(w, found))
+        exemption = exemption_of(w, found)
+    return replace(found, left=left_behind(w, found, record), exemption=exemption)
