@@ -19,7 +19,8 @@ from costwatch.procedures.report import SweepReport
 def heard_afresh(w: Watchdog, run: Run, record: RunRecord | None) -> Run:
     """The run with what its members' pulses say just now, read for it alone. Raises AwsError."""
     left = [(service, name) for service, name, _ in left_since(run, record)]
-    return heard_run(run, record, w.pulses.of_members(run, left), _path_since(w))
+    pulses = w.pulses.of_members(run, left)
+    return heard_run(run, record, pulses, _path_since(w) if pulses else None)
 
 
 def heard_run(
