@@ -239,7 +239,7 @@ STORIES = (
         "observe, with its daily summary",
         policies.document(selectors=[policies.selector(mode="observe")]),
         _a_workbench_past_its_time,
-        (Step("would be warned", 0, 22), Step("would stop and the summary of the day", 24 * 60, 29)),
+        (Step("would be warned", 0, 21), Step("would stop and the summary of the day", 24 * 60, 29)),
         stays=frozenset({"would stop"}),
     ),
     Story(
