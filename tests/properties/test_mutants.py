@@ -140,8 +140,8 @@ BEATING_MUTANTS = (
         "False",
     ),
     Mutant("forgets_that_the_way_was_broken", heartbeats.path_after, "sent_at - path.last_sent_at > allowed", "False"),
-    Mutant("takes_mass_silence_at_its_word", silence.judge_silence, "together >= MASS_SILENCE", "together >= 99"),
-    Mutant("holds_two_silent_runs", silence.judge_silence, "together >= MASS_SILENCE", "together >= 2"),
+    Mutant("takes_mass_silence_at_its_word", silence.judge_silence, "if together >= MASS_SILENCE", "if together >= 99"),
+    Mutant("holds_two_silent_runs", silence.judge_silence, "if together >= MASS_SILENCE", "if together >= 2"),
     Mutant(
         "lets_mass_silence_hold_a_time_limit",
         deadman._waiting,
