@@ -192,7 +192,7 @@ STORIES = (
         "a group that may not be ended after it was lowered gets its numbers back",
         policies.document(selectors=[policies.selector(at_min_size="lower")]),
         _a_group_that_another_joins_while_it_is_lowered,
-        (Step("warn", 0), Step("stop", 35, 63), Step("hold", 5, 35)),
+        (Step("warn", 0), Step("stop", 35, 64), Step("hold", 5, 35)),
         stays=frozenset({"held"}),
         perhaps=frozenset({"failed"}),
     ),

@@ -600,6 +600,22 @@ def test_a_put_back_that_failed_is_tried_again_though_all_that_were_in_the_group
     assert newcomer.alive
 
 
+def test_who_ec2_ends_already_is_not_launched_anew_though_the_group_still_lists_it() -> None:
+    of = town()
+    group = overdue(of)
+    sweep(of.watchdog())
+    denied(of, "TerminateInstanceInAutoScalingGroup")
+    later(of, minutes=32)
+    assert numbers(group) == (0, 0)
+    group.scales_in_after = None  # AWS takes its time
+    nodes = alive(of, group)
+    for node in nodes[:3]:
+        node.state = "shutting-down"
+    nodes[3].tags["costwatch:exempt"] = "the paper is due"
+    later(of, minutes=5)
+    assert numbers(group) == (5, 5)
+
+
 def test_what_mass_silence_holds_after_it_was_lowered_gets_its_numbers_back_in_that_sweep() -> None:
     of = Town(policies.policy(selectors=[policies.selector(at_min_size="lower", heartbeat_seconds=45 * 60)]))
     group = of.world.launch_group(age=HOUR, tags=TAGS, size=3)

@@ -7,6 +7,7 @@ or they are put back: neither 0 nor what somebody raised them to in between is t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -60,13 +61,14 @@ def lowered_entry(record: RunRecord, lowered: Lowering, found: Capacity | None =
     return Entry(lowered.at, Transition.LOWERED, reason, mode=record.mode.value, evidence=_evidence(lowered))
 
 
-def to_put_back(known: Lowering, group: Group) -> Capacity | None:
+def to_put_back(known: Lowering, group: Group, ended: Collection[str] = ()) -> Capacity | None:
     """What a lowered group is to have again, so that it ends none of those that are left; None: nobody needs it.
 
-    No more than that: what was ended is not launched anew, which is a person's to ask for. Numbers that are not what we
-    set are somebody's own. Above its maximum a group keeps nobody.
+    No more than that: what was ended is not launched anew, which is a person's to ask for. `ended`: ids that the group
+    still lists and EC2 ends already. Numbers that are not what we set are somebody's own. Above its maximum a group
+    keeps nobody.
     """
-    left = sum(member.serving for member in group.members)
+    left = sum(member.serving and member.id not in ended for member in group.members)
     if group.deleting or group.capacity != known.after or not left:
         return None
     desired = min(left, group.max_size)

@@ -30,6 +30,8 @@ def put_back(w: Watchdog, run_id: RunId, record: RunRecord, why: str) -> str:
         return ""
     numbers = to_put_back(known, group)
     if numbers is not None:
+        numbers = to_put_back(known, group, _ended(w, run_id, group))
+    if numbers is not None:
         if numbers != known.back:
             known = replace(known, back=numbers)
             if not w.ledger.putting_back(known, record, put_back_entry(record, known, why, w.now())):
@@ -41,6 +43,13 @@ def put_back(w: Watchdog, run_id: RunId, record: RunRecord, why: str) -> str:
         w.ledger.restored(known, restored_entry(known, by="costwatch", now=w.now(), to=known.back), record)
     w.log("capacity put back", {"run": str(run_id), "capacity": str(known.back), "reason": why})
     return f"; {group.label} is back at {known.back}"
+
+
+def _ended(w: Watchdog, run_id: RunId, group: Group) -> set[str]:
+    """Who of the group's instances EC2 ends already: a group lists them for a while. Raises AwsError."""
+    listed = [member.id for member in group.members]
+    known = w.ec2(run_id.region).instances_by_id(listed) if listed else {}
+    return {name for name in listed if name not in known or not known[name].alive}
 
 
 def _set(autoscaling: AutoScalingPort, group: Group, numbers: Capacity) -> None:
