@@ -69,6 +69,12 @@ def test_a_beat_out_of_order_is_a_sign_of_life_and_takes_no_step_back() -> None:
     assert (late.beats, late.step, late.last_at) == (2, 30, NOW + 2 * MINUTE)
 
 
+def test_a_beat_that_arrived_before_another_takes_no_sign_of_life_back() -> None:
+    known = pulse(beat(NOW, 1), beat(NOW + HOUR, 3))
+    for late in (beat(NOW + MINUTE, 2), beat(NOW + MINUTE, 4)):
+        assert heartbeats.after(known, late).last_at == NOW + HOUR
+
+
 def test_a_foreign_sequence_number_cannot_make_a_trainer_look_silent() -> None:
     known = pulse(beat(NOW, 1), beat(NOW + MINUTE, 10**15))
     for n in range(2, 5):
