@@ -17,6 +17,7 @@ from types import CodeType, FunctionType
 import pytest
 
 from costwatch.core import (
+    beat_path,
     caps,
     deadlines,
     deadman,
@@ -24,6 +25,7 @@ from costwatch.core import (
     grouping,
     heartbeats,
     ladder,
+    liveness,
     overrides,
     record,
     selection,
@@ -119,27 +121,27 @@ BEATING_MUTANTS = (
     ),
     Mutant(
         "hears_the_first_member_only",
-        heartbeats.vitals_of,
+        liveness.vitals_of,
         "for member in members:",
         "for member in list(members)[:1]:",
     ),
-    Mutant("takes_two_beats_for_a_habit", heartbeats.silent_at, "not vitals.proven", "False"),
-    Mutant("gives_one_grace_to_all", heartbeats.silent_at, "max(interval, vitals.longest_gap)", "interval"),
-    Mutant("watches_on_after_done", heartbeats.silent_at, " or vitals.done", ""),
+    Mutant("takes_two_beats_for_a_habit", liveness.silent_at, "not vitals.proven", "False"),
+    Mutant("gives_one_grace_to_all", liveness.silent_at, "max(interval, vitals.longest_gap)", "interval"),
+    Mutant("watches_on_after_done", liveness.silent_at, " or vitals.done", ""),
     Mutant(
         "waits_for_no_announced_phase",
-        heartbeats.silent_at,
+        liveness.silent_at,
         "vitals.quiet_until or vitals.last_at",
         "vitals.last_at",
     ),
     Mutant("forgets_its_pauses", heartbeats._beaten, "max(session.longest_gap, gap)", "session.longest_gap"),
     Mutant(
         "trusts_a_way_whose_canary_is_late",
-        heartbeats.path_since,
+        beat_path.path_since,
         "not -allowed <= now - path.last_sent_at <= allowed",
         "False",
     ),
-    Mutant("forgets_that_the_way_was_broken", heartbeats.path_after, "sent_at - path.last_sent_at > allowed", "False"),
+    Mutant("forgets_that_the_way_was_broken", beat_path.path_after, "sent_at - path.last_sent_at > allowed", "False"),
     Mutant("takes_mass_silence_at_its_word", silence.judge_silence, "if together >= MASS_SILENCE", "if together >= 99"),
     Mutant("holds_two_silent_runs", silence.judge_silence, "if together >= MASS_SILENCE", "if together >= 2"),
     Mutant(
@@ -151,10 +153,10 @@ BEATING_MUTANTS = (
     Mutant("forgets_what_mass_silence_held", deadman._waiting, "not record.waits_for_release(mode)", "True"),
     Mutant("lets_finish_whoever_takes_longer", deadman._finishing, "expected_at <= until", "expected_at"),
     Mutant("lets_finish_twice", deadman._finishing, "record.finishing is not None", "False"),
-    Mutant("lets_finish_nobody", heartbeats._end_of, "left < 0", "left >= 0"),
+    Mutant("lets_finish_nobody", liveness._end_of, "left < 0", "left >= 0"),
     Mutant("asks_for_beats_by_a_tag_it_cannot_read", deadlines._by_silence, " or found.malformed", ""),
     Mutant("ignores_the_tags_interval", deadlines._by_silence, "found.heartbeat or selector", "selector"),
-    Mutant("ignores_a_stall", heartbeats.stalled_since, "now - last > allowed", "False"),
+    Mutant("ignores_a_stall", liveness.stalled_since, "now - last > allowed", "False"),
 )
 
 

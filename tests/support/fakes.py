@@ -16,10 +16,11 @@ from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.prices import SeedPrices
 from costwatch.adapters.pulses import Pulses
 from costwatch.adapters.sagemaker_members import unreadable
+from costwatch.core.beat_path import path_allows
 from costwatch.core.candidates import Filters
 from costwatch.core.cards import Card
 from costwatch.core.grouping import controller
-from costwatch.core.heartbeats import Beat, BeatKind, path_allows
+from costwatch.core.heartbeats import Beat, BeatKind
 from costwatch.core.known_jobs import NOTHING_KNOWN, JobKey, JobsSeen, KnownJob
 from costwatch.core.model import Clock, Member, Parent, Run, RunId, RunKind, SpotRequest
 from costwatch.core.policy import Action, Policy, PurchaseOption, Service

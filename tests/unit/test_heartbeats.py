@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costwatch.core import heartbeats
-from costwatch.core.heartbeats import Beat, BeatKind, Path, Pulse, Session, Vitals
+from costwatch.core import beat_path, heartbeats, liveness
+from costwatch.core.beat_path import Path
+from costwatch.core.heartbeats import Beat, BeatKind, Pulse, Session
+from costwatch.core.liveness import Vitals
 from costwatch.core.model import Member
 from costwatch.core.policy import Service
 from tests.support.builders import HOUR, MINUTE, NOW, SECOND, member
@@ -42,7 +44,7 @@ def every(gap: timedelta, times: int, *, last: datetime = NOW, steps: int = 0, t
 
 def vitals(*pulses: Pulse, path_since: datetime | None = NOW - 99 * HOUR, age: timedelta = 40 * HOUR) -> Vitals:
     members = [member(f"i-{n}", age=age) for n, _ in enumerate(pulses)]
-    found = heartbeats.vitals_of(members, _keyed(members, pulses), path_since)
+    found = liveness.vitals_of(members, _keyed(members, pulses), path_since)
     assert found is not None
     return found
 
@@ -162,7 +164,7 @@ def test_who_reports_how_far_it_is_is_forgotten_last_however_rarely_it_beats() -
     for n in range(100):
         for seq in range(1, 9):
             known = heartbeats.after(known, beat(NOW, seq, session=f"worker-{n}"))
-    assert heartbeats.finishes_at(vitals(known), NOW) == NOW + 30 * MINUTE
+    assert liveness.finishes_at(vitals(known), NOW) == NOW + 30 * MINUTE
 
 
 def test_under_a_foreign_sequence_number_a_trainer_can_still_announce_a_phase_and_its_end() -> None:
@@ -176,16 +178,16 @@ def test_silence_says_nothing_until_the_process_that_began_last_has_beaten_three
     known = every(5 * MINUTE, 9)
     for n in (1, 2):
         known = heartbeats.after(known, beat(NOW + n * MINUTE, n, session="b"))
-        assert heartbeats.silent_at(vitals(known), INTERVAL) is None
+        assert liveness.silent_at(vitals(known), INTERVAL) is None
     known = heartbeats.after(known, beat(NOW + 3 * MINUTE, 3, session="b"))
-    assert heartbeats.silent_at(vitals(known), INTERVAL) is not None
+    assert liveness.silent_at(vitals(known), INTERVAL) is not None
 
 
 def test_short_trainings_of_one_process_prove_together_that_it_beats() -> None:
     known = pulse(beat(NOW, 1), beat(NOW + MINUTE, 1, session="a.2"))
-    assert heartbeats.silent_at(vitals(known), INTERVAL) is None
+    assert liveness.silent_at(vitals(known), INTERVAL) is None
     known = heartbeats.after(known, beat(NOW + 2 * MINUTE, 1, session="a.3"))
-    assert heartbeats.silent_at(vitals(known), INTERVAL) == NOW + 2 * MINUTE + 3 * INTERVAL
+    assert liveness.silent_at(vitals(known), INTERVAL) == NOW + 2 * MINUTE + 3 * INTERVAL
 
 
 @pytest.mark.parametrize("beats", [1, 3, 30])
@@ -193,32 +195,32 @@ def test_no_beats_of_another_process_undo_an_announced_phase(beats: int) -> None
     known = heartbeats.after(every(5 * MINUTE, 9), beat(NOW + MINUTE, 10, next_within=6 * HOUR))
     for n in range(1, beats + 1):
         known = heartbeats.after(known, beat(NOW + (1 + n) * MINUTE, n, session="s"))
-    silent = heartbeats.silent_at(vitals(known), INTERVAL)
+    silent = liveness.silent_at(vitals(known), INTERVAL)
     assert silent is None or silent >= NOW + MINUTE + 6 * HOUR + 3 * INTERVAL
 
 
 @pytest.mark.parametrize("beats", [1, 3, 30])
 def test_no_beats_of_another_process_take_away_that_a_run_is_nearly_done(beats: int) -> None:
     known = every(5 * MINUTE, 13, steps=10, total=140)
-    end = heartbeats.finishes_at(vitals(known), NOW)
+    end = liveness.finishes_at(vitals(known), NOW)
     for n in range(1, beats + 1):
         known = heartbeats.after(known, beat(NOW - (beats - n) * MINUTE, n, session="s", step=n, total=5_000))
     assert end is not None
-    assert heartbeats.finishes_at(vitals(known), NOW) == end
+    assert liveness.finishes_at(vitals(known), NOW) == end
 
 
 def test_a_beat_of_another_process_hides_no_stall() -> None:
     stalled = stuck_pulse(2 * HOUR)
     for n in range(1, 3):
         stalled = heartbeats.after(stalled, beat(NOW, n, session="s"))
-    assert heartbeats.stalled_since(vitals(stalled), NOW) == NOW - 2 * HOUR
+    assert liveness.stalled_since(vitals(stalled), NOW) == NOW - 2 * HOUR
 
 
 def test_a_trainer_that_began_anew_is_not_stalled_by_the_steps_of_the_process_before() -> None:
     known = every(5 * MINUTE, 9, last=NOW - 2 * HOUR, steps=10)
     for n in (1, 2, 3):
         known = heartbeats.after(known, beat(NOW - (3 - n) * MINUTE, n, session="b"))
-    assert heartbeats.stalled_since(vitals(known), NOW) is None
+    assert liveness.stalled_since(vitals(known), NOW) is None
 
 
 # --- a run's beats -------------------------------------------------------------------------------------------------
@@ -234,19 +236,19 @@ def test_beats_from_before_the_present_start_are_those_of_another_run() -> None:
     restarted = member("i-0", age=HOUR)
     before = {(Service.EC2, "i-0"): every(5 * MINUTE, 9, last=NOW - HOUR - SECOND)}
     since = {(Service.EC2, "i-0"): every(5 * MINUTE, 9, last=NOW)}
-    assert heartbeats.vitals_of([restarted], before, NOW) is None
-    assert heartbeats.vitals_of([restarted], since, NOW) is not None
+    assert liveness.vitals_of([restarted], before, NOW) is None
+    assert liveness.vitals_of([restarted], since, NOW) is not None
 
 
 def test_a_jobs_name_is_compared_without_regard_to_case_as_arns_have_it_in_lower_case() -> None:
     of = member("Churn-BERT", service=Service.TRAINING)
     beats = {(Service.TRAINING, "churn-bert"): every(MINUTE, 3)}
-    assert heartbeats.vitals_of([of], beats, NOW) is not None
+    assert liveness.vitals_of([of], beats, NOW) is not None
 
 
 def test_beats_of_others_are_not_its_own() -> None:
-    assert heartbeats.vitals_of([member("i-1")], {(Service.EC2, "i-2"): every(MINUTE, 5)}, NOW) is None
-    assert heartbeats.vitals_of([member("i-1")], {(Service.TRAINING, "i-1"): every(MINUTE, 5)}, NOW) is None
+    assert liveness.vitals_of([member("i-1")], {(Service.EC2, "i-2"): every(MINUTE, 5)}, NOW) is None
+    assert liveness.vitals_of([member("i-1")], {(Service.TRAINING, "i-1"): every(MINUTE, 5)}, NOW) is None
 
 
 @pytest.mark.parametrize("since", [-SECOND, SECOND, HOUR])
@@ -272,43 +274,43 @@ def test_who_took_over_on_another_node_says_for_both_that_they_are_done() -> Non
     before = every(5 * MINUTE, 9, last=NOW - 2 * HOUR)
     after = pulse(*(beat(NOW - (9 - n) * MINUTE, n, session="b") for n in range(1, 9)),
                   beat(NOW, 9, session="b", kind=BeatKind.DONE))  # fmt: skip
-    assert heartbeats.silent_at(vitals(before, after), INTERVAL) is None
+    assert liveness.silent_at(vitals(before, after), INTERVAL) is None
 
 
 # --- silence -------------------------------------------------------------------------------------------------------
 
 
 def test_silence_says_nothing_unless_selector_or_tag_ask() -> None:
-    assert heartbeats.silent_at(vitals(every(5 * MINUTE, 9)), None) is None
+    assert liveness.silent_at(vitals(every(5 * MINUTE, 9)), None) is None
 
 
 def test_two_beats_prove_nothing_and_three_do() -> None:
-    assert heartbeats.silent_at(vitals(every(5 * MINUTE, 2)), INTERVAL) is None
-    assert heartbeats.silent_at(vitals(every(5 * MINUTE, 3)), INTERVAL) is not None
+    assert liveness.silent_at(vitals(every(5 * MINUTE, 2)), INTERVAL) is None
+    assert liveness.silent_at(vitals(every(5 * MINUTE, 3)), INTERVAL) is not None
 
 
 def test_the_grace_is_three_intervals() -> None:
-    assert heartbeats.silent_at(vitals(every(5 * MINUTE, 3)), INTERVAL) == NOW + 3 * INTERVAL
+    assert liveness.silent_at(vitals(every(5 * MINUTE, 3)), INTERVAL) == NOW + 3 * INTERVAL
 
 
 def test_the_grace_is_at_least_three_times_the_runs_own_longest_pause() -> None:
-    assert heartbeats.silent_at(vitals(every(INTERVAL + SECOND, 3)), INTERVAL) == NOW + 3 * (INTERVAL + SECOND)
+    assert liveness.silent_at(vitals(every(INTERVAL + SECOND, 3)), INTERVAL) == NOW + 3 * (INTERVAL + SECOND)
 
 
 def test_an_announced_phase_comes_on_top() -> None:
     announced = pulse(*(beat(NOW - n * MINUTE, 4 - n) for n in (3, 2, 1)), beat(NOW, 4, next_within=2 * HOUR))
-    assert heartbeats.silent_at(vitals(announced), INTERVAL) == NOW + 2 * HOUR + 3 * INTERVAL
+    assert liveness.silent_at(vitals(announced), INTERVAL) == NOW + 2 * HOUR + 3 * INTERVAL
 
 
 def test_done_ends_the_watch() -> None:
     done = pulse(*(beat(NOW - n * MINUTE, 4 - n) for n in (3, 2, 1)), beat(NOW, 4, kind=BeatKind.DONE))
-    assert heartbeats.silent_at(vitals(done), INTERVAL) is None
+    assert liveness.silent_at(vitals(done), INTERVAL) is None
 
 
 def test_while_the_way_is_not_proven_nobody_is_silent_and_after_that_the_grace_begins_anew() -> None:
     of = every(5 * MINUTE, 3, last=NOW - 9 * HOUR)
-    assert heartbeats.silent_at(vitals(of, path_since=None), INTERVAL) is None
-    assert heartbeats.silent_at(vitals(of, path_since=NOW - HOUR), INTERVAL) == NOW - HOUR + 3 * INTERVAL
+    assert liveness.silent_at(vitals(of, path_since=None), INTERVAL) is None
+    assert liveness.silent_at(vitals(of, path_since=NOW - HOUR), INTERVAL) == NOW - HOUR + 3 * INTERVAL
 
 
 _SAID: list[dict[str, Any]] = [
@@ -332,7 +334,7 @@ def test_silence_never_comes_sooner_than_the_grace_after_the_last_beat(
     for seconds, seq, session, said in drawn:
         at += timedelta(seconds=seconds)
         found = heartbeats.after(found, beat(at, seq, session=session, **said))
-        silent = heartbeats.silent_at(vitals(found, age=HOUR), INTERVAL)
+        silent = liveness.silent_at(vitals(found, age=HOUR), INTERVAL)
         assert silent is None or silent >= at + 3 * INTERVAL
 
 
@@ -355,14 +357,14 @@ def test_no_beats_of_others_make_a_trainer_silent_sooner_or_its_end_out_of_sight
     alone = pulse(*beats)
     among = pulse(*sorted([*beats, *others], key=lambda each: each.received_at))
     without, having = (vitals(each, age=HOUR) for each in (alone, among))
-    silent, then = (heartbeats.silent_at(each, INTERVAL) for each in (without, having))
+    silent, then = (liveness.silent_at(each, INTERVAL) for each in (without, having))
     if then is not None:
         assert silent is not None
         assert then >= silent
     now = max(without.last_at, having.last_at)
-    end = heartbeats.finishes_at(without, now)
+    end = liveness.finishes_at(without, now)
     if end is not None:
-        among_end = heartbeats.finishes_at(having, now)
+        among_end = liveness.finishes_at(having, now)
         assert among_end is not None
         assert among_end <= end
 
@@ -371,31 +373,31 @@ def test_no_beats_of_others_make_a_trainer_silent_sooner_or_its_end_out_of_sight
 
 
 def test_a_canary_in_time_keeps_the_way_proven_and_a_second_later_it_is_not() -> None:
-    allowed = heartbeats.path_allows(5 * MINUTE)
+    allowed = beat_path.path_allows(5 * MINUTE)
     path = Path(last_sent_at=NOW - allowed, unbroken_since=NOW - 9 * HOUR)
-    assert heartbeats.path_since(path, 5 * MINUTE, NOW) == NOW - 9 * HOUR
-    assert heartbeats.path_since(path, 5 * MINUTE, NOW + SECOND) is None
+    assert beat_path.path_since(path, 5 * MINUTE, NOW) == NOW - 9 * HOUR
+    assert beat_path.path_since(path, 5 * MINUTE, NOW + SECOND) is None
 
 
 def test_a_canary_from_the_future_proves_nothing() -> None:
-    allowed = heartbeats.path_allows(5 * MINUTE)
+    allowed = beat_path.path_allows(5 * MINUTE)
     path = Path(last_sent_at=NOW + allowed, unbroken_since=NOW - 9 * HOUR)
-    assert heartbeats.path_since(path, 5 * MINUTE, NOW) == NOW - 9 * HOUR
-    assert heartbeats.path_since(path, 5 * MINUTE, NOW - SECOND) is None
+    assert beat_path.path_since(path, 5 * MINUTE, NOW) == NOW - 9 * HOUR
+    assert beat_path.path_since(path, 5 * MINUTE, NOW - SECOND) is None
 
 
 def test_without_any_canary_the_way_is_not_proven() -> None:
-    assert heartbeats.path_since(None, 5 * MINUTE, NOW) is None
+    assert beat_path.path_since(None, 5 * MINUTE, NOW) is None
 
 
 def test_after_a_gap_the_row_of_canaries_begins_anew() -> None:
-    path = heartbeats.path_after(heartbeats.path_after(None, NOW, 20 * MINUTE), NOW + 20 * MINUTE, 20 * MINUTE)
+    path = beat_path.path_after(beat_path.path_after(None, NOW, 20 * MINUTE), NOW + 20 * MINUTE, 20 * MINUTE)
     assert path.unbroken_since == NOW
-    assert heartbeats.path_after(path, NOW + 41 * MINUTE, 20 * MINUTE).unbroken_since == NOW + 41 * MINUTE
+    assert beat_path.path_after(path, NOW + 41 * MINUTE, 20 * MINUTE).unbroken_since == NOW + 41 * MINUTE
 
 
 def test_a_canary_that_arrives_out_of_order_breaks_nothing() -> None:
-    path = heartbeats.path_after(Path(NOW, NOW - HOUR), NOW - 5 * MINUTE, 20 * MINUTE)
+    path = beat_path.path_after(Path(NOW, NOW - HOUR), NOW - 5 * MINUTE, 20 * MINUTE)
     assert path == Path(NOW, NOW - HOUR)
 
 
@@ -414,32 +416,32 @@ def stuck(since: timedelta, **told: Any) -> Vitals:
 
 
 def test_a_step_that_is_an_hour_old_is_no_stall_and_a_second_more_is() -> None:
-    assert heartbeats.stalled_since(stuck(HOUR), NOW) is None
-    assert heartbeats.stalled_since(stuck(HOUR + SECOND), NOW) == NOW - HOUR - SECOND
+    assert liveness.stalled_since(stuck(HOUR), NOW) is None
+    assert liveness.stalled_since(stuck(HOUR + SECOND), NOW) == NOW - HOUR - SECOND
 
 
 def test_a_slow_trainer_has_three_times_its_own_longest_step() -> None:
-    assert heartbeats.stalled_since(stuck(6 * HOUR, pace=2 * HOUR), NOW) is None
-    assert heartbeats.stalled_since(stuck(6 * HOUR + SECOND, pace=2 * HOUR), NOW) is not None
+    assert liveness.stalled_since(stuck(6 * HOUR, pace=2 * HOUR), NOW) is None
+    assert liveness.stalled_since(stuck(6 * HOUR + SECOND, pace=2 * HOUR), NOW) is not None
 
 
 def test_fewer_than_three_steps_forward_show_no_pace() -> None:
-    assert heartbeats.stalled_since(stuck(9 * HOUR, advances=2), NOW) is None
+    assert liveness.stalled_since(stuck(9 * HOUR, advances=2), NOW) is None
 
 
 def test_what_is_silent_is_not_stalled_too() -> None:
-    assert heartbeats.stalled_since(vitals(every(5 * MINUTE, 5, last=NOW - 2 * HOUR, steps=10)), NOW) is None
+    assert liveness.stalled_since(vitals(every(5 * MINUTE, 5, last=NOW - 2 * HOUR, steps=10)), NOW) is None
 
 
 def test_a_member_that_is_done_makes_nobody_look_stalled_who_goes_on() -> None:
     done = pulse(*(beat(NOW - (6 - n) * HOUR, n, step=n) for n in range(1, 4)), beat(NOW, 4, kind=BeatKind.DONE))
-    assert heartbeats.stalled_since(vitals(done, every(5 * MINUTE, 12)), NOW) is None
+    assert liveness.stalled_since(vitals(done, every(5 * MINUTE, 12)), NOW) is None
     assert vitals(done, every(5 * MINUTE, 12)).progress.step is None
 
 
 def test_what_has_done_its_steps_is_not_stalled() -> None:
-    assert heartbeats.stalled_since(stuck(9 * HOUR, total=200), NOW) is None
-    assert heartbeats.stalled_since(stuck(9 * HOUR, total=201), NOW) is not None
+    assert liveness.stalled_since(stuck(9 * HOUR, total=200), NOW) is None
+    assert liveness.stalled_since(stuck(9 * HOUR, total=201), NOW) is not None
 
 
 # --- nearly done ---------------------------------------------------------------------------------------------------
@@ -447,11 +449,11 @@ def test_what_has_done_its_steps_is_not_stalled() -> None:
 
 def test_the_end_is_where_the_steps_so_far_lead() -> None:
     on_its_way = every(5 * MINUTE, 13, steps=10, total=140)  # from 10 to 130 in an hour; 10 more take 5 minutes
-    assert heartbeats.finishes_at(vitals(on_its_way), NOW) == NOW + 5 * MINUTE
+    assert liveness.finishes_at(vitals(on_its_way), NOW) == NOW + 5 * MINUTE
 
 
 def test_what_should_be_over_ends_now_and_never_before() -> None:
-    assert heartbeats.finishes_at(vitals(every(5 * MINUTE, 13, last=NOW - 9 * MINUTE, steps=10, total=131)), NOW) == NOW
+    assert liveness.finishes_at(vitals(every(5 * MINUTE, 13, last=NOW - 9 * MINUTE, steps=10, total=131)), NOW) == NOW
 
 
 @pytest.mark.parametrize(
@@ -468,20 +470,20 @@ def test_what_should_be_over_ends_now_and_never_before() -> None:
     ids=["no total", "no step", "one step", "beyond its total", "in a million years", "in no time", "not alive"],
 )
 def test_what_does_not_show_an_end_has_none(of: Pulse) -> None:
-    assert heartbeats.finishes_at(vitals(of), NOW) is None
+    assert liveness.finishes_at(vitals(of), NOW) is None
 
 
 def test_what_is_stalled_has_no_end() -> None:
-    assert heartbeats.finishes_at(stuck(2 * HOUR, total=201), NOW) is None
+    assert liveness.finishes_at(stuck(2 * HOUR, total=201), NOW) is None
 
 
 @given(st.integers(0, heartbeats.LONGEST_STEP), st.integers(1, heartbeats.LONGEST_STEP), st.integers(0, 10**9))
 def test_no_step_is_absurd_enough_to_break_anything(step: int, total: int, seconds: int) -> None:
     of = pulse(beat(NOW, 1, step=0, total=total), beat(NOW + timedelta(seconds=seconds), 2, step=step, total=total))
     now = NOW + timedelta(seconds=seconds)
-    found = heartbeats.finishes_at(vitals(of, age=HOUR), now)
+    found = liveness.finishes_at(vitals(of, age=HOUR), now)
     assert found is None or now <= found <= now + heartbeats.LONGEST_ANNOUNCED
-    heartbeats.stalled_since(vitals(of, age=HOUR), now)
+    liveness.stalled_since(vitals(of, age=HOUR), now)
 
 
 # --- whose beats are worth a look ------------------------------------------------------------------------------------
@@ -489,21 +491,21 @@ def test_no_step_is_absurd_enough_to_break_anything(step: int, total: int, secon
 
 def test_whoever_may_be_silent_is_worth_a_look_a_second_after_the_grace_and_not_at_it() -> None:
     of = every(5 * MINUTE, 3)
-    assert not heartbeats.may_matter(of, INTERVAL, NOW + 3 * INTERVAL)
-    assert heartbeats.may_matter(of, INTERVAL, NOW + 3 * INTERVAL + SECOND)
-    assert not heartbeats.may_matter(of, None, NOW + 3 * INTERVAL + SECOND), "nobody asks for its silence"
+    assert not liveness.may_matter(of, INTERVAL, NOW + 3 * INTERVAL)
+    assert liveness.may_matter(of, INTERVAL, NOW + 3 * INTERVAL + SECOND)
+    assert not liveness.may_matter(of, None, NOW + 3 * INTERVAL + SECOND), "nobody asks for its silence"
 
 
 def test_whoever_may_be_stalled_is_worth_a_look_a_second_after_the_hour_and_not_at_it() -> None:
     of = every(5 * MINUTE, 3, steps=1)
-    assert not heartbeats.may_matter(of, None, NOW + HOUR)
-    assert heartbeats.may_matter(of, None, NOW + HOUR + SECOND)
+    assert not liveness.may_matter(of, None, NOW + HOUR)
+    assert liveness.may_matter(of, None, NOW + HOUR + SECOND)
 
 
 def test_whoever_is_done_or_has_done_its_steps_is_not() -> None:
     done = pulse(*(beat(NOW - (4 - n) * MINUTE, n, step=n) for n in range(1, 4)), beat(NOW, 4, kind=BeatKind.DONE))
-    assert not heartbeats.may_matter(done, INTERVAL, NOW + 99 * HOUR)
-    assert not heartbeats.may_matter(every(5 * MINUTE, 3, steps=1, total=3), None, NOW + 99 * HOUR)
+    assert not liveness.may_matter(done, INTERVAL, NOW + 99 * HOUR)
+    assert not liveness.may_matter(every(5 * MINUTE, 3, steps=1, total=3), None, NOW + 99 * HOUR)
 
 
 @given(
@@ -517,7 +519,7 @@ def test_a_run_is_silent_or_stalled_only_where_some_member_is_worth_a_look(
         every(minutes * MINUTE, times, last=NOW - ago * MINUTE, steps=1 if steps else 0) for ago, times, steps in ages
     ]
     together = vitals(*pulses, age=999 * HOUR)
-    silent_at = heartbeats.silent_at(together, 30 * MINUTE)
+    silent_at = liveness.silent_at(together, 30 * MINUTE)
     silent = silent_at is not None and silent_at < NOW
-    if silent or heartbeats.stalled_since(together, NOW) is not None:
-        assert any(heartbeats.may_matter(each, 30 * MINUTE, NOW) for each in pulses)
+    if silent or liveness.stalled_since(together, NOW) is not None:
+        assert any(liveness.may_matter(each, 30 * MINUTE, NOW) for each in pulses)

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from costwatch.core import times
-from costwatch.core.heartbeats import Path, Pulse, Session
+from costwatch.core.beat_path import Path
+from costwatch.core.heartbeats import Pulse, Session
 from costwatch.core.policy import Service
 
 Body = Mapping[str, Any]

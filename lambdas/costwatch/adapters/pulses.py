@@ -19,8 +19,9 @@ from costwatch.adapters.ledger_keys import key
 from costwatch.adapters.ledger_rows import Skip, decoded, read
 from costwatch.adapters.pulse_codec import path_from_item, path_to_item, pulse_from_item, pulse_to_item
 from costwatch.adapters.table import Absent, Condition, ConditionFailed, Equals, Item, Key, Put, Table
-from costwatch.core import heartbeats
-from costwatch.core.heartbeats import Beat, Path, Pulse
+from costwatch.core import beat_path, heartbeats
+from costwatch.core.beat_path import Path
+from costwatch.core.heartbeats import Beat, Pulse
 from costwatch.core.model import Run
 from costwatch.core.policy import Service
 from costwatch.errors import TransientAwsError, UnreadableRow
@@ -79,7 +80,7 @@ class Pulses:
 
         def after(item: Item | None) -> Mapping[str, Any]:
             path = read(item, path_from_item) if item is not None else None
-            return {**path_to_item(heartbeats.path_after(path, sent_at, allowed)), **_until(sent_at + KEEP)}
+            return {**path_to_item(beat_path.path_after(path, sent_at, allowed)), **_until(sent_at + KEEP)}
 
         self._update(_PATH, after)
 

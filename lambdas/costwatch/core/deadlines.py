@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from costwatch.core import durations, heartbeats, times
-from costwatch.core.heartbeats import Vitals
+from costwatch.core import durations, liveness, times
+from costwatch.core.liveness import Vitals
 from costwatch.core.overrides import Overrides
 from costwatch.core.policy import Selector
 from costwatch.core.record import Notice, RunRecord
@@ -113,7 +113,7 @@ def _by_silence(
 ) -> Deadline | None:
     """None: silence says nothing. A malformed tag may have meant more time; an extension means that it goes on."""
     interval = found.heartbeat or selector.heartbeat
-    silent_at = heartbeats.silent_at(vitals, interval)
+    silent_at = liveness.silent_at(vitals, interval)
     if silent_at is None or vitals is None or interval is None or found.malformed:
         return None
     asked = f"{durations.short(interval)}, {'tag' if found.heartbeat else f'selector {selector.name}'}"

@@ -9,11 +9,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from costwatch.core import durations, heartbeats, overrides, times
+from costwatch.core import durations, liveness, overrides, times
 from costwatch.core.deadlines import Deadline, deadline_of, due_after, overdue_or_soon
 from costwatch.core.exemptions import Exemption
 from costwatch.core.group_blockers import group_blockers
-from costwatch.core.heartbeats import Vitals
+from costwatch.core.liveness import Vitals
 from costwatch.core.model import Run, RunKind
 from costwatch.core.overrides import MalformedTag, Overrides
 from costwatch.core.policy import Action, Mode, Policy, Selector
@@ -142,7 +142,7 @@ def judge(
             voids,
             key,
             exempt_tags,
-            stalled_since=heartbeats.stalled_since(run.vitals, now),
+            stalled_since=liveness.stalled_since(run.vitals, now),
             vitals=run.vitals,
         )
 
@@ -305,7 +305,7 @@ def _finishing(
     """
     if deadline.silent or (record is not None and record.finishing is not None):
         return None
-    expected_at = heartbeats.finishes_at(vitals, now)
+    expected_at = liveness.finishes_at(vitals, now)
     until = min(deadline.at + selector.limits.finish_grace, deadline.hard_cap_at)
     if expected_at is None or not deadline.at < expected_at <= until:
         return None
@@ -314,7 +314,7 @@ def _finishing(
 
 def _let_finish(finishing: Finishing, deadline: Deadline, vitals: Vitals | None) -> str:
     over = durations.show(finishing.expected_at - deadline.at)
-    steps = heartbeats.steps_text(vitals)
+    steps = liveness.steps_text(vitals)
     return f"{steps}: it expects to be done {over} past its limit ({deadline.rule}) and is let finish"
 
 

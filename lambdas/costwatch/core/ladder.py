@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from costwatch.core import durations, heartbeats, spending, times
+from costwatch.core import durations, liveness, spending, times
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
 from costwatch.core.model import Run
@@ -289,7 +289,7 @@ def _stalled(
     if since is None or since == record.stalled_told:
         return record
     record = replace(record, stalled_told=since)
-    reason = f"{heartbeats.steps_text(decision.vitals)} since {times.to_key(since)}: it beats and does not advance"
+    reason = f"{liveness.steps_text(decision.vitals)} since {times.to_key(since)}: it beats and does not advance"
     entries.append(decision_entry(now, Transition.STALLED, reason, decision))
     if heard(decision.mode):
         facts = _vitals_facts(decision)
@@ -351,7 +351,7 @@ def _vitals_facts(decision: Decision) -> dict[str, str]:
     saved_at = vitals.checkpoint_at
     return {
         "last_beat_at": times.to_text(vitals.last_at),
-        "progress": heartbeats.steps_text(vitals),
+        "progress": liveness.steps_text(vitals),
         "checkpoint_at": times.to_text(saved_at) if saved_at else "",
     }
 

@@ -11,7 +11,8 @@ from typing import Final
 
 from costwatch.core.exemptions import Exemption
 from costwatch.core.group import Group
-from costwatch.core.heartbeats import Heard, Vitals
+from costwatch.core.heartbeats import Heard
+from costwatch.core.liveness import Vitals
 from costwatch.core.policy import PurchaseOption, Service
 
 UNREADABLE: Final = "unknown"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from costwatch.core import heartbeats, times
+from costwatch.core import liveness, times
 from costwatch.core.deadman import Decision
 from costwatch.core.exemptions import Exemption
 from costwatch.core.messages import Message
@@ -41,7 +41,7 @@ def decision_entry(now: datetime, transition: Transition, reason: str, decision:
         "deadline": times.to_key(deadline.at) if deadline else "",
         "started": times.to_key(decision.start) if decision.start else "",
         "last_heartbeat": times.to_key(decision.vitals.last_at) if decision.vitals else "",
-        "progress": heartbeats.steps_text(decision.vitals),
+        "progress": liveness.steps_text(decision.vitals),
         **evidence,
     }
     return Entry(

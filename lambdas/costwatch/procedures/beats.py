@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from costwatch.core.heartbeats import path_allows
+from costwatch.core.beat_path import path_allows
 from costwatch.core.policy import Policy
 from costwatch.errors import AwsError
 from costwatch.intake import Arrived, Canary

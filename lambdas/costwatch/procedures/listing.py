@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final
 
 from costwatch.adapters.pulses import MemberKey
-from costwatch.core import candidates, grouping, heartbeats
+from costwatch.core import candidates, grouping, liveness
 from costwatch.core.candidates import MARGIN, Filters
 from costwatch.core.census import Census
 from costwatch.core.heartbeats import Pulse
@@ -107,7 +107,7 @@ class _Candidates:
         ids = {i for run_id, record in records if run_id.kind.service is Service.EC2 for i in record.member_ids}
         interval, until = candidates.shortest_interval(self._w.policy), self._w.now() + MARGIN
         for (service, member_id), pulse in self._known.pulses.items():
-            if service is Service.EC2 and heartbeats.may_matter(pulse, interval, until):
+            if service is Service.EC2 and liveness.may_matter(pulse, interval, until):
                 ids.add(member_id)
         return ids - self._found.keys()
 

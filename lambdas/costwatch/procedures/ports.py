@@ -10,10 +10,11 @@ from typing import Protocol
 from costwatch.adapters.ledger import Ledger
 from costwatch.adapters.ledger_rows import Skip
 from costwatch.adapters.pulses import MemberKey
+from costwatch.core.beat_path import Path
 from costwatch.core.candidates import Filters
 from costwatch.core.cards import Card
 from costwatch.core.group import Activity, Capacity, Group
-from costwatch.core.heartbeats import Beat, Path, Pulse
+from costwatch.core.heartbeats import Beat, Pulse
 from costwatch.core.known_jobs import JobKey, JobsSeen, KnownJob
 from costwatch.core.model import Member, Run, RunId, SpotRequest
 from costwatch.core.money import PriceTable

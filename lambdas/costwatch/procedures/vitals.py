@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from costwatch.adapters.pulses import MemberKey
-from costwatch.core import durations, heartbeats, times
+from costwatch.core import beat_path, durations, liveness, times
 from costwatch.core.heartbeats import Pulse
 from costwatch.core.model import Run, RunId
 from costwatch.core.record import RunRecord, left_since, same_episode
@@ -28,8 +28,8 @@ def heard_run(
 ) -> Run:
     """The run with what its members' pulses say together, and what those had said that `record` knows and that left."""
     before = record.heard if record is not None and same_episode(run, record) else None
-    heard = heartbeats.heard_of(left_since(run, record), pulses, before)
-    return replace(run, vitals=heartbeats.vitals_of(run.members, pulses, path_since, heard), heard=heard)
+    heard = liveness.heard_of(left_since(run, record), pulses, before)
+    return replace(run, vitals=liveness.vitals_of(run.members, pulses, path_since, heard), heard=heard)
 
 
 def heard_runs(
@@ -55,7 +55,7 @@ def prove_path(w: Watchdog, report: SweepReport) -> datetime | None:
     path = None
     with report.isolating("the row of canaries"):
         path = w.pulses.path()
-    since = heartbeats.path_since(path, w.policy.sweep_every, now)
+    since = beat_path.path_since(path, w.policy.sweep_every, now)
     asked = any(selector.heartbeat is not None for selector in w.policy.selectors)
     if path is not None and since is None and asked and w.bus is not None:
         with report.isolating("heartbeats"):
@@ -71,4 +71,4 @@ def _path_since(w: Watchdog) -> datetime | None:
         path = w.pulses.path()
     except UnreadableRow:
         return None  # as the sweep has reported: silence counts for nobody
-    return heartbeats.path_since(path, w.policy.sweep_every, w.now())
+    return beat_path.path_since(path, w.policy.sweep_every, w.now())
