@@ -10,12 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from costwatch.core.policy import Service
-
-if TYPE_CHECKING:
-    pass
 
 BEATS_THAT_PROVE: Final = 3
 """So many must have come in the current run before their absence says anything, and as many steps before a stall."""
