@@ -72,8 +72,9 @@ def status(
     unreadable: Sequence[UnreadableRow],
 ) -> dict[str, Any]:
     """`costwatch status --json`. Totals count what has a price, and say how many have none."""
-    rates = [hourly_rate_usd(record) for record in records]
-    spent = [spent_usd(record, now) for record in records]
+    # No loop may call its variable `record`, as the function below: Python 3.12.1 takes the one for the other.
+    rates = [hourly_rate_usd(each) for each in records]
+    spent = [spent_usd(each, now) for each in records]
     return {
         "at": times.to_key(now),
         "regions": list(deployed.regions),
@@ -82,7 +83,7 @@ def status(
         "paused": _pause(pause) if pause is not None and pause.active(now) else None,
         "totals": {
             "runs": len(records),
-            "held": sum(record.status is Status.HELD for record in records),
+            "held": sum(each.status is Status.HELD for each in records),
             "hourly_rate_usd": _sum(rates),
             "spent_usd": _sum(spent),
             "without_price": sum(rate is None for rate in rates),
