@@ -637,7 +637,7 @@ def test_what_mass_silence_holds_after_it_was_lowered_gets_its_numbers_back_in_t
         beats(others if n < 19 else [], n)
         assert n < 80
     group.scales_in_after = None  # AWS takes its time
-    while record(of).hold is None or record(of).hold.code is not HoldCode.MASS_SILENCE:  # type: ignore[union-attr]
+    while (hold := record(of).hold) is None or hold.code is not HoldCode.MASS_SILENCE:
         n += 1
         beats([], n)
         assert n < 120
