@@ -13,14 +13,16 @@ import pytest
 
 from costwatch.adapters.prices import SEED_FILE, SeedPrices
 from costwatch.core.model import Clock, Member, Run, RunId, RunKind
-from costwatch.core.money import Burn, PriceTable, Rate, burn_rate, show_usd, spent_usd
+from costwatch.core.money import Burn, burn_rate, show_usd, spent_usd
 from costwatch.core.policy import PurchaseOption, Service
+from costwatch.core.prices import PriceTable, Rate
 from costwatch.errors import ConfigError
+from tests.support.prices import NoPrices
 
 STARTED = datetime(2026, 11, 20, 9, 10, tzinfo=UTC)
 
 
-class ListedPrices:
+class ListedPrices(NoPrices):
     """A price table of us-east-1 with what a test says; `p4d_24xlarge` is p4d.24xlarge."""
 
     def __init__(self, **rates_usd: str) -> None:

@@ -9,17 +9,19 @@ from decimal import Decimal
 import pytest
 
 from costwatch.core.model import Clock, Member, Run, RunKind
-from costwatch.core.money import PriceTable, Rate, burn_rate
+from costwatch.core.money import burn_rate
 from costwatch.core.policy import PurchaseOption
+from costwatch.core.prices import PriceTable, Rate
 from costwatch.core.record import MemberSeen, RunRecord
 from costwatch.core.spending import kept_up
 from tests.support.builders import HOUR, MINUTE, NOW, job, member, record, run
+from tests.support.prices import NoPrices
 
 LONE = member("i-0a", age=10 * HOUR)
 JOINED = member("i-0b", age=MINUTE)
 
 
-class Prices:
+class Prices(NoPrices):
     """A p4d costs $20 and a g5 $1; nothing else has a price."""
 
     def __init__(self, **rates_usd: str) -> None:

@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from costwatch.core.money import Rate
+from costwatch.core.policy import Service
+from costwatch.core.prices import Discount, Rate, SpotRate, VolumeRate, VolumeUse
 from costwatch.errors import ConfigError
 
 FORMAT_VERSION = 1
@@ -25,7 +26,7 @@ _Key = tuple[str, str, str]
 class SeedPrices:
     """List prices read from a file at the first look-up. USD per instance and hour, on-demand, Linux.
 
-    Implements `costwatch.core.money.PriceTable`. A look-up raises ConfigError when the file is not what its format
+    Implements `costwatch.core.prices.PriceTable`. A look-up raises ConfigError when the file is not what its format
     says: a price table that cannot be trusted is not read in part.
     """
 
@@ -47,6 +48,21 @@ class SeedPrices:
     def notebook_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
         """The rate of a SageMaker notebook instance type (`ml.` included), or None where no price is known."""
         return self._rates.get((NOTEBOOK, region, instance_type))
+
+    def spot_hourly_rate(self, instance_type: str, region: str, zone: str = "") -> SpotRate | None:
+        """None: a spot price of the day the code was written says nothing."""
+        del instance_type, region, zone
+        return None
+
+    def volume_rate(self, use: VolumeUse, kind: str, region: str) -> VolumeRate | None:
+        """The price of attached storage, or None where none is known."""
+        del use, kind, region
+        return None
+
+    def discount(self, service: Service, instance_type: str) -> Discount | None:
+        """None: what was negotiated stands in the configuration."""
+        del service, instance_type
+        return None
 
     @cached_property
     def _rates(self) -> Mapping[_Key, Rate]:

@@ -10,39 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Protocol
 
 from costwatch.core.model import Member, Run
 from costwatch.core.policy import PurchaseOption, Service
+from costwatch.core.prices import PriceTable, Rate
 
 _CENT = Decimal("0.01")
 _SECONDS_PER_HOUR = 3600
 _MICROSECOND = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """List price of one instance of a type in a region, USD per hour, on-demand, before discounts and tax.
-
-    `as_of`: a day (UTC) on which `source` showed this price.
-    """
-
-    hourly_rate_usd: Decimal
-    as_of: date
-    source: str
-
-
-class PriceTable(Protocol):
-    """Where prices come from. None means: no known price; callers must not read it as free."""
-
-    def ec2_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
-        """On-demand Linux list price of an EC2 instance type such as `p4d.24xlarge`."""
-
-    def training_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
-        """List price of a SageMaker training instance type such as `ml.p4d.24xlarge`."""
-
-    def processing_hourly_rate(self, instance_type: str, region: str) -> Rate | None:
-        """List price of a SageMaker processing instance type; it is not the training price of the same type."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from costwatch.core.group import Activity, Capacity, Group
 from costwatch.core.heartbeats import Beat, Pulse
 from costwatch.core.known_jobs import JobKey, JobsSeen, KnownJob
 from costwatch.core.model import Member, Run, RunId, SpotRequest
-from costwatch.core.money import PriceTable
 from costwatch.core.policy import Action, Policy, Service
+from costwatch.core.prices import PriceTable
 from costwatch.core.step import Step
 from costwatch.errors import UnreadableRow
 

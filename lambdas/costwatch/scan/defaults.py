@@ -7,8 +7,8 @@ from typing import Final, Protocol
 
 from costwatch.config.compiler import compile_policy
 from costwatch.config.model import parse
-from costwatch.core.money import PriceTable, Rate
 from costwatch.core.policy import Policy, Service
+from costwatch.core.prices import PriceTable, Rate
 
 SELECTOR: Final = "default"
 JOB_SELECTORS: Final = tuple(f"{SELECTOR}-{kind.value}" for kind in Service if kind.is_sagemaker)

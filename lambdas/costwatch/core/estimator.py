@@ -1,0 +1,431 @@
+"""What a job will cost: from its specification and the prices, before it runs or at its start. Pure.
+
+Every amount is USD, a Decimal, not rounded; None is unknown and spreads to every sum it is part of. It holds, where all
+three are known: worst case >= p90 >= expected.
+
+    hours = runtime in seconds / 3600            (billed by the second; an EC2 start is billed 60 seconds at least)
+    instances = hours x count x price            (SageMaker: BillableTimeInSeconds x InstanceCount x price)
+    volumes = hours x count x GB x price / 720   (a month of 30 days)
+    warm pool = time it is kept x count x price  (at most, when no other job takes it over)
+    discount = (multiplier - 1) x list price     (a line of its own, negative)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from costwatch.core import accelerators, durations, families, storage
+from costwatch.core.families import PastRun
+from costwatch.core.policy import PurchaseOption, Service
+from costwatch.core.prices import Discount, PriceTable, Rate, SpotRate, Trust, VolumeUse, hourly_rate
+from costwatch.errors import InputError
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+_HOUR: Final = timedelta(hours=1)
+_LEAST_EC2: Final = timedelta(seconds=60)
+_INSTANCES: Final = "instance-hour"
+
+DEFAULT_MAX_RUNTIME: Final = timedelta(days=1)
+"""What SageMaker takes where a training or processing job names no maximum."""
+LONGEST: Final = {
+    Service.TRAINING: timedelta(days=28),
+    Service.PROCESSING: timedelta(seconds=777_600),
+    Service.TUNING: timedelta(days=28),  # of each training job it starts
+    Service.AUTOML: timedelta(days=28),
+    Service.EC2: durations.LONGEST,
+}
+"""What the services themselves take for a maximum runtime, as the API's documentation gives it."""
+LONGEST_WARM_POOL: Final = timedelta(seconds=21_600)
+
+
+class Confidence(StrEnum):
+    """How far the dollars can be trusted: the weakest of the prices they are made of."""
+
+    PREPAID = "prepaid"
+    """Nothing more is paid; the list value stands beside it."""
+    LIST = "list"
+    SPOT_P90 = "spot-p90"
+    STALE = "stale"
+    SEED = "seed"
+    UNKNOWN = "unknown"
+
+
+_WEAKNESS: Final = {each: number for number, each in enumerate(Confidence)}
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceGroup:
+    """So many instances of one type. SageMaker's types begin with `ml.`."""
+
+    instance_type: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Storage attached to every instance, GB. SageMaker's is always `gp2`."""
+
+    gb: int
+    kind: str = "gp2"
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What moves money in a job. Durations are those of one job; a tuning job runs `jobs` of them.
+
+    `expected_runtime` None: it is taken from past runs, else the maximum. `warm_pool`: how long the instances are kept
+    after the job. `zone`: of EC2 spot, empty where nobody knows it yet.
+    """
+
+    service: Service
+    region: str
+    groups: tuple[InstanceGroup, ...]
+    max_runtime: timedelta
+    purchase: PurchaseOption = PurchaseOption.ON_DEMAND
+    expected_runtime: timedelta | None = None
+    volume: Volume | None = None
+    warm_pool: timedelta = timedelta(0)
+    zone: str = ""
+    jobs: int = 1
+    """Training jobs that a tuning job starts, in all."""
+    parallel: int = 1
+    """How many of them run at once."""
+    total_runtime: timedelta | None = None
+    """The longest that a tuning job itself may take; None: it names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineItem:
+    """One line. `unit_price_usd` per `unit`; amounts are of the whole line."""
+
+    what: str
+    quantity: Decimal
+    """Expected, in `unit`."""
+    unit: str
+    unit_price_usd: Decimal | None
+    hourly_usd: Decimal | None
+    """What it costs an hour while the job runs at its widest."""
+    expected_usd: Decimal | None
+    p90_usd: Decimal | None
+    worst_case_usd: Decimal | None
+    confidence: Confidence
+    price_as_of: date | None
+    source: str = ""
+    list_value_usd: Decimal | None = None
+    """Of prepaid capacity: what the expected hours would cost at list price."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A forecast. `gpu_hours`: expected, of all accelerators. `price_as_of`: the oldest day among the prices."""
+
+    spec: JobSpec
+    line_items: tuple[LineItem, ...]
+    hourly_usd: Decimal | None
+    expected_usd: Decimal | None
+    p90_usd: Decimal | None
+    worst_case_usd: Decimal | None
+    gpu_hours: Decimal | None
+    confidence: Confidence
+    price_as_of: date | None
+    expected_runtime: timedelta
+    p90_runtime: timedelta
+    basis: str
+    """Where the expected runtime is from, as a sentence's part: `declared`, `the median of its last 11 runs`, ..."""
+    list_value_usd: Decimal | None = None
+    """Of prepaid capacity, expected, at list price; None: nothing is prepaid, or it is unknown."""
+    unpriced: tuple[str, ...] = ()
+    """What has no known price, such as `ml.p9.48xlarge in us-east-1`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hours:
+    """Instance-hours of one instance of a group: expected, p90 and at most."""
+
+    expected: Decimal
+    p90: Decimal
+    worst: Decimal
+
+
+def estimate(spec: JobSpec, prices: PriceTable, past: Sequence[PastRun] = ()) -> Estimate:
+    """Price `spec`. `past`: earlier runs of its family. Raises InputError that names the field that is wrong."""
+    check(spec)
+    expected, p90, basis = _runtimes(spec, past)
+    hours = _Hours(*(_instance_hours(spec, each) for each in (expected, p90, spec.max_runtime)))
+    items = [item for group in spec.groups for item in _group_items(spec, group, hours, prices)]
+    error = families.error_p90(past)
+    totals = [_total(getattr(item, name) for item in items) for name in ("expected_usd", "p90_usd", "worst_case_usd")]
+    expected_usd, p90_usd, worst_usd = totals
+    if error is not None and expected_usd is not None and p90_usd is not None and worst_usd is not None:
+        # Where the family's forecasts were too low before, this one says so; the worst case stays the worst case.
+        p90_usd = max(p90_usd, min(expected_usd * error, worst_usd))
+    prepaid = spec.purchase is PurchaseOption.CAPACITY_BLOCK
+    return Estimate(
+        spec=spec,
+        line_items=tuple(items),
+        hourly_usd=_total(item.hourly_usd for item in items),
+        expected_usd=expected_usd,
+        p90_usd=p90_usd,
+        worst_case_usd=worst_usd,
+        gpu_hours=_gpu_hours(spec, hours.expected),
+        confidence=_weakest(items, prepaid=prepaid),
+        price_as_of=min((item.price_as_of for item in items if item.price_as_of is not None), default=None),
+        expected_runtime=expected,
+        p90_runtime=p90,
+        basis=basis,
+        list_value_usd=_total(i.list_value_usd for i in items if i.unit == _INSTANCES) if prepaid else None,
+        unpriced=tuple(
+            dict.fromkeys(f"{i.what} in {spec.region}" for i in items if i.confidence is Confidence.UNKNOWN)
+        ),
+    )
+
+
+def check(spec: JobSpec) -> None:
+    """Raises InputError for what no job could be: the sentence names the field and what was expected."""
+    if not spec.groups:
+        raise InputError("instance_type: the job names neither an instance type nor instance groups")
+    for group in spec.groups:
+        _least("instance_count", group.count, "instances")
+        if not group.instance_type:
+            raise InputError("instance_type: it is empty; expected one such as ml.p4d.24xlarge")
+        if group.instance_type.startswith("ml.") is not spec.service.is_sagemaker:
+            expected = f"ml.{group.instance_type}" if spec.service.is_sagemaker else group.instance_type[3:]
+            kind = "SageMaker" if spec.service.is_sagemaker else "EC2"
+            raise InputError(f"instance_type: {group.instance_type!r} is no type of {kind}; did you mean {expected!r}?")
+    _least("jobs", spec.jobs, "training jobs")
+    _least("parallel", spec.parallel, "training jobs at once")
+    if spec.volume is not None:
+        _least("volume_gb", spec.volume.gb, "GB")
+    _between("max_runtime", spec.max_runtime, LONGEST[spec.service])
+    for name in ("expected_runtime", "total_runtime"):
+        runtime = getattr(spec, name)
+        if runtime is not None:
+            _between(name, runtime, durations.LONGEST)
+    if spec.expected_runtime is not None and spec.expected_runtime > spec.max_runtime:
+        shown = durations.short(spec.expected_runtime), durations.short(spec.max_runtime)
+        raise InputError(f"expected_runtime: {shown[0]} is longer than max_runtime, {shown[1]}")
+    if spec.warm_pool and spec.service not in (Service.TRAINING, Service.TUNING):
+        raise InputError("warm_pool: only training jobs keep their instances")
+    if spec.warm_pool < timedelta(0) or spec.warm_pool > LONGEST_WARM_POOL:
+        raise InputError(f"warm_pool: expected at most {durations.short(LONGEST_WARM_POOL)}, and not less than zero")
+
+
+def _least(field: str, value: int, what: str) -> None:
+    if value < 1:
+        raise InputError(f"{field}: {value} is no number of {what}; expected 1 or more")
+
+
+def _between(field: str, value: timedelta, longest: timedelta) -> None:
+    if value <= timedelta(0):
+        raise InputError(f"{field}: expected a duration longer than zero, such as 12h")
+    if value > longest:
+        raise InputError(
+            f"{field}: {durations.short(value)} is above the service's limit of {durations.short(longest)}"
+        )
+
+
+def _runtimes(spec: JobSpec, past: Sequence[PastRun]) -> tuple[timedelta, timedelta, str]:
+    """Expected and p90 runtime of one job, within its maximum, and where they are from."""
+    known = families.runtimes(past)
+    most = spec.max_runtime
+    if spec.expected_runtime is not None:
+        expected = min(spec.expected_runtime, most)
+        # Nobody declares a tail: with past runs it is theirs, else it may take all that it is allowed.
+        return expected, max(expected, min(known.p90, most) if known is not None else most), "declared"
+    if known is not None:
+        expected = min(known.expected, most)
+        return expected, max(expected, min(known.p90, most)), f"the median of its last {known.runs} runs"
+    return most, most, "its maximum runtime: nothing is known of how long it takes"
+
+
+def _instance_hours(spec: JobSpec, runtime: timedelta) -> Decimal:
+    """Of one instance of a group, over all jobs of a tuning job."""
+    billed = max(runtime, _LEAST_EC2) if spec.service is Service.EC2 else runtime
+    total = billed * spec.jobs
+    if spec.total_runtime is not None:
+        # What runs when its time is up is stopped: no more than `parallel` jobs over the whole of it.
+        total = min(total, spec.total_runtime * _at_once(spec))
+    return _hours(total)
+
+
+def _group_items(spec: JobSpec, group: InstanceGroup, hours: _Hours, prices: PriceTable) -> Iterator[LineItem]:
+    rate = hourly_rate(prices, spec.service, group.instance_type, spec.region)
+    spot = _spot_rate(spec, group.instance_type, prices)
+    if spot is not None:
+        yield _spot_item(group, hours, spot, at_list=rate.hourly_rate_usd if rate is not None else None)
+    elif spec.purchase is PurchaseOption.CAPACITY_BLOCK:
+        yield _prepaid(_instances(spec, group, hours, rate))
+    else:
+        at_list = [_instances(spec, group, hours, rate)]
+        if spec.warm_pool:
+            at_list.append(_warm_pool(spec, group, at_list[0]))
+        yield from at_list
+        discount = prices.discount(spec.service, group.instance_type) if rate is not None else None
+        if discount is not None:
+            yield from (_discounted(item, discount) for item in at_list)
+    yield from _volume_items(spec, group, hours, prices)
+
+
+def _instances(spec: JobSpec, group: InstanceGroup, hours: _Hours, rate: Rate | None) -> LineItem:
+    """At list price."""
+    quantity = group.count * hours.expected
+    if rate is None:
+        return _unknown(group.instance_type, quantity, _INSTANCES)
+    price = rate.hourly_rate_usd
+    return LineItem(
+        what=group.instance_type,
+        quantity=quantity,
+        unit=_INSTANCES,
+        unit_price_usd=price,
+        hourly_usd=price * group.count * _at_once(spec),
+        expected_usd=price * quantity,
+        p90_usd=price * group.count * hours.p90,
+        worst_case_usd=price * group.count * hours.worst,
+        confidence=_of_trust(rate.trust),
+        price_as_of=rate.as_of,
+        source=rate.source,
+    )
+
+
+def _spot_rate(spec: JobSpec, instance_type: str, prices: PriceTable) -> SpotRate | None:
+    """Only EC2 has one: what managed spot training saves is known when it is over, and list price bounds it."""
+    if spec.purchase is not PurchaseOption.SPOT or spec.service is not Service.EC2:
+        return None
+    return prices.spot_hourly_rate(instance_type, spec.region, spec.zone)
+
+
+def _spot_item(group: InstanceGroup, hours: _Hours, spot: SpotRate, *, at_list: Decimal | None) -> LineItem:
+    """Expected at the median price, p90 at the 90% quantile; at worst at list price, which spot does not exceed."""
+    worst = max(spot.p90_usd, at_list) if at_list is not None else None
+    p90 = spot.p90_usd * group.count * hours.p90
+    return LineItem(
+        what=f"{group.instance_type} (spot, {spot.zone})",
+        quantity=group.count * hours.expected,
+        unit="instance-hour",
+        unit_price_usd=spot.p50_usd,
+        hourly_usd=spot.p90_usd * group.count,
+        expected_usd=spot.p50_usd * group.count * hours.expected,
+        p90_usd=p90,
+        worst_case_usd=worst * group.count * hours.worst if worst is not None else None,
+        confidence=Confidence.SPOT_P90,
+        price_as_of=spot.as_of,
+        source=spot.source,
+    )
+
+
+def _warm_pool(spec: JobSpec, group: InstanceGroup, instances: LineItem) -> LineItem:
+    """Kept as long as the job says, unless another one takes it over: so nobody can expect less of it."""
+    kept = _hours(spec.warm_pool) * group.count * _at_once(spec)
+    what = f"{group.instance_type} warm pool"
+    if instances.unit_price_usd is None:
+        return _unknown(what, kept, _INSTANCES)
+    cost = instances.unit_price_usd * kept
+    return replace(
+        instances, what=what, quantity=kept, hourly_usd=Decimal(0), expected_usd=cost, p90_usd=cost, worst_case_usd=cost
+    )
+
+
+def _discounted(item: LineItem, discount: Discount) -> LineItem:
+    """The line of a discount on `item`: negative where the multiplier is below 1."""
+    off = discount.multiplier - 1
+    return replace(
+        item,
+        what=f"{item.what}: negotiated, x {discount.multiplier} ({discount.key})",
+        unit="discount",
+        unit_price_usd=_times(item.unit_price_usd, off),
+        hourly_usd=_times(item.hourly_usd, off),
+        expected_usd=_times(item.expected_usd, off),
+        p90_usd=_times(item.p90_usd, off),
+        worst_case_usd=_times(item.worst_case_usd, off),
+        source="prices.multipliers",
+    )
+
+
+def _volume_items(spec: JobSpec, group: InstanceGroup, hours: _Hours, prices: PriceTable) -> Iterator[LineItem]:
+    volume = spec.volume
+    if volume is None or (spec.service.is_sagemaker and storage.has_local_disks(group.instance_type)):
+        return
+    use = {Service.EC2: VolumeUse.EC2, Service.PROCESSING: VolumeUse.PROCESSING}.get(spec.service, VolumeUse.TRAINING)
+    rate = prices.volume_rate(use, volume.kind, spec.region)
+    what = f"{volume.gb} GB {volume.kind} for {group.instance_type}"
+    if rate is None:
+        yield _unknown(what, volume.gb * group.count * hours.expected, "GB-hour")
+        return
+    hourly = storage.hourly_usd(volume.gb, rate.gb_month_usd) * group.count
+    # A warm pool's volumes stay as long as it does.
+    kept = _hours(spec.warm_pool) * _at_once(spec)
+    yield LineItem(
+        what=what,
+        quantity=volume.gb * group.count * (hours.expected + kept),
+        unit="GB-hour",
+        unit_price_usd=storage.hourly_usd(1, rate.gb_month_usd),
+        hourly_usd=hourly * _at_once(spec),
+        expected_usd=hourly * (hours.expected + kept),
+        p90_usd=hourly * (hours.p90 + kept),
+        worst_case_usd=hourly * (hours.worst + kept),
+        confidence=_of_trust(rate.trust),
+        price_as_of=rate.as_of,
+        source=rate.source,
+    )
+
+
+def _prepaid(item: LineItem) -> LineItem:
+    """Nothing more is paid for it, also where its list value is unknown."""
+    nothing = Decimal(0)
+    return replace(
+        item,
+        what=f"{item.what} (prepaid)",
+        hourly_usd=nothing,
+        expected_usd=nothing,
+        p90_usd=nothing,
+        worst_case_usd=nothing,
+        confidence=Confidence.PREPAID,
+        list_value_usd=item.expected_usd,
+    )
+
+
+def _unknown(what: str, quantity: Decimal, unit: str) -> LineItem:
+    """No price: no amount."""
+    return LineItem(what, quantity, unit, None, None, None, None, None, Confidence.UNKNOWN, None)
+
+
+def _at_once(spec: JobSpec) -> int:
+    return min(spec.parallel, spec.jobs)
+
+
+def _weakest(items: Sequence[LineItem], *, prepaid: bool) -> Confidence:
+    """Of all lines; what prepaid capacity is attached to does not hide that it is prepaid."""
+    weakest = max((item.confidence for item in items), key=_WEAKNESS.__getitem__)
+    return Confidence.PREPAID if prepaid and weakest is not Confidence.UNKNOWN else weakest
+
+
+def _gpu_hours(spec: JobSpec, hours: Decimal) -> Decimal | None:
+    counts = [(accelerators.count(group.instance_type), group.count) for group in spec.groups]
+    return _total(each * count * hours if each is not None else None for each, count in counts)
+
+
+def _of_trust(trust: Trust) -> Confidence:
+    return {Trust.FRESH: Confidence.LIST, Trust.STALE: Confidence.STALE, Trust.SEED: Confidence.SEED}[trust]
+
+
+def _total(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    """Unknown as soon as one of them is."""
+    total = Decimal(0)
+    for amount in amounts:
+        if amount is None:
+            return None
+        total += amount
+    return total
+
+
+def _times(amount: Decimal | None, factor: Decimal) -> Decimal | None:
+    return amount * factor if amount is not None else None
+
+
+def _hours(duration: timedelta) -> Decimal:
+    return Decimal(duration // _MICROSECOND) / (_HOUR // _MICROSECOND)
