@@ -58,11 +58,13 @@ def test_the_committed_sample_stops_nobody() -> None:
 def test_what_the_sample_leaves_commented_out_is_valid_too(tmp_path: Path) -> None:
     lines = SAMPLE.read_text(encoding="utf-8").splitlines()
     optional = "account|slack|  platform_channel|  team_channels|  warn_owner_by|  token_parameter|email|  to"
+    optional += "|prices|  multipliers"
     shown = [re.sub(rf"^# ({optional}):", r"\1:", line) for line in lines]
     config = load(tmp_path, "\n".join(shown)).config
     assert config.account == "111122223333"
     assert config.slack.platform_channel == "#ml-platform"
     assert config.email.to == ("ml-platform@example.com",)
+    assert config.prices.multipliers == {"ec2:p4d": Decimal("0.71"), "sagemaker": Decimal("0.9")}
 
 
 def test_the_values_the_sample_spells_out_are_the_defaults() -> None:
@@ -589,3 +591,30 @@ def test_a_protected_tag_with_a_wildcard_is_refused_since_it_would_protect_nothi
     content = TOP + 'dead_man:\n  protect:\n    - tag: {Environment: "prod*"}\n'
     with pytest.raises(ConfigError, match=r"costwatch\.yaml:6: dead_man\.protect\[0\].*compared exactly"):
         load(tmp_path, content)
+
+
+# --- prices --------------------------------------------------------------------------------------------------------
+
+
+def test_negotiated_discounts_reach_the_policy_digit_by_digit(tmp_path: Path) -> None:
+    made = policy(
+        tmp_path, TOP + 'prices: {multipliers: {"ec2:p4d": 0.71, ec2: "0.9", "sagemaker:ml.p5.48xlarge": 2}}\n'
+    )
+    assert made.multipliers == {
+        "ec2:p4d": Decimal("0.71"),
+        "ec2": Decimal("0.9"),
+        "sagemaker:ml.p5.48xlarge": Decimal(2),
+    }
+
+
+def test_without_discounts_the_policy_has_none_and_its_digest_is_as_if_prices_were_not_there(tmp_path: Path) -> None:
+    without, empty = (policy(tmp_path, TOP + more) for more in ("", "prices: {multipliers: {}}\n"))
+    assert without.multipliers == {}
+    assert without.digest == empty.digest
+
+
+def test_a_discount_is_part_of_what_is_decided_by(tmp_path: Path) -> None:
+    digests = {
+        policy(tmp_path, f"{TOP}prices: {{multipliers: {{ec2: {by}}}}}\n").digest for by in ("0.7", "0.70", "0.8")
+    }
+    assert len(digests) == 2

@@ -64,6 +64,7 @@ def check_config(file: Path, as_json: bool) -> int:
             ("Sweeps", f"every {durations.show(policy.sweep_every)}"),
             ("Caps", caps),
             ("Protected", "; ".join(rule.describe().removeprefix("protect: ") for rule in policy.protect)),
+            ("Discounts", ", ".join(f"{key} x {by}" for key, by in policy.multipliers.items())),
             ("Digest", policy.digest),
             ("Commit", policy.config_commit),
         ],

@@ -52,6 +52,8 @@ def compile_policy(config: Config, *, config_commit: str) -> dict[str, Any]:
         },
         "selectors": [_selector(each, kind, dead_man) for each in dead_man.selectors for kind in kinds.of(each)],
     }
+    if config.prices.multipliers:
+        body["prices"] = {"multipliers": {key: _decimal_text(by) for key, by in config.prices.multipliers.items()}}
     return {"format": FORMAT_VERSION, "digest": digest_of(body), "config_commit": config_commit, "policy": body}
 
 

@@ -33,6 +33,8 @@ _SELECTOR_NAME = re.compile(r"[a-z0-9-]{1,40}")
 _TYPES = re.compile(r"[a-z0-9*?-]+(\.[a-z0-9*?-]+){0,2}")
 _FAMILY_ALONE = re.compile(r"(ml\.)?[a-z0-9-]+")
 _LARGEST_COUNT = 100_000
+_MULTIPLIER_KEY = re.compile(r"ec2(:(?!ml\.)[a-z0-9-]+(\.[a-z0-9-]+)?)?|sagemaker(:ml\.[a-z0-9-]+(\.[a-z0-9-]+)?)?")
+_LARGEST_MULTIPLIER = 2
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -305,6 +307,29 @@ def az_rebalance(value: object) -> ZoneRebalance:
     return word(value, ZoneRebalance)
 
 
+def multiplier_key(value: object) -> str:
+    """Whose list prices are multiplied: a service, one of its families, or one type."""
+    expected = "such as ec2:p4d.24xlarge, ec2:p4d, ec2, sagemaker:ml.p4d or sagemaker"
+    written = text(value, expected)
+    if not _MULTIPLIER_KEY.fullmatch(written):
+        raise ValueError(f"{shown(value)} is not whose prices are multiplied, {expected}")
+    return written
+
+
+def multiplier(value: object) -> Decimal:
+    """What list prices are multiplied with: 0.71 for 29% off. Above 0, at most 2."""
+    expected = "a multiplier above 0 and up to 2, such as 0.71 for 29% off"
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{kind_of(value)} is not {expected}")
+    try:
+        written = Decimal(str(value))
+    except ArithmeticError:
+        raise ValueError(f"{shown(value)} is not {expected}") from None
+    if not written.is_finite() or not 0 < written <= _LARGEST_MULTIPLIER:
+        raise ValueError(f"{shown(value)} is not {expected}")
+    return written
+
+
 def one_or_many(value: Any) -> Any:
     """`v` and `[v, ..]` mean the same: any of these."""
     if not isinstance(value, list):
@@ -328,6 +353,8 @@ Duration = Annotated[timedelta, PlainValidator(duration)]
 Ec2Type = Annotated[str, PlainValidator(ec2_type)]
 MaxRuntime = Annotated[timedelta, PlainValidator(max_runtime)]
 ModeWord = Annotated[Mode, PlainValidator(mode)]
+Multiplier = Annotated[Decimal, PlainValidator(multiplier)]
+MultiplierKey = Annotated[str, PlainValidator(multiplier_key)]
 OwnerWord = Annotated[OwnerBy, PlainValidator(lambda value: word(value, OwnerBy))]
 ParameterName = Annotated[str, PlainValidator(parameter_name)]
 Region = Annotated[str, PlainValidator(region)]

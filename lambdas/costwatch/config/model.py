@@ -142,6 +142,12 @@ class DeadMan(_Model):
     selectors: Annotated[tuple[Selector, ...], BeforeValidator(fields.listed)] = ()
 
 
+class Prices(_Model):
+    """What the organisation negotiated: list prices are multiplied, the most specific key holds."""
+
+    multipliers: dict[fields.MultiplierKey, fields.Multiplier] = {}
+
+
 class Config(_Model):
     """The whole file. The first of `regions` is the home region: the stack and its ledger live there."""
 
@@ -153,6 +159,7 @@ class Config(_Model):
     slack: Slack = Slack()
     email: Email = Email()
     dead_man: DeadMan = DeadMan()
+    prices: Prices = Prices()
 
     @property
     def home_region(self) -> str:
@@ -161,7 +168,7 @@ class Config(_Model):
 
 
 _LATER_KEYS: dict[type[BaseModel], frozenset[str]] = {
-    Config: frozenset({"approval", "res", "prices", "budgets"}),
+    Config: frozenset({"approval", "res", "budgets"}),
 }
 """Keys that product documents name but that this version would silently not act on."""
 
@@ -212,6 +219,7 @@ def _unknown_key(path: Path) -> str:
 _SECTIONS: dict[str, type[BaseModel]] = {
     "the top level": Config,
     "dead_man": DeadMan,
+    "prices": Prices,
     "slack": Slack,
     "dead_man.blast_cap": BlastCap,
     "ec2 of a selector": Ec2Selection,

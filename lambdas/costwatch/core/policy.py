@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -193,6 +193,8 @@ class Policy:
     extend_steps: tuple[timedelta, ...]
     extend_owner_total: timedelta
     selectors: tuple[Selector, ...]
+    multipliers: Mapping[str, Decimal] = field(default_factory=dict)
+    """Negotiated discounts on list prices: see `core.price_book.TrustedPrices.discount`."""
 
     def selector(self, name: str) -> Selector | None:
         return next((s for s in self.selectors if s.name == name), None)
@@ -241,8 +243,9 @@ class Policy:
                     )
                     for s in body["selectors"]
                 ),
+                multipliers={k: Decimal(by) for k, by in body.get("prices", {}).get("multipliers", {}).items()},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise ConfigError(f"policy.json is not what `costwatch check-config` compiles: {error!r}") from error
 
 
