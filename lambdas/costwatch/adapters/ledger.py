@@ -13,6 +13,8 @@
     exempt#<origin>#<account>#<region>   <run id>                    an exemption by command, until it ends
     exempt#<origin>#<account>#<region>   <service>#<member id>       the same, for each member the run had then
     swept#<origin>#<account>             <region>                    a region that a sweep has ever looked at
+    cost#<origin>#<account>#<day>        <run id>#<start>            what a run cost that ended on that UTC day
+    family#<origin>#<account>#<family>   <at>#<run id>               what it took and cost, for the family's next run
     census#<origin>                      <account>#<region>          how much ran when everything was last counted
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
@@ -26,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from zlib import crc32
@@ -49,6 +51,13 @@ from costwatch.adapters.ledger_codec import (
     record_from_item,
     record_to_item,
     stop_to_item,
+)
+from costwatch.adapters.ledger_costs import (
+    KEEP_FAMILY,
+    cost_from_item,
+    cost_to_item,
+    past_run_from_item,
+    past_run_to_item,
 )
 from costwatch.adapters.ledger_keys import key
 from costwatch.adapters.ledger_rows import Skip, decoded, read
@@ -73,11 +82,13 @@ from costwatch.core import exemptions, times
 from costwatch.core.caps import CapLimit
 from costwatch.core.census import Census
 from costwatch.core.exemptions import Exemption
+from costwatch.core.families import PastRun
 from costwatch.core.known_jobs import JobKey, KnownJob
 from costwatch.core.lowering import Lowering
 from costwatch.core.messages import Message
 from costwatch.core.model import Run, RunId
 from costwatch.core.record import Entry, Pause, RunRecord
+from costwatch.core.run_cost import RunCost
 from costwatch.core.step import Step
 from costwatch.errors import AwsError, UnreadableRow
 
@@ -310,6 +321,22 @@ class Ledger:
         if writes:
             self._table.batch(writes)
 
+    # --- costs -------------------------------------------------------------------------------------
+
+    def past_runs(self, account: str, family: str) -> list[PastRun]:
+        """Runs of a family that are over, oldest first. A row that cannot be read is as good as none."""
+        items = self._table.query(self._family_key(account, family, "").pk)
+        return list(decoded(items, past_run_from_item, lambda _row: None))
+
+    def costs(self, account: str, day: date, skip: Skip | None = None) -> list[RunCost]:
+        """What the runs cost that ended on a UTC day."""
+        return list(decoded(self._table.query(self._cost_key(account, day, "").pk), cost_from_item, skip))
+
+    def book_cost(self, cost: RunCost) -> bool:
+        """Book what a run cost that has no record; False: it is booked already."""
+        put, *others = self._cost_puts(cost)
+        return self._written([replace(put, condition=Absent()), *others])
+
     # --- outbox ------------------------------------------------------------------------------------
 
     def outbox(self, now: datetime, skip: Skip | None = None) -> list[Message]:
@@ -470,6 +497,8 @@ class Ledger:
             writes.extend(self._claim_row(step))
         writes.extend(self._entry_put(run_id, entry, step.version, n) for n, entry in enumerate(step.entries))
         writes.extend(self._outbox_put(message, step.entries[0].at) for message in step.messages)
+        if step.cost is not None:
+            writes.extend(self._cost_puts(step.cost))
         return writes
 
     def _written(self, writes: Sequence[Write]) -> bool:
@@ -573,6 +602,24 @@ class Ledger:
 
     def _record_key(self, run_id: RunId) -> Key:
         return key(f"open#{self.origin}#{run_id.account}#{run_id.region}", str(run_id))
+
+    def _cost_puts(self, cost: RunCost) -> list[Put]:
+        account, day = cost.run_id.account, cost.ended_at.astimezone(UTC).date()
+        started = times.to_key(cost.started_at) if cost.started_at is not None else "-"
+        row = self._cost_key(account, day, f"{cost.run_id}#{started}")
+        kept = {names.TABLE_TTL_ATTRIBUTE: _expiry(cost.ended_at, KEEP_TIMELINE), **self._stamped()}
+        puts = [Put({**_at(row), **cost_to_item(cost), **kept})]
+        if cost.family and cost.started_at is not None:
+            past = self._family_key(account, cost.family, f"{times.to_key(cost.ended_at)}#{cost.run_id}")
+            kept |= {names.TABLE_TTL_ATTRIBUTE: _expiry(cost.ended_at, KEEP_FAMILY)}
+            puts.append(Put({**_at(past), **past_run_to_item(cost.past_run), **kept}))
+        return puts
+
+    def _cost_key(self, account: str, day: date, run: str) -> Key:
+        return key(f"cost#{self.origin}#{account}#{day.isoformat()}", run)
+
+    def _family_key(self, account: str, family: str, run: str) -> Key:
+        return key(f"family#{self.origin}#{account}#{family}", run)
 
     def _lowered_key(self, run_id: RunId) -> Key:
         return key(f"lowered#{self.origin}#{run_id.account}#{run_id.region}", str(run_id))

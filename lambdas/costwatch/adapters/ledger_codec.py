@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from costwatch.adapters.ledger_costs import forecast_from_item, forecast_to_item
 from costwatch.core import times
 from costwatch.core.census import Census
 from costwatch.core.exemptions import Exemption
@@ -114,6 +115,9 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
             "restarts": r.restarts,
             "rate_since": _text(r.rate_since),
             "spent_before_usd": r.spent_before_usd,
+            "project": r.project or None,
+            "model": r.model or None,
+            "forecast": r.forecast and forecast_to_item(r.forecast),
         }
     )
 
@@ -170,6 +174,9 @@ def record_from_item(item: Body) -> RunRecord:
         restarts=int(item["restarts"]),
         rate_since=_time(item, "rate_since"),
         spent_before_usd=item.get("spent_before_usd"),
+        project=item.get("project", ""),
+        model=item.get("model", ""),
+        forecast=_optional(item, "forecast", forecast_from_item),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from costwatch.adapters.spec_codec import spec_from_item, spec_to_item
 from costwatch.core import times
 from costwatch.core.known_jobs import JobKey, KnownJob
 from costwatch.core.model import Clock, Member, Parent, RunKind
@@ -39,6 +40,8 @@ def to_item(job: KnownJob) -> dict[str, Any]:
         "running_since": _text(m.clock.running_since),
         "exists_since": _text(m.clock.exists_since),
         "declared_seconds": int(m.declared_limit.total_seconds()) if m.declared_limit is not None else None,
+        "image": m.image or None,
+        "spec": spec_to_item(m.spec) if m.spec is not None else None,
         "parent": [m.parent.kind.value, m.parent.id, m.parent.label, m.parent.via] if m.parent is not None else None,
     }
     return {name: value for name, value in item.items() if value is not None}
@@ -66,6 +69,8 @@ def from_item(item: Mapping[str, Any]) -> KnownJob:
             purchase=PurchaseOption(item["purchase"]),
             types=tuple(item["types"]),
             declared_limit=timedelta(seconds=int(declared)) if declared is not None else None,
+            image=item.get("image", ""),
+            spec=spec_from_item(item["spec"]) if "spec" in item else None,
             parent=Parent(RunKind(parent[0]), parent[1], parent[2], via=parent[3]) if parent is not None else None,
         ),
         tags_read_at=times.from_text(item["tags_read_at"]),

@@ -55,7 +55,7 @@ class Confidence(StrEnum):
     UNKNOWN = "unknown"
 
 
-_WEAKNESS: Final = {each: number for number, each in enumerate(Confidence)}
+WEAKNESS: Final = {each: number for number, each in enumerate(Confidence)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,7 +400,7 @@ def _at_once(spec: JobSpec) -> int:
 
 def _weakest(items: Sequence[LineItem], *, prepaid: bool) -> Confidence:
     """Of all lines; what prepaid capacity is attached to does not hide that it is prepaid."""
-    weakest = max((item.confidence for item in items), key=_WEAKNESS.__getitem__)
+    weakest = max((item.confidence for item in items), key=WEAKNESS.__getitem__)
     return Confidence.PREPAID if prepaid and weakest is not Confidence.UNKNOWN else weakest
 
 

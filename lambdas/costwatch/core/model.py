@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
+from costwatch.core.estimator import JobSpec
 from costwatch.core.exemptions import Exemption
 from costwatch.core.group import Group
 from costwatch.core.heartbeats import Heard
@@ -162,6 +163,12 @@ class Member:
     """State of the training job's warm pool: `InUse`, `Available`, `Reused`, `Terminated`; empty: it has none."""
     pool_billed: timedelta | None = None
     """How long the pool was kept, and billed, after the job."""
+    image: str = ""
+    """Of a job: its training or processing image, or the name of its algorithm."""
+    spec: JobSpec | None = None
+    """Of a job: what moves money in it, as its description names it. None: not read, or it names nothing yet."""
+    billable: timedelta | None = None
+    """Of a training job: BillableTimeInSeconds of each instance; None: SageMaker does not tell it yet."""
 
     @property
     def alive(self) -> bool:

@@ -104,7 +104,7 @@ def _capacity(member: Member, region: str) -> tuple[tuple[str, str | None, int],
         return ()  # it has no instances of its own
     if not member.capacity:
         return ((f"{member.id} (type unknown)", None, 1),)
-    if not _in_region(member.zone, region):
+    if not in_region(member.zone, region):
         return tuple((f"{kind} in {member.zone}", None, count) for kind, count in member.capacity)
     if member.priced_apart:
         return tuple((f"{kind} ({member.priced_apart})", None, count) for kind, count in member.capacity)
@@ -113,7 +113,7 @@ def _capacity(member: Member, region: str) -> tuple[tuple[str, str | None, int],
     return tuple((f"{kind}{what}", kind, count) for kind, count in member.capacity)
 
 
-def _in_region(zone: str, region: str) -> bool:
+def in_region(zone: str, region: str) -> bool:
     """Whether `zone` is an availability zone proper (`us-east-1a`); jobs have none and are billed by region."""
     return not zone or (zone.startswith(region) and len(zone) == len(region) + 1)
 

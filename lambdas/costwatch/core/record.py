@@ -11,6 +11,7 @@ from typing import Final
 
 from costwatch.core import exemptions, times
 from costwatch.core.exemptions import Exemption
+from costwatch.core.forecast import Forecast
 from costwatch.core.heartbeats import Heard
 from costwatch.core.model import Run, RunId, RunKind
 from costwatch.core.money import spent_usd
@@ -225,6 +226,10 @@ class RunRecord:
     """From when on `hourly_rate_usd` has been spent. None: since the run's start (a row from before this was kept)."""
     spent_before_usd: Decimal | None = None
     """USD spent by `rate_since`, over all that was ever seen in the run; None: unknown."""
+    project: str = ""
+    model: str = ""
+    forecast: Forecast | None = None
+    """What it was expected to cost when it was first seen; None: a row from before forecasts were made."""
 
     def order_of(self, key: str) -> StopOrder | None:
         """The order that the claim key was made for; None: its time was up."""

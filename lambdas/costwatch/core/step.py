@@ -14,6 +14,7 @@ from costwatch.core.record import (
     RunRecord,
     Transition,
 )
+from costwatch.core.run_cost import RunCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Step:
     messages: tuple[Message, ...] = ()
     exempted: Exemption | None = None
     """What it grants the run and each of its members, whatever becomes of the record."""
+    cost: RunCost | None = None
+    """What the run cost, where it is over: written with the step, so it is counted once."""
 
     @property
     def version(self) -> int:
