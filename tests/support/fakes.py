@@ -19,9 +19,10 @@ from costwatch.adapters.sagemaker_members import unreadable
 from costwatch.core.beat_path import path_allows
 from costwatch.core.candidates import Filters
 from costwatch.core.cards import Card
+from costwatch.core.estimator import JobSpec
 from costwatch.core.grouping import controller
 from costwatch.core.heartbeats import Beat, BeatKind
-from costwatch.core.known_jobs import NOTHING_KNOWN, JobKey, JobsSeen, KnownJob
+from costwatch.core.known_jobs import NOTHING_KNOWN, JobEnded, JobKey, JobsSeen, KnownJob
 from costwatch.core.model import Clock, Member, Parent, Run, RunId, RunKind, SpotRequest
 from costwatch.core.policy import Action, Policy, PurchaseOption, Service
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
@@ -131,6 +132,10 @@ class FakeJob:
     """`InUse`, `Available`, `Reused`, `Terminated`; empty: none."""
     pool_until: datetime | None = None
     pool_ended_by: str = ""
+    billable: timedelta | None = None
+    """BillableTimeInSeconds, which managed spot makes shorter than its run; None: not told."""
+    spot: bool = False
+    spec: JobSpec | None = None
 
     @property
     def alive(self) -> bool:
@@ -548,6 +553,21 @@ class FakeSageMaker:
         children = [j for j in self._mine.values() if head is not None and j.is_child_of(head)]
         return self.job(name, service), [_job_member(j) for j in children if j.status in ("InProgress", "Stopping")]
 
+    def children_ever(self, tuner: str) -> list[Member]:
+        self.world.called("ListChildren", self.region, [tuner])
+        head = self.world.jobs[tuner]
+        found = [j for j in self._mine.values() if j.is_child_of(head) and j.kind == "training"]
+        for child in found:
+            self.world.called("DescribeTrainingJob", self.region, [child.name])
+        return [_job_member(child) for child in found]
+
+    def ended_since(self, moment: datetime) -> list[JobEnded]:
+        for word in _JOB_WORDS.values():
+            self.world.called(f"List{word}s", self.region)
+        over = [j for j in self._mine.values() if j.status in ("Completed", "Failed", "Stopped")]
+        ends = [(j, j.ended_at or j.created_at) for j in over]
+        return [JobEnded(Service(j.kind), j.name, at) for j, at in ends if at >= moment]
+
     def afresh(self, run: Run, known: Mapping[JobKey, KnownJob] = NOTHING_KNOWN) -> Run:
         if not run.id.kind.has_children:
             found = [self.job(member.id, member.service) for member in run.members]
@@ -780,7 +800,9 @@ def _job_member(j: FakeJob) -> Member:
         zone="",
         tags=tags,
         clock=Clock(j.started_at, evidence, j.created_at, "CreationTime"),
-        purchase=PurchaseOption.ON_DEMAND,
+        purchase=PurchaseOption.SPOT if j.spot else PurchaseOption.ON_DEMAND,
+        spec=j.spec,
+        billable=j.billable,
         types=(j.instance_type,) if j.kind == "tuning" else (),
         declared_limit=j.declared,
         parent=_job_parent(j),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -14,6 +14,7 @@ from costwatch.core.messages import Audience, MessageKind
 from costwatch.core.model import Run, RunKind
 from costwatch.core.policy import Mode, Policy
 from costwatch.core.record import RunRecord, Status, StopAttempt, Transition
+from costwatch.core.run_cost import Outcome, RunCost, cost_of
 from costwatch.core.selection import HoldCode
 from costwatch.core.step import Step
 from tests.support import policies
@@ -357,23 +358,32 @@ def test_verified_gone_ends_the_record_and_says_which_burn_stopped() -> None:
     stopped = after(stopping.stop_requested(after(claimed()), NOW, seen="gone"))
     first_look = stopping.gone_once(stopped, NOW)
     assert (first_look.entries, after(first_look).stop.gone_since) == ((), NOW)  # type: ignore[union-attr]
-    found = endings.verified(after(first_look), NOW)
+    found = endings.verified(after(first_look), NOW, cost=cost(after(first_look), NOW))
     assert found.after is None
     assert found.entries[0].reason == "verified gone, nothing came back; burn stopped: $21.96/h"
 
 
 def test_a_burn_without_a_price_is_unknown_and_never_zero() -> None:
     stopped = replace(after(stopping.stop_requested(after(claimed()), NOW, seen="gone")), hourly_rate_usd=None)
-    found = endings.verified(stopped, NOW)
+    found = endings.verified(stopped, NOW, cost=cost(stopped, NOW))
     assert found.entries[0].reason.endswith("burn stopped: rate unknown (no price)")
     assert dict(found.entries[0].evidence)["spent_usd"] == "unknown"
 
 
 def test_what_came_back_is_said_loudly_and_ends_this_episode() -> None:
-    found = endings.came_back(after(claimed()), "spot request sir-1 launched i-0b", NOW)
+    claim = after(claimed())
+    found = endings.came_back(claim, "spot request sir-1 launched i-0b", NOW, cost(claim, NOW))
     assert transitions(found) == [Transition.CAME_BACK, Transition.SUPERSEDED]
     assert [(m.kind, m.audience) for m in found.messages] == [(MessageKind.CAME_BACK, Audience.PLATFORM)]
     assert found.after is None
+
+
+def cost(of: RunRecord, at: datetime) -> RunCost:
+    return cost_of(of, ended_at=at, outcome=Outcome.ENDED, actual=None)
+
+
+def closed(of: RunRecord, at: datetime, *, finished: bool, how: str, now: datetime) -> Step:
+    return endings.ended(of, ended_at=at, finished=finished, how=how, now=now, cost=cost(of, at))
 
 
 # --- would-haves are closed with what really happened ---------------------------------------------------------
@@ -384,31 +394,31 @@ def would_have() -> RunRecord:
 
 
 def test_a_would_have_that_finished_by_itself_says_what_work_it_would_have_destroyed() -> None:
-    found = endings.ended(would_have(), ended_at=NOW + 40 * MINUTE, finished=True, how="Completed", now=NOW + HOUR)
+    found = closed(would_have(), NOW + 40 * MINUTE, finished=True, how="Completed", now=NOW + HOUR)
     assert found.entries[0].reason == "finished by itself 40 min later: would have destroyed $878.31 of work"
 
 
 def test_a_would_have_that_ran_on_says_what_that_cost() -> None:
-    found = endings.ended(would_have(), ended_at=NOW + 31 * HOUR, finished=False, how="terminated", now=NOW + 32 * HOUR)
+    found = closed(would_have(), NOW + 31 * HOUR, finished=False, how="terminated", now=NOW + 32 * HOUR)
     assert found.entries[0].reason == "ran 31 h more: $680.69 (terminated)"
 
 
 def test_a_would_have_without_a_price_never_says_zero_dollars() -> None:
     unpriced = replace(would_have(), hourly_rate_usd=None)
-    finished = endings.ended(unpriced, ended_at=NOW + HOUR, finished=True, how="", now=NOW + HOUR)
-    ran_on = endings.ended(unpriced, ended_at=NOW + HOUR, finished=False, how="terminated", now=NOW + HOUR)
+    finished = closed(unpriced, NOW + HOUR, finished=True, how="", now=NOW + HOUR)
+    ran_on = closed(unpriced, NOW + HOUR, finished=False, how="terminated", now=NOW + HOUR)
     assert "work of unknown cost" in finished.entries[0].reason
     assert ran_on.entries[0].reason == "ran 1 h more: unknown (terminated)"
 
 
 def test_an_end_before_the_would_have_counts_as_no_time_and_not_as_a_negative_one() -> None:
-    found = endings.ended(would_have(), ended_at=NOW - HOUR, finished=False, how="terminated", now=NOW)
+    found = closed(would_have(), NOW - HOUR, finished=False, how="terminated", now=NOW)
     assert found.entries[0].reason == "ran 0 s more: $0.00 (terminated)"
 
 
 def test_an_ordinary_end_is_just_recorded() -> None:
     known = record(run(job(age=HOUR)))
-    found = endings.ended(known, ended_at=NOW, finished=True, how="churn Completed", now=NOW)
+    found = closed(known, NOW, finished=True, how="churn Completed", now=NOW)
     assert (transitions(found), kinds(found), found.after) == ([Transition.ENDED_BY_ITSELF], [], None)
     assert found.entries[0].reason == "ended by itself: churn Completed"
 

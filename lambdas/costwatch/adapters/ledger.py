@@ -15,6 +15,7 @@
     swept#<origin>#<account>             <region>                    a region that a sweep has ever looked at
     cost#<origin>#<account>#<day>        <run id>#<start>            what a run cost that ended on that UTC day
     family#<origin>#<account>#<family>   <at>#<run id>               what it took and cost, for the family's next run
+    booked#<origin>                      <account>#<region>          until when jobs that ended are booked
     census#<origin>                      <account>#<region>          how much ran when everything was last counted
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
@@ -54,6 +55,8 @@ from costwatch.adapters.ledger_codec import (
 )
 from costwatch.adapters.ledger_costs import (
     KEEP_FAMILY,
+    booked_from_item,
+    booked_to_item,
     cost_from_item,
     cost_to_item,
     past_run_from_item,
@@ -88,7 +91,7 @@ from costwatch.core.lowering import Lowering
 from costwatch.core.messages import Message
 from costwatch.core.model import Run, RunId
 from costwatch.core.record import Entry, Pause, RunRecord
-from costwatch.core.run_cost import RunCost
+from costwatch.core.run_cost import Booked, RunCost
 from costwatch.core.step import Step
 from costwatch.errors import AwsError, UnreadableRow
 
@@ -324,8 +327,11 @@ class Ledger:
     # --- costs -------------------------------------------------------------------------------------
 
     def past_runs(self, account: str, family: str) -> list[PastRun]:
-        """Runs of a family that are over, oldest first. A row that cannot be read is as good as none."""
-        items = self._table.query(self._family_key(account, family, "").pk)
+        """Runs of a family that are over, oldest first, as the deployed switch saw them, whoever asks.
+
+        A row that cannot be read is as good as none.
+        """
+        items = self._table.query(_family_key(DEPLOYED, account, family, "").pk)
         return list(decoded(items, past_run_from_item, lambda _row: None))
 
     def costs(self, account: str, day: date, skip: Skip | None = None) -> list[RunCost]:
@@ -336,6 +342,17 @@ class Ledger:
         """Book what a run cost that has no record; False: it is booked already."""
         put, *others = self._cost_puts(cost)
         return self._written([replace(put, condition=Absent()), *others])
+
+    def booked(self, account: str, region: str) -> Booked | None:
+        """How far jobs that ended are booked. None: none was ever looked for, or the row cannot be read."""
+        item = self._table.get(self._booked_key(account, region))
+        try:
+            return read(item, booked_from_item) if item is not None else None
+        except UnreadableRow:
+            return None
+
+    def keep_booked(self, account: str, region: str, booked: Booked) -> None:
+        self._table.put(Put({**_at(self._booked_key(account, region)), **booked_to_item(booked), **self._stamped()}))
 
     # --- outbox ------------------------------------------------------------------------------------
 
@@ -610,16 +627,16 @@ class Ledger:
         kept = {names.TABLE_TTL_ATTRIBUTE: _expiry(cost.ended_at, KEEP_TIMELINE), **self._stamped()}
         puts = [Put({**_at(row), **cost_to_item(cost), **kept})]
         if cost.family and cost.started_at is not None:
-            past = self._family_key(account, cost.family, f"{times.to_key(cost.ended_at)}#{cost.run_id}")
+            past = _family_key(self.origin, account, cost.family, f"{times.to_key(cost.ended_at)}#{cost.run_id}")
             kept |= {names.TABLE_TTL_ATTRIBUTE: _expiry(cost.ended_at, KEEP_FAMILY)}
             puts.append(Put({**_at(past), **past_run_to_item(cost.past_run), **kept}))
         return puts
 
+    def _booked_key(self, account: str, region: str) -> Key:
+        return key(f"booked#{self.origin}", f"{account}#{region}")
+
     def _cost_key(self, account: str, day: date, run: str) -> Key:
         return key(f"cost#{self.origin}#{account}#{day.isoformat()}", run)
-
-    def _family_key(self, account: str, family: str, run: str) -> Key:
-        return key(f"family#{self.origin}#{account}#{family}", run)
 
     def _lowered_key(self, run_id: RunId) -> Key:
         return key(f"lowered#{self.origin}#{run_id.account}#{run_id.region}", str(run_id))
@@ -669,6 +686,10 @@ def _seen(item: Item) -> tuple[datetime, datetime]:
 def _unchanged(item: Item) -> Condition:
     name = "last_at" if "last_at" in item else "at"
     return Equals(name, item[name])
+
+
+def _family_key(origin: str, account: str, family: str, run: str) -> Key:
+    return key(f"family#{origin}#{account}#{family}", run)
 
 
 def _at(key: Key) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from costwatch.core.estimator import Confidence
 from costwatch.core.families import PastRun
 from costwatch.core.forecast import Forecast
 from costwatch.core.model import RunId
-from costwatch.core.run_cost import Outcome, Owners, RunCost
+from costwatch.core.run_cost import Booked, Outcome, Owners, RunCost
 
 KEEP_FAMILY: Final = timedelta(days=180)
 """What a run took half a year ago says nothing about the next one."""
@@ -130,6 +130,14 @@ def past_run_from_item(item: Body) -> PastRun:
         actual_usd=item.get("actual_usd"),
         finished=bool(item["finished"]),
     )
+
+
+def booked_to_item(booked: Booked) -> dict[str, Any]:
+    return {"until": times.to_text(booked.until), "looked_at": sorted(booked.looked_at)}
+
+
+def booked_from_item(item: Body) -> Booked:
+    return Booked(times.from_text(item["until"]), frozenset(str(name) for name in item["looked_at"]))
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -11,7 +11,7 @@ from costwatch.adapters import sagemaker_members as members
 from costwatch.adapters.aws_errors import translated
 from costwatch.adapters.sagemaker_members import is_child, utc
 from costwatch.core import grouping
-from costwatch.core.known_jobs import NOTHING_KNOWN, JobKey, JobsSeen, KnownJob
+from costwatch.core.known_jobs import NOTHING_KNOWN, JobEnded, JobKey, JobsSeen, KnownJob
 from costwatch.core.model import Member, Run, RunKind
 from costwatch.core.policy import Service
 from costwatch.errors import AwsError, PermanentAwsError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _UNANSWERED_IN_A_ROW = 3
 _PAGE = 100
+_OVER: Final = ("Completed", "Failed", "Stopped")
 _NOT_THERE: Final = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
 
 Known = Mapping[JobKey, KnownJob]
@@ -162,6 +163,21 @@ class SageMaker:
             parents.append(member or members.unreadable(parent))
         return parents
 
+    def ended_since(self, moment: datetime) -> list[JobEnded]:
+        """Jobs of every kind that are over and have changed since; children of others among them."""
+        found: list[JobEnded] = []
+        for service, api in _APIS.items():
+            with translated(f"sagemaker:{api.listing}"):
+                pages = self._client.get_paginator(f"list_{api.plural}").paginate(
+                    LastModifiedTimeAfter=moment, PaginationConfig={"PageSize": _PAGE}
+                )
+                for page in pages:
+                    for raw in page[f"{api.word}Summaries"]:
+                        changed = utc(raw.get("LastModifiedTime")) or moment
+                        if raw[f"{api.word}Status"] in _OVER:
+                            found.append(JobEnded(service, raw[f"{api.word}Name"], changed))
+        return found
+
     # --- one job, or one with its children ------------------------------------------------------------------
 
     def job(self, name: str, service: Service = Service.TRAINING) -> Member | None:
@@ -184,6 +200,15 @@ class SageMaker:
                 if not child.gone and child.parent is not None and child.parent.id == name:
                     found.append(child)
         return self.job(name, service), found
+
+    def children_ever(self, tuner: str) -> list[Member]:
+        """Every training job that a tuning job has started, over or not, each described."""
+        found: list[Member] = []
+        for entry in self._list_of_tuner(tuner):
+            raw = self._describe(Service.TRAINING, entry.name)
+            if raw is not None and (child := members.training(raw, {})).parent is not None:
+                found.append(child)
+        return found
 
     def _children(self, name: str, service: Service, known: Known) -> list[_Listed]:
         """What may be a child: for an AutoML job all that is not known to belong elsewhere."""
@@ -235,12 +260,14 @@ class SageMaker:
                 found.extend(_entry(service, api.word, raw) for raw in page[f"{api.word}Summaries"])
         return found
 
-    def _list_of_tuner(self, name: str, status: str) -> list[_Listed]:
+    def _list_of_tuner(self, name: str, status: str = "") -> list[_Listed]:
+        """Empty `status`: of any."""
         found: list[_Listed] = []
+        only = {"StatusEquals": status} if status else {}
         try:
             with translated("sagemaker:ListTrainingJobsForHyperParameterTuningJob"):
                 pages = self._client.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job").paginate(
-                    HyperParameterTuningJobName=name, StatusEquals=status, PaginationConfig={"PageSize": _PAGE}
+                    HyperParameterTuningJobName=name, **only, PaginationConfig={"PageSize": _PAGE}
                 )
                 for page in pages:
                     found.extend(_entry(Service.TRAINING, "TrainingJob", raw) for raw in page["TrainingJobSummaries"])

@@ -36,6 +36,8 @@ def training(raw: Raw, tags: Tags) -> Member:
         end_reason=_end_reason(raw, raw["TrainingJobStatus"]),
         pool=pool.get("Status", ""),
         pool_billed=_seconds(pool.get("ResourceRetainedBillableTimeInSeconds")),
+        image=_image(raw.get("AlgorithmSpecification") or {}),
+        billable=_billable(raw),
     )
 
 
@@ -52,6 +54,7 @@ def processing(raw: Raw, tags: Tags) -> Member:
         purchase=PurchaseOption.ON_DEMAND,
         declared_limit=_seconds(raw.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")),
         parent=parent_of(raw),
+        image=str((raw.get("AppSpecification") or {}).get("ImageUri", "")),
         ended_at=utc(raw.get("ProcessingEndTime")),
         end_reason=_end_reason(raw, raw["ProcessingJobStatus"]),
     )
@@ -166,6 +169,16 @@ def _created(raw: Raw) -> Clock:
 def _end_reason(raw: Raw, state: str) -> str:
     """Nothing while it is in progress."""
     return str(raw.get("FailureReason", "")) or ("" if state == "InProgress" else state)
+
+
+def _image(algorithm: Raw) -> str:
+    return str(algorithm.get("TrainingImage") or algorithm.get("AlgorithmName") or "")
+
+
+def _billable(raw: Raw) -> timedelta | None:
+    """SageMaker tells it when the job is over; what never started was not billed."""
+    seconds = raw.get("BillableTimeInSeconds")
+    return timedelta(seconds=int(seconds)) if seconds is not None else None
 
 
 def _seconds(value: int | None) -> timedelta | None:

@@ -10,8 +10,10 @@ from typing import Any
 from costwatch.adapters.ledger import TimelineRow
 from costwatch.cli.session import Deployment
 from costwatch.core import times
+from costwatch.core.forecast import Forecast
 from costwatch.core.messages import Message
 from costwatch.core.record import Pause, RunRecord, Status
+from costwatch.core.would_haves import WouldHaves
 from costwatch.errors import UnreadableRow
 
 
@@ -70,6 +72,7 @@ def status(
     now: datetime,
     *,
     unreadable: Sequence[UnreadableRow],
+    closed: WouldHaves,
 ) -> dict[str, Any]:
     """`costwatch status --json`. Totals count what has a price, and say how many have none."""
     # No loop may call its variable `record`, as the function below: Python 3.12.1 takes the one for the other.
@@ -88,6 +91,7 @@ def status(
             "spent_usd": _sum(spent),
             "without_price": sum(rate is None for rate in rates),
         },
+        "would_haves_7d": would_haves(closed),
         "undelivered": [message(each) for each in unsent],
         "unreadable": [str(row) for row in unreadable],
         "runs": [record(each, now) for each in records],
@@ -114,6 +118,9 @@ def record(r: RunRecord, now: datetime) -> dict[str, Any]:
         "hourly_rate_usd": _usd(hourly_rate_usd(r)),
         "spent_usd": _usd(spent_usd(r, now), cents=True),
         "price_note": r.price_note,
+        "project": r.project,
+        "model": r.model,
+        "forecast": r.forecast and forecast(r.forecast),
         "notice": r.notice
         and {
             "requested_at": _time(r.notice.requested_at),
@@ -135,6 +142,34 @@ def record(r: RunRecord, now: datetime) -> dict[str, Any]:
             {"by": e.by, "at": _time(e.at), "seconds": int(e.duration.total_seconds()), "until": _time(e.until)}
             for e in r.extensions
         ],
+    }
+
+
+def forecast(f: Forecast) -> dict[str, Any]:
+    """What a run was expected to cost when it was first seen."""
+    return {
+        "made_at": _time(f.made_at),
+        "expected_usd": _usd(f.expected_usd, cents=True),
+        "p90_usd": _usd(f.p90_usd, cents=True),
+        "worst_case_usd": _usd(f.worst_case_usd, cents=True),
+        "confidence": f.confidence.value,
+        "price_as_of": f.price_as_of.isoformat() if f.price_as_of is not None else None,
+        "runtime_seconds": int(f.runtime.total_seconds()) if f.runtime is not None else None,
+        "basis": f.basis,
+        "family": f.family,
+    }
+
+
+def would_haves(found: WouldHaves) -> dict[str, Any]:
+    """What enforce would have done, closed with the truth."""
+    return {
+        "closed": found.closed,
+        "would_have_destroyed": found.destroyed,
+        "would_have_destroyed_usd": _usd(found.destroyed_usd, cents=True),
+        "ran_on": found.ran_on,
+        "ran_on_usd": _usd(found.ran_on_usd, cents=True),
+        "net_usd": _usd(found.net_usd, cents=True),
+        "without_price": found.unknown,
     }
 
 

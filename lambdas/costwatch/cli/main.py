@@ -24,6 +24,7 @@ _MODULES: Final = {
     "restore": "restoring",
     "resume": "pausing",
     "scan": "scanning",
+    "spend": "spending",
     "status": "status",
     "stop": "stopping",
     "sweep": "sweeping",

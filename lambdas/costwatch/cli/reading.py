@@ -126,6 +126,7 @@ def _record_facts(record: RunRecord, rows: list[TimelineRow], book: Ledger, now:
         ("Extended", "; ".join(f"{durations.show(e.duration)} by {e.by}" for e in record.extensions)),
         ("Members", ", ".join(record.member_ids)),
         ("Spent", f"{spent}, and {rate} an hour"),
+        ("Forecast", record.forecast.sentence if record.forecast is not None else ""),
         ("Price", record.price_note),
         ("Warned", documents.warned(record)),
         ("Decided by", f"configuration commit {commit}" if commit else ""),

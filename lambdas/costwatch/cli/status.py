@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import click
 from rich.console import Console
@@ -13,9 +13,13 @@ from costwatch.cli import documents, runs, show, watching
 from costwatch.cli.options import as_json, with_session
 from costwatch.cli.session import Deployment, Session
 from costwatch.cli.show import Row
+from costwatch.core import would_haves
 from costwatch.core.messages import Message
 from costwatch.core.record import Pause, RunRecord, Status
+from costwatch.core.would_haves import WouldHaves
 from costwatch.errors import UnreadableRow
+
+LOOK_BACK: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +33,18 @@ class Snapshot:
     pause: Pause | None
     unsent: list[Message]
     unreadable: list[UnreadableRow]
+    closed: WouldHaves
+    """Would-haves of the last week that are closed."""
 
     def document(self) -> dict[str, Any]:
         return documents.status(
-            self.deployed, self.records, self.pause, self.unsent, self.at, unreadable=self.unreadable
+            self.deployed,
+            self.records,
+            self.pause,
+            self.unsent,
+            self.at,
+            unreadable=self.unreadable,
+            closed=self.closed,
         )
 
 
@@ -71,7 +83,9 @@ def _read(session: Session) -> Snapshot:
     ledger = session.ledger()
     records = runs.open_records(session, ledger)
     pause, unsent = ledger.pause(), ledger.outbox(now, session.skip)
-    return Snapshot(now, session.caller.account, session.deployment, records, pause, unsent, session.unreadable)
+    rows = ledger.since(now - LOOK_BACK, now, session.skip)
+    closed = would_haves.closed(row.entry for row in rows if row.origin == ledger.origin)
+    return Snapshot(now, session.caller.account, session.deployment, records, pause, unsent, session.unreadable, closed)
 
 
 def _draw(out: Console, seen: Snapshot) -> None:
@@ -107,6 +121,15 @@ def _totals(out: Console, seen: Snapshot) -> None:
     held = sum(record.status is Status.HELD for record in seen.records)
     counted = f"{show.count(len(seen.records), 'open run')}, {held} held"
     show.say(out, f"{counted}: {show.total(rates)} an hour, {show.total(spent)} so far.")
+    closed = seen.closed
+    if closed.closed:
+        unknown = f"; {closed.unknown} without a known price" if closed.unknown else ""
+        show.say(
+            out,
+            f"Would-haves closed in the last {LOOK_BACK.days} days: {closed.destroyed} finished by themselves "
+            f"({show.usd(closed.destroyed_usd)} of work would have been destroyed), {closed.ran_on} ran on for "
+            f"{show.usd(closed.ran_on_usd)}; net {show.usd(closed.net_usd)}{unknown}.",
+        )
     if seen.unsent:
         show.say(out, f"{show.count(len(seen.unsent), 'message')} not delivered yet; each sweep tries again:")
         for message in seen.unsent:

@@ -123,6 +123,7 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
         fields(
             ("Running", _running(facts, now)),
             ("Spent", f"{_usd(spent)}, and {_hourly(rate)} ({_note(facts['price_note'])})"),
+            *_forecast(facts),
             *_alive(facts, now),
         ),
         section(nobody),
@@ -173,6 +174,7 @@ def _stopped(facts: Mapping[str, str], context: CardContext) -> Card:
             ("Spent", f"{_usd(spent)} ({_note(facts['price_note'])})"),
             ("Burn", f"{_hourly(rate)}, {_note(facts['capacity'])}"),
             ("Ran", _running(facts, stopped_at)),
+            *_forecast(facts),
         ),
         section(f"Why: `costwatch explain {_run(facts)}`"),
         _context(facts),
@@ -186,7 +188,11 @@ def _would_stop(facts: Mapping[str, str], context: CardContext) -> Card:
     blocks = [
         header(head),
         section(f"{_mention(context)}{_sentence(facts['reason'])} Its selector only warns, so it goes on."),
-        fields(("Running", _running(facts, context.now)), ("Spent", f"{_usd(spent)}, and {_hourly(_rate(facts))}")),
+        fields(
+            ("Running", _running(facts, context.now)),
+            ("Spent", f"{_usd(spent)}, and {_hourly(_rate(facts))}"),
+            *_forecast(facts),
+        ),
         _context(facts),
     ]
     return Card(_push(f"{head} ({_clock(context)}); spent {_usd(spent)}, {_hourly(_rate(facts))}"), blocks)
@@ -206,6 +212,7 @@ def _held(facts: Mapping[str, str], context: CardContext) -> Card:
             ("Spent", f"{_usd(spent)}, and {_hourly(rate)}"),
             ("Hold", facts["hold"]),
             ("What", _note(facts["capacity"])),
+            *_forecast(facts),
         ),
         _context(facts),
     ]
@@ -218,7 +225,7 @@ def _failed(facts: Mapping[str, str], context: CardContext) -> Card:
     blocks = [
         header(head),
         section(f"{_sentence(facts['reason'])} The next sweep tries again."),
-        fields(("Burn", _hourly(rate)), ("Running", _running(facts, context.now))),
+        fields(("Burn", _hourly(rate)), ("Running", _running(facts, context.now)), *_forecast(facts)),
         section(f"Timeline: `costwatch explain {_run(facts)}`"),
         _context(facts),
     ]
@@ -234,7 +241,11 @@ def _came_back(facts: Mapping[str, str], context: CardContext) -> Card:
             f"{_sentence(facts['reason'])} What came back is watched as a new run, with a clock and a warning of "
             "its own. Stop what relaunches it."
         ),
-        fields(("Burn", f"{_hourly(rate)}, {_note(facts['capacity'])}"), ("Seen", date_token(context.now))),
+        fields(
+            ("Burn", f"{_hourly(rate)}, {_note(facts['capacity'])}"),
+            ("Seen", date_token(context.now)),
+            *_cost(facts),
+        ),
         section(f"Timeline: `costwatch explain {_run(facts)}`"),
         _context(facts),
     ]
@@ -243,7 +254,8 @@ def _came_back(facts: Mapping[str, str], context: CardContext) -> Card:
 
 def _verified(facts: Mapping[str, str], context: CardContext) -> Card:
     head = f"{_name(facts)}: {cut(facts['reason'], _QUOTE)}"
-    return Card(_push(f"{head} ({_clock(context)})"), [quoted_section(head), _context(facts)])
+    blocks = [quoted_section(head), *([fields(*_cost(facts))] if facts.get("cost") else []), _context(facts)]
+    return Card(_push(f"{head} ({_clock(context)})"), blocks)
 
 
 def _malformed(facts: Mapping[str, str], context: CardContext) -> Card:
@@ -266,7 +278,11 @@ def _let_finish(facts: Mapping[str, str], context: CardContext) -> Card:
             f"{_mention(context)}Its time is up {date_token(limit)}; {then}. It may run until {date_token(until)}, "
             "this once; then it is warned about like any other."
         ),
-        fields(("Running", _running(facts, context.now)), ("Spent", _usd(_spent(facts, context.now)))),
+        fields(
+            ("Running", _running(facts, context.now)),
+            ("Spent", _usd(_spent(facts, context.now))),
+            *_forecast(facts),
+        ),
         _context(facts),
     ]
     return Card(_push(f"{head}, until {until:%H:%M} UTC at most; {_hourly(_rate(facts))}"), blocks)
@@ -286,6 +302,7 @@ def _stalled(facts: Mapping[str, str], context: CardContext) -> Card:
         fields(
             ("Running", _running(facts, now)),
             ("Spent", f"{_usd(_spent(facts, now))}, and {_hourly(_rate(facts))}"),
+            *_forecast(facts),
         ),
         section(f"Stop it yourself: `costwatch stop {_run(facts)}`"),
         _context(facts),
@@ -359,6 +376,16 @@ def _running(facts: Mapping[str, str], now: datetime) -> str:
     if start is None:
         return "not started"
     return f"{durations.show(now - start)}, since {date_token(start)}"
+
+
+def _forecast(facts: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What it was expected to cost when it was first seen; nothing for a run from before forecasts were made."""
+    return [("Forecast", _note(facts["forecast"]))] if facts.get("forecast") else []
+
+
+def _cost(facts: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What it cost in the end, beside its forecast."""
+    return [("Cost", _note(facts["cost"]))] if facts.get("cost") else []
 
 
 def _alive(facts: Mapping[str, str], now: datetime) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Final, TypeVar
 
 _T = TypeVar("_T")
@@ -97,6 +97,17 @@ def error_p90(past: Sequence[PastRun]) -> Decimal | None:
     return _quantile(ratios, _HIGH) if len(ratios) >= FEWEST_RUNS else None
 
 
+def costs(past: Sequence[PastRun]) -> tuple[Decimal, Decimal, int] | None:
+    """What the newest runs that finished cost, USD: the median, what nine in ten did not exceed, and how many they are.
+
+    None: they are too few.
+    """
+    taken = sorted(run.actual_usd for run in newest(past) if run.finished and run.actual_usd is not None)
+    if len(taken) < FEWEST_RUNS:
+        return None
+    return _quantile(taken, _EXPECTED), _quantile(taken, _HIGH), len(taken)
+
+
 def newest(past: Sequence[PastRun]) -> list[PastRun]:
     """The newest `MOST_RUNS` that finished, and the others among them."""
     return sorted(past, key=lambda run: run.ended_at, reverse=True)[:MOST_RUNS]
@@ -104,5 +115,5 @@ def newest(past: Sequence[PastRun]) -> list[PastRun]:
 
 def _quantile(ordered: Sequence[_T], share: Decimal) -> _T:
     """Nearest rank: the smallest value that `share` of all do not exceed. `ordered`: not empty."""
-    rank = -(-len(ordered) * share // 1)
-    return ordered[max(0, int(rank) - 1)]
+    rank = int((len(ordered) * share).to_integral_value(ROUND_CEILING))
+    return ordered[max(0, rank - 1)]

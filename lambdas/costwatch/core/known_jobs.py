@@ -56,6 +56,19 @@ class KnownJob:
         return (now - _EPOCH - phase) // TAGS_EVERY > (self.tags_read_at - _EPOCH - phase) // TAGS_EVERY
 
 
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """A job that is on the list of those that ended. `at`: when that list last saw it change, UTC."""
+
+    service: Service
+    name: str
+    at: datetime
+
+    @property
+    def key(self) -> JobKey:
+        return self.service, self.name
+
+
 NOTHING_KNOWN: Final[Mapping[JobKey, KnownJob]] = MappingProxyType({})
 
 

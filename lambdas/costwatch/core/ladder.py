@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from costwatch.core import durations, liveness, spending, times
 from costwatch.core.deadman import Decision, Verdict
+from costwatch.core.forecast import Forecast
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
 from costwatch.core.model import Run
 from costwatch.core.money import Burn, show_usd, spent_usd
@@ -45,14 +46,15 @@ def observe(
     burn: Burn,
     now: datetime,
     previous: RunRecord | None = None,
+    forecast: Forecast | None = None,
 ) -> Step | None:
     """Apply every verdict but STOP (see `claim`). None: nothing worth a write changed.
 
     `previous`: the record of an episode that is over, since the run has started anew; `record` is then what
-    `restarted` made of it, and takes its place.
+    `restarted` made of it, and takes its place. `forecast`: where the record has none yet.
     """
     before = previous or record
-    after, entries = _seen(run, record, decision, policy=policy, origin=origin, burn=burn, now=now)
+    after, entries = _seen(run, record, decision, policy=policy, origin=origin, burn=burn, now=now, forecast=forecast)
     if previous is not None:
         reason, spent = f"{_started_anew(run, previous)}; restart {after.restarts}", spent_evidence(previous, now)
         again = Entry(now, Transition.SUPERSEDED, reason, mode=previous.mode.value, evidence=spent)
@@ -148,6 +150,7 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
         would_stop_spent_usd=None,
         rate_since=None,
         spent_before_usd=None,
+        forecast=None,
         restarts=record.restarts + 1,
     )
 
@@ -193,7 +196,15 @@ def notice_accepted(record: RunRecord, message: Message, *, via: str, stops_at: 
 
 
 def _seen(
-    run: Run, record: RunRecord | None, decision: Decision, *, policy: Policy, origin: str, burn: Burn, now: datetime
+    run: Run,
+    record: RunRecord | None,
+    decision: Decision,
+    *,
+    policy: Policy,
+    origin: str,
+    burn: Burn,
+    now: datetime,
+    forecast: Forecast | None,
 ) -> tuple[RunRecord, list[Entry]]:
     """The record with what this sweep sees of the run, before the verdict is applied."""
     members = members_seen(run, record)
@@ -224,7 +235,8 @@ def _seen(
             # What children of before it was first seen had cost is not known any more.
             began = [c.clock.running_since for c in run.children if c.clock.running_since is not None]
             record = replace(record, rate_since=min(began, default=now), spent_before_usd=Decimal(0))
-        entries.append(decision_entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=evidence))
+        cast = {"forecast": forecast.sentence} if forecast is not None else {}
+        entries.append(decision_entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=evidence, **cast))
     elif record.mode is not decision.mode:
         reason = f"mode {record.mode.value} -> {decision.mode.value}: it is warned anew before anything is stopped"
         entries.append(decision_entry(now, Transition.MODE_CHANGED, reason, decision))
@@ -241,8 +253,9 @@ def _seen(
     record = spending.kept_up(record, run, burn, now)
     if all(m.tags is not None for m in run.members):
         # Tags may arrive after the instance, and owners change: a warning goes to who it is now.
-        owner, team = run.tag(policy.tags.owner) or "", run.tag(policy.tags.team) or ""
-        record = replace(record, name=run.name, owner=owner, team=team)
+        tags = policy.tags
+        owner, team, project, model = (run.tag(k) or "" for k in (tags.owner, tags.team, tags.project, tags.model))
+        record = replace(record, name=run.name, owner=owner, team=team, project=project, model=model)
     return replace(
         record,
         selector=selector,
@@ -254,6 +267,7 @@ def _seen(
         heard=run.heard or record.heard,
         exempt_tags=decision.exempt_tags,
         exemption=exemption_of(run, record, now),
+        forecast=record.forecast or forecast,
     ), entries
 
 

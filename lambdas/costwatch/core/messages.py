@@ -73,6 +73,8 @@ def about(
         "deadline": times.to_text(record.deadline) if record.deadline else "",
         "hourly_rate_usd": str(record.hourly_rate_usd) if record.hourly_rate_usd is not None else "",
     }
+    if record.forecast is not None:
+        common["forecast"] = record.forecast.sentence
     if record.rate_since is not None:
         before = record.spent_before_usd
         common["rate_since"] = times.to_text(record.rate_since)

@@ -6,18 +6,46 @@ not unknown: its marginal cost is $0, with its list value beside it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
 
+from costwatch.core import storage
 from costwatch.core.model import Member, Run
 from costwatch.core.policy import PurchaseOption, Service
-from costwatch.core.prices import PriceTable, Rate
+from costwatch.core.prices import PriceTable, Trust, VolumeUse, hourly_rate
 
 _CENT = Decimal("0.01")
 _SECONDS_PER_HOUR = 3600
 _MICROSECOND = timedelta(microseconds=1)
+
+
+_LABELS: Final = {
+    Trust.FRESH: "list price",
+    Trust.STALE: "list price, not refreshed since",
+    Trust.SEED: "list price",
+}
+"""For people; the day stands beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What has one price: spot prices differ by zone."""
+
+    name: str
+    spot: bool
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Price:
+    """What one instance is taken to cost an hour, USD, and how that is known."""
+
+    hourly_rate_usd: Decimal
+    as_of: date
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,42 +69,120 @@ class Burn:
 def burn_rate(run: Run, prices: PriceTable) -> Burn:
     """Price the members of `run` that are alive. None alive: $0.
 
-    Spot is priced at list price and says so. A member in a Local Zone or Wavelength Zone has no known price here,
-    since prices differ there from their region's; nor has one that is no shared Linux. Attached storage is not
-    included.
+    On-demand list prices, times what was negotiated. EC2 spot at the 90% quantile of its zone's recent days where that
+    is known; else spot is priced at list price and says so, as managed spot training always is: what that saves is
+    known in the end. So the rate is an upper bound. A member in a Local Zone or Wavelength Zone has no known price,
+    since prices differ there from their region's; nor has one that is no shared Linux. A job's own volume is included
+    where its price is known, and said to be left out where it is not; volumes of instances are not included.
     """
-    paid: dict[str, int] = {}
-    prepaid: dict[str, int] = {}
-    rates: dict[str, Rate | None] = {}
-    by_member: dict[str, Decimal | None] = {}
-    alive = tuple(member for member in run.members if member.alive)
-    for member in alive:
-        is_prepaid = member.purchase is PurchaseOption.CAPACITY_BLOCK
-        counts = prepaid if is_prepaid else paid
-        own: dict[str, int] = {}
-        for name, instance_type, count in _capacity(member, run.id.region):
-            counts[name] = counts.get(name, 0) + count
-            own[name] = own.get(name, 0) + count
-            rates[name] = _rate(member.service, instance_type, run.id.region, prices)
-        by_member[member.id] = Decimal(0) if is_prepaid else _total(own, rates)
-    unknown = tuple(sorted(name for name, rate in rates.items() if rate is None))
-    paid_rate, prepaid_rate = _total(paid, rates), _total(prepaid, rates)
-    as_of = min((rate.as_of for rate in rates.values() if rate is not None), default=None)
-    return Burn(
-        hourly_rate_usd=paid_rate,
-        list_rate_usd=None if paid_rate is None or prepaid_rate is None else paid_rate + prepaid_rate,
-        unknown_types=unknown,
-        as_of=as_of,
-        note=_note(
-            paid,
-            prepaid,
-            prepaid_rate=prepaid_rate,
-            unknown=unknown,
-            as_of=as_of,
-            spot=any(member.purchase is PurchaseOption.SPOT for member in alive),
-        ),
-        by_member=by_member,
-    )
+    priced = _Priced(run.id.region, prices)
+    for member in run.members:
+        if member.alive:
+            priced.add(member)
+    return priced.burn()
+
+
+class _Priced:
+    """Living members, added up by what they are."""
+
+    def __init__(self, region: str, prices: PriceTable) -> None:
+        self._region = region
+        self._prices = prices
+        self._paid: dict[_Kind, int] = {}
+        self._prepaid: dict[_Kind, int] = {}
+        self._rates: dict[_Kind, _Price | None] = {}
+        self._by_member: dict[str, Decimal | None] = {}
+        self._volumes_usd = Decimal(0)
+        self._without_volume = False
+
+    def add(self, member: Member) -> None:
+        prepaid = member.purchase is PurchaseOption.CAPACITY_BLOCK
+        counts = self._prepaid if prepaid else self._paid
+        own: dict[_Kind, int] = {}
+        spot = member.purchase is PurchaseOption.SPOT
+        for name, instance_type, count in _capacity(member, self._region):
+            kind = _Kind(name, spot, member.zone if spot else "")
+            if kind not in self._rates:
+                self._rates[kind] = self._price(member, instance_type, prepaid=prepaid)
+            counts[kind] = counts.get(kind, 0) + count
+            own[kind] = own.get(kind, 0) + count
+        volume_usd = self._volume_usd(member)
+        self._volumes_usd += volume_usd
+        rate = Decimal(0) if prepaid else _total(own, self._rates)
+        self._by_member[member.id] = rate + volume_usd if rate is not None else None
+
+    def burn(self) -> Burn:
+        found = [price for price in self._rates.values() if price is not None]
+        unknown = tuple(sorted({kind.name for kind, price in self._rates.items() if price is None}))
+        paid, prepaid = _total(self._paid, self._rates), _total(self._prepaid, self._rates)
+        hourly = paid + self._volumes_usd if paid is not None else None
+        return Burn(
+            hourly_rate_usd=hourly,
+            list_rate_usd=None if hourly is None or prepaid is None else hourly + prepaid,
+            unknown_types=unknown,
+            as_of=min((price.as_of for price in found), default=None),
+            note=self._note(prepaid, unknown),
+            by_member=self._by_member,
+        )
+
+    def _price(self, member: Member, instance_type: str | None, *, prepaid: bool) -> _Price | None:
+        if instance_type is None:
+            return None
+        spot = member.purchase is PurchaseOption.SPOT
+        if spot and member.service is Service.EC2:
+            quantiles = self._prices.spot_hourly_rate(instance_type, self._region, member.zone)
+            if quantiles is not None:
+                label = f"spot, 90% quantile of {quantiles.days} days"
+                return _Price(quantiles.p90_usd, quantiles.as_of, label)
+        rate = hourly_rate(self._prices, member.service, instance_type, self._region)
+        if rate is None:
+            return None
+        label = _LABELS[rate.trust] + (", spot costs less" if spot else "")
+        discount = None if prepaid else self._prices.discount(member.service, instance_type)
+        if discount is None:
+            return _Price(rate.hourly_rate_usd, rate.as_of, label)
+        return _Price(rate.hourly_rate_usd * discount.multiplier, rate.as_of, f"{label} x {discount.multiplier}")
+
+    def _volume_usd(self, member: Member) -> Decimal:
+        """An hour, of all instances of a job; 0 where its types bring disks of their own, and where it is unknown."""
+        volume = member.spec.volume if member.spec is not None else None
+        if volume is None or not member.service.is_sagemaker:
+            return Decimal(0)
+        count = sum(n for kind, n in member.capacity if not storage.has_local_disks(kind))
+        use = VolumeUse.PROCESSING if member.service is Service.PROCESSING else VolumeUse.TRAINING
+        rate = self._prices.volume_rate(use, volume.kind, self._region) if count else None
+        self._without_volume |= bool(count) and rate is None
+        return storage.hourly_usd(volume.gb, rate.gb_month_usd) * count if rate is not None else Decimal(0)
+
+    def _note(self, prepaid_usd: Decimal | None, unknown: tuple[str, ...]) -> str:
+        if not self._paid and not self._prepaid:
+            return "nothing is running"
+        parts = []
+        if self._paid:
+            parts.append("; ".join(self._labelled()))
+        if self._prepaid:
+            value = "list value unknown" if prepaid_usd is None else f"list value {show_usd(prepaid_usd)}/h"
+            parts.append(f"{_shown(self._prepaid)} prepaid: $0.00 more an hour, {value}")
+        if self._volumes_usd:
+            parts.append("with its volumes")
+        if self._without_volume:
+            parts.append("without its volumes, which have no known price")
+        if unknown:
+            parts.append(f"no known price for {', '.join(unknown)}")
+        return "; ".join(parts)
+
+    def _labelled(self) -> Iterator[str]:
+        """What is paid for, by how it is priced, as of the oldest day among its prices."""
+        by_label: dict[str, dict[_Kind, int]] = {}
+        for kind, count in self._paid.items():
+            price = self._rates[kind]
+            by_label.setdefault(price.label if price is not None else "", {})[kind] = count
+        unpriced = by_label.pop("", {})
+        for label, counts in by_label.items():
+            as_of = min(price.as_of for kind in counts if (price := self._rates[kind]) is not None)
+            yield f"{_shown(counts)}, {label} (as of {as_of.isoformat()})"
+        if unpriced:
+            yield _shown(unpriced)
 
 
 def spent_usd(hourly_rate_usd: Decimal | None, elapsed: timedelta) -> Decimal | None:
@@ -118,50 +224,18 @@ def in_region(zone: str, region: str) -> bool:
     return not zone or (zone.startswith(region) and len(zone) == len(region) + 1)
 
 
-def _rate(service: Service, instance_type: str | None, region: str, prices: PriceTable) -> Rate | None:
-    if instance_type is None:
-        return None
-    if service is Service.TRAINING:
-        return prices.training_hourly_rate(instance_type, region)
-    if service is Service.PROCESSING:
-        return prices.processing_hourly_rate(instance_type, region)
-    return prices.ec2_hourly_rate(instance_type, region)
-
-
-def _total(counts: Mapping[str, int], rates: Mapping[str, Rate | None]) -> Decimal | None:
+def _total(counts: Mapping[_Kind, int], prices: Mapping[_Kind, _Price | None]) -> Decimal | None:
     total = Decimal(0)
-    for name, count in counts.items():
-        rate = rates[name]
-        if rate is None:
+    for kind, count in counts.items():
+        price = prices[kind]
+        if price is None:
             return None
-        total += rate.hourly_rate_usd * count
+        total += price.hourly_rate_usd * count
     return total
 
 
-def _note(
-    paid: Mapping[str, int],
-    prepaid: Mapping[str, int],
-    *,
-    prepaid_rate: Decimal | None,
-    unknown: tuple[str, ...],
-    as_of: date | None,
-    spot: bool,
-) -> str:
-    if not paid and not prepaid:
-        return "nothing is running"
-    day = f" (as of {as_of.isoformat()})" if as_of is not None else ""
-    parts = []
-    if paid:
-        label = "list price, spot costs less" if spot else "list price"
-        known = any(name not in unknown for name in paid)
-        parts.append(f"{_shown(paid)}, {label}{day}" if known else _shown(paid))
-    if prepaid:
-        value = "list value unknown" if prepaid_rate is None else f"list value {show_usd(prepaid_rate)}/h"
-        parts.append(f"{_shown(prepaid)} prepaid: $0.00 more an hour, {value}")
-    if unknown:
-        parts.append(f"no known price for {', '.join(unknown)}")
-    return "; ".join(parts)
-
-
-def _shown(counts: Mapping[str, int]) -> str:
-    return " + ".join(f"{count} x {name}" for name, count in sorted(counts.items()))
+def _shown(counts: Mapping[_Kind, int]) -> str:
+    by_name: dict[str, int] = {}
+    for kind, count in counts.items():
+        by_name[kind.name] = by_name.get(kind.name, 0) + count
+    return " + ".join(f"{count} x {name}" for name, count in sorted(by_name.items()))

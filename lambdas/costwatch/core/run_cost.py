@@ -6,7 +6,7 @@ them. What runs on in another run is counted there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -34,10 +34,10 @@ class Outcome(StrEnum):
     """A job that completed its work."""
     FAILED = "failed"
     STOPPED = "stopped"
-    """By somebody, or by SageMaker at its limit."""
+    """By somebody, by SageMaker at its limit, or by EC2, which takes spot instances back."""
     STOPPED_BY_COSTWATCH = "stopped by costwatch"
     ENDED = "ended"
-    """Instances that are gone: whether their work was done cannot be seen."""
+    """Instances that somebody, or they themselves, ended: whether their work was done cannot be seen."""
     STARTED_ANEW = "started anew"
 
 
@@ -92,7 +92,8 @@ class RunCost:
     def past_run(self) -> PastRun:
         """As its family remembers it."""
         expected = self.forecast.expected_usd if self.forecast is not None else None
-        finished = self.outcome is Outcome.FINISHED
+        # Instances end themselves when their work is done; what EC2 took back, or we stopped, did not.
+        finished = self.outcome in (Outcome.FINISHED, Outcome.ENDED)
         return PastRun(str(self.run_id), self.ended_at, self.runtime, expected, self.actual_usd, finished)
 
     @property
@@ -117,6 +118,14 @@ class RunCost:
             return cost
         most = show_usd(self.forecast.worst_case_usd)
         return f"{cost}; forecast was {show_usd(self.forecast.expected_usd)}, at most {most}"
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """Until when (UTC) jobs that ended are booked, and those of the last minutes that were looked at."""
+
+    until: datetime
+    looked_at: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +180,9 @@ def gpu_hours(capacity: Iterable[tuple[str, int]], runtime: timedelta) -> Decima
     return total
 
 
-def progress_of(pulses: Mapping[object, Pulse], since: datetime | None) -> Progress:
-    """The furthest step and epoch that any process told in the current run; an epoch comes as a metric `epoch`."""
-    sessions = [session for pulse in pulses.values() for session in pulse.since(since)] if since is not None else []
+def progress_of(pulses: Iterable[Pulse], since: datetime) -> Progress:
+    """The furthest step and epoch that any process told since then; an epoch comes as a metric `epoch`."""
+    sessions = [session for pulse in pulses for session in pulse.since(since)]
     steps = [session.step for session in sessions if session.step is not None]
     epochs = [found for session in sessions if (found := _epoch(session.metrics.get("epoch", ""))) is not None]
     return Progress(max(steps, default=None), max(epochs, default=None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costwatch.core.policy import Mode, Service
 from costwatch.core.record import Status
-from costwatch.procedures import outbox
+from costwatch.procedures import costs, outbox
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
 from costwatch.procedures.verify import reconcile
@@ -13,9 +13,11 @@ from costwatch.procedures.verify import reconcile
 def follow(w: Watchdog, account: str, region: str, service: Service, member_id: str) -> SweepReport:
     """Verify or close the open records that know `member_id`, or that wait for a relaunch to show.
 
-    Unknown resources are left to the sweep. Raises AwsError, so that Lambda tries again.
+    A job that no sweep has seen running, and that is over, has its cost booked. Other unknown resources are left to the
+    sweep. Raises AwsError, so that Lambda tries again.
     """
     report = SweepReport(at=w.now())
+    seen = False
     if w.policy.mode is Mode.OFF or account != w.account:
         return report
     for run_id, record in w.ledger.open_records(account, region, report.skip).items():
@@ -24,5 +26,8 @@ def follow(w: Watchdog, account: str, region: str, service: Service, member_id: 
         if run_id.kind.service.is_sagemaker is not service.is_sagemaker or not (member_id in known or stopping):
             continue
         reconcile(w, record, report)
+        seen = seen or member_id in known
+    if service.is_sagemaker and not seen:
+        costs.book_job(w, region, service, member_id)
     outbox.flush(w, report, warnings=False)
     return report

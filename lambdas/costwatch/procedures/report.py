@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from costwatch.core import times
 from costwatch.core.deadman import Decision, Verdict
+from costwatch.core.families import PastRun
 from costwatch.core.model import Run, RunId
 from costwatch.core.money import Burn
 from costwatch.errors import AwsError, UnreadableRow
@@ -52,6 +53,9 @@ class SweepReport:
     unwatched: list[Seen] = field(default_factory=list)
     not_counted: list[str] = field(default_factory=list)
     """Regions where only what can matter now was listed: who else runs there, watched or not, is not known."""
+
+    past_runs: dict[str, Sequence[PastRun]] = field(default_factory=dict)
+    """By family, as far as they were read."""
 
     unjudged: set[RunId] = field(default_factory=set)
     """Runs that send heartbeats and about which nothing could be concluded: each may have fallen silent."""

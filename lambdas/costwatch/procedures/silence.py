@@ -11,7 +11,8 @@ from costwatch.core.deadman import MASS_SILENCE, Verdict, of_mass_silence
 from costwatch.core.record import RunRecord
 from costwatch.core.silences import StoppedSilent, is_released, stopped_for_silence
 from costwatch.errors import UnreadableRow
-from costwatch.procedures import digest
+from costwatch.procedures import costs, digest
+from costwatch.procedures.forecasting import forecast_of
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.put_back import put_back_where_spared
 from costwatch.procedures.report import Seen, SweepReport
@@ -107,8 +108,9 @@ def judge_silence(
                 burn=item.seen.burn,
                 now=w.now(),
                 previous=item.previous,
+                forecast=forecast_of(w, item.seen.run, item.record, decision, report),
             )
-            w.save(step)
+            w.save(costs.restarted(step, item.previous, item.seen.run))
     _replace_seen(report, held)
     if held:
         with report.isolating("mass silence"):

@@ -14,6 +14,7 @@ from costwatch.core.model import Run, RunKind
 from costwatch.core.policy import Action, Mode
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
 from costwatch.errors import AwsError, PermanentAwsError
+from costwatch.procedures import costs
 from costwatch.procedures.exempt import exemption_of
 from costwatch.procedures.kinds import kind_of
 from costwatch.procedures.outcome import Outcome
@@ -215,7 +216,9 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
     itself = outcome.ended
     if itself is not None:
         completed = itself.state == "Completed"
-        w.save(endings.ended(record, ended_at=itself.ended_at or now, finished=completed, how=outcome.seen, now=now))
+        at = itself.ended_at or now
+        cost = costs.settled(w, record, [itself], at, costs.outcome_of([itself]))
+        w.save(endings.ended(record, ended_at=at, finished=completed, how=outcome.seen, now=now, cost=cost))
     elif w.save(stopping.stop_requested(record, now, seen=outcome.seen)):
         report.stopped += 1
 

@@ -23,8 +23,9 @@ from costwatch.core.policy import Mode, Service
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
 from costwatch.core.step import Step
 from costwatch.errors import TransientAwsError, UnreadableRow
-from costwatch.procedures import census, digest, listing, looking, outbox
+from costwatch.procedures import census, costs, digest, listing, looking, outbox
 from costwatch.procedures.exempt import with_exemptions
+from costwatch.procedures.forecasting import forecast_of
 from costwatch.procedures.listing import Known
 from costwatch.procedures.looking import Looked
 from costwatch.procedures.ports import Watchdog
@@ -87,7 +88,10 @@ def sweep(w: Watchdog) -> SweepReport:
         for row in unreadable:
             report.skip(row)
         records.extend(region.records.values())
-        for service, read in ((Service.EC2, partial(_instances, region, uncounted)), (Service.TRAINING, _jobs)):
+        for service, read in (
+            (Service.EC2, partial(_instances, region, uncounted)),
+            (Service.TRAINING, partial(_jobs, region.records)),
+        ):
             with report.isolating(f"{name} {service.value}", _beating(region, service)):
                 if w.seconds_left() < SECONDS_TO_READ:
                     raise TransientAwsError(
@@ -151,10 +155,12 @@ def _instances(
     return found.members
 
 
-def _jobs(w: Watchdog, region: str, report: SweepReport) -> list[Member]:
+def _jobs(records: Mapping[RunId, RunRecord], w: Watchdog, region: str, report: SweepReport) -> list[Member]:
     known = w.ledger.known_jobs(w.account, region)
     found = w.sagemaker(region).jobs(known, w.now())
     report.failures.extend(Failure(f"{region} {Service.TRAINING.value}", str(e), e.retry) for e in found.errors)
+    with report.isolating(f"{region} costs of jobs that ended"):
+        costs.book_ended(w, region, records, known, report)
     with report.isolating(f"{region} what was learned of jobs"):
         # Without it the next sweep asks once more; nobody is judged otherwise for it.
         w.ledger.learn_jobs(w.account, region, found.learned, found.over, w.now())
@@ -265,7 +271,7 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | St
         return Silent(seen, record, looked.previous)
     if decision.verdict is Verdict.STOP and record is not None:
         return Due(run, record, decision)
-    return ladder.observe(
+    step = ladder.observe(
         run,
         record,
         decision,
@@ -274,7 +280,9 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | St
         burn=burn,
         now=w.now(),
         previous=looked.previous,
+        forecast=forecast_of(w, run, record, decision, report),
     )
+    return costs.restarted(step, looked.previous, run)
 
 
 def _exempt_seen(w: Watchdog, run: Run, record: RunRecord | None, now: datetime) -> dict[str, datetime]:

@@ -5,14 +5,17 @@ Nothing here warns or stops anybody, so both the sweep and the event hints may d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from costwatch.core import durations, endings, grouping, ladder, stopping
 from costwatch.core.model import Member
 from costwatch.core.policy import Action, Mode
 from costwatch.core.record import RunRecord, Status, StopAttempt
+from costwatch.core.run_cost import Outcome, RunCost
 from costwatch.core.step import Step
 from costwatch.errors import AwsError
+from costwatch.procedures import costs
 from costwatch.procedures.kinds import kind_of
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, SweepReport
@@ -40,7 +43,7 @@ def reconcile(w: Watchdog, record: RunRecord, report: SweepReport, *, acts: bool
     now = w.now()
     if not alive:
         if all(m.gone for m in members.values()):
-            w.save(_ended(record, list(members.values()), now))
+            w.save(_ended(w, record, list(members.values()), now))
         return
     # Alive and still of this run: a listing that lags. Only what was regrouped ends this record.
     now_of = [grouping.run_id_now(m, record.run_id, run_tag=w.policy.tags.run) for m in alive]
@@ -79,11 +82,11 @@ def _settle(w: Watchdog, record: RunRecord, members: dict[str, Member]) -> None:
     if stop.requested_at is None and now < stop.lease_until:
         return  # whoever holds the lease may be acting right now
     if any(m.finished for m in members.values()):
-        w.save(_ended(record, list(members.values()), now))
+        w.save(_ended(w, record, list(members.values()), now))
         return
     if _halted_by_others(stop, members):
         if all(m.gone for m in members.values()):
-            w.save(_ended(record, list(members.values()), now, note=_NOT_BY_US))
+            w.save(_ended(w, record, list(members.values()), now, note=_NOT_BY_US))
         return
     seen = ", ".join(f"{i} {members[i].state if i in members else 'gone'}" for i in stop.members)
     if record.status is Status.FAILED:
@@ -98,7 +101,8 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
         return
     relaunched = kind_of(w, record.run_id).relaunched(record, stop, members)
     if relaunched:
-        if w.save(endings.came_back(record, relaunched, now)):
+        cost = _stopped_cost(w, record, members, stop.requested_at)
+        if w.save(endings.came_back(record, relaunched, now, cost)):
             report.came_back += 1
         return
     alive = [m for m in members.values() if m.alive]
@@ -114,12 +118,12 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
     if _halted_by_others(stop, members):
         # A describe may lag behind a terminate that was accepted, but not for so long.
         if now - stop.requested_at > STILL_RUNNING_AFTER:
-            w.save(_ended(record, list(members.values()), now, note=_NOT_BY_US))
+            w.save(_ended(w, record, list(members.values()), now, note=_NOT_BY_US))
         return
     finished = [m for m in members.values() if m.finished]
     kept = [m for m in members.values() if m.keeps_pool]
     if finished:
-        w.save(_ended(record, finished, now))
+        w.save(_ended(w, record, finished, now))
     elif kept:
         _end_pools(w, record, kept, report, acts=acts)
     elif stop.gone_since is None:
@@ -127,7 +131,8 @@ def _verify(w: Watchdog, record: RunRecord, members: dict[str, Member], report: 
     elif now - stop.gone_since >= w.policy.sweep_every / 2:
         # Half an interval apart: an event's look just before a sweep's is not a second look.
         pools = [m.pool_billed for m in members.values() if m.pool_billed is not None]
-        w.save(endings.verified(record, now, pool_kept=sum(pools, timedelta(0)) if pools else None))
+        cost = _stopped_cost(w, record, members, stop.requested_at)
+        w.save(endings.verified(record, now, pool_kept=sum(pools, timedelta(0)) if pools else None, cost=cost))
 
 
 def _end_pools(w: Watchdog, record: RunRecord, kept: list[Member], report: SweepReport, *, acts: bool) -> None:
@@ -157,8 +162,17 @@ def _members(w: Watchdog, record: RunRecord) -> dict[str, Member]:
     return kind_of(w, record.run_id).read(record.run_id, ids)
 
 
-def _ended(record: RunRecord, members: list[Member], now: datetime, *, note: str = "") -> Step:
+def _stopped_cost(w: Watchdog, record: RunRecord, members: Mapping[str, Member], requested_at: datetime) -> RunCost:
+    """What it cost until the last of what was stopped was gone; what came back is another run's."""
+    gone = [member for member in members.values() if member.gone]
+    last = max((m.ended_at for m in gone if m.ended_at is not None), default=requested_at)
+    return costs.settled(w, record, gone, last, Outcome.STOPPED_BY_COSTWATCH)
+
+
+def _ended(w: Watchdog, record: RunRecord, members: list[Member], now: datetime, *, note: str = "") -> Step:
     last = max((m.ended_at for m in members if m.ended_at is not None), default=now)
     finished = bool(members) and all(m.state == "Completed" for m in members)
     how = "; ".join(sorted({f"{m.id} {m.state}" + (f": {m.end_reason}" if m.end_reason else "") for m in members}))
-    return endings.ended(record, ended_at=last, finished=finished, how=f"{how or 'it is gone'}{note}", now=now)
+    cost = costs.settled(w, record, members, last, costs.outcome_of(members) if members else Outcome.ENDED)
+    how = f"{how or 'it is gone'}{note}"
+    return endings.ended(record, ended_at=last, finished=finished, how=how, now=now, cost=cost)

@@ -1,0 +1,68 @@
+"""Would-haves, closed with the truth: what enforce would have stopped, and what really became of it. Pure.
+
+An entry that closes one says which of two it was, and its dollars. Stopping what finished its work would have destroyed
+what it had cost by then; stopping what ran on without finishing would have saved what it cost from then on. Whether
+an instance finished its work cannot be seen: it counts among those that ran on, and is said to be doubtful.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from costwatch.core.record import Entry
+
+DESTROYED: Final = "destroyed"
+RAN_ON: Final = "ran on"
+_WHICH, _USD = "would_have", "would_have_usd"
+
+
+@dataclass(frozen=True, slots=True)
+class WouldHaves:
+    """Closed ones together, USD. `unknown`: of so many the dollars are not known; they are in no sum."""
+
+    destroyed: int
+    destroyed_usd: Decimal
+    ran_on: int
+    ran_on_usd: Decimal
+    unknown: int
+
+    @property
+    def closed(self) -> int:
+        return self.destroyed + self.ran_on
+
+    @property
+    def net_usd(self) -> Decimal:
+        """What stopping would have saved, less the work it would have destroyed; below 0: it would have cost."""
+        return self.ran_on_usd - self.destroyed_usd
+
+
+def closed_evidence(which: str, usd: Decimal | None) -> tuple[tuple[str, str], ...]:
+    """For the entry that closes one."""
+    return ((_WHICH, which), (_USD, f"{usd:.2f}" if usd is not None else "unknown"))
+
+
+def closed(entries: Iterable[Entry]) -> WouldHaves:
+    """All that `entries` close."""
+    found = [facts for entry in entries if (facts := dict(entry.evidence)).get(_WHICH) in (DESTROYED, RAN_ON)]
+    dollars = {which: [_usd(facts) for facts in found if facts[_WHICH] == which] for which in (DESTROYED, RAN_ON)}
+    return WouldHaves(
+        destroyed=len(dollars[DESTROYED]),
+        destroyed_usd=_known(dollars[DESTROYED]),
+        ran_on=len(dollars[RAN_ON]),
+        ran_on_usd=_known(dollars[RAN_ON]),
+        unknown=sum(each is None for amounts in dollars.values() for each in amounts),
+    )
+
+
+def _known(amounts: Iterable[Decimal | None]) -> Decimal:
+    return sum((amount for amount in amounts if amount is not None), Decimal(0))
+
+
+def _usd(facts: dict[str, str]) -> Decimal | None:
+    try:
+        return Decimal(facts.get(_USD, ""))
+    except ArithmeticError:
+        return None
