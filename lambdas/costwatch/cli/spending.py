@@ -139,6 +139,10 @@ def _line(line: Line) -> dict[str, Any]:
         "gpu_hours": f"{line.gpu_hours:.2f}",
         "saved_by_spot_usd": f"{line.saved_by_spot_usd:.2f}",
         "failed_or_stopped_usd": f"{line.wasted_usd:.2f}",
-        "usd_per_step": str(line.usd_per_step) if line.usd_per_step is not None else None,
-        "usd_per_epoch": str(line.usd_per_epoch) if line.usd_per_epoch is not None else None,
+        "usd_per_step": _exact(line.usd_per_step),
+        "usd_per_epoch": _exact(line.usd_per_epoch),
     }
+
+
+def _exact(amount: Decimal | None) -> str | None:
+    return format(amount.normalize(), "f") if amount is not None else None
