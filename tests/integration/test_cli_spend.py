@@ -191,4 +191,4 @@ def test_the_forecast_of_an_open_run_is_in_status_and_explain(town: Town, maria:
     sweep(town.watchdog())
     (run,) = maria.json("status")["runs"]
     assert (run["forecast"]["worst_case_usd"], run["forecast"]["confidence"]) == ("606.03", "seed")
-    assert "$606.03 (24 h" in " ".join(maria.costwatch("explain", "churn").output.split())
+    assert "at most $606.03 (24 h" in " ".join(maria.costwatch("explain", "churn").output.split())

@@ -52,6 +52,8 @@ def facts(**changes: str) -> dict[str, str]:
         "limit": times.to_text(STOPS_AT),
         "expected_at": times.to_text(STOPS_AT + 40 * MINUTE),
         "until": times.to_text(STOPS_AT + 2 * HOUR),
+        "forecast": "$263.49 (12 h: the median of its last 11 runs), at most $527.00",
+        "cost": "$241.53 by run seconds; forecast was $263.49, at most $527.00",
         "head": "Costwatch observes: 2 would be stopped now, $43.92 an hour",
         **changes,
     }

@@ -74,10 +74,18 @@ def test_nothing_is_killed_in_front_of_a_data_scientist(kind: MessageKind) -> No
 
 @pytest.mark.parametrize("kind", RUN_KINDS)
 def test_an_unknown_price_says_unknown_and_never_zero_dollars(kind: MessageKind) -> None:
-    said = everything(card(kind, hourly_rate_usd="", price_note="no known price for p9.huge"))
+    said = everything(
+        card(
+            kind,
+            hourly_rate_usd="",
+            forecast="unknown (no known price)",
+            cost="unknown",
+            price_note="no known price for p9.huge",
+        )
+    )
     assert "$" not in said
     if kind is not MessageKind.VERIFIED:
-        assert "unknown" in card(kind, hourly_rate_usd="").text
+        assert "unknown" in card(kind, hourly_rate_usd="", forecast="unknown (no known price)", cost="unknown").text
 
 
 @pytest.mark.parametrize("kind", RUN_KINDS)
@@ -255,3 +263,19 @@ def test_a_warning_whose_time_has_passed_says_zero_and_not_a_negative_time() -> 
     made = render(Message("id", MessageKind.WARNING, Audience.OWNER, facts()), context)
     assert "stops in 0 s" in made.text
     assert "-" not in made.text.split("(")[0].replace("churn-bert-large", "")
+
+
+# --- forecast and actual --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [MessageKind.WARNING, MessageKind.HELD, MessageKind.STOPPED, MessageKind.WOULD_STOP])
+def test_a_card_says_what_the_run_was_expected_to_cost(kind: MessageKind) -> None:
+    assert "Forecast" not in str(card(kind, forecast="").blocks)
+    found = card(kind, forecast="$707.04 (14 h: the median of its last 11 runs), at most $1,212.06")
+    assert "$707.04 (14 h: the median of its last 11 runs), at most $1,212.06" in str(found.blocks)
+
+
+def test_what_is_verified_says_what_it_cost_beside_its_forecast() -> None:
+    found = card(MessageKind.VERIFIED, reason="verified gone", cost="$88.12 by billable seconds; forecast was $101.01")
+    assert "$88.12 by billable seconds; forecast was $101.01" in str(found.blocks)
+    assert "Cost" not in str(card(MessageKind.VERIFIED, cost="", reason="gone").blocks[:-1])

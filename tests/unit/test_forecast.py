@@ -31,9 +31,7 @@ def test_an_instance_is_forecast_to_its_time_limit_while_nothing_is_known_of_its
     found = of(run(member()))
     assert (found.expected_usd, found.p90_usd, found.worst_case_usd) == (P4D * 12,) * 3
     assert found.runtime == 12 * HOUR
-    assert found.sentence == (
-        "$263.49 (12 h: its maximum runtime: nothing is known of how long it takes), at most $263.49"
-    )
+    assert found.sentence == ("at most $263.49 (12 h, its maximum runtime: nothing is known of how long it takes)")
 
 
 def test_a_job_is_forecast_to_its_own_maximum_and_not_to_the_limit_of_its_selector() -> None:

@@ -49,6 +49,8 @@ class Forecast:
         """For a card: `$707.04 (14 h: the median of its last 11 runs), at most $1,212.06`."""
         if self.expected_usd is None:
             return f"unknown ({self.basis})" if self.basis else "unknown"
+        if self.expected_usd == self.worst_case_usd and self.runtime is not None:
+            return f"at most {show_usd(self.worst_case_usd)} ({durations.show(self.runtime)}, {self.basis})"
         how = f"{durations.show(self.runtime)}: {self.basis}" if self.runtime is not None else self.basis
         return f"{show_usd(self.expected_usd)} ({how}), at most {show_usd(self.worst_case_usd)}"
 
