@@ -59,7 +59,7 @@ class DynamoTable:
         return list(self._pages(**self._partition(pk, prefix)))
 
     def each(self, pk: str) -> Iterator[Item]:
-        """Strongly consistent. Parsed, a page of 1 MB takes twenty times more: a part of it at once is enough."""
+        """Strongly consistent. Parsed, a page of 1 MB takes a dozen times more: a part of it at once is enough."""
         return self._pages(**self._partition(pk), PaginationConfig={"PageSize": _PART})
 
     def _partition(self, pk: str, prefix: str = "") -> dict[str, Any]:
