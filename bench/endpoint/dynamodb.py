@@ -1,4 +1,7 @@
-"""DynamoDB, JSON protocol: one table in memory with its index, conditions, transactions, batches and pages of 1 MB."""
+"""DynamoDB, JSON protocol: one table in memory with its index, conditions, transactions, batches and pages of 1 MB.
+
+A page that `Limit` ends names a next one, as in AWS, even where nothing is left.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +96,7 @@ class DynamoDb:
                 continue
             found.append(item)
             size += len(text)
-            if size >= PAGE_BYTES:
+            if size >= PAGE_BYTES or len(found) == body.get("Limit"):
                 last = {name: item[name] for name in (_PK, _SK, *((_DAY, _AT) if by_day else ()))}
                 return {"Items": found, "Count": len(found), "LastEvaluatedKey": last}
         return {"Items": found, "Count": len(found)}

@@ -16,13 +16,13 @@ from moto import mock_aws
 from costwatch import names
 from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ledger import Ledger
+from costwatch.adapters.memory_table import MemoryTable
 from costwatch.adapters.table import Table
 from demo.embedded import EmbeddedAws, Fleet, World, install
 from demo.ledger_table import create_ledger_table
 from tests.support.builders import NOW, REGION
 from tests.support.ledger_steps import STAMP
 from tests.support.looking_at_aws import CLOCK
-from tests.support.memory_table import MemoryTable
 
 Clients = Callable[..., Any]
 

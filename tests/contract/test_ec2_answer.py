@@ -87,6 +87,15 @@ def test_what_ec2_writes_is_read_as_botocore_reads_it() -> None:
     assert by_us(page)["Reservations"] == by_botocore(page)
 
 
+def test_what_instances_have_in_common_is_in_memory_once() -> None:
+    instances = [i for r in by_us(parsers.page_of(60))["Reservations"] for i in r["Instances"]]
+    types = [i["InstanceType"] for i in instances]
+    tags = [(tag["Key"], tag["Value"]) for i in instances for tag in i["Tags"]]
+    assert len({id(each) for each in types}) == len(set(types)) < len(types)
+    for texts in zip(*tags, strict=True):
+        assert len({id(each) for each in texts}) == len(set(texts))
+
+
 def test_pages_are_turned_by_botocore_and_none_is_lost(clients: Clients, world: World, fleet: Fleet) -> None:
     del world
     made = {fleet.instance() for _ in range(12)}

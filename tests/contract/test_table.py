@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
+from costwatch.adapters import dynamodb
 from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.table import (
     Absent,
@@ -95,6 +96,25 @@ def test_a_query_finds_a_prefix_of_one_partition_in_order_over_all_pages(table: 
     table.transact([Put({"pk": "p", "sk": "b#0"}), Put({"pk": "q", "sk": "a#0"})])
     assert [item["sk"] for item in table.query("p", prefix="a#")] == [f"a#{n}#{w}" for n in range(4) for w in range(10)]
     assert len(table.query("p")) == 41
+
+
+def test_what_is_read_a_few_at_a_time_is_all_of_it_in_order(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dynamodb, "_PART", 2)
+    table.batch([Put({"pk": "p", "sk": str(n), "value": n}) for n in (3, 1, 4, 0, 2)])
+    table.put(Put({"pk": "q", "sk": "0"}))
+    assert [(item["sk"], item["value"]) for item in table.each("p")] == [(str(n), n) for n in range(5)]
+    assert list(table.each("nothing")) == []
+
+
+def test_rows_that_are_alike_are_each_their_own(table: Table) -> None:
+    rows = [{"pk": "p", "sk": str(n), "text": f"run {n}", "parts": [{"id": n}]} for n in range(3)]
+    for row in rows:
+        table.put(Put(row))
+        row["parts"][0]["id"] = "changed by whoever wrote it"  # type: ignore[index]
+    found = table.query("p")
+    assert [(item["text"], item["parts"]) for item in found] == [(f"run {n}", [{"id": n}]) for n in range(3)]
+    found[0]["parts"][0]["id"] = "changed by whoever read it"
+    assert table.query("p")[0]["parts"] == [{"id": 0}]
 
 
 def test_a_batch_puts_and_deletes(table: Table) -> None:

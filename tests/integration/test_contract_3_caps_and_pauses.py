@@ -204,7 +204,8 @@ def test_3_a_member_of_a_selector_that_is_off_holds_its_run_and_does_not_hide_it
     tags = {**TAGS, "costwatch:run": "mixed"}
     big = of.world.launch(age=40 * HOUR, tags=tags)
     of.world.launch(age=40 * HOUR, tags=tags, instance_type="m5.large")
-    assert [seen.decision.hold for seen in sweep(of.watchdog()).seen] == [HoldCode.OUTSIDE]
+    sweep(of.watchdog())
+    assert [record.hold and record.hold.code for record in records(of).values()] == [HoldCode.OUTSIDE]
     assert big.alive
 
 

@@ -296,4 +296,4 @@ def test_5_an_exempt_tag_until_a_far_year_ends_however_often_the_instance_is_res
         of.clock.forward(days=91)
         of.world.restart(trainer)
         of.clock.forward(hours=13)
-    assert sweep(of.watchdog()).seen[0].decision.verdict.value == "warn"
+    assert sweep(of.watchdog()).judged[0].verdict.value == "warn"

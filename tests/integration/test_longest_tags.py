@@ -43,10 +43,10 @@ def test_the_longest_exempt_reason_exempts_for_seven_days_over_restarts(tmp_path
     trainer = town.world.launch(age=timedelta(hours=13), tags={**TAGS, "costwatch:exempt": LONGEST})
     for _ in range(7):
         report = sweep(town.watchdog())
-        assert (report.failures, [seen.decision.verdict.value for seen in report.seen]) == ([], ["keep"])
+        assert (report.failures, [judged.verdict.value for judged in report.judged]) == ([], ["keep"])
         town.clock.forward(days=1)
         town.world.restart(trainer)
-    assert "exempt" not in sweep(town.watchdog()).seen[0].decision.reason
+    assert "exempt" not in sweep(town.watchdog()).judged[0].reason
 
 
 def test_accelerators_with_the_longest_tag_that_nobody_picks_are_told_once(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from bench.endpoint.ec2 import Ec2 as Ec2Service
 from bench.endpoint.filters import any_of
 from bench.endpoint.fleet import LIMIT, Fleet, filter_text
 from bench.endpoint.server import Server
+from costwatch.adapters import dynamodb
 from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ec2 import Ec2
 from costwatch.adapters.sagemaker import SageMaker
@@ -300,6 +301,17 @@ def test_a_query_is_in_order_over_pages_of_a_megabyte(server: Server, table: Dyn
     server.account.forget_calls()
     assert [item["sk"] for item in table.query("large", prefix="a")] == wanted
     assert server.account.calls() == {"dynamodb:Query": 3}
+
+
+def test_a_query_asked_for_less_is_in_order_over_smaller_pages(
+    server: Server, table: DynamoTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dynamodb, "_PART", 2)
+    wanted = [f"a{n}" for n in range(4)]
+    table.batch([Put({"pk": "few", "sk": sk}) for sk in wanted])
+    server.account.forget_calls()
+    assert [item["sk"] for item in table.each("few")] == wanted
+    assert server.account.calls() == {"dynamodb:Query": 3}  # a full page does not say that it is the last one
 
 
 def test_the_index_lists_a_day_by_time_from_a_moment_on(table: DynamoTable) -> None:

@@ -50,8 +50,10 @@ class Ec2:
                 Filters=wanted, PaginationConfig={"PageSize": page}
             )
             for answer in answers:
-                for reservation in answer["Reservations"]:
-                    yield from map(_member, reservation["Instances"])
+                left = answer["Reservations"]
+                left.reverse()
+                while left:  # what was read is let go: the paginator has this answer while it asks for the next one
+                    yield from map(_member, left.pop()["Instances"])
 
     def instances_by_id(self, ids: Iterable[str]) -> dict[str, Member]:
         """The named instances in any state; one that EC2 no longer knows is absent."""

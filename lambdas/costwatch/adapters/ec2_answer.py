@@ -96,6 +96,7 @@ def _read(body: bytes, root: _Element) -> dict[str, Any]:
     depth = 0
     unwanted = 0
     text: list[str] = []
+    known: dict[str, str] = {}  # one string for all instances of one type, zone or tag, and not one for each
 
     def opened(name: str, _attributes: dict[str, str]) -> None:
         nonlocal element, into, depth, unwanted
@@ -135,7 +136,8 @@ def _read(body: bytes, root: _Element) -> dict[str, Any]:
         element, into = above.pop()
         if child.value is not None:
             parser.CharacterDataHandler = None
-            into[child.key] = child.value("".join(text))
+            whole = "".join(text)
+            into[child.key] = child.value(known.setdefault(whole, whole))
 
     parser = expat.ParserCreate()
     parser.buffer_text = True

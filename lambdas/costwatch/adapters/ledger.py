@@ -159,7 +159,7 @@ class Ledger:
 
         `skip` is given every row that cannot be read; without it the first one raises UnreadableRow.
         """
-        items = self._table.query(key(f"open#{self.origin}#{account}#{region}", "").pk)
+        items = self._table.each(key(f"open#{self.origin}#{account}#{region}", "").pk)
         return {record.run_id: record for record in decoded(items, self._record, skip)}
 
     def swept_regions(self, account: str, now_swept: Sequence[str]) -> frozenset[str]:

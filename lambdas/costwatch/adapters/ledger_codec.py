@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from costwatch.adapters.ledger_costs import forecast_from_item, forecast_to_item
@@ -126,22 +127,22 @@ def record_from_item(item: Body) -> RunRecord:
     """The inverse of `record_to_item`; unknown attributes (keys, stamp) are ignored."""
     return RunRecord(
         run_id=RunId.parse(item["run_id"]),
-        origin=item["origin"],
+        origin=_shared(item["origin"]),
         version=int(item["version"]),
         status=Status(item["status"]),
         mode=Mode(item["mode"]),
-        selector=item["selector"],
+        selector=_shared(item["selector"]),
         start=_time(item, "start"),
         deadline=_time(item, "deadline"),
         first_seen_at=times.from_text(item["first_seen_at"]),
         name=item["name"],
-        owner=item["owner"],
-        team=item["team"],
+        owner=_shared(item["owner"]),
+        team=_shared(item["team"]),
         members=_members_seen(item["members"]),
-        capacity=tuple((kind, int(count)) for kind, count in item["capacity"]),
+        capacity=tuple((_shared(kind), int(count)) for kind, count in item["capacity"]),
         clock_evidence=item["clock_evidence"],
         hourly_rate_usd=item.get("hourly_rate_usd"),
-        price_note=item["price_note"],
+        price_note=_shared(item["price_note"]),
         notice=_optional(item, "notice", _notice),
         hold=_optional(item, "hold", _hold),
         released_key=item["released_key"],
@@ -312,10 +313,10 @@ def _notice(body: Body) -> Notice:
         deadline=times.from_text(body["deadline"]),
         requested_at=times.from_text(body["requested_at"]),
         # Without them: from before notices named whom they were for, so this one is given anew.
-        owner=body.get("owner", ""),
+        owner=_shared(body.get("owner", "")),
         members=_members_seen(body.get("members", ())),
         accepted_at=_time(body, "accepted_at"),
-        via=body.get("via", ""),
+        via=_shared(body.get("via", "")),
         stops_at=_time(body, "stops_at"),
         action=Action(body["action"]) if body.get("action") else None,
         silent=bool(body.get("silent", False)),
@@ -327,7 +328,13 @@ def _seen_to_item(member: MemberSeen) -> dict[str, Any]:
 
 
 def _members_seen(items: Iterable[Body]) -> tuple[MemberSeen, ...]:
-    return tuple(MemberSeen(item["id"], _time(item, "running_since")) for item in items)
+    return tuple(_member_seen(item["id"], item.get("running_since")) for item in items)
+
+
+@lru_cache(maxsize=256)
+def _member_seen(name: str, since: str | None) -> MemberSeen:
+    """One for the run and for its notice."""
+    return MemberSeen(name, times.from_text(since) if since else None)
 
 
 def _heard_to_item(heard: Heard) -> dict[str, Any]:
@@ -366,6 +373,12 @@ def _stop(body: Body) -> StopAttempt:
         gone_since=_time(body, "gone_since"),
         silent_since=_time(body, "silent_since"),
     )
+
+
+@lru_cache(maxsize=256)
+def _shared(text: str) -> str:
+    """One string for what many rows say alike: a sweep has all open records in memory."""
+    return text
 
 
 def _optional(item: Body, name: str, read: Callable[[Body], _T]) -> _T | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from costwatch.core import times
@@ -43,17 +44,43 @@ def forecast_to_item(forecast: Forecast) -> dict[str, Any]:
 
 
 def forecast_from_item(item: Body) -> Forecast:
-    as_of, runtime = item.get("price_as_of"), item.get("runtime_seconds")
+    runtime = item.get("runtime_seconds")
+    return _forecast(
+        item["made_at"],
+        item["family"],
+        item.get("expected_usd"),
+        item.get("p90_usd"),
+        item.get("worst_case_usd"),
+        item["confidence"],
+        item.get("price_as_of"),
+        int(runtime) if runtime is not None else None,
+        item["basis"],
+    )
+
+
+@lru_cache(maxsize=256)
+def _forecast(
+    made_at: str,
+    family: str,
+    expected_usd: Decimal | None,
+    p90_usd: Decimal | None,
+    worst_case_usd: Decimal | None,
+    confidence: str,
+    as_of: str | None,
+    runtime_seconds: int | None,
+    basis: str,
+) -> Forecast:
+    """One for all runs that were forecast alike: a sweep has all open records in memory."""
     return Forecast(
-        made_at=times.from_text(item["made_at"]),
-        family=item["family"],
-        expected_usd=item.get("expected_usd"),
-        p90_usd=item.get("p90_usd"),
-        worst_case_usd=item.get("worst_case_usd"),
-        confidence=Confidence(item["confidence"]),
+        made_at=times.from_text(made_at),
+        family=family,
+        expected_usd=expected_usd,
+        p90_usd=p90_usd,
+        worst_case_usd=worst_case_usd,
+        confidence=Confidence(confidence),
         price_as_of=date.fromisoformat(as_of) if as_of else None,
-        runtime=timedelta(seconds=int(runtime)) if runtime is not None else None,
-        basis=item["basis"],
+        runtime=timedelta(seconds=runtime_seconds) if runtime_seconds is not None else None,
+        basis=basis,
     )
 
 

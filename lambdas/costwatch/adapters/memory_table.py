@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pickle
+import zlib
+from collections.abc import Iterator, MutableMapping, Sequence
 from typing import Any
 
 from costwatch.adapters.table import (
@@ -25,27 +27,31 @@ from costwatch.adapters.table import (
 )
 
 _MOST_WRITES = 100
+_FASTEST = 1
+_Place = tuple[str, str]
+_Row = dict[str, Any]
 
 
 class MemoryTable:
     """Implements `adapters.table.Table`. Holds what one process writes, and forgets it with the process."""
 
     def __init__(self) -> None:
-        self.items: dict[tuple[str, str], dict[str, Any]] = {}
+        self.items: MutableMapping[_Place, _Row] = _Packed()
 
     def get(self, key: Key) -> Item | None:
         _refuse_too_long(key.pk, key.sk)
         found = self.items.get((key.pk, key.sk))
-        return _copied(found) if found is not None else None
+        return copied(found) if found is not None else None
 
     def query(self, pk: str, *, prefix: str = "") -> list[Item]:
-        _refuse_too_long(pk, prefix)
-        keys = sorted(key for key in self.items if key[0] == pk and key[1].startswith(prefix))
-        return [_copied(self.items[key]) for key in keys]
+        return list(self._found(pk, prefix))
+
+    def each(self, pk: str) -> Iterator[Item]:
+        return self._found(pk)
 
     def query_day(self, day: str, *, since: str = "") -> list[Item]:
         found = [item for item in self.items.values() if item.get("day") == day and item["at"] >= since]
-        return [_copied(item) for item in sorted(found, key=lambda i: (i["at"], i["sk"]))]
+        return [copied(item) for item in sorted(found, key=lambda i: (i["at"], i["sk"]))]
 
     def put(self, write: Put) -> None:
         self.transact([write])
@@ -75,6 +81,11 @@ class MemoryTable:
         for write in writes:
             self._apply(write)
 
+    def _found(self, pk: str, prefix: str = "") -> Iterator[Item]:
+        _refuse_too_long(pk, prefix)
+        keys = sorted(key for key in self.items if key[0] == pk and key[1].startswith(prefix))
+        return (copied(self.items[key]) for key in keys)
+
     def _holds(self, write: Write) -> bool:
         condition: Condition | None = write.condition
         item = self.items.get(_key(write))
@@ -96,23 +107,53 @@ class MemoryTable:
         key = _key(write)
         match write:
             case Put(item, _):
-                self.items[key] = _copied(dict(item))
+                self.items[key] = dict(item)
             case Delete():
                 self.items.pop(key, None)
             case Check():
                 pass
             case Count(_, name, _, also):
-                item = self.items.setdefault(key, {"pk": key[0], "sk": key[1]})
-                item[name] = item.get(name, 0) + 1
-                item.update(also)
+                counted = self.items.get(key, {"pk": key[0], "sk": key[1]})
+                self.items[key] = {**counted, name: counted.get(name, 0) + 1, **also}
 
 
-def _copied(value: Any) -> Any:
+class _Packed(MutableMapping[_Place, _Row]):
+    """Rows as bytes: of each what the first one with the same names does not say.
+
+    A look at thousands of runs writes three rows for each, which differ in a few words: a tenth of what dicts take.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[_Place, tuple[bytes, bytes]] = {}
+        self._first: dict[tuple[str, ...], bytes] = {}
+
+    def __getitem__(self, place: _Place) -> _Row:
+        first, packed = self._rows[place]
+        row: _Row = pickle.loads(zlib.decompressobj(zdict=first).decompress(packed))  # noqa: S301 - written below
+        return row
+
+    def __setitem__(self, place: _Place, row: _Row) -> None:
+        whole = pickle.dumps(row)
+        first = self._first.setdefault(tuple(row), whole)
+        packer = zlib.compressobj(_FASTEST, zdict=first)
+        self._rows[place] = first, packer.compress(whole) + packer.flush()
+
+    def __delitem__(self, place: _Place) -> None:
+        del self._rows[place]
+
+    def __iter__(self) -> Iterator[_Place]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+def copied(value: Any) -> Any:
     """A deep copy of what an item may hold; many times faster than copy.deepcopy, and a sweep copies a lot."""
     if isinstance(value, dict):
-        return {key: _copied(part) for key, part in value.items()}
+        return {key: copied(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_copied(part) for part in value]
+        return [copied(part) for part in value]
     return value
 
 

@@ -5,7 +5,7 @@ Conditions are data, so DynamoDB and the in-memory table of the tests judge the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -103,6 +103,10 @@ class Table(Protocol):
 
     def query(self, pk: str, *, prefix: str = "") -> list[Item]:
         """All items of a partition whose sort key begins with `prefix`, in sort key order."""
+        ...
+
+    def each(self, pk: str) -> Iterator[Item]:
+        """What `query` finds, a few at a time as they are asked for: of a partition that may be large."""
         ...
 
     def query_day(self, day: str, *, since: str = "") -> list[Item]:

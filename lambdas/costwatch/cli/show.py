@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 # rich is imported where it prints: with --json nothing does.
+
+_PIECES: Final = 4096
 
 WIDE: Final = 120
 """From this many columns on a reason stands beside its row; below, under the table."""
@@ -119,7 +122,11 @@ def facts(out: Console, pairs: Sequence[tuple[str, str]]) -> None:
 
 def document(body: Any) -> None:
     """JSON for machines. Money is text in USD, times are RFC 3339 in UTC."""
-    click.echo(json.dumps(body, indent=2, ensure_ascii=False))
+    # Not whole: the text of thousands of runs, in pieces and joined, is several times what it is made of.
+    pieces = json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(body)
+    while some := "".join(islice(pieces, _PIECES)):
+        click.echo(some, nl=False)
+    click.echo()
 
 
 @contextmanager

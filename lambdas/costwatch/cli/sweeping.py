@@ -55,23 +55,27 @@ def sweep(session: Session, once: bool, mode: str, no_ledger: bool, unwatched: b
     a limit of their own, or which the ledger knows; --unwatched counts all of them, as the deployed sweep does hourly.
     """
     del once  # there is no other way; the flag says so
-    unwatched_runs: list[str] = []
     if mode == Mode.ENFORCE.value:
         with show.busy("The deployed function sweeps"):
             document = _invoke(session)
     else:
         with show.busy(f"Looking at {', '.join(session.policy.regions)}"):
-            watchdog = _observer(session, keep=not no_ledger, counts=unwatched)
-            report = sweep_once(watchdog)
-        unwatched_runs = [f"{s.run.id}: {capacity_text(s)}, {show.usd(s.burn.hourly_rate_usd)} an hour"
-                     for s in report.unwatched]  # fmt: skip
-        document = {**report.document(), "unwatched_runs": unwatched_runs, "origin": watchdog.ledger.origin}
+            document = _observed(_observer(session, keep=not no_ledger, counts=unwatched))
     document = {"mode": mode, "policy_digest": session.policy.digest, **document}
     if as_json:
         show.document(document)
     else:
         sweep_table.show_sweep(document, mode)
     return 1 if document["failures"] else 0
+
+
+def _observed(watchdog: Watchdog) -> dict[str, Any]:
+    """What a sweep saw. All else that it has in memory ends with it."""
+    report = sweep_once(watchdog)
+    unwatched_runs = [
+        f"{s.run.id}: {capacity_text(s)}, {show.usd(s.burn.hourly_rate_usd)} an hour" for s in report.unwatched
+    ]
+    return {**report.document(), "unwatched_runs": unwatched_runs, "origin": watchdog.ledger.origin}
 
 
 def observing(policy: Policy) -> Policy:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from sys import intern
 from typing import Final
 
 from costwatch.core.estimator import JobSpec
@@ -76,7 +77,7 @@ class RunId:
     def parse(cls, text: str) -> RunId:
         """The inverse of `str()`. Raises ValueError."""
         account, region, kind, name = text.split("/", 3)
-        return cls(account, region, RunKind(kind), name)
+        return cls(intern(account), intern(region), RunKind(kind), name)  # the same few in every id
 
 
 @dataclass(frozen=True, slots=True)

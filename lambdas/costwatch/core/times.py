@@ -30,20 +30,20 @@ def parse_rfc3339(text: str) -> datetime:
     return utc
 
 
-# A sweep writes and reads the same few moments in every row.
-@lru_cache(maxsize=4096)
+# A sweep writes and reads the same few moments in every row, and each run's own several times in a row.
+@lru_cache(maxsize=256)
 def to_text(moment: datetime) -> str:
     """`2026-11-22T09:10:00.000000Z`: fixed width, so text order is time order."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def to_key(moment: datetime) -> str:
     """`2026-11-22T09:10:00Z`: whole seconds, for ids and keys."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def from_text(text: str) -> datetime:
     """The inverse of `to_text`."""
     return datetime.fromisoformat(text).astimezone(UTC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
@@ -35,9 +35,12 @@ class Looked:
     previous: RunRecord | None
 
 
-def parts(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    for i in range(0, len(items), TOGETHER):
-        yield items[i : i + TOGETHER]
+def parts(items: list[_T]) -> Iterator[list[_T]]:
+    """In order. Each is taken out of `items`: what a sweep is done with is not kept until its end."""
+    while items:
+        part = items[:TOGETHER]
+        del items[:TOGETHER]
+        yield part
 
 
 def read_together(w: Watchdog, region: str, items: Iterable[Looked]) -> Mapping[RunId, Run]:

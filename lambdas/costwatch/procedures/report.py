@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from decimal import Decimal
+from typing import Any, Final, Self
 
 from costwatch.core import times
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.families import PastRun
 from costwatch.core.model import Run, RunId
 from costwatch.core.money import Burn
+from costwatch.core.policy import Mode
 from costwatch.errors import AwsError, UnreadableRow
 
 DATA_ERRORS: Final = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
@@ -30,6 +32,43 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What is kept of it until the sweep ends: a line of the report. Of a run with its members there is ten times more.
+
+    `released`: a person said that its silence is its own.
+    """
+
+    run_id: RunId
+    name: str
+    verdict: Verdict
+    reason: str
+    mode: Mode
+    selector: str | None
+    start: datetime | None
+    deadline: datetime | None
+    hourly_rate_usd: Decimal | None
+    fell_silent: bool
+    released: bool
+
+    @classmethod
+    def of(cls, seen: Seen, *, released: bool) -> Self:
+        run, decision = seen.run, seen.decision
+        return cls(
+            run_id=run.id,
+            name=run.name,
+            verdict=decision.verdict,
+            reason=decision.reason,
+            mode=decision.mode,
+            selector=decision.selector.name if decision.selector else None,
+            start=decision.start,
+            deadline=decision.deadline_at,
+            hourly_rate_usd=seen.burn.hourly_rate_usd,
+            fell_silent=decision.fell_silent,
+            released=released,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Something this sweep could not handle; the others went on."""
 
@@ -43,7 +82,7 @@ class SweepReport:
     """Counters are of this sweep. `would_stop` counts the stops of observe and warn."""
 
     at: datetime
-    seen: list[Seen] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     stopped: int = 0
     would_stop: int = 0
@@ -86,15 +125,15 @@ class SweepReport:
 
     @property
     def watched(self) -> int:
-        return len(self.seen)
+        return len(self.judged)
 
     @property
     def held(self) -> int:
-        return sum(1 for seen in self.seen if seen.decision.verdict is Verdict.HOLD)
+        return sum(1 for each in self.judged if each.verdict is Verdict.HOLD)
 
     def document(self) -> dict[str, Any]:
         """For machines: the handler's answer and `sweep --json`. Money as text in USD per hour."""
-        verdicts = Counter(seen.decision.verdict.value for seen in self.seen)
+        verdicts = Counter(each.verdict.value for each in self.judged)
         return {
             "at": times.to_key(self.at),
             "watched": self.watched,
@@ -108,20 +147,19 @@ class SweepReport:
             "unwatched": len(self.unwatched),
             "not_counted": self.not_counted,
             "failures": [{"where": f.where, "reason": f.reason, "retry": f.retry} for f in self.failures],
-            "runs": [_run_document(seen) for seen in self.seen],
+            "runs": [_run_document(each) for each in self.judged],
         }
 
 
-def _run_document(seen: Seen) -> dict[str, Any]:
-    decision = seen.decision
+def _run_document(judged: Judged) -> dict[str, Any]:
     return {
-        "run": str(seen.run.id),
-        "name": seen.run.name,
-        "verdict": decision.verdict.value,
-        "reason": decision.reason,
-        "mode": decision.mode.value,
-        "selector": decision.selector.name if decision.selector else None,
-        "started": times.to_key(decision.start) if decision.start else None,
-        "deadline": times.to_key(decision.deadline.at) if decision.deadline else None,
-        "hourly_rate_usd": str(seen.burn.hourly_rate_usd) if seen.burn.hourly_rate_usd is not None else None,
+        "run": str(judged.run_id),
+        "name": judged.name,
+        "verdict": judged.verdict.value,
+        "reason": judged.reason,
+        "mode": judged.mode.value,
+        "selector": judged.selector,
+        "started": times.to_key(judged.start) if judged.start else None,
+        "deadline": times.to_key(judged.deadline) if judged.deadline else None,
+        "hourly_rate_usd": str(judged.hourly_rate_usd) if judged.hourly_rate_usd is not None else None,
     }

@@ -15,7 +15,7 @@ from costwatch.procedures import costs, digest
 from costwatch.procedures.forecasting import forecast_of
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.put_back import put_back_where_spared
-from costwatch.procedures.report import Seen, SweepReport
+from costwatch.procedures.report import Judged, Seen, SweepReport
 from costwatch.procedures.stop import Due, with_stopped_before
 
 
@@ -57,20 +57,17 @@ class _Earlier:
         return [each for each in self.stopped if each.at >= moment and each.run_id not in but]
 
 
-def judge_silence(
-    w: Watchdog, silent: Sequence[Silent], records: Sequence[RunRecord], report: SweepReport
-) -> list[Due]:
+def judge_silence(w: Watchdog, silent: Sequence[Silent], report: SweepReport) -> list[Due]:
     """Warn about the silent runs and return those that are due, or hold them where too many fell silent together.
 
     For each, all that are silent now count, those too that are only watched or held already, and those that were
     stopped for their silence since its own last heartbeat: so one fault is seen whose runs are due one after the
     other, and nothing counts that was over before this run fell silent. What was released does not count and goes on,
     also while its notice runs, and so does a stop that was begun. While it would be too many with those that could not
-    be read in this sweep, nobody is warned or stopped for silence. `records`: the open records of all regions.
+    be read in this sweep, nobody is warned or stopped for silence.
     """
-    known = {record.run_id: record for record in records}
-    released = {seen.run.id for seen in report.seen if is_released(known.get(seen.run.id), seen.decision)}
-    fell_silent = {seen.run.id for seen in report.seen if seen.decision.fell_silent}
+    released = {each.run_id for each in report.judged if each.released}
+    fell_silent = {each.run_id for each in report.judged if each.fell_silent}
     silent_now = frozenset(str(each) for each in (fell_silent | {item.seen.run.id for item in silent}) - released)
     unjudged = {str(each) for each in report.unjudged - released} - silent_now
     earlier: _Earlier | None = None
@@ -111,7 +108,7 @@ def judge_silence(
                 forecast=forecast_of(w, item.seen.run, item.record, decision, report),
             )
             w.save(costs.restarted(step, item.previous, item.seen.run))
-    _replace_seen(report, held)
+    _say_held(report, held)
     if held:
         with report.isolating("mass silence"):
             digest.mass_silence(w, held, sorted(stopped, key=lambda each: (each.at, each.run_id)))
@@ -139,7 +136,9 @@ def _is_begun(w: Watchdog, item: Silent) -> bool:
     return item.due is not None and with_stopped_before(w, item.due).finishes
 
 
-def _replace_seen(report: SweepReport, held: Sequence[Seen]) -> None:
+def _say_held(report: SweepReport, held: Sequence[Seen]) -> None:
     """The report says of them what became of them."""
     now = {seen.run.id: seen for seen in held}
-    report.seen = [now.get(seen.run.id, seen) for seen in report.seen]
+    report.judged = [
+        Judged.of(now[each.run_id], released=each.released) if each.run_id in now else each for each in report.judged
+    ]

@@ -21,6 +21,7 @@ from costwatch.core.model import Member, Run, RunId
 from costwatch.core.money import burn_rate
 from costwatch.core.policy import Mode, Service
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
+from costwatch.core.silences import is_released
 from costwatch.core.step import Step
 from costwatch.errors import TransientAwsError, UnreadableRow
 from costwatch.procedures import census, costs, digest, listing, looking, outbox
@@ -30,7 +31,7 @@ from costwatch.procedures.listing import Known
 from costwatch.procedures.looking import Looked
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.put_back import put_back_where_spared
-from costwatch.procedures.report import Failure, Seen, SweepReport
+from costwatch.procedures.report import Failure, Judged, Seen, SweepReport
 from costwatch.procedures.saving import save_all
 from costwatch.procedures.silence import Silent, judge_silence
 from costwatch.procedures.stop import LEASE, Due, stop_due
@@ -101,7 +102,7 @@ def sweep(w: Watchdog) -> SweepReport:
                     silent.append(found) if isinstance(found, Silent) else due.append(found)
     for name in sorted(swept - set(w.policy.regions)):
         wind_up(w, name, f"{name} is out of the configuration", report)
-    due.extend(judge_silence(w, silent, records, report))
+    due.extend(judge_silence(w, silent, report))
     stop_due(w, due, runs_of=_runs_of(w, report, records, uncounted), pause=pause, report=report)
     _count_everything(w, uncounted, report)
     with report.isolating("digest"):
@@ -130,14 +131,14 @@ def _runs_of(
     listed, as many as were counted last, and at least those seen now: while none were, a share of few is small.
     """
     since = caps.window_start(w.policy, w.now())
-    in_region = Counter((s.run.id.region, s.decision.selector.name) for s in report.seen if s.decision.selector)
+    in_region = Counter((each.run_id.region, each.selector) for each in report.judged if each.selector is not None)
     for region, last in uncounted.items():
         for name, count in last.runs_of.items() if last is not None else ():
             in_region[region, name] = max(in_region[region, name], count)
     runs_of: Counter[str] = Counter()
     for (_, name), count in in_region.items():
         runs_of[name] += count
-    judged = {s.run.id for s in report.seen}
+    judged = {each.run_id for each in report.judged}
     for record in records:
         stop = record.stop if record.status is Status.STOPPING and record.run_id not in judged else None
         if stop is not None and stop.lease_until - LEASE >= since:
@@ -175,6 +176,31 @@ def _service(
     report: SweepReport,
 ) -> list[Due | Silent]:
     """All runs of one service in one region. AwsError: its listing failed, so nothing is concluded about it."""
+    due: list[Due | Silent] = []
+    # Tags, protection and spot requests are read afresh for whoever is to be warned or stopped.
+    for part in looking.parts(_look_at_all(w, region, service, read, report)):
+        steps: list[Step] = []
+        known = looking.read_together(w, region.name, part)
+        for looked in part:
+            beats = (looked.run.id,) if looked.run.vitals is not None else ()
+            with report.isolating(str(looked.run.id), beats):
+                found = _look_again(w, region, looked, known, report)
+                if isinstance(found, Step):
+                    steps.append(found)
+                elif found is not None:
+                    due.append(found)
+        save_all(w, steps, report)
+    return due
+
+
+def _look_at_all(
+    w: Watchdog,
+    region: _Region,
+    service: Service,
+    read: Callable[[Watchdog, str, SweepReport], list[Member]],
+    report: SweepReport,
+) -> list[Looked]:
+    """List the runs and settle who needs no second look; returns those to be warned or stopped. AwsError as above."""
     members = read(w, region.name, report)
     runs = grouping.runs(members, account=w.account, region=region.name, run_tag=w.policy.tags.run)
     listed = {run.id for run in runs}
@@ -200,21 +226,7 @@ def _service(
             elif isinstance(taken := _take(w, looked, report), Step):
                 steps.append(taken)
     save_all(w, steps, report)
-    # Tags, protection and spot requests are read afresh for whoever is to be warned or stopped.
-    due: list[Due | Silent] = []
-    for part in looking.parts(again):
-        steps = []
-        known = looking.read_together(w, region.name, part)
-        for looked in part:
-            beats = (looked.run.id,) if looked.run.vitals is not None else ()
-            with report.isolating(str(looked.run.id), beats):
-                found = _look_again(w, region, looked, known, report)
-                if isinstance(found, Step):
-                    steps.append(found)
-                elif found is not None:
-                    due.append(found)
-        save_all(w, steps, report)
-    return due
+    return again
 
 
 def _beating(region: _Region, service: Service) -> Iterator[RunId]:
@@ -265,7 +277,7 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | St
     if decision.verdict is Verdict.IGNORE:
         _ignored(w, record, decision, seen, report)
         return None
-    report.seen.append(seen)
+    report.judged.append(Judged.of(seen, released=is_released(looked.previous or record, decision)))
     ordered = record is not None and record.order_of(decision.key) is not None
     if decision.silent and decision.verdict in (Verdict.WARN, Verdict.STOP) and not ordered:
         return Silent(seen, record, looked.previous)
