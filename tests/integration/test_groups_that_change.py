@@ -536,6 +536,89 @@ def test_the_next_attempt_after_a_part_was_put_back_still_knows_what_it_was_at_f
     assert (lowering.before, lowering.back) == (Capacity(8, 8), None)
 
 
+def put_back_in_part() -> tuple[Town, FakeGroup]:
+    """One of eight is left, and the group has been given its number again."""
+    of, group = half_ended()
+    group.scales_in_after = None  # AWS takes its time
+    later(of, minutes=5)
+    assert numbers(group) == (1, 1)
+    return of, group
+
+
+def test_who_sets_a_group_to_what_the_stop_had_set_after_its_numbers_were_seen_to_hold_is_left_alone_and_told_once() -> (
+    None
+):
+    of, group = put_back_in_part()
+    later(of, minutes=5)
+    group.min_size = group.desired = 0
+    for _ in range(4):
+        later(of, minutes=5)
+    assert (numbers(group), updates(of)) == ((0, 0), 2)
+    [(_, left)] = told(of, "capacity left")
+    assert left == (
+        "nodes has minimum 0, desired 0 and no longer minimum 1, desired 1, to which it was put back: somebody has set "
+        "it since, so it is left as it is; before the stop it had minimum 8, desired 8"
+    )
+    of.clock.forward(minutes=1)
+    assert restore_asked(of.watchdog(), NODES, by="ada", reason="")["restored"]
+    assert numbers(group) == (8, 8)
+
+
+def test_who_sets_it_so_before_they_were_seen_to_hold_is_taken_for_the_stop_once_and_no_more() -> None:
+    of, group = put_back_in_part()
+    group.min_size = group.desired = 0
+    later(of, minutes=5)
+    assert (numbers(group), updates(of), told(of, "capacity left")) == ((1, 1), 3, [])
+    later(of, minutes=5)
+    group.min_size = group.desired = 0
+    for _ in range(3):
+        later(of, minutes=5)
+    assert (numbers(group), updates(of), len(told(of, "capacity left"))) == ((0, 0), 3, 1)
+
+
+def test_any_other_numbers_than_were_put_back_are_told_once_too_and_nothing_where_they_hold() -> None:
+    of, group = put_back_in_part()
+    for _ in range(3):
+        later(of, minutes=5)
+    assert (told(of, "capacity left"), len(told(of, "capacity put back"))) == ([], 1)
+    for desired in (3, 4, 0):
+        group.desired = desired
+        group.min_size = min(desired, 1)
+        later(of, minutes=5)
+    assert (numbers(group), len(told(of, "capacity left"))) == ((0, 0), 1)
+
+
+def test_a_crash_after_the_call_that_puts_a_part_back_is_settled_by_the_next_sweep_and_one_before_it_repaired() -> None:
+    of, group = put_back_in_part()
+    known = of.ledger.lowering(NODES)
+    assert known is not None
+    assert (known.back, known.settled) == (Capacity(1, 1), False), "a sweep that crashed here would leave the same"
+    group.min_size = group.desired = 0  # as where it crashed before the call
+    later(of, minutes=5)
+    assert numbers(group) == (1, 1)
+    later(of, minutes=5)
+    known = of.ledger.lowering(NODES)
+    assert known is not None
+    assert known.settled
+
+
+def test_a_stop_that_goes_on_after_a_part_had_settled_begins_anew_and_is_put_back_again_where_it_may_not_end_it() -> None:
+    of, group = put_back_in_part()
+    later(of, minutes=5)
+    group.suspended.clear()
+    later(of, minutes=5)
+    denied(of, "TerminateInstanceInAutoScalingGroup")
+    later(of, minutes=32)
+    of.world.fault = None
+    group.scales_in_after = None
+    known = of.ledger.lowering(NODES)
+    assert known is not None
+    assert (numbers(group), known.before, known.settled) == ((0, 0), Capacity(8, 8), False)
+    _exempt(of, group)
+    later(of, minutes=5)
+    assert numbers(group) == (1, 1)
+
+
 # --- somebody raises it between two attempts ------------------------------------------------------------------------
 
 

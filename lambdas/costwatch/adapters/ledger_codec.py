@@ -237,6 +237,8 @@ def lowering_to_item(lowered: Lowering) -> dict[str, Any]:
         "after": [lowered.after.min_size, lowered.after.desired],
         "at": times.to_text(lowered.at),
         **({"back": [lowered.back.min_size, lowered.back.desired]} if lowered.back is not None else {}),
+        **({"settled": True} if lowered.settled else {}),
+        **({"left": True} if lowered.left else {}),
     }
 
 
@@ -244,7 +246,8 @@ def lowering_from_item(item: Body) -> Lowering:
     numbers = {name: Capacity(*(int(n) for n in item[name])) for name in ("before", "after", "back") if name in item}
     back = numbers.get("back")
     run_id, at = RunId.parse(item["run_id"]), times.from_text(item["at"])
-    return Lowering(run_id, numbers["before"], numbers["after"], at, back)
+    settled, left = bool(item.get("settled")), bool(item.get("left"))
+    return Lowering(run_id, numbers["before"], numbers["after"], at, back, settled, left)
 
 
 def message_to_item(message: Message) -> dict[str, Any]:

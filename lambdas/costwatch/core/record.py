@@ -55,6 +55,7 @@ class Transition(StrEnum):
     STOP_ASKED = "stop asked for"
     LOWERED = "capacity lowered"
     PUT_BACK = "capacity put back"
+    CAPACITY_LEFT = "capacity left"
     RESTORE_ASKED = "restore asked for"
     RESTORED = "capacity restored"
     PAUSED = "paused"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.group import Capacity, Group
-from costwatch.core.lowering import of_this_stop, put_back_entry, restored_entry, to_put_back
+from costwatch.core.lowering import Lowering, left_entry, of_this_stop, put_back_entry, restored_entry, to_put_back
 from costwatch.core.model import RunId, RunKind
 from costwatch.core.policy import Mode
 from costwatch.core.record import RunRecord
@@ -19,14 +19,18 @@ def put_back(w: Watchdog, run_id: RunId, record: RunRecord, why: str) -> str:
     """Set what a stop of `run_id` has lowered back, as far as it takes, and say so; empty: there is nothing to do.
 
     By one call, recorded before; only where the group still has what we set. Where the numbers are whole again that is
-    recorded after, so whoever comes after a crash ends what was begun. Raises AwsError.
+    recorded after, so whoever comes after a crash ends what was begun; where they are not, a later sweep records that it
+    has seen them hold, and from then on other numbers are a person's. Raises AwsError.
     """
     known = w.ledger.lowering(run_id)
-    if known is None or not of_this_stop(known, record):
+    if known is None or known.left or not of_this_stop(known, record):
         return ""
     autoscaling = w.autoscaling(run_id.region)
     group = autoscaling.group(run_id.name)
     if group is None:
+        return ""
+    if known.back is not None and not known.undone and (known.settled or group.capacity == known.back):
+        _seen_after(w, record, known, group)
         return ""
     numbers = to_put_back(known, group)
     if numbers is not None:
@@ -43,6 +47,16 @@ def put_back(w: Watchdog, run_id: RunId, record: RunRecord, why: str) -> str:
         w.ledger.restored(known, restored_entry(known, by="costwatch", now=w.now(), to=known.back), record)
     w.log("capacity put back", {"run": str(run_id), "capacity": str(known.back), "reason": why})
     return f"; {group.label} is back at {known.back}"
+
+
+def _seen_after(w: Watchdog, record: RunRecord, known: Lowering, group: Group) -> None:
+    """What was put back in part is seen to hold, or to have given way to what a person has set; each is recorded once."""
+    if not known.settled:
+        w.ledger.settled(replace(known, settled=True), record)
+    elif group.capacity != known.back and not group.deleting:
+        told = left_entry(record, known, group.capacity, w.now())
+        if w.ledger.settled(replace(known, left=True), record, told):
+            w.log("capacity left", {"run": str(known.run_id), "capacity": str(group.capacity), "reason": told.reason})
 
 
 def _ended(w: Watchdog, run_id: RunId, group: Group) -> set[str]:
