@@ -545,9 +545,7 @@ def put_back_in_part() -> tuple[Town, FakeGroup]:
     return of, group
 
 
-def test_who_sets_a_group_to_what_the_stop_had_set_after_its_numbers_were_seen_to_hold_is_left_alone_and_told_once() -> (
-    None
-):
+def test_who_sets_a_group_to_what_the_stop_had_set_after_its_numbers_were_seen_to_hold_is_left_alone() -> None:
     of, group = put_back_in_part()
     later(of, minutes=5)
     group.min_size = group.desired = 0
@@ -602,7 +600,7 @@ def test_a_crash_after_the_call_that_puts_a_part_back_is_settled_by_the_next_swe
     assert known.settled
 
 
-def test_a_stop_that_goes_on_after_a_part_had_settled_begins_anew_and_is_put_back_again_where_it_may_not_end_it() -> None:
+def test_a_stop_that_goes_on_after_a_part_had_settled_begins_anew_and_is_put_back_again() -> None:
     of, group = put_back_in_part()
     later(of, minutes=5)
     group.suspended.clear()
@@ -681,6 +679,98 @@ def test_a_put_back_that_failed_is_tried_again_though_all_that_were_in_the_group
     newcomer.scale_in_protected = False
     later(of, minutes=5)
     assert newcomer.alive
+
+
+def put_back_fails(times: int) -> tuple[Town, FakeGroup]:
+    """Somebody joins in the moment of the lowering, and so many calls for putting back fail, while all others end."""
+    of = town()
+    group = overdue(of)
+    sweep(of.watchdog())
+    calls = [0]
+
+    def fault(operation: str, where: str, ids: tuple[str, ...]) -> AwsError | None:
+        del where, ids
+        if operation != "UpdateAutoScalingGroup":
+            return None
+        calls[0] += 1
+        if calls[0] == 1:
+            joins(of, group, scale_in_protected=True)
+        if not 1 < calls[0] <= 1 + times:
+            return None
+        return TransientAwsError("Rate exceeded", code="Throttling")
+
+    of.world.fault = fault
+    later(of, minutes=32)
+    for _ in range(times - 1):
+        later(of, minutes=5)
+        assert (numbers(group), len(alive(of, group))) == ((0, 0), 1)
+    return of, group
+
+
+@pytest.mark.parametrize("failures", [2, 3, 4])
+def test_a_put_back_that_fails_again_after_all_that_were_in_the_group_have_ended_is_tried_until_it_works(
+    failures: int,
+) -> None:
+    of, group = put_back_fails(failures)
+    assert later(of, minutes=5).failures == []
+    assert numbers(group) == (1, 1)
+    _, back = told(of, "capacity put back")[-1]
+    assert back.startswith("sets nodes from minimum 0, desired 0 back to minimum 1, desired 1, so that it ends none")
+    assert back.endswith("; before the stop it had minimum 8, desired 8, which costwatch restore puts back")
+    (newcomer,) = alive(of, group)
+    newcomer.scale_in_protected = False
+    later(of, minutes=5)
+    assert newcomer.alive
+    assert record(of).status is Status.RUNNING
+    of.clock.forward(minutes=1)
+    assert restore_asked(of.watchdog(), NODES, by="ada", reason="")["restored"]
+    assert numbers(group) == (8, 8)
+
+
+def test_while_it_fails_restore_offers_the_numbers_of_before() -> None:
+    of, group = put_back_fails(2)
+    of.world.fault = None
+    of.clock.forward(minutes=1)
+    assert restore_asked(of.watchdog(), NODES, by="ada", reason="")["restored"]
+    assert numbers(group) == (8, 8)
+    later(of, minutes=5)
+    assert (numbers(group), of.ledger.lowering(NODES)) == ((8, 8), None)
+
+
+def test_it_is_tried_again_though_the_one_that_joined_has_been_replaced_meanwhile_too() -> None:
+    of, group = put_back_fails(3)
+    (newcomer,) = alive(of, group)
+    of.world.end(newcomer)
+    joins(of, group, scale_in_protected=True)
+    assert later(of, minutes=5).failures == []
+    assert numbers(group) == (1, 1)
+
+
+def test_what_a_new_episode_puts_back_once_and_sees_hold_is_not_put_back_over_what_a_person_sets_then() -> None:
+    of, group = put_back_fails(2)
+    for _ in range(2):
+        later(of, minutes=5)
+    assert numbers(group) == (1, 1)
+    group.min_size = group.desired = 0
+    for _ in range(3):
+        later(of, minutes=5)
+    assert (numbers(group), len(told(of, "capacity left"))) == ((0, 0), 1)
+
+
+def test_where_putting_back_did_not_fail_a_new_episode_owes_nothing_and_a_person_may_set_what_the_stop_had_set() -> (
+    None
+):
+    of, group = lowered_and_not_ended()
+    for node in alive(of, group):
+        of.world.end(node)
+    group.min_size, group.desired = 1, 1
+    launch_missing(of.world, group, "a person raised it")
+    later(of, minutes=5)
+    assert len(told(of, "superseded")) == 1
+    group.min_size = group.desired = 0
+    for _ in range(3):
+        later(of, minutes=5)
+    assert (numbers(group), updates(of)) == ((0, 0), 1)
 
 
 def test_who_ec2_ends_already_is_not_launched_anew_though_the_group_still_lists_it() -> None:

@@ -112,6 +112,7 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
             "would_stop_at": _text(r.would_stop_at),
             "would_stop_spent_usd": r.would_stop_spent_usd,
             "restarts": r.restarts,
+            "lowered_since": _text(r.lowered_since),
             "rate_since": _text(r.rate_since),
             "spent_before_usd": r.spent_before_usd,
         }
@@ -168,6 +169,7 @@ def record_from_item(item: Body) -> RunRecord:
         would_stop_at=_time(item, "would_stop_at"),
         would_stop_spent_usd=item.get("would_stop_spent_usd"),
         restarts=int(item["restarts"]),
+        lowered_since=_time(item, "lowered_since"),
         rate_since=_time(item, "rate_since"),
         spent_before_usd=item.get("spent_before_usd"),
     )

@@ -149,6 +149,7 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
         rate_since=None,
         spent_before_usd=None,
         restarts=record.restarts + 1,
+        lowered_since=None,
     )
 
 

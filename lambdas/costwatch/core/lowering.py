@@ -8,7 +8,7 @@ or they are put back: neither 0 nor what somebody raised them to in between is t
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from costwatch.core.group import Capacity, Group
@@ -57,6 +57,18 @@ def of_this_stop(known: Lowering, record: RunRecord) -> bool:
     return known.at > (record.start or record.first_seen_at)
 
 
+def to_be_put_back(known: Lowering, record: RunRecord) -> bool:
+    """Whether it is for `record` to put them back: of its own stop, or of one whose run gave way while that failed."""
+    since = record.lowered_since
+    return of_this_stop(known, record) or (since is not None and known.at > since)
+
+
+def still_lowered(record: RunRecord, previous: RunRecord) -> RunRecord:
+    """`record`, with which a new episode begins, where the numbers of `previous` could not be put back yet."""
+    since = previous.lowered_since or previous.start or previous.first_seen_at
+    return replace(record, lowered_since=since)
+
+
 def lowered_entry(record: RunRecord, lowered: Lowering, found: Capacity | None = None) -> Entry:
     """For the timeline, written with the record of the numbers and before the call. `found`: what the group has now."""
     again = found is not None and found != lowered.before
@@ -93,8 +105,8 @@ def left_entry(record: RunRecord, lowered: Lowering, found: Capacity, now: datet
     """Somebody has set a group that was put back to other numbers: said once, and nothing is done."""
     name, before = lowered.run_id.name, lowered.before
     text = (
-        f"{name} has {found} and no longer {lowered.back}, to which it was put back: somebody has set it since, so it is "
-        f"left as it is; before the stop it had {before}"
+        f"{name} has {found} and no longer {lowered.back}, to which it was put back: somebody has set it since, so it "
+        f"is left as it is; before the stop it had {before}"
     )
     return Entry(now, Transition.CAPACITY_LEFT, text, mode=record.mode.value, evidence=_evidence(lowered))
 

@@ -222,6 +222,8 @@ class RunRecord:
     would_stop_spent_usd: Decimal | None = None
     """USD spent by `would_stop_at`; None: unknown."""
     restarts: int = 0
+    lowered_since: datetime | None = None
+    """What a stop has lowered after this could not be put back when the episode of then gave way: it still is to be."""
     rate_since: datetime | None = None
     """From when on `hourly_rate_usd` has been spent. None: since the run's start (a row from before this was kept)."""
     spent_before_usd: Decimal | None = None

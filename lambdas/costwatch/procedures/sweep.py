@@ -17,6 +17,7 @@ from costwatch.core.census import Census, is_due
 from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.exemptions import Exemption
 from costwatch.core.heartbeats import Pulse, pulse_key
+from costwatch.core.lowering import still_lowered
 from costwatch.core.model import Member, Run, RunId
 from costwatch.core.money import burn_rate
 from costwatch.core.policy import Mode, Service
@@ -255,7 +256,9 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | St
     run, record, decision = looked.run, looked.record, looked.decision
     burn = burn_rate(run, w.prices)
     seen = Seen(run, decision, burn)
-    put_back_where_spared(w, looked.previous or record, decision, report)
+    if not put_back_where_spared(w, looked.previous or record, decision, report) and record and looked.previous:
+        # All that the stop had judged are gone: who joined them must not be ended for what it has left behind.
+        record = still_lowered(record, looked.previous)
     if decision.verdict is Verdict.IGNORE:
         _ignored(w, record, decision, seen, report)
         return None
