@@ -21,7 +21,7 @@ from costwatch.core.lowering import still_lowered
 from costwatch.core.model import Member, Run, RunId
 from costwatch.core.money import burn_rate
 from costwatch.core.policy import Mode, Service
-from costwatch.core.record import Pause, RunRecord, Status, same_episode
+from costwatch.core.record import Pause, RunRecord, Status, left_since, same_episode
 from costwatch.core.step import Step
 from costwatch.errors import TransientAwsError, UnreadableRow
 from costwatch.procedures import census, digest, listing, looking, outbox
@@ -182,7 +182,7 @@ def _service(
     heard = heard_runs(runs, region.records, region.pulses, region.path_since)
     judged = with_exemptions(heard, region.exempted, w.now())
     for run in judged:
-        if any(_is_about(w, row, run) for row in region.unreadable):
+        if any(_is_about(w, row, run, region.records.get(run.id)) for row in region.unreadable):
             report.unjudged.add(run.id)
             continue
         beats = (run.id,) if run.vitals is not None else ()
@@ -221,8 +221,10 @@ def _beating(region: _Region, service: Service) -> Iterator[RunId]:
             yield run_id
 
 
-def _is_about(w: Watchdog, row: UnreadableRow, run: Run) -> bool:
-    return w.ledger.is_row_of(row, run.id) or w.pulses.is_row_of(row, run) or w.ledger.is_exemption_of(row, run)
+def _is_about(w: Watchdog, row: UnreadableRow, run: Run, record: RunRecord | None) -> bool:
+    """Also what a member had said that has left since: once its run is judged without it, nobody reads it again."""
+    left = [(service, name) for service, name, _ in left_since(run, record)]
+    return w.ledger.is_row_of(row, run.id) or w.pulses.is_row_of(row, run, left) or w.ledger.is_exemption_of(row, run)
 
 
 def _look(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, report: SweepReport) -> Looked | None:
