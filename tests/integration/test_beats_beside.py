@@ -125,6 +125,45 @@ def test_a_run_that_starts_anew_has_heard_nothing_yet() -> None:
     assert len(of.world.posts) == 1
 
 
+def test_a_run_that_starts_anew_knows_nothing_of_what_those_had_said_that_had_left_it_before() -> None:
+    of = Town(policies.policy(selectors=[ASKED]))
+    first, second = (of.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "llm"}) for _ in range(2))
+    beating(of, first, 1, 5, next_within=24 * HOUR)
+    of.world.end(first)
+    beating(of, second, 1, 5, session="b")
+    assert records(of)["llm"].heard is not None
+    of.world.end(second)
+    new = of.world.launch(age=0 * HOUR, tags={**TAGS, "costwatch:run": "llm"})
+    beating(of, new, 1, 5, session="c")
+    sweeps(of, 27)
+    assert of.world.posts == []
+    sweeps(of, 1)
+    assert len(of.world.posts) == 1
+
+
+@pytest.mark.parametrize("beats", [True, False])
+def test_who_beats_and_leaves_after_the_first_look_of_a_sweep_is_heard_at_its_last_look(*, beats: bool) -> None:
+    of = Town(policies.policy(selectors=[ASKED]))
+    first, second = (of.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "llm"}) for _ in range(2))
+    beating(of, first, 1, 5)
+    beating(of, second, 1, 5, session="b")
+    sweeps(of, 27)
+    looks = [0]
+
+    def leaves(called: str, where: str, ids: tuple[str, ...]) -> None:
+        del where, ids
+        looks[0] += called == "DescribeInstances"
+        if looks[0] == 2 and first.alive:
+            if beats:
+                of.beat(first, seq=6)
+            of.world.end(first)
+
+    of.world.fault = leaves
+    sweeps(of, 1)
+    assert not first.alive
+    assert len(of.world.posts) == (0 if beats else 1)
+
+
 @pytest.mark.parametrize("said", [{"next_within": 24 * HOUR}, {"kind": BeatKind.DONE}], ids=["phase", "done"])
 def test_what_the_only_one_that_beat_had_said_stands_when_another_takes_over_after_it_left(
     said: dict[str, Any],
