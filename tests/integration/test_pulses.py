@@ -65,6 +65,16 @@ def test_two_functions_that_write_the_first_beats_of_one_member_at_once_lose_non
     assert only(table).beats == 2
 
 
+def test_beats_that_the_queue_delivers_out_of_order_are_taken_as_they_arrived() -> None:
+    beats = [beat(n, NOW + n * MINUTE, step=10 * n) for n in (1, 2, 3)]
+    tables = MemoryTable(), MemoryTable()
+    for table, order in zip(tables, ((0, 1, 2), (2, 0, 1)), strict=True):
+        taken = take(pulses(table), [Arrived(str(n), beats[n]) for n in order], policies.policy())
+        assert (taken.beats, taken.failed) == (3, [])
+    assert only(tables[1]) == only(tables[0])
+    assert only(tables[1]).first_at == NOW + MINUTE
+
+
 def test_canaries_that_the_queue_delivers_out_of_order_make_no_gap() -> None:
     of = Town(policies.policy(sweep_every_seconds=300))
     sent = [NOW + minutes * MINUTE for minutes in (0, 15, 30, 45)]
