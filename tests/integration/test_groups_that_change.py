@@ -574,6 +574,18 @@ def test_who_sets_it_so_before_they_were_seen_to_hold_is_taken_for_the_stop_once
     assert (numbers(group), updates(of), len(told(of, "capacity left"))) == ((0, 0), 3, 1)
 
 
+def test_a_group_that_is_being_deleted_has_numbers_that_nobody_has_set() -> None:
+    of, group = put_back_in_part()
+    later(of, minutes=5)
+    group.deleting, group.min_size, group.desired = True, 0, 0
+    for _ in range(2):
+        later(of, minutes=5)
+    assert (numbers(group), told(of, "capacity left")) == ((0, 0), [])
+    group.deleting = False
+    later(of, minutes=5)
+    assert len(told(of, "capacity left")) == 1
+
+
 def test_any_other_numbers_than_were_put_back_are_told_once_too_and_nothing_where_they_hold() -> None:
     of, group = put_back_in_part()
     for _ in range(3):
