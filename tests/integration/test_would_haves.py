@@ -8,8 +8,8 @@ from costwatch.core import grants
 from costwatch.core.record import Status, Transition
 from costwatch.procedures.sweep import sweep
 from tests.support import policies
-from tests.support.builders import ACCOUNT, HOUR, REGION
-from tests.support.fakes import FakeInstance, Town
+from tests.support.builders import ACCOUNT, HOUR, MINUTE, REGION
+from tests.support.fakes import FakeInstance, Town, beat_of
 
 RUN = {"Purpose": "training", "costwatch:run": "llm"}
 
@@ -135,6 +135,19 @@ def test_who_beats_in_a_gap_of_the_canaries_was_not_silent_and_its_next_silence_
     of.world.instances[trainer.id].tags["costwatch:max-runtime"] = "70h"
     sweeps(of, 12 * 12)
     assert told_of(of)[:2] == (2, 2)
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_beat_that_the_queue_held_back_until_after_a_would_have_makes_it_another_silence(*, late: bool) -> None:
+    of, trainer = would_have_been_stopped_for_its_silence("observe")
+    trainer.tags["costwatch:heartbeat"] = "5m"
+    (record,) = of.ledger.open_records(ACCOUNT, REGION).values()
+    assert record.stop is not None
+    assert record.stop.silent_since is not None
+    if late:
+        of.take(trainer, [beat_of(trainer, record.stop.silent_since + 10 * MINUTE, "a", 5)])
+    sweeps(of, 1)
+    assert told_of(of)[0] == (2 if late else 1)
 
 
 def test_who_is_given_more_time_in_a_gap_of_the_canaries_would_not_have_been_stopped_any_more() -> None:
