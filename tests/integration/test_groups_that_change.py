@@ -693,8 +693,11 @@ def test_a_put_back_that_failed_is_tried_again_though_all_that_were_in_the_group
     assert newcomer.alive
 
 
-def put_back_fails(times: int) -> tuple[Town, FakeGroup]:
-    """Somebody joins in the moment of the lowering, and so many calls for putting back fail, while all others end."""
+def put_back_fails(times: int, *, seen: int | None = None) -> tuple[Town, FakeGroup]:
+    """Somebody joins in the moment of the lowering, and so many calls for putting back fail, while all others end.
+
+    `seen`: how many of them have failed when it returns; None: all.
+    """
     of = town()
     group = overdue(of)
     sweep(of.watchdog())
@@ -713,7 +716,7 @@ def put_back_fails(times: int) -> tuple[Town, FakeGroup]:
 
     of.world.fault = fault
     later(of, minutes=32)
-    for _ in range(times - 1):
+    for _ in range((seen or times) - 1):
         later(of, minutes=5)
         assert (numbers(group), len(alive(of, group))) == ((0, 0), 1)
     return of, group
@@ -749,11 +752,15 @@ def test_while_it_fails_restore_offers_the_numbers_of_before() -> None:
     assert (numbers(group), of.ledger.lowering(NODES)) == ((8, 8), None)
 
 
-def test_it_is_tried_again_though_the_one_that_joined_has_been_replaced_meanwhile_too() -> None:
-    of, group = put_back_fails(3)
+@pytest.mark.parametrize("failures", [2, 3, 4])
+def test_it_is_tried_again_though_the_one_that_joined_has_been_replaced_meanwhile_too(failures: int) -> None:
+    of, group = put_back_fails(failures, seen=2)
     (newcomer,) = alive(of, group)
     of.world.end(newcomer)
     joins(of, group, scale_in_protected=True)
+    for _ in range(failures - 2):
+        later(of, minutes=5)
+        assert numbers(group) == (0, 0)
     assert later(of, minutes=5).failures == []
     assert numbers(group) == (1, 1)
 
