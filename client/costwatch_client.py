@@ -672,7 +672,11 @@ class _Bus:
             "Effect": "Allow",
             "Action": "events:PutEvents",
             "Resource": self.arn,
-            "Condition": {"StringEquals": {"events:source": SOURCE}},
+            # Of several entries in one call each must be one of these: a canary, which proves the way, is the sweep's.
+            "Condition": {
+                "StringEquals": {"events:source": SOURCE},
+                "ForAllValues:StringEquals": {"events:detail-type": [BEAT, STARTED, DONE, CHECK]},
+            },
         }
 
     @property

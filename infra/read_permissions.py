@@ -68,7 +68,11 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
     granted = statements(targets)
     if function is topology.DEADMAN:
         bus = f"arn:{targets.partition}:events:{targets.home_region}:{targets.account}:event-bus/{names.HEARTBEAT_BUS}"
-        only = {"StringEquals": {"events:source": [names.SOURCE_CLIENT]}}
+        only = {
+            "StringEquals": {"events:source": [names.SOURCE_CLIENT]},
+            # A call may carry several events, so to IAM this key has several values.
+            "ForAllValues:StringEquals": {"events:detail-type": [names.DETAIL_CANARY]},
+        }
         granted.append(_allow("Canary", ["events:PutEvents"], bus, only))
         granted.extend(_verify_anywhere(targets))
     return granted

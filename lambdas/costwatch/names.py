@@ -53,6 +53,7 @@ DETAIL_STARTED: Final = "Run Started"
 DETAIL_DONE: Final = "Run Done"
 DETAIL_CHECK: Final = "Heartbeat Check"  # tries the way and means nothing
 DETAIL_CANARY: Final = "Canary Beat"
+CLIENT_DETAIL_TYPES: Final = (DETAIL_HEARTBEAT, DETAIL_STARTED, DETAIL_DONE, DETAIL_CHECK)  # all that a trainer sends
 
 HEARTBEAT_BUS: Final = "costwatch"  # what the training client sends to, in the home region
 

@@ -52,7 +52,12 @@ def test_the_statements_to_paste_come_last_as_json() -> None:
         "Effect": "Allow",
         "Action": "events:PutEvents",
         "Resource": resource,
-        "Condition": {"StringEquals": {"events:source": "costwatch.client"}},
+        "Condition": {
+            "StringEquals": {"events:source": "costwatch.client"},
+            "ForAllValues:StringEquals": {
+                "events:detail-type": ["Run Heartbeat", "Run Started", "Run Done", "Heartbeat Check"]
+            },
+        },
     }
     assert (seeing["Action"], seeing["Resource"]) == ("events:DescribeEventBus", resource)
 

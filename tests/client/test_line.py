@@ -17,7 +17,12 @@ STATEMENT = {
     "Effect": "Allow",
     "Action": "events:PutEvents",
     "Resource": "arn:aws:events:us-east-1:111122223333:event-bus/costwatch",
-    "Condition": {"StringEquals": {"events:source": "costwatch.client"}},
+    "Condition": {
+        "StringEquals": {"events:source": "costwatch.client"},
+        "ForAllValues:StringEquals": {
+            "events:detail-type": ["Run Heartbeat", "Run Started", "Run Done", "Heartbeat Check"]
+        },
+    },
 }
 
 

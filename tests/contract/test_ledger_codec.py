@@ -85,6 +85,7 @@ records = st.builds(
     would_stop_at=st.none() | instants,
     would_stop_spent_usd=st.none() | dollars,
     restarts=st.integers(0, 9),
+    lowered_since=st.none() | instants,
     rate_since=st.none() | instants,
     spent_before_usd=st.none() | dollars,
 )
@@ -107,6 +108,7 @@ def test_a_record_with_everything_in_it_survives_the_table(table: Table) -> None
         stop=StopAttempt("key", "w", 2, NOW, ("i-1",), ("sir-1",), NOW, Action.STOP, ("day#2026-11-22",), NOW, NOW),
         would_stop_at=NOW,
         would_stop_spent_usd=Decimal("263.49"),
+        lowered_since=NOW,
         rate_since=NOW,
         spent_before_usd=Decimal(1) / 3,
         hourly_rate_usd=Decimal("0"),

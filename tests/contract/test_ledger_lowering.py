@@ -8,7 +8,7 @@ import pytest
 
 from costwatch.adapters.ledger import Ledger
 from costwatch.core.group import Capacity
-from costwatch.core.lowering import Lowering, lowered_entry, put_back_entry, restored_entry, restoring_entry
+from costwatch.core.lowering import Lowering, left_entry, lowered_entry, put_back_entry, restored_entry, restoring_entry
 from costwatch.core.model import RunKind
 from costwatch.core.record import RunRecord
 from costwatch.core.step import Step
@@ -80,3 +80,22 @@ def test_what_it_is_put_back_to_is_recorded_before_and_ends_in_order_of_what_hap
         "i-1 joined"
     )
     assert told[2][1] == "restored by costwatch: nodes is back at minimum 8, desired 9"
+
+
+def test_what_became_of_a_part_that_was_put_back_is_recorded_over_nothing_that_changed_meanwhile(
+    ledger: Ledger, known: RunRecord
+) -> None:
+    assert ledger.lower(LOWERED, None, known, lowered_entry(known, LOWERED))
+    part = replace(LOWERED, back=Capacity(3, 3))
+    assert ledger.putting_back(part, known, put_back_entry(known, part, "i-1 joined", NOW))
+    held, left = replace(part, settled=True), replace(part, settled=True, left=True)
+    assert ledger.settled(held, known)
+    assert ledger.lowering(GROUP.id) == held
+    assert ledger.settled(left, known, left_entry(known, left, Capacity(0, 0), NOW))
+    assert ledger.lowering(GROUP.id) == left
+    again = replace(LOWERED, at=NOW + MINUTE)
+    assert ledger.lower(again, left, known, lowered_entry(known, again))
+    assert not ledger.settled(held, known)
+    assert ledger.lowering(GROUP.id) == again
+    told = [row.entry.transition.value for row in ledger.timeline(GROUP.id)]
+    assert told == ["capacity lowered", "capacity put back", "capacity left", "capacity lowered"]

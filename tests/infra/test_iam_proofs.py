@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import botocore.session
 import pytest
 
+import costwatch_client
 from costwatch import names, topology
 from infra.stop_permissions import stop_statements
 from tests.infra import documents
@@ -317,12 +318,37 @@ def test_events_are_put_under_costwatchs_own_source_only(function: str, template
     assert not holder.evaluate("events:PutEvents", bus, {}).allowed
 
 
-def test_only_the_sweep_sends_canaries_and_only_as_a_trainer_would(templates: Mapping[str, Template]) -> None:
+def an_event(*detail_types: str, source: str = names.SOURCE_CLIENT) -> dict[str, str | list[str]]:
+    """What IAM is asked about a call with such entries."""
+    return {"events:source": source, "events:detail-type": list(detail_types)}
+
+
+def test_only_the_sweep_sends_canaries_and_nothing_else_on_their_way(templates: Mapping[str, Template]) -> None:
     for function in FUNCTIONS:
         holder = role(templates["observe"], function)
-        sends = holder.evaluate("events:PutEvents", CANARY_BUS, {"events:source": names.SOURCE_CLIENT}).allowed
-        assert sends is (function == topology.DEADMAN.name)
-        assert not holder.evaluate("events:PutEvents", CANARY_BUS, {"events:source": names.SOURCE_COSTWATCH}).allowed
+        canary = an_event(names.DETAIL_CANARY)
+        assert holder.evaluate("events:PutEvents", CANARY_BUS, canary).allowed is (function == topology.DEADMAN.name)
+        for other in (
+            an_event(names.DETAIL_CANARY, source=names.SOURCE_COSTWATCH),
+            *(an_event(kind) for kind in names.CLIENT_DETAIL_TYPES),
+            an_event(names.DETAIL_CANARY, names.DETAIL_HEARTBEAT),
+        ):
+            assert not holder.evaluate("events:PutEvents", CANARY_BUS, other).allowed
+
+
+def test_the_statement_that_trainers_paste_lets_them_beat_and_try_and_send_no_canary() -> None:
+    pasted = costwatch_client._Bus(names.HEARTBEAT_BUS, HOME, ACCOUNT).statement
+    assert pasted["Resource"] == CANARY_BUS
+    statements = statements_of({"Version": "2012-10-17", "Statement": [pasted]})
+
+    def allowed(*detail_types: str, **changes: str) -> bool:
+        return evaluate(statements, "events:PutEvents", CANARY_BUS, an_event(*detail_types, **changes)).allowed
+
+    assert all(allowed(kind) for kind in names.CLIENT_DETAIL_TYPES)
+    assert allowed(names.DETAIL_STARTED, names.DETAIL_HEARTBEAT, names.DETAIL_DONE), "one call takes several of them"
+    assert not allowed(names.DETAIL_CANARY)
+    assert not allowed(names.DETAIL_HEARTBEAT, names.DETAIL_CANARY)
+    assert not allowed(names.DETAIL_HEARTBEAT, source=names.SOURCE_COSTWATCH)
 
 
 @pytest.mark.parametrize("function", WATCHERS)

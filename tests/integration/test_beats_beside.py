@@ -10,9 +10,9 @@ from costwatch.core.heartbeats import BeatKind
 from costwatch.errors import TransientAwsError
 from costwatch.procedures.sweep import sweep
 from tests.support import policies
-from tests.support.builders import HOUR, REGION
+from tests.support.builders import ACCOUNT, HOUR, REGION
 from tests.support.fakes import FakeInstance, Town
-from tests.support.town import later
+from tests.support.town import later, records
 
 TAGS = {"Purpose": "training"}
 NONE = range(0)
@@ -125,6 +125,45 @@ def test_a_run_that_starts_anew_has_heard_nothing_yet() -> None:
     assert len(of.world.posts) == 1
 
 
+def test_a_run_that_starts_anew_knows_nothing_of_what_those_had_said_that_had_left_it_before() -> None:
+    of = Town(policies.policy(selectors=[ASKED]))
+    first, second = (of.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "llm"}) for _ in range(2))
+    beating(of, first, 1, 5, next_within=24 * HOUR)
+    of.world.end(first)
+    beating(of, second, 1, 5, session="b")
+    assert records(of)["llm"].heard is not None
+    of.world.end(second)
+    new = of.world.launch(age=0 * HOUR, tags={**TAGS, "costwatch:run": "llm"})
+    beating(of, new, 1, 5, session="c")
+    sweeps(of, 27)
+    assert of.world.posts == []
+    sweeps(of, 1)
+    assert len(of.world.posts) == 1
+
+
+@pytest.mark.parametrize("beats", [True, False])
+def test_who_beats_and_leaves_after_the_first_look_of_a_sweep_is_heard_at_its_last_look(*, beats: bool) -> None:
+    of = Town(policies.policy(selectors=[ASKED]))
+    first, second = (of.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "llm"}) for _ in range(2))
+    beating(of, first, 1, 5)
+    beating(of, second, 1, 5, session="b")
+    sweeps(of, 27)
+    looks = [0]
+
+    def leaves(called: str, where: str, ids: tuple[str, ...]) -> None:
+        del where, ids
+        looks[0] += called == "DescribeInstances"
+        if looks[0] == 2 and first.alive:
+            if beats:
+                of.beat(first, seq=6)
+            of.world.end(first)
+
+    of.world.fault = leaves
+    sweeps(of, 1)
+    assert not first.alive
+    assert len(of.world.posts) == (0 if beats else 1)
+
+
 @pytest.mark.parametrize("said", [{"next_within": 24 * HOUR}, {"kind": BeatKind.DONE}], ids=["phase", "done"])
 def test_what_the_only_one_that_beat_had_said_stands_when_another_takes_over_after_it_left(
     said: dict[str, Any],
@@ -151,6 +190,33 @@ def test_a_node_that_starts_anew_between_two_sweeps_takes_no_beat_away_from_its_
     assert of.world.posts == [], "three intervals since the last beat of the run are not over"
     sweeps(of, 1)
     assert len(of.world.posts) == 1
+
+
+@pytest.mark.parametrize("then", ["repaired", "gone"])
+def test_what_a_member_had_said_is_kept_where_its_row_cannot_be_read_in_the_very_sweep_in_which_it_leaves(
+    then: str,
+) -> None:
+    of = Town(policies.policy(selectors=[ASKED], max_runtime_seconds=99 * 3600, hard_cap_seconds=99 * 3600))
+    first, second = (of.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "llm"}) for _ in range(2))
+    beating(of, first, 1, 5)
+    beating(of, second, 1, 5, session="b")
+    of.beat(first, seq=6, next_within=24 * HOUR)
+    key = f"beats#{ACCOUNT}#{REGION}", f"ec2#{first.id}"
+    row = of.table.items[key]
+    of.table.items[key] = {**row, "sessions": "none"}
+    of.world.end(first)
+    report = later(of, minutes=5)
+    assert [failure.where for failure in report.failures] == [f"ledger {key[1]}"]
+    assert [run.name for run in report.unjudged] == ["llm"]
+    assert set(records(of)["llm"].member_ids) == {first.id, second.id}, "it is known until its row says something"
+    if then == "repaired":
+        of.table.items[key] = row
+    else:
+        del of.table.items[key]
+    sweeps(of, 1)
+    assert records(of)["llm"].member_ids == (second.id,)
+    sweeps(of, 28)
+    assert len(of.world.posts) == (0 if then == "repaired" else 1)
 
 
 def test_what_could_not_be_read_may_have_fallen_silent_too_so_nobody_is_warned_for_silence_meanwhile() -> None:

@@ -59,7 +59,10 @@ def test_all_well_is_exit_code_0_and_the_statement_to_paste(aws: EmbeddedAws) ->
     needed, _seeing = json.loads(done.stdout[done.stdout.index("[\n") :])
     assert (needed["Action"], needed["Condition"]) == (
         "events:PutEvents",
-        {"StringEquals": {"events:source": names.SOURCE_CLIENT}},
+        {
+            "StringEquals": {"events:source": names.SOURCE_CLIENT},
+            "ForAllValues:StringEquals": {"events:detail-type": list(names.CLIENT_DETAIL_TYPES)},
+        },
     )
 
 

@@ -106,6 +106,41 @@ def test_2_when_slack_is_back_the_kept_notice_is_sent_and_only_then_counts() -> 
     assert trainer.ended_at - sent > 30 * MINUTE
 
 
+def test_2_a_kept_warning_of_a_run_that_is_held_just_now_waits_until_it_may_be_stopped_again() -> None:
+    of = town()
+    of.world.slack_is_up = False
+    trainer = of.world.launch(age=11.5 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    of.world.slack_is_up = True
+    start, trainer.launch_time = trainer.launch_time, None
+    later(of, minutes=35)
+    (held,) = [card.plain for _, _, card in of.world.posts]
+    assert f"nothing shows since when {trainer.id} runs" in held
+    trainer.launch_time = start
+    later(of, minutes=5)
+    sent = of.clock()
+    assert len(warnings_of(of, trainer)) == 1
+    later(of, minutes=29)
+    assert trainer.alive
+    later(of, minutes=3)
+    assert trainer.ended_at is not None
+    assert trainer.ended_at - sent > 30 * MINUTE
+
+
+def test_2_it_waits_too_where_the_run_could_not_be_looked_at_since_it_was_held() -> None:
+    of = town()
+    of.world.slack_is_up = False
+    trainer = of.world.launch(age=11.5 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    trainer.launch_time = None
+    later(of, minutes=35)
+    of.world.slack_is_up = True
+    of.world.fault = refusing("DescribeInstances")
+    later(of, minutes=5)
+    assert warnings_of(of, trainer) == []
+    assert records(of)[trainer.id].status is Status.HELD
+
+
 def test_2_after_a_pause_everybody_is_warned_anew() -> None:
     of = town()
     trainer = of.world.launch(age=40 * HOUR, tags=TAGS)

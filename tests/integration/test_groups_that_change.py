@@ -536,6 +536,99 @@ def test_the_next_attempt_after_a_part_was_put_back_still_knows_what_it_was_at_f
     assert (lowering.before, lowering.back) == (Capacity(8, 8), None)
 
 
+def put_back_in_part() -> tuple[Town, FakeGroup]:
+    """One of eight is left, and the group has been given its number again."""
+    of, group = half_ended()
+    group.scales_in_after = None  # AWS takes its time
+    later(of, minutes=5)
+    assert numbers(group) == (1, 1)
+    return of, group
+
+
+def test_who_sets_a_group_to_what_the_stop_had_set_after_its_numbers_were_seen_to_hold_is_left_alone() -> None:
+    of, group = put_back_in_part()
+    later(of, minutes=5)
+    group.min_size = group.desired = 0
+    for _ in range(4):
+        later(of, minutes=5)
+    assert (numbers(group), updates(of)) == ((0, 0), 2)
+    [(_, left)] = told(of, "capacity left")
+    assert left == (
+        "nodes has minimum 0, desired 0 and no longer minimum 1, desired 1, to which it was put back: somebody has set "
+        "it since, so it is left as it is; before the stop it had minimum 8, desired 8"
+    )
+    of.clock.forward(minutes=1)
+    assert restore_asked(of.watchdog(), NODES, by="ada", reason="")["restored"]
+    assert numbers(group) == (8, 8)
+
+
+def test_who_sets_it_so_before_they_were_seen_to_hold_is_taken_for_the_stop_once_and_no_more() -> None:
+    of, group = put_back_in_part()
+    group.min_size = group.desired = 0
+    later(of, minutes=5)
+    assert (numbers(group), updates(of), told(of, "capacity left")) == ((1, 1), 3, [])
+    later(of, minutes=5)
+    group.min_size = group.desired = 0
+    for _ in range(3):
+        later(of, minutes=5)
+    assert (numbers(group), updates(of), len(told(of, "capacity left"))) == ((0, 0), 3, 1)
+
+
+def test_a_group_that_is_being_deleted_has_numbers_that_nobody_has_set() -> None:
+    of, group = put_back_in_part()
+    later(of, minutes=5)
+    group.deleting, group.min_size, group.desired = True, 0, 0
+    for _ in range(2):
+        later(of, minutes=5)
+    assert (numbers(group), told(of, "capacity left")) == ((0, 0), [])
+    group.deleting = False
+    later(of, minutes=5)
+    assert len(told(of, "capacity left")) == 1
+
+
+def test_any_other_numbers_than_were_put_back_are_told_once_too_and_nothing_where_they_hold() -> None:
+    of, group = put_back_in_part()
+    for _ in range(3):
+        later(of, minutes=5)
+    assert (told(of, "capacity left"), len(told(of, "capacity put back"))) == ([], 1)
+    for desired in (3, 4, 0):
+        group.desired = desired
+        group.min_size = min(desired, 1)
+        later(of, minutes=5)
+    assert (numbers(group), len(told(of, "capacity left"))) == ((0, 0), 1)
+
+
+def test_a_crash_after_the_call_that_puts_a_part_back_is_settled_by_the_next_sweep_and_one_before_it_repaired() -> None:
+    of, group = put_back_in_part()
+    known = of.ledger.lowering(NODES)
+    assert known is not None
+    assert (known.back, known.settled) == (Capacity(1, 1), False), "a sweep that crashed here would leave the same"
+    group.min_size = group.desired = 0  # as where it crashed before the call
+    later(of, minutes=5)
+    assert numbers(group) == (1, 1)
+    later(of, minutes=5)
+    known = of.ledger.lowering(NODES)
+    assert known is not None
+    assert known.settled
+
+
+def test_a_stop_that_goes_on_after_a_part_had_settled_begins_anew_and_is_put_back_again() -> None:
+    of, group = put_back_in_part()
+    later(of, minutes=5)
+    group.suspended.clear()
+    later(of, minutes=5)
+    denied(of, "TerminateInstanceInAutoScalingGroup")
+    later(of, minutes=32)
+    of.world.fault = None
+    group.scales_in_after = None
+    known = of.ledger.lowering(NODES)
+    assert known is not None
+    assert (numbers(group), known.before, known.settled) == ((0, 0), Capacity(8, 8), False)
+    _exempt(of, group)
+    later(of, minutes=5)
+    assert numbers(group) == (1, 1)
+
+
 # --- somebody raises it between two attempts ------------------------------------------------------------------------
 
 
@@ -598,6 +691,105 @@ def test_a_put_back_that_failed_is_tried_again_though_all_that_were_in_the_group
     newcomer.scale_in_protected = False
     later(of, minutes=5)
     assert newcomer.alive
+
+
+def put_back_fails(times: int, *, seen: int | None = None) -> tuple[Town, FakeGroup]:
+    """Somebody joins in the moment of the lowering, and so many calls for putting back fail, while all others end.
+
+    `seen`: how many of them have failed when it returns; None: all.
+    """
+    of = town()
+    group = overdue(of)
+    sweep(of.watchdog())
+    calls = [0]
+
+    def fault(operation: str, where: str, ids: tuple[str, ...]) -> AwsError | None:
+        del where, ids
+        if operation != "UpdateAutoScalingGroup":
+            return None
+        calls[0] += 1
+        if calls[0] == 1:
+            joins(of, group, scale_in_protected=True)
+        if not 1 < calls[0] <= 1 + times:
+            return None
+        return TransientAwsError("Rate exceeded", code="Throttling")
+
+    of.world.fault = fault
+    later(of, minutes=32)
+    for _ in range((seen or times) - 1):
+        later(of, minutes=5)
+        assert (numbers(group), len(alive(of, group))) == ((0, 0), 1)
+    return of, group
+
+
+@pytest.mark.parametrize("failures", [2, 3, 4])
+def test_a_put_back_that_fails_again_after_all_that_were_in_the_group_have_ended_is_tried_until_it_works(
+    failures: int,
+) -> None:
+    of, group = put_back_fails(failures)
+    assert later(of, minutes=5).failures == []
+    assert numbers(group) == (1, 1)
+    _, back = told(of, "capacity put back")[-1]
+    assert back.startswith("sets nodes from minimum 0, desired 0 back to minimum 1, desired 1, so that it ends none")
+    assert back.endswith("; before the stop it had minimum 8, desired 8, which costwatch restore puts back")
+    (newcomer,) = alive(of, group)
+    newcomer.scale_in_protected = False
+    later(of, minutes=5)
+    assert newcomer.alive
+    assert record(of).status is Status.RUNNING
+    of.clock.forward(minutes=1)
+    assert restore_asked(of.watchdog(), NODES, by="ada", reason="")["restored"]
+    assert numbers(group) == (8, 8)
+
+
+def test_while_it_fails_restore_offers_the_numbers_of_before() -> None:
+    of, group = put_back_fails(2)
+    of.world.fault = None
+    of.clock.forward(minutes=1)
+    assert restore_asked(of.watchdog(), NODES, by="ada", reason="")["restored"]
+    assert numbers(group) == (8, 8)
+    later(of, minutes=5)
+    assert (numbers(group), of.ledger.lowering(NODES)) == ((8, 8), None)
+
+
+@pytest.mark.parametrize("failures", [2, 3, 4])
+def test_it_is_tried_again_though_the_one_that_joined_has_been_replaced_meanwhile_too(failures: int) -> None:
+    of, group = put_back_fails(failures, seen=2)
+    (newcomer,) = alive(of, group)
+    of.world.end(newcomer)
+    joins(of, group, scale_in_protected=True)
+    for _ in range(failures - 2):
+        later(of, minutes=5)
+        assert numbers(group) == (0, 0)
+    assert later(of, minutes=5).failures == []
+    assert numbers(group) == (1, 1)
+
+
+def test_what_a_new_episode_puts_back_once_and_sees_hold_is_not_put_back_over_what_a_person_sets_then() -> None:
+    of, group = put_back_fails(2)
+    for _ in range(2):
+        later(of, minutes=5)
+    assert numbers(group) == (1, 1)
+    group.min_size = group.desired = 0
+    for _ in range(3):
+        later(of, minutes=5)
+    assert (numbers(group), len(told(of, "capacity left"))) == ((0, 0), 1)
+
+
+def test_where_putting_back_did_not_fail_a_new_episode_owes_nothing_and_a_person_may_set_what_the_stop_had_set() -> (
+    None
+):
+    of, group = lowered_and_not_ended()
+    for node in alive(of, group):
+        of.world.end(node)
+    group.min_size, group.desired = 1, 1
+    launch_missing(of.world, group, "a person raised it")
+    later(of, minutes=5)
+    assert len(told(of, "superseded")) == 1
+    group.min_size = group.desired = 0
+    for _ in range(3):
+        later(of, minutes=5)
+    assert (numbers(group), updates(of)) == ((0, 0), 1)
 
 
 def test_who_ec2_ends_already_is_not_launched_anew_though_the_group_still_lists_it() -> None:

@@ -391,6 +391,23 @@ def test_a_monitoring_schedules_job_is_held_and_the_schedule_is_named() -> None:
     assert "monitoring schedule quality" in hold.reason
 
 
+def test_a_hold_is_told_once_though_an_older_job_of_the_schedule_is_seen_later_and_moves_the_start() -> None:
+    of = town(policies.selector("checks", service="processing"))
+    of.world.process("quality-2", age=40 * HOUR, schedule="quality", tags=TAGS)
+    sweep(of.watchdog())
+    (told,) = [card.plain for _, _, card in of.world.posts]
+    before = records(of)["quality"].hold
+    of.world.process("quality-1", age=50 * HOUR, schedule="quality", tags=TAGS)
+    later(of, minutes=5)
+    hold = records(of)["quality"].hold
+    assert before is not None
+    assert hold is not None
+    assert [card.plain for _, _, card in of.world.posts] == [told]
+    assert (hold.id, hold.since) == (before.id, before.since), "the one that was told"
+    assert hold.id in told
+    assert (hold.key == before.key, hold.reason == before.reason) == (False, False)
+
+
 def test_a_processing_job_of_an_automl_job_is_never_judged_alone() -> None:
     of = town(policies.selector("jobs", service="processing"), policies.selector("auto", service="automl"))
     search(of, age=HOUR, kind="automl")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from costwatch.core import grants
 from costwatch.core.record import Status, Transition
 from costwatch.procedures.sweep import sweep
 from tests.support import policies
-from tests.support.builders import ACCOUNT, HOUR, REGION
-from tests.support.fakes import FakeInstance, Town
+from tests.support.builders import ACCOUNT, HOUR, MINUTE, REGION
+from tests.support.fakes import FakeInstance, Town, beat_of
 
 RUN = {"Purpose": "training", "costwatch:run": "llm"}
 
@@ -74,17 +75,93 @@ def test_what_is_given_more_time_is_warned_anew_and_would_be_stopped_once_more()
     assert (seen.count(Transition.WOULD_STOP), seen.count(Transition.WARNED)) == (2, 2)
 
 
-def test_a_would_have_of_a_run_that_beats_again_is_closed_with_that_truth() -> None:
-    of = Town(policies.policy(selectors=[policies.selector(mode="observe", heartbeat_seconds=15 * 60)]))
+def would_have_been_stopped_for_its_silence(mode: str) -> tuple[Town, FakeInstance]:
+    of = Town(policies.policy(selectors=[policies.selector(mode=mode, heartbeat_seconds=15 * 60)]))
     trainer = of.world.launch(age=HOUR, tags=RUN)
     for n in range(1, 5):
         of.clock.forward(minutes=5)
         of.beat(trainer, seq=n)
         sweep(of.watchdog())
-    for _ in range(17):
+    sweeps(of, 17)
+    assert status(of) is Status.WOULD_STOP
+    return of, trainer
+
+
+def sweeps(of: Town, count: int) -> None:
+    for _ in range(count):
         of.clock.forward(minutes=5)
         sweep(of.watchdog())
+
+
+def a_gap_of_the_canaries(of: Town, *, minutes: int = 60) -> None:
+    of.world.heartbeats_arrive = False
+    sweeps(of, minutes // 5)
+    of.world.heartbeats_arrive = True
+
+
+def told_of(of: Town) -> tuple[int, int, int]:
+    seen = transitions(of)
+    return seen.count(Transition.WARNED), seen.count(Transition.WOULD_STOP), seen.count(Transition.STANDS_DOWN)
+
+
+@pytest.mark.parametrize("mode", ["observe", "warn"])
+def test_a_would_have_for_silence_outlasts_a_gap_of_the_canaries_and_is_told_once(mode: str) -> None:
+    of, _ = would_have_been_stopped_for_its_silence(mode)
+    a_gap_of_the_canaries(of)
     assert status(of) is Status.WOULD_STOP
+    sweeps(of, 30)
+    assert status(of) is Status.WOULD_STOP
+    assert told_of(of) == (1, 1, 0)
+    assert sum("would have been stopped" in card.text for _, _, card in of.world.posts) == (mode == "warn")
+
+
+def test_a_would_have_for_silence_that_a_gap_interrupts_while_its_time_runs_out_is_told_once() -> None:
+    of, _ = would_have_been_stopped_for_its_silence("observe")
+    sweeps(of, 100)
+    a_gap_of_the_canaries(of, minutes=120)
+    sweeps(of, 60)
+    assert told_of(of) == (1, 1, 0)
+
+
+def test_who_beats_in_a_gap_of_the_canaries_was_not_silent_and_its_next_silence_is_told_anew() -> None:
+    of, trainer = would_have_been_stopped_for_its_silence("observe")
+    of.world.heartbeats_arrive = False
+    sweeps(of, 6)
+    of.world.heartbeats_arrive = True
+    of.beat(trainer, seq=5)
+    sweeps(of, 1)
+    assert status(of) is Status.RUNNING
+    assert told_of(of) == (1, 1, 1)
+    of.world.instances[trainer.id].tags["costwatch:max-runtime"] = "70h"
+    sweeps(of, 12 * 12)
+    assert told_of(of)[:2] == (2, 2)
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_beat_that_the_queue_held_back_until_after_a_would_have_makes_it_another_silence(*, late: bool) -> None:
+    of, trainer = would_have_been_stopped_for_its_silence("observe")
+    trainer.tags["costwatch:heartbeat"] = "5m"
+    (record,) = of.ledger.open_records(ACCOUNT, REGION).values()
+    assert record.stop is not None
+    assert record.stop.silent_since is not None
+    if late:
+        of.take(trainer, [beat_of(trainer, record.stop.silent_since + 10 * MINUTE, "a", 5)])
+    sweeps(of, 1)
+    assert told_of(of)[0] == (2 if late else 1)
+
+
+def test_who_is_given_more_time_in_a_gap_of_the_canaries_would_not_have_been_stopped_any_more() -> None:
+    of, _ = would_have_been_stopped_for_its_silence("observe")
+    a_gap_of_the_canaries(of)
+    (record,) = of.ledger.open_records(ACCOUNT, REGION).values()
+    step = grants.extend(record, by="ada", duration=4 * HOUR, owner_total=24 * HOUR, hard_cap=72 * HOUR, now=of.clock())
+    assert of.ledger.save(step)
+    sweeps(of, 1)
+    assert status(of) is Status.RUNNING
+
+
+def test_a_would_have_of_a_run_that_beats_again_is_closed_with_that_truth() -> None:
+    of, trainer = would_have_been_stopped_for_its_silence("observe")
     of.beat(trainer, seq=5)
     of.clock.forward(minutes=5)
     sweep(of.watchdog())

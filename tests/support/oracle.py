@@ -11,7 +11,7 @@ import fnmatch
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -798,8 +798,29 @@ class Oracle:
             return None
         interval = self._limits_of(view, selector, episode.start, episode)[2]
         heard = self._heard(view)
-        silent_after = heard.silent_after(interval) if heard is not None and interval is not None else None
+        if heard is None or interval is None:
+            return None
+        told = self._told_of_its_silence(view, selector, episode)
+        if told is not None and heard.last_at <= told[1]:
+            # What it would have been stopped for is said; where the canaries stopped since it is not said again.
+            unbroken = replace(heard, path_since=heard.last_at).silent_after(interval)
+            if unbroken is not None and max([unbroken, *episode.extended_until]) <= told[0]:
+                return told[0]
+        silent_after = heard.silent_after(interval)
         return max([silent_after, *episode.extended_until]) if silent_after is not None else None
+
+    def _told_of_its_silence(
+        self, view: View, selector: Mapping[str, Any], episode: Episode
+    ) -> tuple[datetime, datetime] | None:
+        """The deadline that its notice of silence named, and when it would have been stopped by it."""
+        notice, mode = episode.notice, selector["mode"]
+        if notice is None or not notice.silent or mode == "enforce" or self._paused_since(notice.asked_at):
+            return None
+        if (notice.terms[0], notice.terms[2]) != (mode, str(selector["action"])):
+            return None
+        told = [at for key, at in episode.would_stopped.items() if (key[0], key[1]) == (view.id, mode)
+                and key[3] == notice.terms[1] and at > notice.asked_at]  # fmt: skip
+        return (notice.terms[1], max(told)) if told else None
 
     def _limits_of(
         self, view: View, selector: Mapping[str, Any], start: datetime, episode: Episode

@@ -444,6 +444,12 @@ def test_what_has_done_its_steps_is_not_stalled() -> None:
     assert liveness.stalled_since(stuck(9 * HOUR, total=201), NOW) is not None
 
 
+def test_a_run_whose_furthest_has_done_its_steps_is_not_stalled_by_one_that_stopped_before_it() -> None:
+    behind = stuck_pulse(4 * HOUR)
+    assert liveness.stalled_since(vitals(behind, stuck_pulse(2 * HOUR, total=200)), NOW) is None
+    assert liveness.stalled_since(vitals(behind, stuck_pulse(2 * HOUR, total=201)), NOW) == NOW - 2 * HOUR
+
+
 # --- nearly done ---------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from costwatch.core.deadman import judge
 from costwatch.core.messages import Audience, MessageKind
 from costwatch.core.model import Run, RunKind
 from costwatch.core.policy import Mode, Policy
-from costwatch.core.record import RunRecord, Status, StopAttempt, Transition
+from costwatch.core.record import Hold, RunRecord, Status, StopAttempt, Transition
 from costwatch.core.run_cost import Outcome, RunCost, cost_of
 from costwatch.core.selection import HoldCode
 from costwatch.core.step import Step
@@ -187,6 +187,40 @@ def test_a_hold_has_an_id_and_is_told_to_the_platform_once() -> None:
     assert hold is not None
     assert hold.id == found.messages[0].facts["hold"]
     assert observed(NEVER, after(found)) is None, "the same reason is not told again"
+
+
+def test_a_hold_for_the_same_kind_of_reason_is_not_told_again_and_the_timeline_has_its_new_sentence() -> None:
+    held = after(step(NEVER))
+    older = run(member(age=40 * HOUR, tags={**TAGGED, "costwatch:never": ""}),
+                member("i-0b", age=50 * HOUR, tags=TAGGED), kind=RunKind.TAGGED)  # fmt: skip
+    found = step(older, replace(held, run_id=older.id))
+    assert (transitions(found), kinds(found)) == ([Transition.HELD], [])
+    hold = after(found).hold
+    assert hold is not None
+    assert held.hold is not None
+    assert (hold.id, hold.since) == (held.hold.id, held.hold.since)
+    assert hold.reason == found.entries[0].reason != held.hold.reason
+
+
+def test_a_stop_that_failed_and_is_held_then_is_told_as_held_though_both_have_one_code() -> None:
+    failure = Hold("hold-1", HoldCode.UNPROVABLE, "AccessDenied", NOW - HOUR, "stop#1")
+    unknown = run(member(age=40 * HOUR, tags=None))
+    known = replace(record(unknown), status=Status.FAILED, hold=failure)
+    found = step(unknown, known)
+    assert kinds(found) == [MessageKind.HELD]
+    hold = after(found).hold
+    assert hold is not None
+    assert hold.code is HoldCode.UNPROVABLE
+    assert hold.id != failure.id
+
+
+def test_what_a_cap_holds_under_another_key_waits_for_a_release_of_its_own() -> None:
+    known = due()
+    decision = judge(LATE, known, POLICY, None, NOW)
+    first = ladder.capped(known, decision, "5 a sweep", NOW)
+    again = ladder.capped(after(first), replace(decision, key=f"{decision.key}-moved"), "5 a sweep", NOW)
+    assert kinds(again) == [MessageKind.HELD]
+    assert after(again).hold != after(first).hold
 
 
 def test_a_hold_whose_reason_changes_is_told_again() -> None:

@@ -117,6 +117,14 @@ def test_nobody_left_a_group_that_goes_and_numbers_of_somebody_else_are_left_as_
     assert to_put_back(lowered(8, 8), group(0, 1, members=_members(8))) is None
 
 
+def test_once_a_part_was_seen_to_hold_what_the_stop_had_set_is_somebody_elses_too() -> None:
+    part = replace(lowered(8, 8), back=Capacity(3, 3))
+    found = group(0, 0, members=_members(3))
+    assert to_put_back(part, found) == Capacity(3, 3)
+    assert to_put_back(replace(part, settled=True), found) is None
+    assert to_restore(replace(part, settled=True), found, None, "nodes").before == Capacity(8, 8)
+
+
 def test_what_a_stop_has_put_back_in_part_may_be_restored_and_what_it_has_put_back_whole_is_restored() -> None:
     part = replace(lowered(8, 8), back=Capacity(3, 3))
     assert to_restore(part, group(3, 3), None, "nodes") == part

@@ -253,6 +253,12 @@ class Ledger:
         line = self._entry_put(lowered.run_id, entry, record.version, _LOWERED_LINE + 1)
         return self._written([self._lowered_put(lowered, lowered), line])
 
+    def settled(self, lowered: Lowering, record: RunRecord, entry: Entry | None = None) -> bool:
+        """Record what was seen to become of numbers that were put back; False: somebody else changed what was."""
+        put = self._lowered_put(lowered, lowered)
+        lines = [self._entry_put(lowered.run_id, entry, record.version, _LOWERED_LINE + 3)] if entry else []
+        return self._written([put, *lines])
+
     def restoring(self, lowered: Lowering, entry: Entry) -> bool:
         """Record that somebody asks for the numbers of before; False: they are put back, or others, already."""
         check = Check(self._lowered_key(lowered.run_id), self._unchanged(lowered))

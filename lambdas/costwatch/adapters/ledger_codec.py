@@ -114,6 +114,7 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
             "would_stop_at": _text(r.would_stop_at),
             "would_stop_spent_usd": r.would_stop_spent_usd,
             "restarts": r.restarts,
+            "lowered_since": _text(r.lowered_since),
             "rate_since": _text(r.rate_since),
             "spent_before_usd": r.spent_before_usd,
             "project": r.project or None,
@@ -173,6 +174,7 @@ def record_from_item(item: Body) -> RunRecord:
         would_stop_at=_time(item, "would_stop_at"),
         would_stop_spent_usd=item.get("would_stop_spent_usd"),
         restarts=int(item["restarts"]),
+        lowered_since=_time(item, "lowered_since"),
         rate_since=_time(item, "rate_since"),
         spent_before_usd=item.get("spent_before_usd"),
         project=item.get("project", ""),
@@ -245,6 +247,8 @@ def lowering_to_item(lowered: Lowering) -> dict[str, Any]:
         "after": [lowered.after.min_size, lowered.after.desired],
         "at": times.to_text(lowered.at),
         **({"back": [lowered.back.min_size, lowered.back.desired]} if lowered.back is not None else {}),
+        **({"settled": True} if lowered.settled else {}),
+        **({"left": True} if lowered.left else {}),
     }
 
 
@@ -252,7 +256,8 @@ def lowering_from_item(item: Body) -> Lowering:
     numbers = {name: Capacity(*(int(n) for n in item[name])) for name in ("before", "after", "back") if name in item}
     back = numbers.get("back")
     run_id, at = RunId.parse(item["run_id"]), times.from_text(item["at"])
-    return Lowering(run_id, numbers["before"], numbers["after"], at, back)
+    settled, left = bool(item.get("settled")), bool(item.get("left"))
+    return Lowering(run_id, numbers["before"], numbers["after"], at, back, settled, left)
 
 
 def message_to_item(message: Message) -> dict[str, Any]:

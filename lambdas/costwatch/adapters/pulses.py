@@ -52,10 +52,11 @@ class Pulses:
         found = (self._table.get(_key(account, region, service, member_id)) for service, member_id in members)
         return dict(read(item, _row) for item in found if item is not None)
 
-    def is_row_of(self, row: UnreadableRow, run: Run) -> bool:
-        """Whether `row` is the pulse of one of the run's members, whatever stands in it."""
+    def is_row_of(self, row: UnreadableRow, run: Run, left: Iterable[MemberKey] = ()) -> bool:
+        """Whether `row` is the pulse of one of the run's members, or of who `left` it, whatever stands in it."""
         account, region = run.id.account, run.id.region
-        return any(Key(row.pk, row.sk) == _key(account, region, m.service, m.id) for m in run.members)
+        members = [*((member.service, member.id) for member in run.members), *left]
+        return any(Key(row.pk, row.sk) == _key(account, region, *each) for each in members)
 
     def path(self) -> Path | None:
         """The newest canary that arrived; None: none ever did."""

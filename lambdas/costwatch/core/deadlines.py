@@ -47,6 +47,7 @@ def deadline_of(
     """
     by_time = _by_time(start, selector, found, record, declared)
     silent = _by_silence(selector, found, record, vitals, by_time.hard_cap_at)
+    silent = _would_have(selector, found, record, vitals, by_time.hard_cap_at, notice) or silent
     if silent is None or now <= silent.at:
         return by_time
     held = record is not None and record.in_mass_silence
@@ -124,6 +125,25 @@ def _by_silence(
         evidence=f"{vitals.beats} beats in the current run, its longest pause {durations.show(vitals.longest_gap)}",
         silent=True,
     )
+
+
+def _would_have(
+    selector: Selector,
+    found: Overrides,
+    record: RunRecord | None,
+    vitals: Vitals | None,
+    hard_cap_at: datetime,
+    notice: Notice | None,
+) -> Deadline | None:
+    """The silence for which it would have been stopped, as its `notice` named it; None: there is none any more.
+
+    It stands though the way of the beats breaks later: that puts off what is still to be said, and this was said.
+    """
+    stop = record.stop if record is not None and record.would_stop_at is not None else None
+    if stop is None or vitals is None or notice is None or not notice.silent or stop.silent_since != vitals.last_at:
+        return None
+    silent = _by_silence(selector, found, record, replace(vitals, path_since=vitals.last_at), hard_cap_at)
+    return replace(silent, at=notice.deadline) if silent is not None and silent.at <= notice.deadline else None
 
 
 def overdue_or_soon(deadline: Deadline, now: datetime) -> str:

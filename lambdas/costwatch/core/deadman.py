@@ -405,5 +405,5 @@ def _unproven_age(run: Run, record: RunRecord | None) -> Blocker | None:
 
 
 def _held(blocker: Blocker, deadline: Deadline) -> str:
-    """Never says how long: a hold is told again only when its sentence changes."""
+    """Never says how long: the timeline has it anew whenever its sentence changes."""
     return f"past {times.to_key(deadline.at)} ({deadline.rule}), held: {blocker.reason}"

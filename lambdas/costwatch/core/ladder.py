@@ -152,6 +152,7 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
         spent_before_usd=None,
         forecast=None,
         restarts=record.restarts + 1,
+        lowered_since=None,
     )
 
 
@@ -432,6 +433,10 @@ def _held(
     ):
         return before, None, None
     hold = Hold(hold_id(decision.key, decision.hold), decision.hold, decision.reason, now, decision.key)
+    if before is not None and _told_already(record, before, hold):
+        kept = replace(before, reason=hold.reason, key=hold.key)
+        news = decision_entry(now, Transition.HELD, hold.reason, decision, hold=kept.id, code=kept.code.value)
+        return kept, news if kept.reason != before.reason else None, None
     entry = decision_entry(now, Transition.HELD, decision.reason, decision, hold=hold.id, code=hold.code.value)
     message = None
     if heard(decision.mode) and hold.code is not HoldCode.MASS_SILENCE:  # that is one message about all of them
@@ -447,6 +452,14 @@ def _held(
             silent="yes" if decision.silent else "",
         )
     return hold, entry, message
+
+
+def _told_already(record: RunRecord, before: Hold, hold: Hold) -> bool:
+    """Whether it is the hold that was told, by its code: its sentence may name another member, or a start that moved.
+
+    What waits for a release waits for one of its own, and that a stop failed tells of no hold.
+    """
+    return record.status is Status.HELD and before.code is hold.code and not hold.code.waits_for_release
 
 
 def clock_evidence(run: Run) -> str:

@@ -8,7 +8,7 @@ or they are put back: neither 0 nor what somebody raised them to in between is t
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from costwatch.core.group import Capacity, Group
@@ -28,6 +28,10 @@ class Lowering:
     at: datetime
     back: Capacity | None = None
     """What a stop that may not go on sets them to again, so that the group ends nobody who is left."""
+    settled: bool = False
+    """`back` was seen to hold in the group, after the call: numbers that differ from it since are a person's."""
+    left: bool = False
+    """Such numbers were seen and told."""
 
     @property
     def undone(self) -> bool:
@@ -53,6 +57,18 @@ def of_this_stop(known: Lowering, record: RunRecord) -> bool:
     return known.at > (record.start or record.first_seen_at)
 
 
+def to_be_put_back(known: Lowering, record: RunRecord) -> bool:
+    """Whether it is for `record` to put them back: of its own stop, or of one whose run gave way while that failed."""
+    since = record.lowered_since
+    return of_this_stop(known, record) or (since is not None and known.at > since)
+
+
+def still_lowered(record: RunRecord, previous: RunRecord) -> RunRecord:
+    """`record`, with which a new episode begins, where the numbers of `previous` could not be put back yet."""
+    since = previous.lowered_since or previous.start or previous.first_seen_at
+    return replace(record, lowered_since=since)
+
+
 def lowered_entry(record: RunRecord, lowered: Lowering, found: Capacity | None = None) -> Entry:
     """For the timeline, written with the record of the numbers and before the call. `found`: what the group has now."""
     again = found is not None and found != lowered.before
@@ -66,8 +82,10 @@ def to_put_back(known: Lowering, group: Group, ended: Collection[str] = ()) -> C
 
     No more than that: what was ended is not launched anew, which is a person's to ask for. `ended`: ids that the group
     still lists and EC2 ends already. Numbers that are not what we set are somebody's own. Above its maximum a group
-    keeps nobody.
+    keeps nobody. Once what was put back has been seen to hold even the numbers that we had set are somebody's own.
     """
+    if known.settled:
+        return None
     left = sum(member.serving and member.id not in ended for member in group.members)
     if group.deleting or group.capacity != known.after or not left:
         return None
@@ -81,6 +99,16 @@ def put_back_entry(record: RunRecord, lowered: Lowering, why: str, now: datetime
     text = f"sets {name} from {after} back to {back}, so that it ends none of those left: {why}"
     text += "" if lowered.undone else f"; before the stop it had {lowered.before}, which costwatch restore puts back"
     return Entry(now, Transition.PUT_BACK, text, mode=record.mode.value, evidence=_evidence(lowered))
+
+
+def left_entry(record: RunRecord, lowered: Lowering, found: Capacity, now: datetime) -> Entry:
+    """Somebody has set a group that was put back to other numbers: said once, and nothing is done."""
+    name, before = lowered.run_id.name, lowered.before
+    text = (
+        f"{name} has {found} and no longer {lowered.back}, to which it was put back: somebody has set it since, so it "
+        f"is left as it is; before the stop it had {before}"
+    )
+    return Entry(now, Transition.CAPACITY_LEFT, text, mode=record.mode.value, evidence=_evidence(lowered))
 
 
 def to_restore(lowered: Lowering | None, group: Group | None, record: RunRecord | None, name: str) -> Lowering:

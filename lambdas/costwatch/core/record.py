@@ -56,6 +56,7 @@ class Transition(StrEnum):
     STOP_ASKED = "stop asked for"
     LOWERED = "capacity lowered"
     PUT_BACK = "capacity put back"
+    CAPACITY_LEFT = "capacity left"
     RESTORE_ASKED = "restore asked for"
     RESTORED = "capacity restored"
     PAUSED = "paused"
@@ -222,6 +223,8 @@ class RunRecord:
     would_stop_spent_usd: Decimal | None = None
     """USD spent by `would_stop_at`; None: unknown."""
     restarts: int = 0
+    lowered_since: datetime | None = None
+    """What a stop has lowered after this could not be put back when the episode of then gave way: it still is to be."""
     rate_since: datetime | None = None
     """From when on `hourly_rate_usd` has been spent. None: since the run's start (a row from before this was kept)."""
     spent_before_usd: Decimal | None = None

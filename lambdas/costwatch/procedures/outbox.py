@@ -14,7 +14,8 @@ from costwatch.core.cards import Card, CardContext, render
 from costwatch.core.ladder import stops_at_earliest
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.model import RunId
-from costwatch.core.record import Entry, RunRecord, Transition
+from costwatch.core.record import Entry, RunRecord, Status, Transition
+from costwatch.core.selection import HoldCode
 from costwatch.errors import AwsError
 from costwatch.procedures.ports import SlackPort, Watchdog
 from costwatch.procedures.report import DATA_ERRORS, Failure, SweepReport
@@ -89,6 +90,10 @@ def _send(w: Watchdog, message: Message, report: SweepReport, slack_seen: _Slack
         entry = Entry(w.now(), Transition.DELIVERED, "warning not sent: what it warns of has changed meanwhile")
         # Void in the same write: a notice whose card is never sent must not be waited for.
         w.ledger.delivered(message, ladder.notice_dropped(record, message), entry, w.now())
+        return
+    if message.kind is MessageKind.WARNING and record is not None and _is_held(record):
+        # The hold says why, and a card that names a time would say the contrary: it is sent when the hold is over.
+        w.ledger.keep_message(message, f"held: {record.hold.reason if record.hold else ''}", w.now(), tried=False)
         return
     now = w.now()
     stops_at = None
@@ -194,6 +199,11 @@ def _by_topic(w: Watchdog, card: Card, errors: list[str]) -> str:
 
 def _record(w: Watchdog, message: Message) -> RunRecord | None:
     return w.ledger.record(RunId.parse(message.facts["run"])) if "run" in message.facts else None
+
+
+def _is_held(record: RunRecord) -> bool:
+    """Whether it will not stop, whatever is told. What is held since nothing took its notice waits for just that."""
+    return record.status is Status.HELD and record.hold is not None and record.hold.code is not HoldCode.UNDELIVERED
 
 
 def _still_needed(message: Message, record: RunRecord | None) -> bool:

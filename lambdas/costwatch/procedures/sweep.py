@@ -17,10 +17,11 @@ from costwatch.core.census import Census, is_due
 from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.exemptions import Exemption
 from costwatch.core.heartbeats import Pulse, pulse_key
+from costwatch.core.lowering import still_lowered
 from costwatch.core.model import Member, Run, RunId
 from costwatch.core.money import burn_rate
 from costwatch.core.policy import Mode, Service
-from costwatch.core.record import Pause, RunRecord, Status, same_episode
+from costwatch.core.record import Pause, RunRecord, Status, left_since, same_episode
 from costwatch.core.silences import is_released
 from costwatch.core.step import Step
 from costwatch.errors import TransientAwsError, UnreadableRow
@@ -213,7 +214,7 @@ def _look_at_all(
     heard = heard_runs(runs, region.records, region.pulses, region.path_since)
     judged = with_exemptions(heard, region.exempted, w.now())
     for run in judged:
-        if any(_is_about(w, row, run) for row in region.unreadable):
+        if any(_is_about(w, row, run, region.records.get(run.id)) for row in region.unreadable):
             report.unjudged.add(run.id)
             continue
         beats = (run.id,) if run.vitals is not None else ()
@@ -238,8 +239,10 @@ def _beating(region: _Region, service: Service) -> Iterator[RunId]:
             yield run_id
 
 
-def _is_about(w: Watchdog, row: UnreadableRow, run: Run) -> bool:
-    return w.ledger.is_row_of(row, run.id) or w.pulses.is_row_of(row, run) or w.ledger.is_exemption_of(row, run)
+def _is_about(w: Watchdog, row: UnreadableRow, run: Run, record: RunRecord | None) -> bool:
+    """Also what a member had said that has left since: once its run is judged without it, nobody reads it again."""
+    left = [(service, name) for service, name, _ in left_since(run, record)]
+    return w.ledger.is_row_of(row, run.id) or w.pulses.is_row_of(row, run, left) or w.ledger.is_exemption_of(row, run)
 
 
 def _look(w: Watchdog, run: Run, record: RunRecord | None, pause: Pause | None, report: SweepReport) -> Looked | None:
@@ -273,7 +276,9 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | St
     run, record, decision = looked.run, looked.record, looked.decision
     burn = burn_rate(run, w.prices)
     seen = Seen(run, decision, burn)
-    put_back_where_spared(w, looked.previous or record, decision, report)
+    if not put_back_where_spared(w, looked.previous or record, decision, report) and record and looked.previous:
+        # All that the stop had judged are gone: who joined them must not be ended for what it has left behind.
+        record = still_lowered(record, looked.previous)
     if decision.verdict is Verdict.IGNORE:
         _ignored(w, record, decision, seen, report)
         return None
