@@ -234,7 +234,7 @@ def test_managed_spot_training_is_priced_at_list_as_an_upper_bound_and_says_so()
 def test_prepaid_costs_nothing_more_and_shows_its_list_value() -> None:
     made = estimate(job(expected_runtime=6 * HOUR, purchase=BLOCK), Priced())
     assert amounts(made) == (Decimal(0),) * 3
-    assert (made.hourly_usd, made.list_value_usd) == (0, Decimal("151.507716"))
+    assert (made.hourly_usd, made.list_value_usd) == (Decimal(0), Decimal("151.507716"))
     assert made.confidence is Confidence.PREPAID
     assert made.gpu_hours == 48
 

@@ -193,7 +193,7 @@ def estimate(spec: JobSpec, prices: PriceTable, past: Sequence[PastRun] = ()) ->
         p90_usd=p90_usd,
         worst_case_usd=worst_usd,
         gpu_hours=_gpu_hours(spec, spans.expected),
-        confidence=_weakest(items, prepaid=prepaid),
+        confidence=_overall(items, prepaid=prepaid),
         price_as_of=min((item.price_as_of for item in items if item.price_as_of is not None), default=None),
         expected_runtime=runtimes.expected,
         p90_runtime=runtimes.p90,
@@ -395,7 +395,7 @@ def _spot_item(group: InstanceGroup, spans: _Spans, spot: SpotRate, at_list: Rat
         expected_usd=_over(spans.expected, spot.p50_usd * group.count),
         p90_usd=_over(spans.p90, spot.p90_usd * group.count),
         worst_case_usd=_over(spans.worst, most * group.count) if most is not None else None,
-        confidence=max(trusted, key=_WEAKNESS.__getitem__),
+        confidence=weakest(trusted),
         price_as_of=min(spot.as_of, at_list.as_of) if at_list is not None else spot.as_of,
         source=spot.source,
     )
@@ -483,10 +483,15 @@ def _at_once(spec: JobSpec) -> int:
     return min(spec.parallel, spec.jobs)
 
 
-def _weakest(items: Sequence[LineItem], *, prepaid: bool) -> Confidence:
+def weakest(each: Iterable[Confidence], default: Confidence = Confidence.UNKNOWN) -> Confidence:
+    """The least trusted of them; `default` where there are none."""
+    return max(each, key=_WEAKNESS.__getitem__, default=default)
+
+
+def _overall(items: Sequence[LineItem], *, prepaid: bool) -> Confidence:
     """Of all lines; what prepaid capacity is attached to does not hide that it is prepaid."""
-    weakest = max((item.confidence for item in items), key=_WEAKNESS.__getitem__)
-    return Confidence.PREPAID if prepaid and weakest is not Confidence.UNKNOWN else weakest
+    found = weakest(item.confidence for item in items)
+    return Confidence.PREPAID if prepaid and found is not Confidence.UNKNOWN else found
 
 
 def _gpu_hours(spec: JobSpec, span: timedelta) -> Decimal | None:

@@ -1,0 +1,82 @@
+"""`costwatch estimate --json`: a stable contract. Keys keep their names, order and meaning; new ones come last.
+
+Amounts are USD as text with every digit, durations whole seconds, days ISO 8601 in UTC. null: unknown.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from costwatch.core.estimator import LineItem
+from costwatch.core.forecast import Forecast, PricedPart
+
+
+def document(forecast: Forecast, region: str) -> dict[str, Any]:
+    return {
+        "currency": "USD",
+        "hourly_usd": _digits(forecast.hourly_usd),
+        "expected_usd": _digits(forecast.expected_usd),
+        "p90_usd": _digits(forecast.p90_usd),
+        "worst_case_usd": _digits(forecast.worst_case_usd),
+        "gpu_hours": _digits(forecast.gpu_hours),
+        "confidence": forecast.confidence.value,
+        "price_as_of": forecast.price_as_of.isoformat() if forecast.price_as_of is not None else None,
+        "line_items": [
+            _line(item, priced.part.name)
+            for priced in forecast.parts
+            if priced.estimate is not None
+            for item in priced.estimate.line_items
+        ],
+        "list_value_usd": _digits(forecast.list_value_usd),
+        "region": region,
+        "steps": [_step(priced) for priced in forecast.parts],
+        "unpriced": list(forecast.unpriced),
+        "notes": list(forecast.notes),
+    }
+
+
+def _line(item: LineItem, step: str) -> dict[str, Any]:
+    return {
+        "what": item.what,
+        "quantity": _digits(item.quantity),
+        "unit": item.unit,
+        "unit_price_usd": _digits(item.unit_price_usd),
+        "hourly_usd": _digits(item.hourly_usd),
+        "expected_usd": _digits(item.expected_usd),
+        "p90_usd": _digits(item.p90_usd),
+        "worst_case_usd": _digits(item.worst_case_usd),
+        "confidence": item.confidence.value,
+        "price_as_of": item.price_as_of.isoformat() if item.price_as_of is not None else None,
+        "source": item.source,
+        "list_value_usd": _digits(item.list_value_usd),
+        "step": step,
+    }
+
+
+def _step(priced: PricedPart) -> dict[str, Any]:
+    """Durations are null where it runs no instances, or nobody knows what it costs."""
+    made = priced.estimate
+    return {
+        "name": priced.part.name,
+        "type": priced.part.kind,
+        "hourly_usd": _digits(priced.hourly_usd),
+        "expected_usd": _digits(priced.expected_usd),
+        "p90_usd": _digits(priced.p90_usd),
+        "worst_case_usd": _digits(priced.worst_case_usd),
+        "gpu_hours": _digits(priced.gpu_hours),
+        "basis": made.basis if made is not None else None,
+        "expected_runtime_seconds": _seconds(made.expected_runtime) if made is not None else None,
+        "p90_runtime_seconds": _seconds(made.p90_runtime) if made is not None else None,
+        "max_runtime_seconds": _seconds(made.spec.max_runtime) if made is not None else None,
+    }
+
+
+def _digits(amount: Decimal | None) -> str | None:
+    """Every digit, none of them behind an exponent: `606.030864`."""
+    return f"{amount.normalize():f}" if amount is not None else None
+
+
+def _seconds(duration: timedelta) -> int:
+    return duration // timedelta(seconds=1)
