@@ -94,7 +94,7 @@ def known(made: Estimate, name: str) -> Decimal:
 
 
 def near(one: Decimal, other: Decimal) -> bool:
-    return abs(one - other) <= SLACK * max(1, abs(one), abs(other))
+    return abs(one - other) <= SLACK * max(Decimal(1), abs(one), abs(other))
 
 
 @given(jobs(), price_tables(), PAST)

@@ -75,7 +75,9 @@ def _step(priced: PricedPart) -> dict[str, Any]:
 
 def _digits(amount: Decimal | None) -> str | None:
     """Every digit, none of them behind an exponent: `606.030864`."""
-    return f"{amount.normalize():f}" if amount is not None else None
+    if amount is None:
+        return None
+    return f"{amount.normalize():f}" if amount else "0"  # a discount on nothing would be -0
 
 
 def _seconds(duration: timedelta) -> int:

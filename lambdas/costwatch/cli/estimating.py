@@ -214,7 +214,8 @@ def _parts(
 
 
 def _body(file: BinaryIO) -> Mapping[str, Any]:
-    name = "standard input" if file.name in ("<stdin>", "-") else str(file.name)
+    name = str(getattr(file, "name", "-"))
+    name = "standard input" if name in ("<stdin>", "-") else name
     return job_bodies.parsed(file.read(job_bodies.LARGEST_BYTES + 1), name)
 
 

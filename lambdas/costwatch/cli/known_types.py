@@ -34,7 +34,11 @@ def problem(instance_type: str, *, sagemaker: bool) -> str:
 
 
 def hint(instance_type: str, *, sagemaker: bool) -> str:
-    """`; did you mean 'ml.p4d.24xlarge' or 'ml.p4de.24xlarge'?`; empty for a known type, and where none is near."""
+    """`; did you mean 'ml.p4d.24xlarge' or 'ml.p4de.24xlarge'?`; empty for a known type, and where none is near.
+
+    A name that is spelt as types are may be one of a family that is newer than this version: nobody is to be led from
+    p9 to p5. Of it only another size, or letters that changed places, are offered.
+    """
     there = known(sagemaker=sagemaker)
     if instance_type in there:
         return ""
@@ -44,6 +48,16 @@ def hint(instance_type: str, *, sagemaker: bool) -> str:
     if not sagemaker:
         meant = meant.removeprefix("ml.")
     near = [meant] if meant in there else difflib.get_close_matches(meant, sorted(there), n=_NEAREST, cutoff=0.75)
-    # `p4d.42xlarge`: letters that changed places are the likeliest slip.
-    near.sort(key=lambda each: sorted(each) != sorted(meant))
+    near.sort(key=lambda each: not _swapped(each, meant))
+    if _SHAPE.fullmatch(instance_type):
+        near = [each for each in near if _swapped(each, meant) or _family(each) == _family(meant)]
     return f"; did you mean {' or '.join(repr(each) for each in near)}?" if near else ""
+
+
+def _family(instance_type: str) -> str:
+    return instance_type.rpartition(".")[0]
+
+
+def _swapped(one: str, other: str) -> bool:
+    """The same letters in another order: the likeliest slip."""
+    return sorted(one) == sorted(other)
