@@ -145,10 +145,10 @@ def estimate(
     """Say what a job will cost: expected, in nine of ten cases, and at most.
 
     \b
-    costwatch estimate --service sagemaker --instance-type ml.p4d.24xlarge
-                       --count 2 --max-runtime 24h --region us-east-1
-    costwatch estimate --job create-training-job.json --region us-east-1
-    costwatch estimate --pipeline pipeline.json --parameter Epochs=3
+    costwatch estimate --service ec2 --spot --count 2
+      --instance-type p4d.24xlarge --max-runtime 24h
+    costwatch estimate --job create-training-job.json
+    costwatch estimate --pipeline churn.json --fail-above 400
 
     Needs no AWS credentials, no configuration and no network. Dollars are USD before tax. Exit codes: 0, 2 bad input,
     3 a price is unknown (what is known is printed all the same), 4 above --fail-above; exactly at it passes.
