@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from costwatch.adapters.prices import SeedPrices
 from costwatch.cli import known_types, price_source
 from costwatch.cli.estimate_shown import MARKER
 from costwatch.cli.main import main
@@ -435,6 +437,42 @@ def test_a_name_that_steers_a_terminal_is_shown_and_not_obeyed(tmp_path: Path) -
     shown = estimate("--job", path).stdout
     assert "\x1b" not in shown
     assert "a?[31mb?c" in shown
+
+
+# --- what the documents say --------------------------------------------------------------------------
+
+
+def test_the_readme_shows_an_estimate_as_it_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, SeedPrices())
+    _, _, told = (ROOT / "README.md").read_text(encoding="utf-8").partition("$ costwatch estimate ")
+    command, _, rest = told.replace("\\\n", "").partition("\n")
+    printed = estimate(command, COLUMNS="100")
+    assert printed.exit_code == 0
+    lines = [line.rstrip() for line in printed.stdout.splitlines()]
+    assert lines == rest.partition("```")[0].splitlines()
+
+
+def test_every_estimate_of_the_readme_is_one_that_can_be_asked_for(tmp_path: Path) -> None:
+    body = {**pipeline(train()), "Parameters": [{"Name": "Epochs", "Type": "Integer", "DefaultValue": 1}]}
+    written(tmp_path, body, "churn.json")
+    for name in ("create-training-job.json", "train.json"):
+        written(tmp_path, TRAINING, name)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = [line.partition("#")[0] for line in readme.splitlines() if line.startswith("costwatch estimate ")]
+    assert len(commands) == 4
+    codes = [estimate(command.removeprefix("costwatch estimate ")).exit_code for command in commands]
+    assert codes == [0, 0, 4, 0]
+
+
+def test_the_guide_names_every_key_of_the_contract_in_its_order() -> None:
+    guide = (ROOT / "docs/guides/github-actions.md").read_text(encoding="utf-8")
+    keys = re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE)
+    shown = answer()
+    assert keys == list(shown)
+    for part in ("line_items", "steps"):
+        row = next(line for line in guide.splitlines() if line.startswith(f"| `{part}` |"))
+        named = re.findall(r"`(\w+)`", row)[1:]
+        assert [key for key in shown[part][0] if key in named] == named
 
 
 # --- beside ------------------------------------------------------------------------------------------
