@@ -98,6 +98,7 @@ def near(one: Decimal, other: Decimal) -> bool:
 
 
 @given(jobs(), price_tables(), PAST)
+@settings(deadline=None)
 def test_the_worst_case_is_no_less_than_p90_and_that_no_less_than_expected(
     spec: JobSpec, prices: Priced, past: tuple[PastRun, ...]
 ) -> None:
@@ -108,6 +109,7 @@ def test_the_worst_case_is_no_less_than_p90_and_that_no_less_than_expected(
 
 
 @given(jobs(), price_tables(), st.integers(0, 3))
+@settings(deadline=None)
 def test_groups_add_up(spec: JobSpec, prices: Priced, cut: int) -> None:
     cut = min(cut, len(spec.groups))
     parts = [replace(spec, groups=groups) for groups in (spec.groups[:cut], spec.groups[cut:]) if groups]
@@ -117,6 +119,7 @@ def test_groups_add_up(spec: JobSpec, prices: Priced, cut: int) -> None:
 
 
 @given(jobs(), price_tables(), st.integers(1, 10_000))
+@settings(deadline=None)
 def test_more_time_never_costs_less(spec: JobSpec, prices: Priced, more: int) -> None:
     longer = replace(spec, max_runtime=spec.max_runtime + timedelta(seconds=more))
     grown = [replace(spec, expected_runtime=spec.max_runtime), longer]
@@ -129,6 +132,7 @@ def test_more_time_never_costs_less(spec: JobSpec, prices: Priced, more: int) ->
 
 
 @given(jobs(), price_tables(), st.integers(1, 64))
+@settings(deadline=None)
 def test_more_machines_jobs_and_storage_never_cost_less(spec: JobSpec, prices: Priced, more: int) -> None:
     first, *others = spec.groups
     grown = [replace(spec, groups=(InstanceGroup(first.instance_type, first.count + more), *others))]
@@ -145,6 +149,7 @@ def test_more_machines_jobs_and_storage_never_cost_less(spec: JobSpec, prices: P
 
 
 @given(jobs(), price_tables(), st.integers(2, 50))
+@settings(deadline=None)
 def test_so_many_times_the_machines_cost_so_many_times_as_much(spec: JobSpec, prices: Priced, times: int) -> None:
     more = tuple(InstanceGroup(group.instance_type, group.count * times) for group in spec.groups)
     one, many = estimate(spec, prices), estimate(replace(spec, groups=more), prices)
@@ -153,6 +158,7 @@ def test_so_many_times_the_machines_cost_so_many_times_as_much(spec: JobSpec, pr
 
 
 @given(jobs(), price_tables(), st.integers(0, 4), st.booleans())
+@settings(deadline=None)
 def test_one_unknown_price_makes_every_sum_unknown(spec: JobSpec, prices: Priced, at: int, zero: bool) -> None:
     name = "ml.p9.48xlarge" if spec.service.is_sagemaker else "p9.48xlarge"
     if zero:
@@ -165,6 +171,7 @@ def test_one_unknown_price_makes_every_sum_unknown(spec: JobSpec, prices: Priced
 
 
 @given(jobs(), price_tables())
+@settings(deadline=None)
 def test_a_discount_never_raises_a_sum_nor_makes_it_free(spec: JobSpec, prices: Priced) -> None:
     lower, full = estimate(spec, prices), estimate(spec, replace(prices, multipliers={}))
     for name in SUMS:
@@ -172,6 +179,7 @@ def test_a_discount_never_raises_a_sum_nor_makes_it_free(spec: JobSpec, prices: 
 
 
 @given(jobs(), price_tables(), PAST)
+@settings(deadline=None)
 def test_no_amount_and_no_quantity_is_ever_a_float(spec: JobSpec, prices: Priced, past: tuple[PastRun, ...]) -> None:
     made = estimate(spec, prices, past)
     allowed = (Decimal, date, str, tuple, timedelta, JobSpec, type(None))
@@ -182,7 +190,8 @@ def test_no_amount_and_no_quantity_is_ever_a_float(spec: JobSpec, prices: Priced
 
 
 @given(jobs(), price_tables())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 def test_the_lines_are_the_whole_of_it(spec: JobSpec, prices: Priced) -> None:
     made = estimate(spec, prices)
     for name in SUMS:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -421,6 +421,7 @@ RENDERER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethro
 
 
 @given(st.text(st.characters(codec="utf-8") | st.sampled_from("|`\\*_[]()<>&#@!~$:/w.\n-+="), min_size=1, max_size=40))
+@settings(deadline=None)
 def test_a_steps_name_is_nothing_but_text_in_a_comment(name: str) -> None:
     body = json.dumps(pipeline(train(name), train(f"{name} again"))).encode()
     shown = estimate("--markdown --pipeline -", stdin=body)
@@ -478,7 +479,26 @@ def test_the_guide_names_every_key_of_the_contract_in_its_order() -> None:
 # --- beside ------------------------------------------------------------------------------------------
 
 
-def test_known_types_are_offered_to_a_shell() -> None:
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [("--service ec2 --instance-type p4d", ["p4d.24xlarge"]), ("--instance-type ml.p4d.", ["ml.p4d.24xlarge"])],
+)
+def test_known_types_complete_in_a_shell(words: str, offered: list[str]) -> None:
+    line = f"costwatch estimate {words}"
+    environ = {"_COSTWATCH_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    done = subprocess.run(
+        [sys.executable, "-m", "costwatch.cli"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "lambdas"), "HOME": "/nonexistent", **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [name for name in done.stdout.split() if "p4de" not in name] == [f"plain,{name}" for name in offered]
+
+
+def test_every_known_type_is_spelt_as_types_are() -> None:
     in_ec2 = known_types.known(sagemaker=False)
     assert {"p4d.24xlarge", "trn2.48xlarge", "m5.xlarge"} <= in_ec2
     assert {P4D, "ml.c5.9xlarge"} <= known_types.known(sagemaker=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costwatch.core.estimator import InstanceGroup, JobSpec, Volume
@@ -185,6 +186,8 @@ def test_a_tuning_job_without_a_number_of_jobs_is_bounded_by_its_runtime_or_unkn
     part = job_of(changed(TUNING, limits, {"MaxParallelTrainingJobs": 4, "MaxRuntimeInSeconds": 36_000}), REGION)
     assert part.notes == ("no MaxNumberOfTrainingJobs: as many as fit into its 10 h",)
     assert forecast([part], Priced()).worst_case_usd == 40 * Decimal("1.408")
+    short = replace(part, choices=(replace(part.choices[0], expected_runtime=HOUR),))
+    assert forecast([short], Priced()).expected_usd == 40 * Decimal("1.408"), "the shorter, the more of them"
     part = job_of(changed(TUNING, limits, {"MaxParallelTrainingJobs": 4}), REGION)
     assert part.unpriced.startswith("neither MaxNumberOfTrainingJobs nor MaxRuntimeInSeconds")
     assert forecast([part], Priced()).expected_usd is None
@@ -406,6 +409,7 @@ PATHS = [
 
 
 @given(st.sampled_from(PATHS), JSON)
+@settings(deadline=None)
 def test_whatever_stands_somewhere_it_is_a_job_or_one_sentence(path: str, value: Any) -> None:
     body = json.loads(json.dumps(TRAINING))
     at = body

@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from costwatch.core.forecast import Forecast, forecast
 from costwatch.errors import InputError
 from costwatch.intake.pipelines import steps_of
 from tests.support.priced import Priced
-from tests.unit.test_job_bodies import PROCESSING, TRAINING, TUNING
+from tests.unit.test_job_bodies import JSON, PROCESSING, TRAINING, TUNING
 
 PARAMETERS = [
     {"Name": "Type", "Type": "String", "DefaultValue": "ml.g5.xlarge"},
@@ -178,6 +180,42 @@ def test_a_malformed_definition_is_one_sentence_with_the_path(steps: Any, given:
 def test_a_job_given_as_a_pipeline_is_told_what_was_expected() -> None:
     with pytest.raises(InputError, match="Steps is missing; expected a pipeline definition"):
         steps_of(TRAINING, "us-east-1", {})
+
+
+def test_what_every_execution_must_have_cannot_be_known_later() -> None:
+    named = {**train(), "Name": {"Get": "Steps.A.B"}}
+    with pytest.raises(
+        InputError, match=r"Steps\[0\].Name is known only when the pipeline runs \(Steps.A.B\); expected"
+    ):
+        priced(named)
+
+
+SLOTS = [
+    ("Name",), ("Type",), ("Arguments",), ("RetryPolicies",), ("Arguments", "ResourceConfig"),
+    ("Arguments", "ResourceConfig", "InstanceType"), ("Arguments", "ResourceConfig", "InstanceCount"),
+    ("Arguments", "ResourceConfig", "InstanceGroups"), ("Arguments", "StoppingCondition"), ("Arguments", "IfSteps"),
+]  # fmt: skip
+REFERENCES: list[Any] = [
+    get("Count"), get("Type"), get("Needed"), get("Nobody"), {"Get": "Steps.A.B"}, {"Std:Join": {"Values": ["x"]}},
+    {"Std:Join": {"On": 3, "Values": [get("Spot")]}}, {"Std:Other": None}, {"Get": 3}, [{"Get": "Steps.A"}],
+]  # fmt: skip
+KINDS = st.sampled_from(["Training", "Condition", "Tuning", "Processing"])
+
+
+@given(st.sampled_from(SLOTS), JSON | st.sampled_from(REFERENCES), KINDS)
+@settings(deadline=None)
+def test_whatever_stands_in_a_step_it_is_priced_or_one_sentence(slot: tuple[str, ...], value: Any, kind: str) -> None:
+    changed = {**train(), "Type": kind}
+    at = changed
+    for name in slot[:-1]:
+        at = at[name]
+    at[slot[-1]] = value
+    said = "priced"
+    try:
+        priced(changed)
+    except InputError as error:
+        said = str(error)
+    assert 0 < len(said) < 400
 
 
 def test_conditions_and_references_nested_without_end_are_refused() -> None:

@@ -11,7 +11,7 @@ from costwatch.cli import show
 from costwatch.cli.markdown import table, text
 from costwatch.cli.show import Row, usd
 from costwatch.core import durations
-from costwatch.core.estimator import Confidence, Estimate, LineItem
+from costwatch.core.estimator import UNBOUNDED_JOBS, Confidence, Estimate, LineItem
 from costwatch.core.forecast import Forecast, PricedPart
 
 MARKER: Final = "<!-- costwatch-estimate -->"
@@ -158,10 +158,10 @@ def _what(priced: PricedPart) -> str:
     part, made = priced.part, priced.estimate
     if made is None:
         return f"{part.kind}, {'unknown' if priced.is_unknown else 'no instances'}"
-    groups = " + ".join(f"{group.count} x {group.instance_type}" for group in made.spec.groups)
-    several = (
-        f", {made.spec.jobs} jobs, {min(made.spec.parallel, made.spec.jobs)} at once" if made.spec.jobs > 1 else ""
-    )
+    spec = made.spec
+    groups = " + ".join(f"{group.count} x {group.instance_type}" for group in spec.groups)
+    jobs = "as many jobs as fit" if spec.jobs == UNBOUNDED_JOBS else f"{spec.jobs} jobs"
+    several = f", {jobs}, {min(spec.parallel, spec.jobs)} at once" if spec.jobs > 1 else ""
     return f"{part.kind}, {groups}{several}"
 
 

@@ -47,6 +47,8 @@ LONGEST_WARM_POOL: Final = timedelta(seconds=21_600)
 
 # No job of anybody's is larger, and up to here 28 digits lose nothing that could be seen.
 _MOST: Final = 100_000
+UNBOUNDED_JOBS: Final = _MOST
+"""Of a tuning job that names no number: as many as fit into its own runtime, which is then the bound."""
 _MOST_GB: Final = 65_536
 
 

@@ -18,6 +18,7 @@ from costwatch.core.estimator import (
     LONGEST,
     LONGEST_TUNING,
     LONGEST_WARM_POOL,
+    UNBOUNDED_JOBS,
     InstanceGroup,
     JobSpec,
     Volume,
@@ -88,8 +89,9 @@ class Node:
         if not isinstance(found, list):
             self.fail(name, "a list")
         made = []
-        for number, each in enumerate(found):
+        for number, raw in enumerate(found):
             path = f"{self.at(name)}[{number}]"
+            each = self.resolve(raw, path)
             if not isinstance(each, Mapping):
                 raise InputError(f"{path}: expected an object, got {shown(each)}")
             made.append(Node(each, path, self.resolve))
@@ -210,11 +212,7 @@ def tuning(node: Node, name: str, region: str) -> Part:
         limit, more = _limit(definition, Service.TUNING)
         notes += more
         for spec in _definition_choices(definition, limit, region):
-            most = jobs
-            if most is None and total is not None:
-                # Enough for all that fits: its own runtime is then the bound.
-                most = min(_MOST, parallel * -(-total // spec.max_runtime))
-            choices.append(_of_tuning(spec, most or 1, parallel, total))
+            choices.append(_of_tuning(spec, jobs or UNBOUNDED_JOBS, parallel, total))
     if jobs is None and total is not None:
         notes.append(f"no MaxNumberOfTrainingJobs: as many as fit into its {durations.show(total)}")
     if len(choices) > 1:

@@ -48,9 +48,11 @@ def steps_of(body: Mapping[str, Any], region: str, given: Mapping[str, str]) -> 
     if not root.has("Steps"):
         raise InputError("Steps is missing; expected a pipeline definition with Version, Parameters and Steps")
     values = _parameters(root, given)
-    steps = Node(body, resolve=_References(values).resolve).nodes("Steps")
+    resolved = Node(body, resolve=_References(values).resolve)
     try:
-        parts = tuple(part for step in steps for part in _step(step, region, depth=0))
+        parts = tuple(part for step in resolved.nodes("Steps") for part in _step(step, region, depth=0))
+    except KnownLater as error:
+        raise InputError(f"{error}; expected what every execution has") from error
     except RecursionError as error:
         raise InputError("Steps: references are nested too deeply") from error
     if not parts:
