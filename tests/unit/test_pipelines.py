@@ -88,7 +88,10 @@ def test_both_branches_of_a_condition_are_counted_and_that_is_said() -> None:
     )
     assert [each.part.name for each in made.parts] == ["First", "Good", "Second", "Again", "Third"]
     assert made.worst_case_usd == 3 * Decimal("1.408")
-    assert made.notes == ("Good: only one of its branches will run, and both are counted",)
+    assert made.notes == (
+        "Good: only one of its branches will run, and both are counted",
+        "Again: its branch is counted, and may not run",
+    )
 
 
 def test_parameters_have_their_defaults_or_what_is_given() -> None:

@@ -82,8 +82,9 @@ def _step(step: Node, region: str, *, depth: int) -> Iterator[Part]:
 def _condition(step: Node, name: str, region: str, *, depth: int) -> Iterator[Part]:
     arguments = step.needed("Arguments", "an object with Conditions, IfSteps and ElseSteps")
     branches = [arguments.nodes(branch) for branch in ("IfSteps", "ElseSteps")]
-    both = all(branches)
-    yield Part(name, "Condition", notes=("only one of its branches will run, and both are counted",) if both else ())
+    notes = {1: "its branch is counted, and may not run", 2: "only one of its branches will run, and both are counted"}
+    said = notes.get(sum(bool(branch) for branch in branches))
+    yield Part(name, "Condition", notes=(said,) if said else ())
     for branch in branches:
         for inner in branch:
             yield from _step(inner, region, depth=depth + 1)
