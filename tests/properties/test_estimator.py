@@ -190,7 +190,6 @@ def test_no_amount_and_no_quantity_is_ever_a_float(spec: JobSpec, prices: Priced
 
 
 @given(jobs(), price_tables())
-@settings(max_examples=50, deadline=None)
 @settings(deadline=None)
 def test_the_lines_are_the_whole_of_it(spec: JobSpec, prices: Priced) -> None:
     made = estimate(spec, prices)
