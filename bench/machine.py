@@ -18,14 +18,21 @@ from costwatch import __version__
 def facts() -> dict[str, str]:
     """Label and value, in the order they are shown. The date is UTC."""
     return {
+        **own_facts(),
+        "botocore": version("botocore"),
+        "Cloud Custodian": f"{custodian.VERSION} with its own botocore {custodian.botocore_version()}",
+    }
+
+
+def own_facts() -> dict[str, str]:
+    """Without the peers, for what is measured alone."""
+    return {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "costwatch": f"{__version__}, commit {_commit()}",
         "processor": f"{_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start",
         "memory": _memory(),
         "system": f"{platform.system()} {platform.release()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
-        "botocore": version("botocore"),
-        "Cloud Custodian": f"{custodian.VERSION} with its own botocore {custodian.botocore_version()}",
     }
 
 

@@ -64,6 +64,10 @@ class SeedPrices:
         del service, instance_type
         return None
 
+    def types(self, *services: str) -> frozenset[str]:
+        """Every instance type with a price of one of `services` in any region."""
+        return frozenset(name for service, _region, name in self._rates if service in services)
+
     @cached_property
     def _rates(self) -> Mapping[_Key, Rate]:
         try:

@@ -17,7 +17,7 @@ import click
 from costwatch.cli import show
 from costwatch.errors import AwsError, CostwatchError, InputError, NotDeployedError, RefusedError
 
-UNEXPECTED, BAD_INPUT, DENIED = 1, 2, 4
+UNEXPECTED, BAD_INPUT, UNKNOWN, DENIED = 1, 2, 3, 4
 COMPLETE_VARIABLE: Final = "_COSTWATCH_COMPLETE"
 """Set by the completion scripts: what a shell wants to know."""
 _FRAMES = 3
@@ -60,7 +60,7 @@ class Commands(click.Group):
     """A group whose commands answer with an exit code, and whose errors are lines and not tracebacks."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run, then exit: 0, 1 unexpected, 2 bad input, 4 denied."""
+        """Run, then exit: 0, 1 unexpected, 2 bad input, 4 denied; or with what the command answers."""
         if not args and extra.get("args") is None:
             # A process of its own: what is imported now stays, so nobody needs to look for garbage in it. See `begun`.
             # And at its end nobody needs to look for any at all, which takes Python longer than most commands.

@@ -14,6 +14,7 @@ from costwatch.cli.failures import Commands
 _MODULES: Final = {
     "check-config": "checking",
     "completion": "completion",
+    "estimate": "estimating",
     "exempt": "granting",
     "explain": "reading",
     "extend": "granting",
@@ -56,7 +57,7 @@ def main() -> None:
     Auto Scaling group, or a training job. Modes are off, observe, warn and enforce. From here nothing is stopped:
     that is the deployed function's alone. AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL are honoured.
 
-    Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 4 denied.
+    Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 3 a price is unknown, 4 denied.
     """
 
 

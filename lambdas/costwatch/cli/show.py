@@ -86,7 +86,7 @@ def listing(out: Console, headings: Sequence[str], rows: Sequence[Row], *, right
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    wide = out.width >= WIDE
+    wide = out.width >= WIDE and any(row.reason for row in rows)
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     for heading in headings:
         # A run's id must be copied whole: it is folded, never cut.

@@ -30,6 +30,11 @@ def count(instance_type: str) -> Decimal | None:
     return Decimal(found) if found is not None else None
 
 
+def known() -> frozenset[str]:
+    """Accelerated types of EC2 whose number of accelerators is known."""
+    return frozenset(_COUNTS)
+
+
 # As the EC2 prices of accelerated types list them (all regions, read on 2025-11-30), and EC2's own pages for the rest.
 _COUNTS: Final[Mapping[str, str]] = {
     name: number

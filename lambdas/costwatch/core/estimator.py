@@ -7,7 +7,7 @@ three are known: worst case >= p90 >= expected.
     instances = hours x count x price            (SageMaker: BillableTimeInSeconds x InstanceCount x price)
     volumes = hours x count x GB x price / 720   (a month of 30 days)
     warm pool = time it is kept x count x price  (at most, when no other job takes it over)
-    discount = (multiplier - 1) x list price     (a line of its own, negative)
+    discount = (multiplier - 1) x list price     (a line of its own, negative; spot has none)
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from costwatch.core.prices import Discount, PriceTable, Rate, SpotRate, Trust, V
 from costwatch.errors import InputError
 
 _MICROSECOND: Final = timedelta(microseconds=1)
-_HOUR: Final = timedelta(hours=1)
+_HOUR: Final = timedelta(hours=1) // _MICROSECOND
 _LEAST_EC2: Final = timedelta(seconds=60)
 _INSTANCES: Final = "instance-hour"
+_STORED: Final = "GB-month"
 
 DEFAULT_MAX_RUNTIME: Final = timedelta(days=1)
 """What SageMaker takes where a training or processing job names no maximum."""
@@ -40,7 +41,15 @@ LONGEST: Final = {
     Service.EC2: durations.LONGEST,
 }
 """What the services themselves take for a maximum runtime, as the API's documentation gives it."""
+LONGEST_TUNING: Final = timedelta(seconds=15_768_000)
+"""The longest that a tuning job as a whole may take."""
 LONGEST_WARM_POOL: Final = timedelta(seconds=21_600)
+
+# No job of anybody's is larger, and up to here 28 digits lose nothing that could be seen.
+_MOST: Final = 100_000
+UNBOUNDED_JOBS: Final = _MOST
+"""Of a tuning job that names no number: as many as fit into its own runtime, which is then the bound."""
+_MOST_GB: Final = 65_536
 
 
 class Confidence(StrEnum):
@@ -55,7 +64,7 @@ class Confidence(StrEnum):
     UNKNOWN = "unknown"
 
 
-WEAKNESS: Final = {each: number for number, each in enumerate(Confidence)}
+_WEAKNESS: Final = {each: number for number, each in enumerate(Confidence)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,7 @@ class Estimate:
     confidence: Confidence
     price_as_of: date | None
     expected_runtime: timedelta
+    """Of one job; of the whole of a tuning job where it is taken from past runs, which are whole ones."""
     p90_runtime: timedelta
     basis: str
     """Where the expected runtime is from, as a sentence's part: `declared`, `the median of its last 11 runs`, ..."""
@@ -141,23 +151,35 @@ class Estimate:
     """Of prepaid capacity, expected, at list price; None: nothing is prepaid, or it is unknown."""
     unpriced: tuple[str, ...] = ()
     """What has no known price, such as `ml.p9.48xlarge in us-east-1`."""
+    notes: tuple[str, ...] = ()
+    """What one must know to read the dollars, a clause each: `managed spot training: ...`."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Hours:
-    """Instance-hours of one instance of a group: expected, p90 and at most."""
+class _Runtimes:
+    """Expected and p90, and where they are from. `whole`: of a tuning job with all that it starts, not of one job."""
 
-    expected: Decimal
-    p90: Decimal
-    worst: Decimal
+    expected: timedelta
+    p90: timedelta
+    basis: str
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """What is billed of one instance of a group: expected, p90 and at most."""
+
+    expected: timedelta
+    p90: timedelta
+    worst: timedelta
 
 
 def estimate(spec: JobSpec, prices: PriceTable, past: Sequence[PastRun] = ()) -> Estimate:
     """Price `spec`. `past`: earlier runs of its family. Raises InputError that names the field that is wrong."""
     check(spec)
-    expected, p90, basis = _runtimes(spec, past)
-    hours = _Hours(*(_instance_hours(spec, each) for each in (expected, p90, spec.max_runtime)))
-    items = [item for group in spec.groups for item in _group_items(spec, group, hours, prices)]
+    runtimes = _runtimes(spec, past)
+    spans = _spans(spec, runtimes)
+    items = [item for group in spec.groups for item in _group_items(spec, group, spans, prices)]
     error = families.error_p90(past)
     totals = [_total(getattr(item, name) for item in items) for name in ("expected_usd", "p90_usd", "worst_case_usd")]
     expected_usd, p90_usd, worst_usd = totals
@@ -172,16 +194,17 @@ def estimate(spec: JobSpec, prices: PriceTable, past: Sequence[PastRun] = ()) ->
         expected_usd=expected_usd,
         p90_usd=p90_usd,
         worst_case_usd=worst_usd,
-        gpu_hours=_gpu_hours(spec, hours.expected),
-        confidence=_weakest(items, prepaid=prepaid),
+        gpu_hours=_gpu_hours(spec, spans.expected),
+        confidence=_overall(items, prepaid=prepaid),
         price_as_of=min((item.price_as_of for item in items if item.price_as_of is not None), default=None),
-        expected_runtime=expected,
-        p90_runtime=p90,
-        basis=basis,
+        expected_runtime=runtimes.expected,
+        p90_runtime=runtimes.p90,
+        basis=runtimes.basis,
         list_value_usd=_total(i.list_value_usd for i in items if i.unit == _INSTANCES) if prepaid else None,
         unpriced=tuple(
             dict.fromkeys(f"{i.what} in {spec.region}" for i in items if i.confidence is Confidence.UNKNOWN)
         ),
+        notes=tuple(_notes(spec, prices)),
     )
 
 
@@ -190,34 +213,49 @@ def check(spec: JobSpec) -> None:
     if not spec.groups:
         raise InputError("instance_type: the job names neither an instance type nor instance groups")
     for group in spec.groups:
-        _least("instance_count", group.count, "instances")
+        _whole("instance_count", group.count, "instances")
         if not group.instance_type:
             raise InputError("instance_type: it is empty; expected one such as ml.p4d.24xlarge")
         if group.instance_type.startswith("ml.") is not spec.service.is_sagemaker:
             expected = f"ml.{group.instance_type}" if spec.service.is_sagemaker else group.instance_type[3:]
             kind = "SageMaker" if spec.service.is_sagemaker else "EC2"
             raise InputError(f"instance_type: {group.instance_type!r} is no type of {kind}; did you mean {expected!r}?")
-    _least("jobs", spec.jobs, "training jobs")
-    _least("parallel", spec.parallel, "training jobs at once")
-    if spec.volume is not None:
-        _least("volume_gb", spec.volume.gb, "GB")
     _between("max_runtime", spec.max_runtime, LONGEST[spec.service])
-    for name in ("expected_runtime", "total_runtime"):
-        runtime = getattr(spec, name)
-        if runtime is not None:
-            _between(name, runtime, durations.LONGEST)
-    if spec.expected_runtime is not None and spec.expected_runtime > spec.max_runtime:
-        shown = durations.short(spec.expected_runtime), durations.short(spec.max_runtime)
-        raise InputError(f"expected_runtime: {shown[0]} is longer than max_runtime, {shown[1]}")
+    if spec.expected_runtime is not None:
+        _between("expected_runtime", spec.expected_runtime, durations.LONGEST)
+        if spec.expected_runtime > spec.max_runtime:
+            shown = durations.short(spec.expected_runtime), durations.short(spec.max_runtime)
+            raise InputError(f"expected_runtime: {shown[0]} is longer than max_runtime, {shown[1]}")
+    _check_tuning(spec)
+    _check_attached(spec)
+    if spec.service is Service.PROCESSING and spec.purchase is not PurchaseOption.ON_DEMAND:
+        raise InputError("purchase: a processing job is on-demand; expected neither spot nor prepaid capacity")
+
+
+def _check_tuning(spec: JobSpec) -> None:
+    _whole("jobs", spec.jobs, "training jobs")
+    _whole("parallel", spec.parallel, "training jobs at once")
+    if spec.total_runtime is not None:
+        _between("total_runtime", spec.total_runtime, LONGEST_TUNING)
+    if spec.service is not Service.TUNING and (spec.jobs, spec.parallel, spec.total_runtime) != (1, 1, None):
+        raise InputError("jobs, parallel, total_runtime: only a tuning job starts several jobs")
+
+
+def _check_attached(spec: JobSpec) -> None:
+    """Volumes and warm pools."""
+    if spec.volume is not None:
+        _whole("volume_gb", spec.volume.gb, "GB", _MOST_GB)
+        if spec.service.is_sagemaker and spec.volume.kind != "gp2":
+            raise InputError(f"volume_kind: SageMaker attaches gp2 and nothing else, not {spec.volume.kind!r}")
     if spec.warm_pool and spec.service not in (Service.TRAINING, Service.TUNING):
         raise InputError("warm_pool: only training jobs keep their instances")
     if spec.warm_pool < timedelta(0) or spec.warm_pool > LONGEST_WARM_POOL:
         raise InputError(f"warm_pool: expected at most {durations.short(LONGEST_WARM_POOL)}, and not less than zero")
 
 
-def _least(field: str, value: int, what: str) -> None:
-    if value < 1:
-        raise InputError(f"{field}: {value} is no number of {what}; expected 1 or more")
+def _whole(field: str, value: int, what: str, most: int = _MOST) -> None:
+    if not 1 <= value <= most:
+        raise InputError(f"{field}: {value} is no number of {what}; expected 1 to {most:,}")
 
 
 def _between(field: str, value: timedelta, longest: timedelta) -> None:
@@ -229,63 +267,102 @@ def _between(field: str, value: timedelta, longest: timedelta) -> None:
         )
 
 
-def _runtimes(spec: JobSpec, past: Sequence[PastRun]) -> tuple[timedelta, timedelta, str]:
-    """Expected and p90 runtime of one job, within its maximum, and where they are from."""
+def _runtimes(spec: JobSpec, past: Sequence[PastRun]) -> _Runtimes:
+    """Within what the job is allowed."""
     known = families.runtimes(past)
-    most = spec.max_runtime
+    # The ledger knows a tuning job as one run: what its past ones took is the whole, with all that they started.
+    whole = spec.service is Service.TUNING
     if spec.expected_runtime is not None:
-        expected = min(spec.expected_runtime, most)
+        expected = spec.expected_runtime
         # Nobody declares a tail: with past runs it is theirs, else it may take all that it is allowed.
-        return expected, max(expected, min(known.p90, most) if known is not None else most), "declared"
+        tail = known.p90 if known is not None and not whole else spec.max_runtime
+        return _Runtimes(expected, max(expected, min(tail, spec.max_runtime)), "declared")
     if known is not None:
-        expected = min(known.expected, most)
-        return expected, max(expected, min(known.p90, most)), f"the median of its last {known.runs} runs"
-    return most, most, "its maximum runtime: nothing is known of how long it takes"
+        most = _longest_whole(spec) if whole else spec.max_runtime
+        expected, p90 = min(known.expected, most), min(known.p90, most)
+        return _Runtimes(expected, p90, f"the median of its last {known.runs} runs", whole)
+    most = spec.max_runtime
+    return _Runtimes(most, most, "its maximum runtime: nothing is known of how long it takes")
 
 
-def _instance_hours(spec: JobSpec, runtime: timedelta) -> Decimal:
-    """Of one instance of a group, over all jobs of a tuning job."""
+def _longest_whole(spec: JobSpec) -> timedelta:
+    """From the start of a tuning job to its end, one wave of jobs after the other."""
+    waves = spec.max_runtime * -(-spec.jobs // _at_once(spec))
+    return min(waves, spec.total_runtime) if spec.total_runtime is not None else waves
+
+
+def _spans(spec: JobSpec, runtimes: _Runtimes) -> _Spans:
+    """Over all jobs of a tuning job."""
+    at_most = _all_jobs(spec, spec.max_runtime)
+    if runtimes.whole:
+        # As many jobs as may run at once, from the first minute to the last: a little more than there were.
+        expected, p90 = (min(each * _at_once(spec), at_most) for each in (runtimes.expected, runtimes.p90))
+    else:
+        expected, p90 = (_all_jobs(spec, each) for each in (runtimes.expected, runtimes.p90))
+    return _Spans(expected, p90, at_most)
+
+
+def _all_jobs(spec: JobSpec, runtime: timedelta) -> timedelta:
+    """What is billed of one instance of a group where each job takes `runtime`."""
     billed = max(runtime, _LEAST_EC2) if spec.service is Service.EC2 else runtime
     total = billed * spec.jobs
     if spec.total_runtime is not None:
         # What runs when its time is up is stopped: no more than `parallel` jobs over the whole of it.
         total = min(total, spec.total_runtime * _at_once(spec))
-    return _hours(total)
+    return total
 
 
-def _group_items(spec: JobSpec, group: InstanceGroup, hours: _Hours, prices: PriceTable) -> Iterator[LineItem]:
+def _notes(spec: JobSpec, prices: PriceTable) -> Iterator[str]:
+    types = dict.fromkeys(group.instance_type for group in spec.groups)
+    if spec.purchase is PurchaseOption.SPOT and spec.service.is_sagemaker:
+        yield "managed spot training at list price, its upper bound: what it saves is known when it is over"
+    elif spec.purchase is PurchaseOption.SPOT:
+        for name in types:
+            if _spot_rate(spec, name, prices) is None:
+                yield f"{name} at list price, which spot does not exceed: no spot price of the last days is known"
+    if spec.volume is not None and spec.service.is_sagemaker:
+        for name in types:
+            if storage.has_local_disks(name):
+                yield f"{name} brings its own disks, so no volume is attached"
+
+
+def _group_items(spec: JobSpec, group: InstanceGroup, spans: _Spans, prices: PriceTable) -> Iterator[LineItem]:
     rate = hourly_rate(prices, spec.service, group.instance_type, spec.region)
+    if rate is not None and rate.hourly_rate_usd <= 0:
+        rate = None  # nothing is free: a price of 0 is one that was not read
     spot = _spot_rate(spec, group.instance_type, prices)
     if spot is not None:
-        yield _spot_item(group, hours, spot, at_list=rate.hourly_rate_usd if rate is not None else None)
+        yield _spot_item(group, spans, spot, rate)
     elif spec.purchase is PurchaseOption.CAPACITY_BLOCK:
-        yield _prepaid(_instances(spec, group, hours, rate))
+        yield _prepaid(_instances(spec, group, spans, rate))
     else:
-        at_list = [_instances(spec, group, hours, rate)]
+        at_list = [_instances(spec, group, spans, rate)]
         if spec.warm_pool:
             at_list.append(_warm_pool(spec, group, at_list[0]))
         yield from at_list
-        discount = prices.discount(spec.service, group.instance_type) if rate is not None else None
-        if discount is not None:
+        # What was negotiated is for on-demand: spot at list price is a bound, and a bound gets no discount.
+        discount = prices.discount(spec.service, group.instance_type) if not _is_spot(spec) else None
+        if discount is not None and rate is not None:
             yield from (_discounted(item, discount) for item in at_list)
-    yield from _volume_items(spec, group, hours, prices)
+    yield from _volume_items(spec, group, spans, prices)
 
 
-def _instances(spec: JobSpec, group: InstanceGroup, hours: _Hours, rate: Rate | None) -> LineItem:
+def _instances(spec: JobSpec, group: InstanceGroup, spans: _Spans, rate: Rate | None) -> LineItem:
     """At list price."""
-    quantity = group.count * hours.expected
+    quantity = _over(spans.expected, group.count)
     if rate is None:
         return _unknown(group.instance_type, quantity, _INSTANCES)
     price = rate.hourly_rate_usd
+    hourly = price * group.count
     return LineItem(
         what=group.instance_type,
         quantity=quantity,
         unit=_INSTANCES,
         unit_price_usd=price,
-        hourly_usd=price * group.count * _at_once(spec),
-        expected_usd=price * quantity,
-        p90_usd=price * group.count * hours.p90,
-        worst_case_usd=price * group.count * hours.worst,
+        hourly_usd=hourly * _at_once(spec),
+        expected_usd=_over(spans.expected, hourly),
+        p90_usd=_over(spans.p90, hourly),
+        worst_case_usd=_over(spans.worst, hourly),
         confidence=_of_trust(rate.trust),
         price_as_of=rate.as_of,
         source=rate.source,
@@ -294,37 +371,45 @@ def _instances(spec: JobSpec, group: InstanceGroup, hours: _Hours, rate: Rate | 
 
 def _spot_rate(spec: JobSpec, instance_type: str, prices: PriceTable) -> SpotRate | None:
     """Only EC2 has one: what managed spot training saves is known when it is over, and list price bounds it."""
-    if spec.purchase is not PurchaseOption.SPOT or spec.service is not Service.EC2:
+    if not _is_spot(spec):
         return None
-    return prices.spot_hourly_rate(instance_type, spec.region, spec.zone)
+    found = prices.spot_hourly_rate(instance_type, spec.region, spec.zone)
+    return found if found is not None and found.p50_usd > 0 else None
 
 
-def _spot_item(group: InstanceGroup, hours: _Hours, spot: SpotRate, *, at_list: Decimal | None) -> LineItem:
-    """Expected at the median price, p90 at the 90% quantile; at worst at list price, which spot does not exceed."""
-    worst = max(spot.p90_usd, at_list) if at_list is not None else None
-    p90 = spot.p90_usd * group.count * hours.p90
+def _is_spot(spec: JobSpec) -> bool:
+    return spec.purchase is PurchaseOption.SPOT and spec.service is Service.EC2
+
+
+def _spot_item(group: InstanceGroup, spans: _Spans, spot: SpotRate, at_list: Rate | None) -> LineItem:
+    """Expected at the median price, p90 at the 90% quantile; at worst at list price, which spot does not exceed.
+
+    Without a list price nobody knows the worst case, and the line says so: unknown, beside what is known.
+    """
+    most = max(spot.p90_usd, at_list.hourly_rate_usd) if at_list is not None else None
+    trusted = [Confidence.SPOT_P90, _of_trust(at_list.trust) if at_list is not None else Confidence.UNKNOWN]
     return LineItem(
         what=f"{group.instance_type} (spot, {spot.zone})",
-        quantity=group.count * hours.expected,
-        unit="instance-hour",
+        quantity=_over(spans.expected, group.count),
+        unit=_INSTANCES,
         unit_price_usd=spot.p50_usd,
         hourly_usd=spot.p90_usd * group.count,
-        expected_usd=spot.p50_usd * group.count * hours.expected,
-        p90_usd=p90,
-        worst_case_usd=worst * group.count * hours.worst if worst is not None else None,
-        confidence=Confidence.SPOT_P90,
-        price_as_of=spot.as_of,
+        expected_usd=_over(spans.expected, spot.p50_usd * group.count),
+        p90_usd=_over(spans.p90, spot.p90_usd * group.count),
+        worst_case_usd=_over(spans.worst, most * group.count) if most is not None else None,
+        confidence=weakest(trusted),
+        price_as_of=min(spot.as_of, at_list.as_of) if at_list is not None else spot.as_of,
         source=spot.source,
     )
 
 
 def _warm_pool(spec: JobSpec, group: InstanceGroup, instances: LineItem) -> LineItem:
     """Kept as long as the job says, unless another one takes it over: so nobody can expect less of it."""
-    kept = _hours(spec.warm_pool) * group.count * _at_once(spec)
+    kept = _over(spec.warm_pool, group.count * _at_once(spec))
     what = f"{group.instance_type} warm pool"
     if instances.unit_price_usd is None:
         return _unknown(what, kept, _INSTANCES)
-    cost = instances.unit_price_usd * kept
+    cost = _over(spec.warm_pool, instances.unit_price_usd * group.count * _at_once(spec))
     return replace(
         instances, what=what, quantity=kept, hourly_usd=Decimal(0), expected_usd=cost, p90_usd=cost, worst_case_usd=cost
     )
@@ -346,28 +431,30 @@ def _discounted(item: LineItem, discount: Discount) -> LineItem:
     )
 
 
-def _volume_items(spec: JobSpec, group: InstanceGroup, hours: _Hours, prices: PriceTable) -> Iterator[LineItem]:
+def _volume_items(spec: JobSpec, group: InstanceGroup, spans: _Spans, prices: PriceTable) -> Iterator[LineItem]:
     volume = spec.volume
     if volume is None or (spec.service.is_sagemaker and storage.has_local_disks(group.instance_type)):
         return
     use = {Service.EC2: VolumeUse.EC2, Service.PROCESSING: VolumeUse.PROCESSING}.get(spec.service, VolumeUse.TRAINING)
     rate = prices.volume_rate(use, volume.kind, spec.region)
     what = f"{volume.gb} GB {volume.kind} for {group.instance_type}"
-    if rate is None:
-        yield _unknown(what, volume.gb * group.count * hours.expected, "GB-hour")
-        return
-    hourly = storage.hourly_usd(volume.gb, rate.gb_month_usd) * group.count
     # A warm pool's volumes stay as long as it does.
-    kept = _hours(spec.warm_pool) * _at_once(spec)
+    kept = spec.warm_pool * _at_once(spec)
+    gb = volume.gb * group.count
+    quantity = _over(spans.expected + kept, gb) / storage.MONTH_HOURS
+    if rate is None or rate.gb_month_usd <= 0:
+        yield _unknown(what, quantity, _STORED)
+        return
+    monthly = gb * rate.gb_month_usd
     yield LineItem(
         what=what,
-        quantity=volume.gb * group.count * (hours.expected + kept),
-        unit="GB-hour",
-        unit_price_usd=storage.hourly_usd(1, rate.gb_month_usd),
-        hourly_usd=hourly * _at_once(spec),
-        expected_usd=hourly * (hours.expected + kept),
-        p90_usd=hourly * (hours.p90 + kept),
-        worst_case_usd=hourly * (hours.worst + kept),
+        quantity=quantity,
+        unit=_STORED,
+        unit_price_usd=rate.gb_month_usd,
+        hourly_usd=monthly * _at_once(spec) / storage.MONTH_HOURS,
+        expected_usd=_over(spans.expected + kept, monthly, storage.MONTH_HOURS),
+        p90_usd=_over(spans.p90 + kept, monthly, storage.MONTH_HOURS),
+        worst_case_usd=_over(spans.worst + kept, monthly, storage.MONTH_HOURS),
         confidence=_of_trust(rate.trust),
         price_as_of=rate.as_of,
         source=rate.source,
@@ -398,15 +485,20 @@ def _at_once(spec: JobSpec) -> int:
     return min(spec.parallel, spec.jobs)
 
 
-def _weakest(items: Sequence[LineItem], *, prepaid: bool) -> Confidence:
+def weakest(each: Iterable[Confidence], default: Confidence = Confidence.UNKNOWN) -> Confidence:
+    """The least trusted of them; `default` where there are none."""
+    return max(each, key=_WEAKNESS.__getitem__, default=default)
+
+
+def _overall(items: Sequence[LineItem], *, prepaid: bool) -> Confidence:
     """Of all lines; what prepaid capacity is attached to does not hide that it is prepaid."""
-    weakest = max((item.confidence for item in items), key=WEAKNESS.__getitem__)
-    return Confidence.PREPAID if prepaid and weakest is not Confidence.UNKNOWN else weakest
+    found = weakest(item.confidence for item in items)
+    return Confidence.PREPAID if prepaid and found is not Confidence.UNKNOWN else found
 
 
-def _gpu_hours(spec: JobSpec, hours: Decimal) -> Decimal | None:
+def _gpu_hours(spec: JobSpec, span: timedelta) -> Decimal | None:
     counts = [(accelerators.count(group.instance_type), group.count) for group in spec.groups]
-    return _total(each * count * hours if each is not None else None for each, count in counts)
+    return _total(_over(span, each * count) if each is not None else None for each, count in counts)
 
 
 def _of_trust(trust: Trust) -> Confidence:
@@ -427,5 +519,6 @@ def _times(amount: Decimal | None, factor: Decimal) -> Decimal | None:
     return amount * factor if amount is not None else None
 
 
-def _hours(duration: timedelta) -> Decimal:
-    return Decimal(duration // _MICROSECOND) / (_HOUR // _MICROSECOND)
+def _over(span: timedelta, each: Decimal | int, hours: int = 1) -> Decimal:
+    """`each` for every `hours` of `span`. Divided last: so a price stays exact wherever it can."""
+    return span // _MICROSECOND * Decimal(each) / (_HOUR * hours)

@@ -15,12 +15,12 @@ from costwatch.core import durations, families
 from costwatch.core.estimator import (
     DEFAULT_MAX_RUNTIME,
     LONGEST,
-    WEAKNESS,
     Confidence,
     Estimate,
     InstanceGroup,
     JobSpec,
     estimate,
+    weakest,
 )
 from costwatch.core.families import PastRun
 from costwatch.core.model import Member, Run
@@ -82,7 +82,7 @@ def forecast(run: Run, limit: timedelta | None, prices: PriceTable, past: Sequen
         expected_usd=_sum(each.expected_usd for each in found),
         p90_usd=_sum(each.p90_usd for each in found),
         worst_case_usd=_sum(each.worst_case_usd for each in found),
-        confidence=max((each.confidence for each in found), key=WEAKNESS.__getitem__),
+        confidence=weakest(each.confidence for each in found),
         price_as_of=min((each.price_as_of for each in found if each.price_as_of is not None), default=None),
         runtime=longest.expected_runtime,
         basis=f"no known price for {unpriced}" if unpriced else longest.basis,

@@ -9,7 +9,7 @@ import re
 from decimal import Decimal
 from typing import Final
 
-_MONTH_HOURS: Final = 30 * 24
+MONTH_HOURS: Final = 30 * 24
 
 # `d` behind the generation means local disks (p4d, g5d, c6gd); these families have them without saying so.
 _LOCAL = re.compile(
@@ -24,4 +24,4 @@ def has_local_disks(instance_type: str) -> bool:
 
 def hourly_usd(gb: int, gb_month_usd: Decimal) -> Decimal:
     """USD per hour for `gb` at a price per GB-month."""
-    return gb * gb_month_usd / _MONTH_HOURS
+    return gb * gb_month_usd / MONTH_HOURS
