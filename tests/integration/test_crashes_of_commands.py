@@ -49,7 +49,7 @@ COMMANDS = (
 )
 WRITES_NOTHING_ITSELF = frozenset(
     {
-        "check-config", "completion", "explain", "ledger", "scan", "status",  # they only read
+        "check-config", "completion", "explain", "ledger", "preview", "scan", "status",  # they only read
         "heartbeat",  # a check beat, which means nothing
         "restore", "stop",  # they ask the function
     }

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Final, TypeVar
 
 _T = TypeVar("_T")
@@ -104,5 +104,6 @@ def newest(past: Sequence[PastRun]) -> list[PastRun]:
 
 def _quantile(ordered: Sequence[_T], share: Decimal) -> _T:
     """Nearest rank: the smallest value that `share` of all do not exceed. `ordered`: not empty."""
-    rank = -(-len(ordered) * share // 1)
-    return ordered[max(0, int(rank) - 1)]
+    # Not by floor division: a Decimal's rounds towards zero, so that of three runs the second would be the p90.
+    rank = int((len(ordered) * share).to_integral_value(rounding=ROUND_CEILING))
+    return ordered[max(0, rank - 1)]
