@@ -127,9 +127,9 @@ def _beginning(since: timedelta | datetime, now: datetime) -> datetime:
 def _preview(
     session: Session, since: datetime, now: datetime, regions: tuple[str, ...], config: Path | None, max_jobs: int
 ) -> Preview:
-    policy, judged_by = _policy(session, regions, config)
-    for region in policy.regions:
+    for region in regions:
         session.check_region(region)
+    policy, judged_by = _policy(session, regions, config)
     require_account(session, policy)
     prices = prices_for(session, now)
     clients = {region: session.client("sagemaker", region, config=_CONFIG) for region in policy.regions}
@@ -153,6 +153,7 @@ def _policy(session: Session, regions: tuple[str, ...], config: Path | None) -> 
     """What to judge by, and whose limits these are. Raises ConfigError for a configuration that is there and broken."""
     if config is None and not DEFAULT_CONFIG.exists():
         wanted = regions or session.home_regions[:1]
+        session.check_region(wanted[0])
         return defaults.default_policy(wanted), "the defaults (max_runtime 12h; tuning and AutoML 72h, warn)"
     loaded = session.loaded
     policy = defaults.enforced_policy(loaded.config, commit=session.policy.config_commit)

@@ -105,7 +105,8 @@ class Preview:
             said += [f"{each.region}: {number} x not described: {reason}" for reason, number in reasons.items()]
             untagged = sum(job.member.tags is None for job in each.jobs)
             if untagged:
-                said.append(f"{each.region}: the tags of {untagged} jobs, so no limit or protection of theirs is known")
+                jobs, whose = ("1 job", "its") if untagged == 1 else (f"{untagged} jobs", "their")
+                said.append(f"{each.region}: the tags of {jobs}, so no limit or protection of {whose} own is known")
         said += [f"today's fleet: {where}: {reason}" for where, reason in self.fleet.failures]
         return said
 
