@@ -155,6 +155,22 @@ def test_it_only_reads_and_no_more_than_its_policy_allows(aws: EmbeddedAws) -> N
     assert everything(aws) == before
 
 
+def test_between_them_a_busy_fleet_and_a_denied_search_need_every_call_of_the_policy(aws: EmbeddedAws) -> None:
+    aws.fleet.group("trainers", size=1, type="p4d.24xlarge", launched_at=ago(hours=30))
+    aws.fleet.instance(type="g5.xlarge", spot="persistent", launched_at=ago(hours=30))
+    tuner = aws.fleet.tuning_job("sweep", type=G5, created_at=ago(hours=73))
+    aws.fleet.child_of(tuner, "sweep-1", type=G5, started_at=ago(hours=70))
+    auto = aws.fleet.automl_job("auto", created_at=ago(hours=50))
+    aws.fleet.end_family_job(auto, ago(hours=40))
+    past_zoo.fill(aws)
+    aws.faults.fail("sagemaker", "Search", "AccessDeniedException", times=None)
+    with collecting(roles=(PREVIEWER,)) as calls:
+        body = document("--since", "28d")
+    assert {each["name"] for each in body["fleet"]["due"]} >= {"trainers", "sweep"}
+    made = {(call.service, call.operation) for call in calls} - {("sts", "GetCallerIdentity")}
+    assert made == {(service, name) for service, names in permissions.CALLS.items() for name in names}
+
+
 def everything(aws: EmbeddedAws) -> dict[str, Any]:
     """All jobs with their states and tags, all instances with theirs, and every table."""
     since = {"Name": "CreationTime", "Operator": "GreaterThan", "Value": "2020-01-01T00:00:00"}
@@ -182,6 +198,7 @@ def test_every_call_of_a_preview_is_one_that_the_command_line_may_make() -> None
 def test_the_policy_it_prints_is_the_one_it_needs(aws: EmbeddedAws) -> None:
     result = preview("--policy")
     assert json.loads(result.stdout) == permissions.policy_document()
+    assert result.stdout in (Path(__file__).parents[2] / "docs" / "guides" / "preview.md").read_text("utf-8")
 
 
 def test_a_thousand_training_jobs_take_ten_pages_and_no_description(aws: EmbeddedAws) -> None:
@@ -194,6 +211,14 @@ def test_a_thousand_training_jobs_take_ten_pages_and_no_description(aws: Embedde
     assert counted["Search"] == 11, "ten pages of training jobs, one of tuning jobs"
     assert counted["DescribeTrainingJob"] == counted["ListTags"] == 0
     assert sum(counted.values()) < 25, counted
+    with collecting(roles=(PREVIEWER,)) as fewer:
+        assert document("--since", "28d", "--max-jobs", "100")["jobs_read"] == {"training": 100}
+    assert Counter(call.operation for call in fewer)["Search"] == 3, "no page beyond the one that shows there are more"
+
+
+def test_every_key_of_the_document_is_in_the_guide(aws: EmbeddedAws) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "preview.md").read_text("utf-8")
+    assert [key for key in document() if f"`{key}`" not in guide] == []
 
 
 # --- what it survives -------------------------------------------------------------------------------------------

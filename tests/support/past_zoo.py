@@ -22,7 +22,7 @@ def fill(aws: EmbeddedAws) -> None:
     for night in range(12):
         started = ago(days=2 + 2 * night)
         job(aws, f"churn-bert-{started:%Y-%m-%d-%H-%M-%S}", P4D, started, hours=6 + (night % 4) * 0.75)
-    job(aws, "churn-bert-2026-11-01-09-00-00", P4D, ago(days=21), hours=14, checkpoints=True)
+    job(aws, f"churn-bert-{ago(days=21):%Y-%m-%d-%H-%M-%S}", P4D, ago(days=21), hours=14, checkpoints=True)
     job(aws, "llm-7b-try-3", P4D, ago(days=9), hours=31, count=2, status="Failed", max_runtime_seconds=432_000)
     job(aws, "embeddings-debug", G5, ago(days=6), hours=40, status="Stopped", max_runtime_seconds=432_000)
     job(aws, "at-the-limit", G5, ago(days=5), hours=12)
@@ -36,9 +36,9 @@ def fill(aws: EmbeddedAws) -> None:
         job(aws, f"ranker-sweep-00{number}-{number}aaaaaa{number}", G5, started, hours=20, parent=tuner)
     aws.fleet.end_family_job(tuner, ago(days=12, hours=-80))
     for day in range(1, 5):
-        arn = aws.fleet.processing_job(f"features-2026-11-{22 - day}", type=G5, started_at=ago(days=day))
+        arn = aws.fleet.processing_job(f"features-{ago(days=day):%Y-%m-%d}", type=G5, started_at=ago(days=day))
         aws.fleet.end_family_job(arn, ago(days=day, hours=-1))
-    unknown = aws.fleet.processing_job("export-2026-11-20", type=M5, started_at=ago(days=2))
+    unknown = aws.fleet.processing_job(f"export-{ago(days=2):%Y-%m-%d}", type=M5, started_at=ago(days=2))
     aws.fleet.end_family_job(unknown, ago(days=2, hours=-13))
     schedule = f"arn:aws:sagemaker:{EAST}:{aws.account_id}:monitoring-schedule/drift"
     for day in range(1, 4):
@@ -46,7 +46,8 @@ def fill(aws: EmbeddedAws) -> None:
             f"drift-{day}", type=G5, started_at=ago(days=day), monitoring_schedule_arn=schedule
         )
         aws.fleet.end_family_job(arn, ago(days=day, hours=-0.5))
-    aws.fleet.training_job("churn-bert-2026-11-21-21-30-00", type=P4D, count=1, started_at=ago(hours=11.5))
+    tonight = ago(hours=11.5)
+    aws.fleet.training_job(f"churn-bert-{tonight:%Y-%m-%d-%H-%M-%S}", type=P4D, count=1, started_at=tonight)
     aws.fleet.instance(type="p4d.24xlarge", launched_at=ago(hours=26), tags={"Name": "trainer", "owner": "li"})
     aws.fleet.instance(type="m5.xlarge", launched_at=ago(days=90), tags={"Name": "web"})
 

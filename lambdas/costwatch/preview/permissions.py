@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 CALLS: Final = {
-    "autoscaling": frozenset({"DescribeAutoScalingGroups", "DescribeScalingActivities"}),
+    "autoscaling": frozenset({"DescribeAutoScalingGroups"}),
     "ec2": frozenset({"DescribeInstanceAttribute", "DescribeInstances", "DescribeSpotInstanceRequests"}),
     "sagemaker": frozenset(
         {
