@@ -390,6 +390,32 @@ def test_what_a_schedule_starts_is_not_asked_about() -> None:
     assert asked(processing("drift", hours=1, **schedule)).asked == 0
 
 
+def test_a_tuning_jobs_worst_case_is_all_its_jobs_within_its_own_limit() -> None:
+    assert forecast_usd(tuning(), HundredAnHour()) == Decimal(1000), "10 jobs of an hour"
+    assert forecast_usd(tuning(MaxRuntimeInSeconds=7200), HundredAnHour()) == Decimal(400), "2 at once for 2 hours"
+
+
+@pytest.mark.parametrize(
+    "definitions",
+    [
+        {"TrainingJobDefinitions": [{"ResourceConfig": {"InstanceType": each, "InstanceCount": count}}
+                                    for each, count in ((P4D, 3), (G5, 1))]},
+        {"TrainingJobDefinition": {"HyperParameterTuningResourceConfig": {
+            "VolumeSizeInGB": 50, "InstanceConfigs": [{"InstanceType": each, "InstanceCount": count}
+                                                      for each, count in ((P4D, 3), (G5, 1))]}}},
+    ],
+)  # fmt: skip
+def test_of_several_possible_types_a_tuning_jobs_worst_case_is_the_dearest(definitions: dict[str, Any]) -> None:
+    body = {
+        "HyperParameterTuningJobName": "sweep",
+        "HyperParameterTuningJobStatus": "Completed",
+        "CreationTime": NOW,
+        **definitions,
+    }
+    job = past_job(Service.TUNING, body, {}, "us-east-1")
+    assert forecast_usd(job, HundredAnHour()) == Decimal(7200), "3 instances for a day, and one job where it names none"
+
+
 def test_children_are_never_asked_about_and_a_tuning_job_once() -> None:
     found = asked(tuning(), child("c1", begins=0, hours=40), child("c2", begins=1, hours=20))
     assert (found.asked, above(found, 1000)) == (1, (0, 1)), "10 jobs of an hour are exactly $1,000 at most"
@@ -455,9 +481,15 @@ def test_families_are_of_name_image_and_types_and_of_what_finished() -> None:
     jobs += [training("churn-2026-11-05", hours=50, status="Failed"), training("churn-v9", kind=G5)]
     first, second = families_of(runs(*jobs))
     assert (first.stem, first.types, first.runs, first.finished) == ("churn", (P4D,), 4, 3)
+    assert first.image == "pytorch:2.3"
     assert first.taken == Runtimes(2 * HOUR, 3 * HOUR, 3)
     assert first.suggestion == limits.Suggestion(4.5 * HOUR)
     assert (second.types, second.suggestion) == ((G5,), None)
+
+
+def test_an_algorithm_without_an_image_goes_by_its_name() -> None:
+    job = training("churn-2026-11-01", AlgorithmSpecification={"AlgorithmName": "our-forest"})
+    assert families_of(runs(job))[0].image == "our-forest"
 
 
 def test_a_run_that_still_runs_is_in_no_family() -> None:
@@ -517,6 +549,18 @@ def test_what_was_billed_after_the_limits_is_summed_also_where_nothing_is_stoppe
 def test_the_saving_of_managed_spot_is_what_was_not_billed() -> None:
     found = spent(training(hours=4, EnableManagedSpotTraining=True, BillableTimeInSeconds=3600), training("b"))
     assert (found.spot_jobs, found.saved_by_spot_usd, found.spot_usd) == (1, 3 * P4D_USD, P4D_USD)
+
+
+def test_what_waited_for_spot_capacity_is_no_saving() -> None:
+    job = training(
+        hours=10, EnableManagedSpotTraining=True, TrainingTimeInSeconds=8 * 3600, BillableTimeInSeconds=4 * 3600
+    )
+    assert spent(job).saved_by_spot_usd == 4 * P4D_USD
+
+
+def test_a_job_in_progress_has_no_cost_yet() -> None:
+    found = spent(training(status="InProgress"), training("b"))
+    assert (found.jobs, found.usd) == (1, P4D_USD)
 
 
 def test_a_type_without_a_price_is_listed_and_counted_and_never_zero() -> None:
