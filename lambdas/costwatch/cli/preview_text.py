@@ -13,6 +13,7 @@ from rich.console import Console
 from costwatch.cli import show
 from costwatch.cli.show import Row
 from costwatch.core import durations
+from costwatch.core.families import FEWEST_RUNS
 from costwatch.core.money import show_usd
 from costwatch.preview import limits
 from costwatch.preview.approvals import Approvals
@@ -152,7 +153,7 @@ def _families(out: Console, found: Preview) -> None:
     few = sum(each.suggestion is None for each in found.families)
     if few:
         families = show.count(few, "family", "families")
-        show.say(out, f"{families} with fewer than {limits.FEWEST_RUNS} finished runs: too few to tell.")
+        show.say(out, f"{families} with fewer than {FEWEST_RUNS} finished runs: too few to tell.")
     tags = list(limits.tag_lines(lines, found.policy))
     if not tags:
         return

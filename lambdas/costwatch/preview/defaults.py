@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
 
 from costwatch.config.compiler import compile_policy
@@ -30,8 +29,3 @@ def enforced_policy(config: Config, *, commit: str) -> Policy:
     if dead_man.mode is not Mode.OFF:
         config = config.model_copy(update={"dead_man": dead_man.model_copy(update={"mode": Mode.ENFORCE})})
     return Policy.from_document(compile_policy(config, config_commit=commit))
-
-
-def in_regions(policy: Policy, regions: tuple[str, ...]) -> Policy:
-    """The same for other regions than the configuration names."""
-    return replace(policy, regions=regions)

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Final
 
 from costwatch.core import durations, families
-from costwatch.core.families import FEWEST_RUNS, Runtimes
+from costwatch.core.families import Runtimes
 from costwatch.core.policy import Policy, Service
 from costwatch.preview.history import PastRun, is_schedule, known_total
 
@@ -149,7 +149,3 @@ def _name(service: Service, types: Sequence[str]) -> str:
 
 def _short(duration: timedelta) -> str:
     return durations.short(duration)
-
-
-__all__ = ["FEWEST_RUNS", "RULE", "Family", "Suggestion", "families_of", "rounded_up", "selector_lines", "suggest",
-           "tag_lines"]  # fmt: skip
