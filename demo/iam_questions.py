@@ -42,6 +42,7 @@ _WITHOUT_RESOURCE_LEVEL = frozenset(
         ("sagemaker", "ListNotebookInstances"),
         ("sagemaker", "ListProcessingJobs"),
         ("sagemaker", "ListTrainingJobs"),
+        ("sagemaker", "Search"),
     }
 )
 

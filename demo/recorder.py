@@ -30,8 +30,8 @@ from demo.resource_context import describe
 
 ENV_FILE: Final = "COSTWATCH_RECORD_CALLS"
 DEADMAN, HINTS, HEARTBEATS = "deadman", "hints", "heartbeats"
-OPERATOR, SCANNER = "operator", "scanner"
-ROLES: Final = (DEADMAN, HINTS, HEARTBEATS, OPERATOR, SCANNER)
+OPERATOR, SCANNER, PREVIEWER = "operator", "scanner", "previewer"
+ROLES: Final = (DEADMAN, HINTS, HEARTBEATS, OPERATOR, SCANNER, PREVIEWER)
 _EVENT: Final = "before-parameter-build"
 _DEFAULT_ACCOUNT: Final = "123456789012"  # moto's
 

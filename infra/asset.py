@@ -22,7 +22,7 @@ from costwatch.errors import CostwatchError
 ROOT: Final = Path(__file__).resolve().parent.parent
 RUNTIME: Final = (3, 13)
 PLATFORM: Final = "manylinux2014_aarch64"
-LEFT_OUT: Final = frozenset({"config", "cli", "scan"})  # for synth and the command line; what they need is not there
+LEFT_OUT: Final = frozenset({"config", "cli", "preview", "scan"})  # for synth and the command line
 
 CALLED: Final = ("autoscaling", "dynamodb", "ec2", "events", "sagemaker", "sns", "sqs", "ssm")
 """Services that a function has a client for. Who is missing here starts more slowly, and works all the same."""

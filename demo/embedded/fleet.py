@@ -206,6 +206,7 @@ class Fleet:
         preferences: Mapping[str, Any] | None = None,
         keep_alive_seconds: int | None = None,
         warm_pool_status: str | None = None,
+        checkpoints: bool = False,
     ) -> str:
         """A training job; returns its ARN.
 
@@ -213,6 +214,7 @@ class Fleet:
         Starting). `created_at` defaults to the start, or to now. `instance_groups` are (type, count) pairs of a
         heterogeneous cluster; Describe then has no InstanceType and InstanceCount. `preferences` is what has
         InstancePreferences, in ResourceConfig, in place of one type. `keep_alive_seconds` asks for a warm pool.
+        `checkpoints`: it names a path for them.
         """
         region = region or self._region
         backend: Any = sagemaker_backends[self._account][region]
@@ -246,7 +248,9 @@ class Fleet:
                 enable_network_isolation=False,
                 enable_inter_container_traffic_encryption=False,
                 enable_managed_spot_training=managed_spot,
-                checkpoint_config=None,
+                checkpoint_config={"S3Uri": f"s3://training-{self._account}/{name}/checkpoints"}
+                if checkpoints
+                else None,
                 debug_hook_config=None,
                 debug_rule_configurations=None,
                 tensor_board_output_config=None,
@@ -399,9 +403,19 @@ class Fleet:
     def _job(self, name: str, region: str | None) -> Any:
         return sagemaker_like_aws.find(sagemaker_backends[self._account][region or self._region], name)
 
-    def finish_job(self, name: str, at: datetime, status: str = "Completed", *, region: str | None = None) -> None:
-        """The job ended at that time: Completed, Failed or Stopped."""
+    def finish_job(
+        self,
+        name: str,
+        at: datetime,
+        status: str = "Completed",
+        *,
+        region: str | None = None,
+        billable_seconds: int | None = None,
+    ) -> None:
+        """The job ended at that time: Completed, Failed or Stopped. `billable_seconds`: of managed spot; else all."""
         with turn("sagemaker"):
+            if billable_seconds is not None:
+                sagemaker_like_aws.extras(self._job(name, region))["BillableTimeInSeconds"] = billable_seconds
             sagemaker_like_aws.end(self._job(name, region), at=naive_utc(at), status=status)
 
     def set_secondary_status(self, name: str, secondary_status: str, *, region: str | None = None) -> None:

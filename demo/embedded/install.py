@@ -13,6 +13,7 @@ from demo.embedded import (
     events_like_aws,
     sagemaker_families,
     sagemaker_like_aws,
+    sagemaker_search,
     shortcuts,
     sns_like_aws,
     world,
@@ -31,6 +32,7 @@ def _patches() -> list[Patch]:
         *events_like_aws.patches(),
         *sagemaker_like_aws.patches(),
         *sagemaker_families.patches(),
+        *sagemaker_search.patches(),
         *sns_like_aws.patches(),
         *shortcuts.patches(),
     ]

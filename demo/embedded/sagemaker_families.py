@@ -146,8 +146,14 @@ def _list_response(family: Family) -> Callable[[Any], ActionResult]:
         jobs = family.all(backend)
         for job in jobs:
             _settle(backend, family, job)
-        found = [_summary(family, job) for job in jobs if wanted is None or family.get(job) == wanted]
-        return _page(response, f"{family.word}Summaries", found)
+        after = training.naive_moment(response._get_param("CreationTimeAfter"))
+        found = [
+            _summary(family, job)
+            for job in jobs
+            if (wanted is None or family.get(job) == wanted) and (after is None or job.creation_time > after)
+        ]
+        newest_first = response._get_param("SortOrder") == "Descending"
+        return _page(response, f"{family.word}Summaries", found, newest_first=newest_first)
 
     return respond
 
@@ -188,8 +194,8 @@ def _children_response(response: Any) -> ActionResult:
     return _page(response, "TrainingJobSummaries", found)
 
 
-def _page(response: Any, key: str, found: list[dict[str, Any]]) -> ActionResult:
-    ordered = sorted(found, key=lambda each: each["CreationTime"])
+def _page(response: Any, key: str, found: list[dict[str, Any]], *, newest_first: bool = False) -> ActionResult:
+    ordered = sorted(found, key=lambda each: each["CreationTime"], reverse=newest_first)
     start = int(response._get_param("NextToken") or 0)
     stop = start + int(response._get_param("MaxResults") or _DEFAULT_PAGE)
     return ActionResult({key: ordered[start:stop], "NextToken": str(stop) if stop < len(ordered) else None})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import moto.sagemaker.models as moto_models
@@ -14,11 +15,13 @@ from moto.sagemaker.responses import SageMakerResponse
 from demo.embedded.patching import Patch
 from demo.embedded.world import current, naive_now
 
+_newest_first: ContextVar[bool] = ContextVar("embedded_newest_first", default=False)
 _DEFAULT_PAGE: Final = 10  # what AWS answers without MaxResults; a caller that forgets to page shows here
 
 _moto_init = FakeTrainingJob.__init__
 _moto_describe = SageMakerModelBackend.describe_training_job
 _moto_resource = SageMakerModelBackend._get_resource_from_arn
+_moto_list_response = SageMakerResponse.list_training_jobs
 
 
 def extras(job: Any) -> dict[str, Any]:
@@ -94,6 +97,13 @@ def _describe(backend: Any, training_job_name: str) -> dict[str, Any]:
     return {**answer, **extras(job)}
 
 
+def naive_moment(value: Any) -> datetime | None:
+    """A time of a request, which comes as seconds since 1970, as moto keeps times."""
+    if value is None or isinstance(value, datetime):
+        return value
+    return datetime.fromtimestamp(float(value), tz=UTC).replace(tzinfo=None)
+
+
 def _list(
     backend: Any,
     next_token: str | None,
@@ -106,6 +116,9 @@ def _list(
     status_equals: str | None,
 ) -> dict[str, Any]:
     """Filter first, then page; moto pages first, so that a page may come back empty with a token that leads on."""
+    creation_time_after, creation_time_before = naive_moment(creation_time_after), naive_moment(creation_time_before)
+    last_modified_time_after = naive_moment(last_modified_time_after)
+    last_modified_time_before = naive_moment(last_modified_time_before)
     jobs = []
     for job in list(backend.training_jobs.values()):
         _settle(job)
@@ -118,7 +131,7 @@ def _list(
             and (last_modified_time_before is None or job.last_modified_time < last_modified_time_before)
         ):
             jobs.append(job)
-    jobs.sort(key=lambda job: job.creation_time)
+    jobs.sort(key=lambda job: job.creation_time, reverse=_newest_first.get())
     start = int(next_token or 0)
     stop = start + (max_results or _DEFAULT_PAGE)
     summaries = [
@@ -135,6 +148,15 @@ def _list(
         for job in jobs[start:stop]
     ]
     return {"TrainingJobSummaries": summaries, "NextToken": str(stop) if stop < len(jobs) else None}
+
+
+def _list_response(response: Any) -> Any:
+    """moto checks SortOrder and forgets it."""
+    token = _newest_first.set(response._get_param("SortOrder") == "Descending")
+    try:
+        return _moto_list_response(response)
+    finally:
+        _newest_first.reset(token)
 
 
 def _stop_response(response: Any) -> EmptyResult:
@@ -203,6 +225,7 @@ def patches() -> list[Patch]:
         Patch(SageMakerModelBackend, "list_training_jobs", _list),
         Patch(SageMakerModelBackend, "_get_resource_from_arn", _resource),
         Patch(SageMakerModelBackend, "add_tags", _add_tags),
+        Patch(SageMakerResponse, "list_training_jobs", _list_response),
         Patch(SageMakerResponse, "stop_training_job", _stop_response),
         Patch(SageMakerResponse, "update_training_job", _update_response),
     ]

@@ -44,6 +44,7 @@ def test_the_package_ships_without_configuration_and_command_line(staged: Path) 
     assert not (staged / "costwatch" / "config").exists()
     assert not (staged / "costwatch" / "cli").exists()
     assert not (staged / "costwatch" / "scan").exists()
+    assert not (staged / "costwatch" / "preview").exists()
 
 
 def test_the_dependencies_of_the_functions_ship_and_those_of_the_command_line_do_not(staged: Path) -> None:

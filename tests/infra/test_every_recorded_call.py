@@ -9,9 +9,10 @@ from collections import Counter, defaultdict
 
 import pytest
 
+from costwatch.preview.permissions import CALLS as PREVIEW_CALLS
 from costwatch.scan.permissions import CALLS
 from tests.infra.allowed_in_observe import ALLOWED_IN_OBSERVE, DESTRUCTIVE
-from tests.support.recorded_calls import DEADMAN, HEARTBEATS, HINTS, OPERATOR, SCANNER, Asked, asked, refused
+from tests.support.recorded_calls import DEADMAN, HEARTBEATS, HINTS, OPERATOR, PREVIEWER, SCANNER, Asked, asked, refused
 
 # Lambda's own runtime writes the logs; nothing in Python calls for it.
 _WRITTEN_BY_LAMBDA = frozenset({"logs:CreateLogStream", "logs:PutLogEvents"})
@@ -50,6 +51,7 @@ def test_the_recorded_calls_cover_what_the_roles_are_there_for(
     assert {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"} <= actions[OPERATOR]
     assert "lambda:InvokeFunction" in actions[OPERATOR], "an enforce sweep asked for by the console script"
     assert not actions[OPERATOR] & DESTRUCTIVE
-    # The policy that `scan --policy` prints is what a scan asks for, no less and no more.
+    # The policies that `scan --policy` and `preview --policy` print are what these ask for, no less and no more.
     assert actions[SCANNER] == {f"{service}:{name}" for service, found in CALLS.items() for name in found}
+    assert actions[PREVIEWER] == {f"{service}:{name}" for service, found in PREVIEW_CALLS.items() for name in found}
     assert sum(recorded.values()) >= 300

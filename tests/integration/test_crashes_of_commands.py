@@ -49,7 +49,8 @@ COMMANDS = (
 )
 WRITES_NOTHING_ITSELF = frozenset(
     {
-        "check-config", "completion", "explain", "ledger", "scan", "spend", "status",  # they only read
+        "check-config", "completion", "explain", "ledger", "preview", "scan", "spend", "status",  # they only read
+        "estimate",  # it needs no AWS
         "heartbeat",  # a check beat, which means nothing
         "restore", "stop",  # they ask the function
     }

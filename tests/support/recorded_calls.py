@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from costwatch import names, topology
+from costwatch.preview import permissions as preview_permissions
 from costwatch.scan import permissions
 from demo.iam_questions import Question
 from demo.recorder import (
@@ -25,6 +26,7 @@ from demo.recorder import (
     HEARTBEATS,
     HINTS,
     OPERATOR,
+    PREVIEWER,
     SCANNER,
     Acting,
     Asked,
@@ -44,6 +46,7 @@ __all__ = [
     "HEARTBEATS",
     "HINTS",
     "OPERATOR",
+    "PREVIEWER",
     "SCANNER",
     "Acting",
     "Asked",
@@ -190,6 +193,8 @@ def statements_for(acting: Acting) -> tuple[Statement, ...]:
         return statements_of(OPERATOR_DOCUMENT, OPERATOR)
     if acting.role == SCANNER:
         return statements_of(permissions.policy_document(), SCANNER)
+    if acting.role == PREVIEWER:
+        return statements_of(preview_permissions.policy_document(), PREVIEWER)
     if not acting.policy or not acting.settings:
         raise ValueError(f"{acting.role} acted without policy or settings: pass both to acting_as")
     policy = json.loads(acting.policy)

@@ -516,8 +516,9 @@ def test_bad_arguments_answer_2_in_one_line_and_a_hint(maria: Terminal, argument
 
 @pytest.mark.parametrize(
     "command",
-    ["check-config", "sweep", "status", "ledger", "explain", "extend", "exempt", "release", "pause", "resume"],
-)
+    ["check-config", "sweep", "status", "ledger", "explain", "extend", "exempt", "preview", "release", "pause",
+     "resume"],
+)  # fmt: skip
 def test_every_command_explains_itself(maria: Terminal, command: str) -> None:
     result = maria.costwatch(command, "--help")
     assert result.exit_code == 0
@@ -600,7 +601,9 @@ def test_what_is_listed_and_signing_in_pass() -> None:
 
 
 def test_the_list_holds_nothing_that_stops_anything() -> None:
-    changing = {name for names in ALLOWED.values() for name in names if not re.match("Get|Describe|List|Query", name)}
+    changing = {
+        name for names in ALLOWED.values() for name in names if not re.match("Get|Describe|List|Query|Search", name)
+    }
     assert changing == {"BatchWriteItem", "PutItem", "TransactWriteItems", "Invoke"}
 
 

@@ -21,6 +21,7 @@ _MODULES: Final = {
     "heartbeat": "heartbeat",
     "ledger": "reading",
     "pause": "pausing",
+    "preview": "previewing",
     "release": "granting",
     "restore": "restoring",
     "resume": "pausing",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from costwatch.errors import RefusedError
-from costwatch.scan import permissions
+from costwatch.preview import permissions as preview_permissions
+from costwatch.scan import permissions as scan_permissions
 
 _DEPLOYED: Final = {
     "autoscaling": frozenset({"DescribeAutoScalingGroups", "DescribeScalingActivities"}),
@@ -28,10 +29,11 @@ _DEPLOYED: Final = {
     ),
     "ssm": frozenset({"GetParameter"}),
 }
-"""For everything but a scan, which names its own calls."""
+"""For everything but a scan and a preview, which name their own calls."""
+_EVERY: Final = (_DEPLOYED, preview_permissions.CALLS, scan_permissions.CALLS)
 ALLOWED: Final = {
-    service: _DEPLOYED.get(service, frozenset()) | permissions.CALLS.get(service, frozenset())
-    for service in (*_DEPLOYED, *permissions.CALLS)
+    service: frozenset().union(*(calls.get(service, frozenset()) for calls in _EVERY))
+    for service in dict.fromkeys(service for calls in _EVERY for service in calls)
 }
 SIGNING_IN: Final = frozenset({"sts", "sso", "sso-oidc", "signin"})
 """How boto3 finds credentials: assumed roles and single sign-on make calls of their own."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -137,6 +138,24 @@ def busy(what: str) -> Iterator[None]:
         return
     with console(stderr=True).status(f"{what} ..."):
         yield
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """As `busy`, with a number that grows by what the answer is told; several threads may tell it."""
+    lock, done = threading.Lock(), 0
+    if not sys.stderr.isatty():
+        yield lambda _more: None
+        return
+    with console(stderr=True).status(f"{what} ...") as status:
+
+        def count_up(more: int) -> None:
+            nonlocal done
+            with lock:
+                done += more
+                status.update(f"{what} ... {done:,}")
+
+        yield count_up
 
 
 def note(text: str) -> None:

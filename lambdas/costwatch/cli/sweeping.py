@@ -23,6 +23,7 @@ from costwatch.cli import deployed_function, show, sweep_table
 from costwatch.cli.options import as_json, with_session
 from costwatch.cli.session import Session
 from costwatch.core.policy import Mode, Policy
+from costwatch.core.prices import PriceTable
 from costwatch.errors import NotDeployedError, RefusedError
 from costwatch.procedures.digest import capacity_text
 from costwatch.procedures.ports import Watchdog
@@ -60,7 +61,9 @@ def sweep(session: Session, once: bool, mode: str, no_ledger: bool, unwatched: b
             document = _invoke(session)
     else:
         with show.busy(f"Looking at {', '.join(session.policy.regions)}"):
-            document = _observed(_observer(session, keep=not no_ledger, counts=unwatched))
+            require_account(session, session.policy)
+            table = _table(session, keep=not no_ledger)
+            document = _observed(observer(session, session.policy, table, SeedPrices(), counts=unwatched))
     document = {"mode": mode, "policy_digest": session.policy.digest, **document}
     if as_json:
         show.document(document)
@@ -86,19 +89,27 @@ def observing(policy: Policy) -> Policy:
     return replace(policy, mode=Mode.OBSERVE, selectors=selectors)
 
 
-def _observer(session: Session, *, keep: bool, counts: bool) -> Watchdog:
-    """A watchdog that tells nobody, publishes nothing and whose ledger rows block no deployed sweep."""
-    policy, caller = session.policy, session.caller
+def require_account(session: Session, policy: Policy) -> None:
+    """Raises RefusedError for a configuration of another account."""
+    caller = session.caller
     if policy.account is not None and policy.account != caller.account:
         raise RefusedError(
             f"the configuration is for account {policy.account} and these credentials are for {caller.account}"
         )
-    table, stamp = _table(session, keep=keep), Stamp(policy.digest, policy.config_commit)
+
+
+def observer(session: Session, policy: Policy, table: Table, prices: PriceTable, *, counts: bool) -> Watchdog:
+    """A watchdog that tells nobody, publishes nothing and whose ledger rows block no deployed sweep.
+
+    `counts`: whether it counts everything that runs.
+    """
+    caller = session.caller
+    stamp = Stamp(policy.digest, policy.config_commit)
     return Watchdog(
         policy=observing(policy),
         account=caller.account,
         ledger=Ledger(table, stamp=stamp, origin=f"laptop:{caller.arn}"),
-        prices=SeedPrices(),
+        prices=prices,
         ec2=_cached(lambda region: Ec2(session.client("ec2", region), region=region)),
         autoscaling=_cached(lambda region: AutoScaling(session.client("autoscaling", region), region=region)),
         sagemaker=_cached(lambda region: SageMaker(session.client("sagemaker", region), region=region)),
