@@ -186,10 +186,12 @@ def test_without_any_event_the_next_sweep_books_the_same() -> None:
 
 
 @pytest.mark.parametrize(("before", "found"), [(LISTS_LAG, ["quick"]), (LISTS_LAG + SECOND, [])])
-def test_what_ended_long_before_the_first_sweep_is_not_looked_for(before: timedelta, found: list[str]) -> None:
+def test_what_began_long_before_the_first_sweep_and_is_over_is_not_looked_for(
+    before: timedelta, found: list[str]
+) -> None:
     of = jobs_town()
-    short(of)
-    of.clock.forward(seconds=before.total_seconds())
+    began = short(of).created_at
+    of.clock.forward(seconds=(began + before - of.clock()).total_seconds())
     sweep(of.watchdog())
     later(of, minutes=5)
     assert [cost.name for cost in booked(of)] == found
@@ -229,6 +231,43 @@ def test_one_job_that_cannot_be_described_does_not_keep_the_others_from_being_bo
     report = later(of, minutes=5)
     assert [cost.name for cost in booked(of)] == ["quick-2"]
     assert any("quick-1" in failure.where for failure in report.failures)
+
+
+def test_a_job_that_nobody_watches_and_a_sweep_saw_running_is_booked_when_it_is_over() -> None:
+    of = town(policies.selector("trainers"))
+    job = of.world.train("unwatched", age=HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    later(of, hours=9)
+    job.billable = 10 * HOUR
+    of.world.end(job)
+    later(of, minutes=5)
+    assert (only(of).name, only(of).actual_usd, only(of).selector) == ("unwatched", ML_P4D * 10, "")
+
+
+def test_a_job_that_is_still_stopping_is_booked_when_it_has_stopped() -> None:
+    of = town(policies.selector("trainers"))
+    job = of.world.train("unwatched", age=HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    job.status = "Stopping"
+    later(of, minutes=5)
+    assert booked(of) == []
+    job.billable = HOUR
+    of.world.end(job, status="Stopped")
+    later(of, minutes=5)
+    assert (only(of).outcome, only(of).actual_usd) == (Outcome.STOPPED, ML_P4D)
+
+
+def test_a_job_that_cannot_be_read_when_it_is_over_stays_known_until_it_can() -> None:
+    of = town(policies.selector("trainers"))
+    job = of.world.train("unwatched", age=HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    job.billable = HOUR
+    of.world.end(job)
+    of.world.fault = failing("DescribeTrainingJob", TransientAwsError("throttled"), times=1)
+    later(of, hours=2)
+    assert booked(of) == []
+    later(of, hours=2)
+    assert [cost.name for cost in booked(of)] == ["unwatched"]
 
 
 def test_a_job_is_looked_at_once_though_the_list_goes_on_showing_it() -> None:

@@ -22,7 +22,7 @@ from costwatch.core.cards import Card
 from costwatch.core.estimator import JobSpec
 from costwatch.core.grouping import controller
 from costwatch.core.heartbeats import Beat, BeatKind
-from costwatch.core.known_jobs import NOTHING_KNOWN, JobEnded, JobKey, JobsSeen, KnownJob
+from costwatch.core.known_jobs import NOTHING_KNOWN, JobKey, JobOver, JobsSeen, KnownJob
 from costwatch.core.model import Clock, Member, Parent, Run, RunId, RunKind, SpotRequest
 from costwatch.core.policy import Action, Policy, PurchaseOption, Service
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
@@ -561,12 +561,11 @@ class FakeSageMaker:
             self.world.called("DescribeTrainingJob", self.region, [child.name])
         return [_job_member(child) for child in found]
 
-    def ended_since(self, moment: datetime) -> list[JobEnded]:
+    def over_since(self, moment: datetime) -> list[JobOver]:
         for word in _JOB_WORDS.values():
             self.world.called(f"List{word}s", self.region)
         over = [j for j in self._mine.values() if j.status in ("Completed", "Failed", "Stopped")]
-        ends = [(j, j.ended_at or j.created_at) for j in over]
-        return [JobEnded(Service(j.kind), j.name, at) for j, at in ends if at >= moment]
+        return [JobOver(Service(j.kind), j.name, j.created_at) for j in over if j.created_at >= moment]
 
     def afresh(self, run: Run, known: Mapping[JobKey, KnownJob] = NOTHING_KNOWN) -> Run:
         if not run.id.kind.has_children:

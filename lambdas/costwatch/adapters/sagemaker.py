@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +11,7 @@ from costwatch.adapters import sagemaker_members as members
 from costwatch.adapters.aws_errors import translated
 from costwatch.adapters.sagemaker_members import is_child, utc
 from costwatch.core import grouping
-from costwatch.core.known_jobs import NOTHING_KNOWN, JobEnded, JobKey, JobsSeen, KnownJob
+from costwatch.core.known_jobs import NOTHING_KNOWN, JobKey, JobOver, JobsSeen, KnownJob
 from costwatch.core.model import Member, Run, RunKind
 from costwatch.core.policy import Service
 from costwatch.errors import AwsError, PermanentAwsError
@@ -163,20 +163,27 @@ class SageMaker:
             parents.append(member or members.unreadable(parent))
         return parents
 
-    def ended_since(self, moment: datetime) -> list[JobEnded]:
-        """Jobs of every kind that are over and have changed since; children of others among them."""
-        found: list[JobEnded] = []
-        for service, api in _APIS.items():
-            with translated(f"sagemaker:{api.listing}"):
-                pages = self._client.get_paginator(f"list_{api.plural}").paginate(
-                    LastModifiedTimeAfter=moment, PaginationConfig={"PageSize": _PAGE}
-                )
-                for page in pages:
-                    for raw in page[f"{api.word}Summaries"]:
-                        changed = utc(raw.get("LastModifiedTime")) or moment
-                        if raw[f"{api.word}Status"] in _OVER:
-                            found.append(JobEnded(service, raw[f"{api.word}Name"], changed))
-        return found
+    def over_since(self, moment: datetime) -> list[JobOver]:
+        """Jobs of every kind that were created then or later and are over; children of others among them.
+
+        The newest come first, and reading ends with the first that is older. `LastModifiedTimeAfter` would say what is
+        asked for here, and makes SageMaker page through all that there ever was (aws-cli issue 7596).
+        """
+        return [job for service in _APIS for job in self._over_since(service, moment)]
+
+    def _over_since(self, service: Service, moment: datetime) -> Iterator[JobOver]:
+        api = _APIS[service]
+        with translated(f"sagemaker:{api.listing}"):
+            pages = self._client.get_paginator(f"list_{api.plural}").paginate(
+                SortBy="CreationTime", SortOrder="Descending", PaginationConfig={"PageSize": _PAGE}
+            )
+            for page in pages:
+                for raw in page[f"{api.word}Summaries"]:
+                    created = utc(raw.get("CreationTime"))
+                    if created is None or created < moment:
+                        return
+                    if raw[f"{api.word}Status"] in _OVER:
+                        yield JobOver(service, raw[f"{api.word}Name"], created)
 
     # --- one job, or one with its children ------------------------------------------------------------------
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from costwatch.adapters import job_capacity
+from costwatch.core.estimator import JobSpec
 from costwatch.core.model import UNREADABLE, Clock, Member, Parent, RunKind
 from costwatch.core.policy import PurchaseOption, Service
+from costwatch.core.quote import Part
+from costwatch.errors import InputError
+from costwatch.intake import job_bodies
 
 Raw = Mapping[str, Any]
 Tags = Mapping[str, str] | None
@@ -38,6 +42,7 @@ def training(raw: Raw, tags: Tags) -> Member:
         pool_billed=_seconds(pool.get("ResourceRetainedBillableTimeInSeconds")),
         image=_image(raw.get("AlgorithmSpecification") or {}),
         billable=_billable(raw),
+        spec=_spec(raw, job_bodies.training, raw.get("TrainingJobArn", "")),
     )
 
 
@@ -55,6 +60,7 @@ def processing(raw: Raw, tags: Tags) -> Member:
         declared_limit=_seconds(raw.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")),
         parent=parent_of(raw),
         image=str((raw.get("AppSpecification") or {}).get("ImageUri", "")),
+        spec=_spec(raw, job_bodies.processing, raw.get("ProcessingJobArn", "")),
         ended_at=utc(raw.get("ProcessingEndTime")),
         end_reason=_end_reason(raw, raw["ProcessingJobStatus"]),
     )
@@ -76,6 +82,8 @@ def tuning(raw: Raw, tags: Tags) -> Member:
         clock=_created(raw),
         purchase=PurchaseOption.SPOT if spot else PurchaseOption.ON_DEMAND,
         types=tuple(sorted({kind for definition in definitions for kind in _types(definition)})),
+        image=_image(definitions[0].get("AlgorithmSpecification") or {}) if definitions else "",
+        spec=_spec(raw, job_bodies.tuning, raw.get("HyperParameterTuningJobArn", "")),
         declared_limit=_seconds(limits.get("MaxRuntimeInSeconds")),
         ended_at=utc(raw.get("HyperParameterTuningEndTime")),
         end_reason=_end_reason(raw, raw["HyperParameterTuningJobStatus"]),
@@ -169,6 +177,18 @@ def _created(raw: Raw) -> Clock:
 def _end_reason(raw: Raw, state: str) -> str:
     """Nothing while it is in progress."""
     return str(raw.get("FailureReason", "")) or ("" if state == "InProgress" else state)
+
+
+def _spec(raw: Raw, read: Callable[[job_bodies.Node, str, str], Part], arn: str) -> JobSpec | None:
+    """A description has what the request had. None: it names several machines and has got none yet, or is odd."""
+    region = arn.split(":")[3] if arn.count(":") >= 5 else ""
+    try:
+        choices = read(job_bodies.Node(raw), "", region).choices
+    except InputError:
+        return None
+    selected = (raw.get("ResourceConfig") or {}).get("SelectedInstanceType")
+    left = [spec for spec in choices if selected is None or selected in [group.instance_type for group in spec.groups]]
+    return left[0] if len(left) == 1 else None
 
 
 def _image(algorithm: Raw) -> str:

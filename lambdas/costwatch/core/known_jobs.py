@@ -57,12 +57,12 @@ class KnownJob:
 
 
 @dataclass(frozen=True, slots=True)
-class JobEnded:
-    """A job that is on the list of those that ended. `at`: when that list last saw it change, UTC."""
+class JobOver:
+    """A job that its list shows as over."""
 
     service: Service
     name: str
-    at: datetime
+    created_at: datetime
 
     @property
     def key(self) -> JobKey:

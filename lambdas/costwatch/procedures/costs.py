@@ -44,7 +44,7 @@ SHORTEST_BILLED: Final = timedelta(seconds=60)
 _READ_APART: Final = 8
 """Of a run of more members one query for the region's heartbeats is cheaper than a call for each."""
 LISTS_LAG: Final = timedelta(minutes=10)
-"""A list may not show at once what has just ended: so far back it is looked at again."""
+"""A list may not show at once what has just begun: so far back it is looked at again."""
 MOST_AT_ONCE: Final = 200
 """So many jobs that no sweep saw running are looked at by one: the next one goes on."""
 
@@ -91,18 +91,20 @@ def outcome_of(members: Collection[Member]) -> Outcome:
 
 
 def book_job(w: Watchdog, region: str, service: Service, name: str) -> bool:
-    """Book a job that is over and has no record; False: it is not over, another run counts it, or it is booked.
+    """Book a job that is over, unless its record or another run counts it, or it is booked. False: it is not over yet.
 
     Raises AwsError.
     """
     member = w.sagemaker(region).job(name, service)
-    if member is None or not member.gone or (member.parent is not None and member.parent.kind.has_children):
+    if member is not None and not member.gone:
         return False
+    if member is None or (member.parent is not None and member.parent.kind.has_children):
+        return True
     run_id = grouping.run_id_of(member, account=w.account, region=region, run_tag=w.policy.tags.run)
     run = Run(run_id, (member,))
     record = w.ledger.record(run.id)
     if record is not None and name in record.member_ids:
-        return False
+        return True
     at = member.ended_at or w.now()
     cast = forecast.forecast(run, None, w.prices, w.ledger.past_runs(w.account, forecast.family_of(run)), at)
     actual = _of_jobs(w, run.id, [member]) if not service.has_children else _of_children(w, run.id)
@@ -124,41 +126,57 @@ def book_job(w: Watchdog, region: str, service: Service, name: str) -> bool:
         saved_by_spot_usd=actual.saved_by_spot_usd if actual is not None else None,
         forecast=cast,
     )
-    return w.ledger.book_cost(cost)
+    w.ledger.book_cost(cost)
+    return True
 
 
-def book_ended(
-    w: Watchdog, region: str, records: Mapping[RunId, RunRecord], known: Mapping[JobKey, KnownJob], report: SweepReport
-) -> None:
-    """Book the jobs that ended since the last sweep and that none has seen: events are hints, and may be lost.
+def book_over(
+    w: Watchdog,
+    region: str,
+    records: Mapping[RunId, RunRecord],
+    known: Mapping[JobKey, KnownJob],
+    over: Collection[JobKey],
+    report: SweepReport,
+) -> set[JobKey]:
+    """Book the jobs that are over and have no record: events are hints, and may be lost.
 
-    What has a record is closed by its own end; what is known to be another's child is counted there. At most
-    `MOST_AT_ONCE` are looked at, the oldest first; the next sweep goes on after them. Raises AwsError, and then all are
-    looked at again by the next one.
+    Those are, of the `known` ones, which a sweep saw in progress, what is `over`; and what began and ended since the
+    last sweep. What has a record is closed by its own end; what is known to be another's child is counted there. At
+    most `MOST_AT_ONCE` are looked at; the next sweep goes on after them. Returns what must stay known until then, or
+    since it could not be read just now. Raises AwsError, and then all are looked at again by the next one.
     """
     if w.ledger.origin != DEPLOYED:
-        return  # a look from a laptop books nothing
+        return set()  # a look from a laptop books nothing
     now = w.now()
     before = w.ledger.booked(w.account, region)
-    if before is None:
-        w.ledger.keep_booked(w.account, region, Booked(now))
-        return
-    found = w.sagemaker(region).ended_since(before.until - LISTS_LAG)
     of_runs = {name for run_id, record in records.items() if run_id.kind.is_job for name in record.member_ids}
     of_others = {job.key for job in known.values() if job.member.parent and job.member.parent.kind.has_children}
-    looked_at = {job.name for job in found if job.name in of_runs | before.looked_at or job.key in of_others}
-    fresh = sorted((job for job in found if job.name not in looked_at), key=lambda job: (job.at, job.name))
-    until = now if len(fresh) <= MOST_AT_ONCE else min(now, fresh[MOST_AT_ONCE - 1].at)
-    for job in fresh[:MOST_AT_ONCE]:
-        looked_at.add(job.name)
-        with report.isolating(f"cost of {region} {job.service.value} {job.name}"):
+    seen = [key for key in over if key[1] not in of_runs and key not in of_others]
+    began = w.sagemaker(region).over_since(before.until - LISTS_LAG) if before is not None else []
+    passed = of_runs | (before.looked_at if before is not None else frozenset())
+    fresh = sorted((job.created_at, job.key) for job in began if job.name not in passed and job.key not in of_others)
+    later = _book_each(w, region, seen[:MOST_AT_ONCE], report) | set(seen[MOST_AT_ONCE:])
+    room = MOST_AT_ONCE - min(len(seen), MOST_AT_ONCE)
+    again = _book_each(w, region, [key for _, key in fresh[:room]], report) | {key for _, key in fresh[room:]}
+    # From before the first that is not booked yet.
+    until = min((created_at for created_at, key in fresh if key in again), default=now)
+    looked_at = frozenset(job.name for job in began if job.key not in again)
+    w.ledger.keep_booked(w.account, region, Booked(min(until, now), looked_at))
+    return later
+
+
+def _book_each(w: Watchdog, region: str, jobs: Iterable[JobKey], report: SweepReport) -> set[JobKey]:
+    """Returns those that are not over yet, or could not be read just now."""
+    again: set[JobKey] = set()
+    for service, name in jobs:
+        with report.isolating(f"cost of {region} {service.value} {name}"):
             try:
-                book_job(w, region, job.service, job.name)
+                if not book_job(w, region, service, name):
+                    again.add((service, name))
             except TransientAwsError:
-                looked_at.discard(job.name)
-                until = min(until, job.at)
+                again.add((service, name))
                 raise
-    w.ledger.keep_booked(w.account, region, Booked(until, frozenset(looked_at)))
+    return again
 
 
 # --- what AWS tells -----------------------------------------------------------------------------------------

@@ -161,11 +161,13 @@ def _jobs(records: Mapping[RunId, RunRecord], w: Watchdog, region: str, report: 
     known = w.ledger.known_jobs(w.account, region)
     found = w.sagemaker(region).jobs(known, w.now())
     report.failures.extend(Failure(f"{region} {Service.TRAINING.value}", str(e), e.retry) for e in found.errors)
-    with report.isolating(f"{region} costs of jobs that ended"):
-        costs.book_ended(w, region, records, known, report)
+    over = set(found.over)
+    with report.isolating(f"{region} costs of jobs that are over"):
+        unbooked, over = over, set()  # what cannot be booked now stays known
+        over = unbooked - costs.book_over(w, region, records, known, unbooked, report)
     with report.isolating(f"{region} what was learned of jobs"):
         # Without it the next sweep asks once more; nobody is judged otherwise for it.
-        w.ledger.learn_jobs(w.account, region, found.learned, found.over, w.now())
+        w.ledger.learn_jobs(w.account, region, found.learned, sorted(over), w.now())
     return found.members
 
 
