@@ -14,8 +14,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from costwatch.adapters.ledger import Stamp
 from costwatch.core.money import show_usd
-from demo import recorder
+from demo import history, recorder
 from demo.cast import PEOPLE, PLATFORM, START, Cast, seed
 from demo.checks import Check, Checker
 from demo.end_state import EndState, total_usd
@@ -23,7 +24,7 @@ from demo.play import Play, ago
 from demo.sabotage import SABOTAGES
 from demo.scenes import SCENES, begin
 from demo.scenes.extended import CONFIGURATION
-from demo.stage import Stage
+from demo.stage import TABLE, Stage
 from demo.telling import Teller
 
 
@@ -41,6 +42,8 @@ def perform(*, auto: bool, as_json: bool, sabotage: str | None, page_file: str |
     with broken, Stage(start=START, people=PEOPLE, recorded=sabotage is None) as stage:
         loaded = stage.deploy(CONFIGURATION.read_text(encoding="utf-8"))
         cast = seed(stage.aws)
+        document = loaded.policy_document
+        history.remember(stage.aws, TABLE, Stamp(document["digest"], document["config_commit"]))
         stage.state_events.take()  # what was there before is no change
         play = Play(stage, cast, teller)
         begin(play)
@@ -49,6 +52,7 @@ def perform(*, auto: bool, as_json: bool, sabotage: str | None, page_file: str |
         for number, scene in enumerate(SCENES, start=1):
             teller.scene(number, scene.TITLE, scene.CONTRACT)
             scene.play(play)
+        _spent(play)
         end = play.reader.read()
         checks = _checks(end, stage)
         _totals(teller, end)
@@ -112,6 +116,11 @@ def _prologue(teller: Teller, cast: Cast, digest: str, sabotage: str | None) -> 
     burn = sum((actor.rate_usd for actor in cast), Decimal(0))
     teller.say(f"{len(rows)} runs, {show_usd(burn)} an hour. It is {START:%H:%M} on {START:%A, %d %B %Y}.")
     teller.pause(2)
+
+
+def _spent(play: Play) -> None:
+    play.tell.section("What it cost")
+    play.command("maria", "spend", "--by", "owner", "--since", "12h", config=CONFIGURATION)
 
 
 def _sums(end: EndState) -> dict[str, str]:

@@ -19,7 +19,8 @@ CONFIGURATION = Path(__file__).parent.parent / "costwatch.yaml"
 def play(play: Play) -> None:
     play.tell.say(
         "churn-bert-large (SageMaker, 1 x ml.p4d.24xlarge, $25.25 an hour) runs since 09:10 and needs 13 hours. The "
-        "limit is 12. This time somebody reads the card."
+        "limit is 12. It took as long on the last eleven days, and so the card knows what it will cost. This time "
+        "somebody reads it."
     )
     play.stage.later(at("22:09:30"), lambda: play.stage.aws.fleet.finish_job(ACTOR, at("22:09:30")))
     play.recall(ACTOR, "warning", whole=True)
@@ -36,4 +37,10 @@ def expect(end: EndState, check: Checker) -> None:
     extended = end.row(ACTOR, Transition.EXTENDED)
     check.see("ledger: by whom", True, bool(extended and extended.actor.endswith("user/maria")))
     check.see("Slack: warned once and never again", [f"{MARIA}: warning"], end.heard(ACTOR))
+    seen, over = end.row(ACTOR, Transition.FIRST_SEEN), end.row(ACTOR, Transition.ENDED_BY_ITSELF)
+    forecast = "$328.27 (13 h: the median of its last 11 runs), at most $606.03"
+    check.see("ledger: what it was expected to cost", forecast, seen and seen.evidence.get("forecast"))
+    actual = {name: over.evidence.get(name) for name in ("forecast_usd", "actual_usd", "actual_by")} if over else None
+    expected_actual = {"forecast_usd": "328.27", "actual_usd": "328.06", "actual_by": "billable seconds"}
+    check.see("ledger: what it cost, beside that", expected_actual, actual)
     check.see("ledger: no open row is left", None, end.open_records.get(ACTOR))
