@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
@@ -19,6 +19,7 @@ from costwatch.cli.failures import DENIED, UNKNOWN, begun
 from costwatch.cli.options import Duration, as_json
 from costwatch.cli.session import Session, Tools
 from costwatch.config import regions
+from costwatch.core import families
 from costwatch.core.estimator import InstanceGroup, JobSpec, Volume
 from costwatch.core.families import PastRun
 from costwatch.core.money import show_usd
@@ -112,6 +113,9 @@ def _types(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
 @click.option(
     "--parameter", type=_Parameter(), multiple=True, metavar="NAME=VALUE", help="A parameter of the pipeline."
 )
+@click.option(
+    "--past-runs", is_flag=True, help="Expect what past runs of the same family took: asks the deployed ledger."
+)
 @click.option("--fail-above", type=Usd(), metavar="USD", help="Exit with 4 above this, and with 3 when it is unknown.")
 @click.option(
     "--judge-by",
@@ -134,6 +138,7 @@ def estimate(
     pipeline: BinaryIO | None,
     parameter: tuple[tuple[str, str], ...],
     expected_runtime: timedelta | None,
+    past_runs: bool,
     fail_above: Decimal | None,
     judge_by: str,
     config: Path | None,
@@ -150,8 +155,9 @@ def estimate(
     costwatch estimate --job create-training-job.json
     costwatch estimate --pipeline churn.json --fail-above 400
 
-    Needs no AWS credentials, no configuration and no network. Dollars are USD before tax. Exit codes: 0, 2 bad input,
-    3 a price is unknown (what is known is printed all the same), 4 above --fail-above; exactly at it passes.
+    Needs no AWS credentials, no configuration and no network, but for --past-runs. Dollars are USD before tax. Exit
+    codes: 0, 2 bad input, 3 a price is unknown (what is known is printed all the same), 4 above --fail-above; exactly
+    at it passes.
     """
     begun()
     if as_json and as_markdown:
@@ -161,7 +167,9 @@ def estimate(
     where = _region(session, region)
     given = {name: value for name, value in wanted.items() if value is not None}
     parts = _parts(where, job, pipeline, dict(parameter), expected_runtime, given)
-    made = _quoted(session, parts)
+    if past_runs and job is None and pipeline is None:
+        raise click.UsageError("--past-runs goes with --job or --pipeline: only there the job has a name and an image")
+    made = _quoted(session, parts, _past_of(session, in_pipeline=pipeline is not None) if past_runs else None)
     verdict = _verdict(made, fail_above, judge_by)
     if as_json:
         show.document(estimate_document.document(made, where))
@@ -247,10 +255,21 @@ def _of_options(region: str, expected_runtime: timedelta | None, given: Mapping[
     return Part(name, _KINDS[service], (spec,))
 
 
-def _quoted(session: Session, parts: Sequence[Part], past: Sequence[PastRun] = ()) -> Quote:
-    """`past`: earlier runs of the family of the one job."""
+def _quoted(session: Session, parts: Sequence[Part], past: Callable[[Part], Sequence[PastRun]] | None) -> Quote:
     prices = price_source.prices_for(session, session.now())
-    return quote(parts, prices, lambda _: past)
+    return quote(parts, prices, past) if past is not None else quote(parts, prices)
+
+
+def _past_of(session: Session, *, in_pipeline: bool) -> Callable[[Part], Sequence[PastRun]]:
+    """Earlier runs of a part's family, as the deployed ledger remembers them."""
+    ledger, account = session.ledger(), session.caller.account
+
+    def past(part: Part) -> Sequence[PastRun]:
+        types = {group.instance_type for spec in part.choices for group in spec.groups}
+        name = families.of_step(part.name) if in_pipeline else part.name
+        return ledger.past_runs(account, families.family(name, part.image, types))
+
+    return past
 
 
 def _verdict(made: Quote, limit: Decimal | None, judge_by: str) -> Verdict | None:

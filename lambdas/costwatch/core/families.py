@@ -67,8 +67,13 @@ def name_stem(name: str) -> str:
     """`churn-bert-2026-11-23-09-10-44-123` and `churn-bert-v7` are both `churn-bert`; a name never becomes empty."""
     step = _OF_PIPELINE.fullmatch(name)
     if step is not None:
-        return f"pipelines-{step['step']}"
+        return of_step(step["step"])
     return _CHANGES.sub("", name) or name
+
+
+def of_step(step: str) -> str:
+    """The name of the jobs that a step of a SageMaker pipeline starts, without what changes from run to run."""
+    return f"pipelines-{step}"
 
 
 def image_name(image: str) -> str:
