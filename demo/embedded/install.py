@@ -15,6 +15,7 @@ from demo.embedded import (
     sagemaker_like_aws,
     shortcuts,
     sns_like_aws,
+    spot_history_like_aws,
     world,
 )
 from demo.embedded.patching import Patch
@@ -32,6 +33,7 @@ def _patches() -> list[Patch]:
         *sagemaker_like_aws.patches(),
         *sagemaker_families.patches(),
         *sns_like_aws.patches(),
+        *spot_history_like_aws.patches(),
         *shortcuts.patches(),
     ]
 

@@ -36,7 +36,7 @@ Template = Mapping[str, Any]
 ACCOUNT, OTHER_ACCOUNT, HOME = "111122223333", "444455556666", "us-east-1"
 FUNCTIONS = {function.name: function for function in topology.FUNCTIONS}
 WATCHERS = (topology.DEADMAN.name, topology.HINTS.name)
-"""They look at the world; the third takes heartbeats and looks at nothing."""
+"""They look at the world; the third takes heartbeats and looks at nothing, the fourth looks at prices only."""
 DESTRUCTIVE = (
     "ec2:TerminateInstances",
     "ec2:StopInstances",
@@ -120,6 +120,17 @@ HEARTBEATS_MAY: Mapping[str, frozenset[str]] = {
     "sqs:GetQueueAttributes": _BEATS,
 }
 
+PRICES_MAY: Mapping[str, frozenset[str]] = {
+    "pricing:GetProducts": frozenset({"*"}),
+    "ec2:DescribeSpotPriceHistory": frozenset({"*"}),
+    **{
+        a: frozenset({f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger"})
+        for a in ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
+    },
+    **{a: ALLOWED_IN_OBSERVE[a] for a in ("logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage")},
+}
+
+OTHERS_MAY = {topology.HEARTBEATS.name: HEARTBEATS_MAY, topology.PRICES.name: PRICES_MAY}
 ONLY_WITH_SLACK = frozenset({"ssm:GetParameter"})
 
 # botocore's service -> the prefix of its IAM actions. Everything that holds compute, data, identities or money.
@@ -150,6 +161,7 @@ SERVICES: Mapping[str, str] = {
     "lambda": "lambda",
     "logs": "logs",
     "organizations": "organizations",
+    "pricing": "pricing",
     "rds": "rds",
     "resourcegroupstaggingapi": "tag",
     "s3": "s3",
@@ -247,7 +259,7 @@ def test_a_role_holds_the_written_list_and_in_enforce_only_the_stop_permissions_
 
 def written_list(function: str, *, slack: bool) -> dict[str, set[str]]:
     """What a function may do while nothing is in enforce."""
-    written = ALLOWED_IN_OBSERVE if function in WATCHERS else HEARTBEATS_MAY
+    written = OTHERS_MAY.get(function, ALLOWED_IN_OBSERVE)
     found = {
         action: {resource.format(role=function) for resource in resources}
         for action, resources in written.items()
@@ -277,7 +289,13 @@ def test_in_observe_no_role_allows_any_other_action_of_any_service(
 
 @pytest.mark.parametrize(
     ("mode", "function"),
-    [("observe", "deadman"), ("observe", "hints"), ("enforce", "hints"), ("enforce", "heartbeats")],
+    [
+        ("observe", "deadman"),
+        ("observe", "hints"),
+        ("enforce", "hints"),
+        ("enforce", "heartbeats"),
+        ("enforce", "prices"),
+    ],
 )
 def test_what_the_stop_role_is_for_is_denied_to_everybody_else(
     mode: str, function: str, templates: Mapping[str, Template]
@@ -323,6 +341,13 @@ def test_only_the_sweep_sends_canaries_and_only_as_a_trainer_would(templates: Ma
         sends = holder.evaluate("events:PutEvents", CANARY_BUS, {"events:source": names.SOURCE_CLIENT}).allowed
         assert sends is (function == topology.DEADMAN.name)
         assert not holder.evaluate("events:PutEvents", CANARY_BUS, {"events:source": names.SOURCE_COSTWATCH}).allowed
+
+
+def test_spot_prices_are_read_in_the_configured_regions_only(templates: Mapping[str, Template]) -> None:
+    holder = role(templates["enforce"], topology.PRICES.name)
+    for region, expected in ((HOME, True), ("sa-east-1", False)):
+        asked = holder.evaluate("ec2:DescribeSpotPriceHistory", "*", {"aws:RequestedRegion": region})
+        assert asked.allowed is expected, region
 
 
 @pytest.mark.parametrize("function", WATCHERS)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from costwatch import names
+from costwatch.core.price_book import hours
 from costwatch.procedures.report import SweepReport
 
+if TYPE_CHECKING:
+    from costwatch.procedures.refresh_prices import PriceReport
 
-def count_sweep(report: SweepReport, service: str) -> None:
-    """One embedded-metric line per sweep. Its absence is what the missed-sweep alarm breaches on."""
+
+def count_sweep(report: SweepReport, service: str, price_book_age: timedelta) -> None:
+    """One embedded-metric line per sweep. Its absence is what the missed-sweep alarm breaches on.
+
+    The age of the price book stands in it too: a refresh that never runs prints nothing of its own.
+    """
     _print(
         service,
         {
@@ -20,6 +31,7 @@ def count_sweep(report: SweepReport, service: str) -> None:
             names.METRIC_RUNS_HELD: report.held,
             names.METRIC_RUNS_CAME_BACK: report.came_back,
             names.METRIC_NOTICES_UNDELIVERED: report.undelivered,
+            names.METRIC_PRICE_BOOK_AGE: hours(price_book_age),
         },
     )
 
@@ -30,11 +42,19 @@ def count_came_back(report: SweepReport, service: str) -> None:
         _print(service, {names.METRIC_RUNS_CAME_BACK: report.came_back})
 
 
+def count_prices(report: PriceReport, service: str) -> None:
+    """After every refresh, also after one that could read nothing."""
+    values: dict[str, float] = {names.METRIC_PRICES_UNREAD: len(report.failures)}
+    if report.age is not None:
+        values[names.METRIC_PRICE_BOOK_AGE] = hours(report.age)
+    _print(service, values)
+
+
 def count_refused(service: str, count: int = 1) -> None:
     _print(service, {names.METRIC_EVENTS_REFUSED: count})
 
 
-def _print(service: str, values: dict[str, int]) -> None:
+def _print(service: str, values: Mapping[str, float]) -> None:
     metrics = EphemeralMetrics(namespace=names.METRIC_NAMESPACE, service=service)
     for name, value in values.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
