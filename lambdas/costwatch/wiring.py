@@ -47,7 +47,7 @@ _CLIENT_CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 3}, connect_timeout=3, read_timeout=10, user_agent_extra=names.PROJECT
 )
 # The price list answers so many a second and no more: what it refuses is asked again, and waits longer each time.
-_PRICES_CONFIG = _CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "max_attempts": 6}))
+_PRICES_CONFIG = _CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "max_attempts": 4}))
 _LAST_MOMENT_SECONDS = 3600.0
 
 
@@ -122,10 +122,10 @@ class PricesWiring(TableWiring):
 
     def sources(self, context: LambdaContext | None) -> PriceSources:
         """For one invocation: calls are counted anew."""
-        return PriceSources(PriceList(self._price_list), self._spot, _seconds_left(context))
+        return PriceSources(PriceList(self._pricing), self._spot, _seconds_left(context))
 
     @cached_property
-    def _price_list(self) -> Any:
+    def _pricing(self) -> Any:
         return self.client("pricing", PRICE_LIST_REGION, config=_PRICES_CONFIG)
 
     def _spot(self, region: str) -> SpotPrices:

@@ -45,13 +45,13 @@ COMMANDS = (
     Told(("release", "HELD"), 5),
     Told(("pause", "--for", "2h"), 4),
     Told(("resume",), 4, first=("pause",)),
-    Told(("sweep", "--once"), 20),
+    Told(("sweep", "--once"), 21),
 )
 WRITES_NOTHING_ITSELF = frozenset(
     {
         "check-config", "completion", "explain", "ledger", "scan", "status",  # they only read
         "heartbeat",  # a check beat, which means nothing
-        "restore", "stop",  # they ask the function
+        "prices", "restore", "stop",  # they ask the function
     }
 )  # fmt: skip
 

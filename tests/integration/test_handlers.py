@@ -156,7 +156,7 @@ def test_a_sweep_prints_one_line_of_metrics_with_one_dimension(
         "Costwatch",
         ["service"],
         {"SweepCompleted", "SweepFailures", "RunsWatched", "RunsStopped", "RunsHeld", "RunsCameBack",
-         "NoticesUndelivered"},
+         "NoticesUndelivered", "PriceBookAgeHours"},
     )  # fmt: skip
     assert line["service"] == DEADMAN.service
     assert [line[name] for name in ("SweepCompleted", "RunsWatched", "RunsHeld", "RunsStopped")] == [[1], [2], [1], [0]]

@@ -20,6 +20,7 @@ _MODULES: Final = {
     "heartbeat": "heartbeat",
     "ledger": "reading",
     "pause": "pausing",
+    "prices": "prices",
     "release": "granting",
     "restore": "restoring",
     "resume": "pausing",
@@ -55,7 +56,7 @@ def main() -> None:
     Auto Scaling group, or a training job. Modes are off, observe, warn and enforce. From here nothing is stopped:
     that is the deployed function's alone. AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL are honoured.
 
-    Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 4 denied.
+    Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 3 unknown, 4 denied.
     """
 
 

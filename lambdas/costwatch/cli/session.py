@@ -82,6 +82,8 @@ class Deployment:
     version: str
     regions: tuple[str, ...]
     home_region: str
+    prices_function: str = ""
+    """Empty: the deployed version has no price book."""
 
     def require_version(self, minimum: str, for_what: str) -> None:
         """Refuse what the deployed functions do not know yet; a version that cannot be read counts as too old.
@@ -188,6 +190,11 @@ class Session:
     def invoke_client(self) -> Any:
         """The client for a call that waits for a whole sweep."""
         return self.client("lambda", self.deployment.home_region, config=_INVOKE_CONFIG)
+
+    @property
+    def named_region(self) -> str | None:
+        """What --region names, if anything."""
+        return self._region
 
     @property
     def profile_region(self) -> str | None:
@@ -303,8 +310,9 @@ def _deployment(body: Any, region: str, *, table: str, function: str) -> Deploym
             version=str(body["version"]),
             regions=tuple(body["regions"]),
             home_region=region,
+            prices_function=str(body.get("prices_function", "")),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise NotDeployedError(
             f"parameter {names.DEPLOYMENT_PARAMETER} is of another version of Costwatch ({error!r}): deploy again"
         ) from error

@@ -15,12 +15,12 @@ from costwatch.adapters.autoscaling import AutoScaling
 from costwatch.adapters.ec2 import Ec2
 from costwatch.adapters.ledger import Ledger, Stamp
 from costwatch.adapters.memory_table import MemoryTable
-from costwatch.adapters.prices import SeedPrices
 from costwatch.adapters.pulses import Pulses
 from costwatch.adapters.sagemaker import SageMaker
 from costwatch.adapters.table import Table
 from costwatch.cli import deployed_function, show, sweep_table
 from costwatch.cli.options import as_json, with_session
+from costwatch.cli.price_source import prices_for
 from costwatch.cli.session import Session
 from costwatch.core.policy import Mode, Policy
 from costwatch.errors import NotDeployedError, RefusedError
@@ -94,7 +94,7 @@ def _observer(session: Session, *, keep: bool, counts: bool) -> Watchdog:
         policy=observing(policy),
         account=caller.account,
         ledger=Ledger(table, stamp=stamp, origin=f"laptop:{caller.arn}"),
-        prices=SeedPrices(),
+        prices=prices_for(session, session.now(), deployed=keep),
         ec2=_cached(lambda region: Ec2(session.client("ec2", region), region=region)),
         autoscaling=_cached(lambda region: AutoScaling(session.client("autoscaling", region), region=region)),
         sagemaker=_cached(lambda region: SageMaker(session.client("sagemaker", region), region=region)),

@@ -39,7 +39,7 @@ def _held(history: Iterable[PriceChange], begins: datetime, ends: datetime) -> d
     """How long each price held inside the window."""
     changes = sorted((change for change in history if change.at < ends), key=lambda change: change.at)
     held: dict[Decimal, timedelta] = {}
-    for change, until in zip(changes, [*(after.at for after in changes[1:]), ends], strict=True):
+    for change, until in zip(changes, [*(after.at for after in changes[1:]), ends], strict=False):
         lasted = until - max(change.at, begins)
         if lasted > timedelta():
             held[change.usd] = held.get(change.usd, timedelta()) + lasted

@@ -41,7 +41,7 @@ SPOT_PAGES: Final = 3
 """Calls a region for the types that run there, and as many for all others."""
 MOST_OTHER_TYPES: Final = 240
 """Types in a region beside the accelerated ones: a few calls' worth. What runs now comes first."""
-LAST_MOMENT_SECONDS: Final = 20.0
+LAST_MOMENT_SECONDS: Final = 45.0
 """So long before the function is cut off no further part is begun: what was read is written."""
 
 _MEDIAN, _NINE_TENTHS = Decimal("0.5"), Decimal("0.9")
@@ -175,7 +175,7 @@ class _Reading:
                 raise TransientAwsError("no time was left to read them")
             read()
         except AwsError as error:
-            self._failed(region, kinds, Failure(where, str(error), error.retry))
+            self._failed(region, kinds, Failure(where, str(error), error.retry, error.code))
         except DATA_ERRORS as error:
             self._failed(region, kinds, Failure(where, f"{type(error).__name__}: {error}", retry=False))
 

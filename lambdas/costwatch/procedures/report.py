@@ -35,6 +35,8 @@ class Failure:
     where: str
     reason: str
     retry: bool
+    code: str = field(default="", compare=False)
+    """AWS's own, where it was AWS that failed."""
 
 
 @dataclass(slots=True)
