@@ -73,7 +73,6 @@ METRIC_RUNS_CAME_BACK: Final = "RunsCameBack"
 METRIC_NOTICES_UNDELIVERED: Final = "NoticesUndelivered"
 METRIC_EVENTS_REFUSED: Final = "EventsRefused"
 METRIC_PRICE_BOOK_AGE: Final = "PriceBookAgeHours"  # of its oldest part
-METRIC_PRICES_UNREAD: Final = "PricePartsUnread"  # parts that a refresh could not read
 
 # --- environment of the functions (names and ARNs only; Lambda allows 4 KB in all) ------------------
 ENV_LEDGER_TABLE: Final = "COSTWATCH_LEDGER_TABLE"

@@ -34,7 +34,7 @@ from costwatch.adapters.spot_prices import SpotPrices
 from costwatch.adapters.topic import Topic
 from costwatch.core.policy import Policy
 from costwatch.core.price_book import TrustedPrices
-from costwatch.errors import ConfigError
+from costwatch.errors import AwsError, ConfigError
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.refresh_prices import PriceSources
 from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings, PricesSettings
@@ -174,11 +174,16 @@ class Wiring(TableWiring):
         """For one invocation: the book where it has a price, else the seed."""
         return TrustedPrices(self.kept_book.at(now), self._seed, now)
 
-    def price_book_age(self, now: datetime) -> timedelta:
-        """Of the oldest part of the book. Where there is none: since a sweep first missed it."""
+    def price_book_age(self, now: datetime) -> timedelta | None:
+        """Of the oldest part of the book. Where there is none: since a sweep first missed it. None: not known."""
         book = self.kept_book.at(now)
         age = book.age(now, self.policy.regions) if book is not None else None
-        return age if age is not None else now - self.ledger.first_seen("price book missing", now)
+        try:
+            return age if age is not None else now - self.ledger.first_seen("price book missing", now)
+        except AwsError as error:
+            # The sweep is done and must be counted: it is never missed for a price.
+            self._warn("age of the price book is not known", {"reason": str(error)})
+            return None
 
     @cached_property
     def kept_book(self) -> KeptBook:

@@ -99,11 +99,19 @@ def test_types_that_run_are_priced_too_and_stay_priced_when_they_have_ended(acco
     account.sweep(account.wiring())
     account.refresh_prices()
     assert book_of(account).price(PriceKind.EC2, HOME, "m5.xlarge") == (Decimal("0.192"), NOW.date())
-    assert book_of(account).price(PriceKind.EC2, ABROAD, "m5.xlarge") is None
+    assert book_of(account).price(PriceKind.EC2, ABROAD, "m5.xlarge") is None  # it runs at home only
     account.fleet.end_instance(instance_id, NOW)
     account.sweep(account.wiring())
     account.refresh_prices()
     assert book_of(account).price(PriceKind.EC2, HOME, "m5.xlarge") is not None
+
+
+def test_an_accelerated_type_that_runs_is_priced_whatever_family_the_list_puts_it_in(account: Account) -> None:
+    account.aws.world.price_list().rows.append(instance(HOME, "p9.48xlarge", "99", "Quantum instance"))
+    account.refresh_prices()
+    assert book_of(account).price(PriceKind.EC2, HOME, "p9.48xlarge") is None
+    account.refresh_prices(event=asked(types=["p9.48xlarge"]))
+    assert book_of(account).price(PriceKind.EC2, HOME, "p9.48xlarge") == (Decimal(99), NOW.date())
 
 
 def test_a_person_names_regions_and_types(account: Account) -> None:
@@ -149,7 +157,7 @@ def test_a_region_that_fails_keeps_its_day_and_the_others_go_on(
     assert kept["ec2", ABROAD] == kept["training-volume", ABROAD] == NOW.date().isoformat()
     assert answer["age_hours"] == 24
     (line,) = metrics(capsys.readouterr().out)
-    assert (line["PriceBookAgeHours"], line["PricePartsUnread"]) == ([24.0], [4.0])
+    assert line["PriceBookAgeHours"] == [24.0]
 
 
 def test_a_price_list_that_cannot_be_reached_leaves_the_book_with_its_days(account: Account) -> None:
@@ -236,15 +244,20 @@ def test_without_any_book_the_age_counts_from_the_first_sweep_that_missed_it(
     assert ages == [0, 30, 80]
 
 
-def test_a_book_that_cannot_be_read_stops_no_sweep(account: Account) -> None:
+def test_a_book_that_cannot_be_read_stops_no_sweep_and_the_sweep_is_counted(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
     account.aws.faults.fail(
         "dynamodb",
         "GetItem",
         "AccessDeniedException",
         times=None,
-        when=lambda call: call.parameters["Key"]["pk"]["S"] == "prices",
+        when=lambda call: call.parameters["Key"]["pk"]["S"] in ("prices", "seen#deployed"),
     )
     assert account.sweep(account.wiring())["failures"] == []
+    (line,) = metrics(capsys.readouterr().out)
+    assert line["SweepCompleted"] == [1]
+    assert "PriceBookAgeHours" not in line
 
 
 # --- calls -----------------------------------------------------------------------------------------------------------

@@ -16,24 +16,23 @@ if TYPE_CHECKING:
     from costwatch.procedures.refresh_prices import PriceReport
 
 
-def count_sweep(report: SweepReport, service: str, price_book_age: timedelta) -> None:
+def count_sweep(report: SweepReport, service: str, price_book_age: timedelta | None) -> None:
     """One embedded-metric line per sweep. Its absence is what the missed-sweep alarm breaches on.
 
     The age of the price book stands in it too: a refresh that never runs prints nothing of its own.
     """
-    _print(
-        service,
-        {
-            names.METRIC_SWEEP_COMPLETED: 1,
-            names.METRIC_SWEEP_FAILURES: len(report.failures),
-            names.METRIC_RUNS_WATCHED: report.watched,
-            names.METRIC_RUNS_STOPPED: report.stopped,
-            names.METRIC_RUNS_HELD: report.held,
-            names.METRIC_RUNS_CAME_BACK: report.came_back,
-            names.METRIC_NOTICES_UNDELIVERED: report.undelivered,
-            names.METRIC_PRICE_BOOK_AGE: hours(price_book_age),
-        },
-    )
+    values: dict[str, float] = {
+        names.METRIC_SWEEP_COMPLETED: 1,
+        names.METRIC_SWEEP_FAILURES: len(report.failures),
+        names.METRIC_RUNS_WATCHED: report.watched,
+        names.METRIC_RUNS_STOPPED: report.stopped,
+        names.METRIC_RUNS_HELD: report.held,
+        names.METRIC_RUNS_CAME_BACK: report.came_back,
+        names.METRIC_NOTICES_UNDELIVERED: report.undelivered,
+    }
+    if price_book_age is not None:
+        values[names.METRIC_PRICE_BOOK_AGE] = hours(price_book_age)
+    _print(service, values)
 
 
 def count_came_back(report: SweepReport, service: str) -> None:
@@ -44,10 +43,8 @@ def count_came_back(report: SweepReport, service: str) -> None:
 
 def count_prices(report: PriceReport, service: str) -> None:
     """After every refresh, also after one that could read nothing."""
-    values: dict[str, float] = {names.METRIC_PRICES_UNREAD: len(report.failures)}
     if report.age is not None:
-        values[names.METRIC_PRICE_BOOK_AGE] = hours(report.age)
-    _print(service, values)
+        _print(service, {names.METRIC_PRICE_BOOK_AGE: hours(report.age)})
 
 
 def count_refused(service: str, count: int = 1) -> None:

@@ -193,9 +193,9 @@ class _Reading:
                 self._priced[region] = frozenset(listed.rates)
 
     def _others(self, region: str, running: Collection[str]) -> list[str]:
-        """Types to ask about by name: what runs, then what the book had; accelerated ones are listed anyway."""
+        """Types to ask about by name: what runs, then what the book had and is not listed as accelerated anyway."""
         had = self.before.types(PriceKind.EC2, region) - set(running)
-        every = [each for each in (*sorted(running), *sorted(had)) if not is_accelerator(each)]
+        every = [*sorted(running), *sorted(each for each in had if not is_accelerator(each))]
         if len(every) > MOST_OTHER_TYPES:
             cut = len(every) - MOST_OTHER_TYPES
             self.report.problems.append(f"{cut} types in {region} were not asked about: more than {MOST_OTHER_TYPES}")
