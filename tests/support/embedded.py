@@ -148,6 +148,7 @@ class Account:
             watchdog.autoscaling(region)
             watchdog.sagemaker(region)
         _ = wired.refused
+        wired.__dict__.pop("kept_book")  # the watchdog above read it, which no cold start has done yet
         return wired
 
     def cold_heartbeats_wiring(self) -> TableWiring:
