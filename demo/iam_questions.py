@@ -36,6 +36,7 @@ _WITHOUT_RESOURCE_LEVEL = frozenset(
         ("ec2", "DescribeRegions"),
         ("ec2", "DescribeSpotInstanceRequests"),
         ("ec2", "DescribeSpotPriceHistory"),
+        ("pricing", "GetProducts"),
         ("sagemaker", "ListAutoMLJobs"),
         ("sagemaker", "ListEndpoints"),
         ("sagemaker", "ListHyperParameterTuningJobs"),

@@ -31,8 +31,8 @@ from moto.events.models import EventPattern
 from costwatch import __version__, names, topology
 from costwatch.config import loader
 from costwatch.config.loader import Loaded
-from costwatch.settings import HeartbeatsSettings
-from costwatch.wiring import TableWiring, Wiring
+from costwatch.settings import HeartbeatsSettings, PricesSettings
+from costwatch.wiring import PricesWiring, TableWiring, Wiring
 from demo import recorder
 from demo.embedded import EmbeddedAws
 from demo.ledger_table import create_ledger_table
@@ -97,6 +97,14 @@ class _Wiring(Wiring):
 
 class _TableWiring(TableWiring):
     """The real wiring of a function that knows the ledger's table alone."""
+
+    @cached_property
+    def session(self) -> boto3.session.Session:
+        return _session()
+
+
+class _PricesWiring(PricesWiring):
+    """The real wiring of the function that reads prices."""
 
     @cached_property
     def session(self) -> boto3.session.Session:
@@ -193,7 +201,9 @@ class Stage:
         self._rules = topology.rules(loaded.config.dead_man.sweep_every)
         for rule in self._rules:
             if rule.every is not None:
-                self._next_at.setdefault(rule.name, self.clock())
+                # A schedule begins when it is made. The sweep's first one is not waited for here.
+                begins = self.clock() if rule.function == topology.DEADMAN.name else self.clock() + rule.every
+                self._next_at.setdefault(rule.name, begins)
             if rule.queue:
                 self._connect(rule)
         ssm.put_parameter(
@@ -230,6 +240,8 @@ class Stage:
         wiring: TableWiring
         if isinstance(told, HeartbeatsSettings):
             wiring = _TableWiring(told, policy_file, spec.service, clock=self.clock)
+        elif isinstance(told, PricesSettings):
+            wiring = _PricesWiring(told, policy_file, spec.service, clock=self.clock)
         else:
             wiring = _Wiring(told, policy_file, spec.service, clock=self.clock)
         module = importlib.import_module(spec.handler.rpartition(".")[0])
@@ -244,6 +256,7 @@ class Stage:
         return {
             "table": TABLE,
             "function": f"costwatch-{topology.DEADMAN.name}",
+            "prices_function": f"costwatch-{topology.PRICES.name}",
             "refused_queue_url": self.refused_queue_url,
             "alerts_topic_arn": self.topic_arn,
             "policy_digest": loaded.policy_document["digest"],

@@ -16,6 +16,7 @@ from constructs import Construct
 from costwatch import names
 
 MISSED_SWEEPS: Final = 3
+STALE_AFTER_HOURS: Final = 72
 _TROUBLE: Final = {
     names.METRIC_SWEEP_FAILURES: "A sweep could not handle a region, a service or a run. The others went on.",
     names.METRIC_NOTICES_UNDELIVERED: "A notice found no taker, neither Slack nor a subscriber: its run is held.",
@@ -30,7 +31,7 @@ _REPORTED_BY: Final = {
 
 
 class Alarms(Construct):
-    """Every alarm tells the alerts topic; the missed-sweep alarm also when it recovers."""
+    """Every alarm tells the alerts topic; those about missed sweeps and old prices also when they recover."""
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class Alarms(Construct):
             for service in services:
                 part = service.removeprefix(f"{names.PROJECT}-").title()
                 self._above_zero(f"{metric}{part}", _metric(metric, service, 300), _TROUBLE[metric])
+        self._stale_prices()
         for name, queue in queues.items():
             self._above_zero(
                 f"{name.title()}DeadLetters",
@@ -68,6 +70,25 @@ class Alarms(Construct):
                 ),
                 f"Something waits in the dead-letter queue of {name}: read it, then purge it.",
             )
+
+    def _stale_prices(self) -> None:
+        """By the sweep's metric: it is printed whether the refresh runs, fails, or is not even invoked."""
+        stale = cloudwatch.Alarm(
+            self,
+            "StalePrices",
+            alarm_description=f"A part of the price book is older than {STALE_AFTER_HOURS} hours: costs are told by "
+            "old prices. `costwatch prices refresh` reads it now and says what cannot be read; the log of the function "
+            "`prices` and its dead-letter queue say why the daily refresh does not.",
+            metric=_metric(
+                names.METRIC_PRICE_BOOK_AGE, names.SERVICE_DEADMAN, 3600, statistic=cloudwatch.Stats.MAXIMUM
+            ),
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            threshold=STALE_AFTER_HOURS,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,  # no sweep at all has an alarm of its own
+        )
+        stale.add_alarm_action(self._action)
+        stale.add_ok_action(self._action)
 
     def _above_zero(self, construct_id: str, metric: cloudwatch.IMetric, description: str) -> None:
         alarm = cloudwatch.Alarm(
@@ -83,11 +104,13 @@ class Alarms(Construct):
         alarm.add_alarm_action(self._action)
 
 
-def _metric(name: str, service: str, period_seconds: int) -> cloudwatch.Metric:
+def _metric(
+    name: str, service: str, period_seconds: int, *, statistic: str = cloudwatch.Stats.SUM
+) -> cloudwatch.Metric:
     return cloudwatch.Metric(
         namespace=names.METRIC_NAMESPACE,
         metric_name=name,
         dimensions_map={names.METRIC_DIMENSION_SERVICE: service},
         period=Duration.seconds(period_seconds),
-        statistic=cloudwatch.Stats.SUM,
+        statistic=statistic,
     )

@@ -65,6 +65,15 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
             _allow("RefusedEvents", ["sqs:SendMessage"], targets.refused_queue),
             _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], targets.log_group),
         ]
+    if function is topology.PRICES:
+        in_regions = {"StringEquals": {"aws:RequestedRegion": list(targets.regions)}}
+        return [
+            _allow("PriceList", ["pricing:GetProducts"], "*"),  # no resource level, and one region for all
+            _allow("SpotPrices", ["ec2:DescribeSpotPriceHistory"], "*", in_regions),  # nor has this
+            _allow("PriceBook", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], targets.ledger_table),
+            _allow("RefusedEvents", ["sqs:SendMessage"], targets.refused_queue),
+            _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], targets.log_group),
+        ]
     granted = statements(targets)
     if function is topology.DEADMAN:
         bus = f"arn:{targets.partition}:events:{targets.home_region}:{targets.account}:event-bus/{names.HEARTBEAT_BUS}"

@@ -52,7 +52,7 @@ class CostwatchStack(Stack):
             | {name: each.dead_letters for name, each in batched.items()}
             | {"refused": self._refused},
         )
-        self._record(functions[topology.DEADMAN.name])
+        self._record(functions[topology.DEADMAN.name], functions[topology.PRICES.name])
 
     def _function(self, spec: topology.Function, code: lambda_.Code) -> WatchdogFunction:
         inputs = self._inputs
@@ -79,14 +79,15 @@ class CostwatchStack(Stack):
                     slack_token_parameter=inputs.slack_token_parameter,
                 ),
             ),
-            why_wildcards="EC2 and SageMaker lists have no resource level, and which instances and jobs there will "
-            "be is not known at deploy; these statements only read, in the configured regions.",
+            why_wildcards="EC2 and SageMaker lists and the price list have no resource level, and which instances and "
+            "jobs there will be is not known at deploy; these statements only read, in the configured regions, and "
+            "public prices in the region that has them.",
         )
         if spec.stops_runs:
             created.may_stop(stop_policies(inputs.policy, account=self.account, partition=Aws.PARTITION))
         return created
 
-    def _record(self, deadman: WatchdogFunction) -> None:
+    def _record(self, deadman: WatchdogFunction, prices: WatchdogFunction) -> None:
         """What the command line reads to find this deployment, and to refuse a policy that is not the deployed one."""
         document = self._inputs.policy_document
         ssm.StringParameter(
@@ -98,6 +99,7 @@ class CostwatchStack(Stack):
                 {
                     "table": self._ledger.table.table_name,
                     "function": deadman.function.function_name,
+                    "prices_function": prices.function.function_name,
                     "refused_queue_url": self._refused.queue_url,
                     "alerts_topic_arn": self._alerts.topic.topic_arn,
                     "policy_digest": document["digest"],

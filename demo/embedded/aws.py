@@ -28,6 +28,7 @@ from werkzeug.serving import make_server
 from demo.embedded.faults import Faults
 from demo.embedded.fleet import Fleet
 from demo.embedded.install import install
+from demo.embedded.price_list_like_aws import PriceListEndpoint
 from demo.embedded.world import Clock, SnsMessage, World, utc_now
 
 _HOST: Final = "127.0.0.1"
@@ -79,7 +80,8 @@ class _Server(ThreadedMotoServer):
         self._errors = errors
 
     def start(self) -> None:
-        application = _ErrorKeeper(DomainDispatcherApplication(create_backend_app), self._errors)
+        moto = DomainDispatcherApplication(create_backend_app)
+        application = _ErrorKeeper(PriceListEndpoint(moto), self._errors)
         server = make_server(_HOST, self._port, application, threaded=True, request_handler=_QuietHandler)
         self._server = server
         self._thread = threading.Thread(

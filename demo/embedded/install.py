@@ -16,6 +16,7 @@ from demo.embedded import (
     sagemaker_search,
     shortcuts,
     sns_like_aws,
+    spot_history_like_aws,
     world,
 )
 from demo.embedded.patching import Patch
@@ -34,6 +35,7 @@ def _patches() -> list[Patch]:
         *sagemaker_families.patches(),
         *sagemaker_search.patches(),
         *sns_like_aws.patches(),
+        *spot_history_like_aws.patches(),
         *shortcuts.patches(),
     ]
 

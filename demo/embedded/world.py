@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from demo.embedded.faults import Faults
+
+if TYPE_CHECKING:
+    from demo.embedded.price_list_like_aws import PriceListLikeAws
 
 Clock = Callable[[], datetime]
 
@@ -44,6 +47,18 @@ class World:
     sns_messages: list[SnsMessage] = field(default_factory=list)
     # Instances AWS no longer describes (about an hour after their end), with the zone they were in.
     forgotten_instance_zones: dict[str, str] = field(default_factory=dict)
+    _prices: PriceListLikeAws | None = None
+
+    def price_list(self) -> PriceListLikeAws:
+        """What `GetProducts` answers from; a test changes its rows."""
+        if self._prices is None:
+            from demo.embedded.price_list_like_aws import (  # noqa: PLC0415 - it needs the world
+                PriceListLikeAws,
+                catalogue,
+            )
+
+            self._prices = PriceListLikeAws(catalogue())
+        return self._prices
 
     def reset(self) -> None:
         """Knobs, faults and messages as new; the clock stays."""
@@ -52,6 +67,7 @@ class World:
         self.faults.clear()
         self.sns_messages.clear()
         self.forgotten_instance_zones.clear()
+        self._prices = None
 
     @contextmanager
     def at(self, moment: datetime) -> Iterator[None]:

@@ -47,6 +47,7 @@ DETAIL_TUNING_STATE: Final = "SageMaker HyperParameter Tuning Job State Change"
 DETAIL_SWEEP_REQUESTED: Final = "Sweep Requested"
 DETAIL_STOP_REQUESTED: Final = "Stop Requested"
 DETAIL_RESTORE_REQUESTED: Final = "Restore Requested"
+DETAIL_PRICES_REQUESTED: Final = "Price Refresh Requested"
 DETAIL_RUN_STOPPED: Final = "Run Stopped By Costwatch"
 DETAIL_HEARTBEAT: Final = "Run Heartbeat"
 DETAIL_STARTED: Final = "Run Started"
@@ -63,6 +64,7 @@ METRIC_DIMENSION_SERVICE: Final = "service"  # powertools' own dimension name
 SERVICE_DEADMAN: Final = "costwatch-deadman"
 SERVICE_HINTS: Final = "costwatch-hints"
 SERVICE_HEARTBEATS: Final = "costwatch-heartbeats"
+SERVICE_PRICES: Final = "costwatch-prices"
 METRIC_SWEEP_COMPLETED: Final = "SweepCompleted"
 METRIC_SWEEP_FAILURES: Final = "SweepFailures"  # regions, services or runs a sweep could not handle
 METRIC_RUNS_WATCHED: Final = "RunsWatched"
@@ -71,6 +73,8 @@ METRIC_RUNS_HELD: Final = "RunsHeld"
 METRIC_RUNS_CAME_BACK: Final = "RunsCameBack"
 METRIC_NOTICES_UNDELIVERED: Final = "NoticesUndelivered"
 METRIC_EVENTS_REFUSED: Final = "EventsRefused"
+METRIC_BURN: Final = "BurnUsdPerHour"  # of all runs that the sweep judged, over every team: one metric and no more
+METRIC_PRICE_BOOK_AGE: Final = "PriceBookAgeHours"  # of its oldest part
 
 # --- environment of the functions (names and ARNs only; Lambda allows 4 KB in all) ------------------
 ENV_LEDGER_TABLE: Final = "COSTWATCH_LEDGER_TABLE"

@@ -83,3 +83,11 @@ class HeartbeatsSettings(_Environment):
 
     ledger_table: str
     refused_queue_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class PricesSettings(_Environment):
+    """The daily refresh of the price book: it lies in the ledger's table; refused events go into the queue."""
+
+    ledger_table: str
+    refused_queue_url: str

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from costwatch import names
-from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings
+from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings, PricesSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Function:
     name: str
     handler: str
     service: str
-    settings: type[DeadmanSettings] | type[HintsSettings] | type[HeartbeatsSettings]
+    settings: type[DeadmanSettings] | type[HintsSettings] | type[HeartbeatsSettings] | type[PricesSettings]
     timeout: timedelta
     memory_mb: int
     retry_attempts: int
@@ -90,7 +90,17 @@ HEARTBEATS = Function(
     stops_runs=False,
     asynchronous=False,
 )
-FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS)
+PRICES = Function(
+    name="prices",
+    handler="costwatch.handlers.prices.handler",
+    service=names.SERVICE_PRICES,
+    settings=PricesSettings,
+    timeout=timedelta(minutes=5),
+    memory_mb=512,
+    retry_attempts=2,
+    stops_runs=False,
+)
+FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES)
 
 BEATS = Queue(
     name="beats",
@@ -101,6 +111,7 @@ BEATS = Queue(
     tries=5,
 )
 QUEUES: tuple[Queue, ...] = (BEATS,)
+PRICES_EVERY = timedelta(days=1)
 BUSES: tuple[str, ...] = (names.HEARTBEAT_BUS,)
 
 
@@ -112,6 +123,12 @@ def rules(sweep_every: timedelta) -> tuple[Rule, ...]:
             function=DEADMAN.name,
             description="The dead-man's switch looks at every watched run.",
             every=sweep_every,
+        ),
+        Rule(
+            name="prices",
+            function=PRICES.name,
+            description="The price book is read anew from the AWS Price List and the spot price history.",
+            every=PRICES_EVERY,
         ),
         Rule(
             name="ec2-state",
@@ -160,6 +177,7 @@ def _ended(detail_type: str, status: str) -> Mapping[str, Any]:
 
 
 def schedule_expression(every: timedelta) -> str:
-    """EventBridge's rate expression: `rate(1 minute)`, `rate(5 minutes)`."""
-    minutes = int(every.total_seconds() // 60)
-    return f"rate({minutes} minute{'' if minutes == 1 else 's'})"
+    """EventBridge's rate expression: `rate(1 minute)`, `rate(5 minutes)`, `rate(1 day)`."""
+    days, rest = divmod(every, timedelta(days=1))
+    number, unit = (days, "day") if days and not rest else (int(every.total_seconds() // 60), "minute")
+    return f"rate({number} {unit}{'' if number == 1 else 's'})"

@@ -7,7 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,16 +22,22 @@ from costwatch.adapters.bus import Bus
 from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ec2 import Ec2
 from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
+from costwatch.adapters.price_list import REGION as PRICE_LIST_REGION
+from costwatch.adapters.price_list import PriceList
+from costwatch.adapters.price_store import KeptBook, PriceStore
 from costwatch.adapters.prices import SeedPrices
 from costwatch.adapters.pulses import Pulses
 from costwatch.adapters.refused import RefusedEvents
 from costwatch.adapters.sagemaker import SageMaker
 from costwatch.adapters.slack import Slack, token_from_parameter
+from costwatch.adapters.spot_prices import SpotPrices
 from costwatch.adapters.topic import Topic
 from costwatch.core.policy import Policy
-from costwatch.errors import ConfigError
+from costwatch.core.price_book import TrustedPrices
+from costwatch.errors import AwsError, ConfigError
 from costwatch.procedures.ports import Watchdog
-from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings
+from costwatch.procedures.refresh_prices import PriceSources
+from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings, PricesSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -40,6 +46,8 @@ if TYPE_CHECKING:
 _CLIENT_CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 3}, connect_timeout=3, read_timeout=10, user_agent_extra=names.PROJECT
 )
+# The price list answers so many a second and no more: what it refuses is asked again, and waits longer each time.
+_PRICES_CONFIG = _CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "max_attempts": 4}))
 _LAST_MOMENT_SECONDS = 3600.0
 
 
@@ -55,7 +63,7 @@ class TableWiring:
     `clock` and `policy_file` are arguments so that a demo can bring its own.
     """
 
-    settings: DeadmanSettings | HintsSettings | HeartbeatsSettings
+    settings: DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings
     policy_file: Path
     service: str
     clock: Callable[[], datetime] = utc_now
@@ -93,9 +101,39 @@ class TableWiring:
     def refused(self) -> RefusedEvents:
         return RefusedEvents(self.client("sqs"), self.settings.refused_queue_url)
 
-    def client(self, service: Any, region: str | None = None) -> Any:
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.table, stamp=self.stamp, origin=DEPLOYED)
+
+    @cached_property
+    def price_store(self) -> PriceStore:
+        return PriceStore(self.table, self.stamp)
+
+    def client(self, service: Any, region: str | None = None, *, config: Config = _CLIENT_CONFIG) -> Any:
         """A boto3 client with timeouts and retries; in the home region unless named."""
-        return self.session.client(service, region_name=region, config=_CLIENT_CONFIG)
+        return self.session.client(service, region_name=region, config=config)
+
+
+@dataclass(frozen=True)
+class PricesWiring(TableWiring):
+    """What the refresh of the price book works with."""
+
+    settings: PricesSettings
+
+    def sources(self, context: LambdaContext | None) -> PriceSources:
+        """For one invocation: calls are counted anew."""
+        return PriceSources(PriceList(self._pricing), self._spot, _seconds_left(context))
+
+    @cached_property
+    def _pricing(self) -> Any:
+        return self.client("pricing", PRICE_LIST_REGION, config=_PRICES_CONFIG)
+
+    def _spot(self, region: str) -> SpotPrices:
+        return SpotPrices(self._ec2_client(region))
+
+    @cached_property
+    def _ec2_client(self) -> Callable[[str], Any]:
+        return lru_cache(maxsize=None)(lambda region: self.client("ec2", region, config=_PRICES_CONFIG))
 
 
 @dataclass(frozen=True)
@@ -103,10 +141,6 @@ class Wiring(TableWiring):
     """Builds what a sweep, or a hint, works with."""
 
     settings: DeadmanSettings | HintsSettings
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        return Ledger(self.table, stamp=self.stamp, origin=DEPLOYED)
 
     @cached_property
     def slack(self) -> Slack | None:
@@ -122,7 +156,7 @@ class Wiring(TableWiring):
             policy=self.policy,
             account=account_of(context),
             ledger=self.ledger,
-            prices=self._prices,
+            prices=self.prices(self.clock()),
             ec2=self._ec2,
             autoscaling=self._autoscaling,
             sagemaker=self._sagemaker,
@@ -136,8 +170,27 @@ class Wiring(TableWiring):
             seconds_left=_seconds_left(context),
         )
 
+    def prices(self, now: datetime) -> TrustedPrices:
+        """For one invocation: the book where it has a price, else the seed."""
+        return TrustedPrices(self.kept_book.at(now), self._seed, now, self.policy.multipliers)
+
+    def price_book_age(self, now: datetime) -> timedelta | None:
+        """Of the oldest part of the book. Where there is none: since a sweep first missed it. None: not known."""
+        book = self.kept_book.at(now)
+        age = book.age(now, self.policy.regions) if book is not None else None
+        try:
+            return age if age is not None else now - self.ledger.first_seen("price book missing", now)
+        except AwsError as error:
+            # The sweep is done and must be counted: it is never missed for a price.
+            self._warn("age of the price book is not known", {"reason": str(error)})
+            return None
+
     @cached_property
-    def _prices(self) -> SeedPrices:
+    def kept_book(self) -> KeptBook:
+        return KeptBook(self.price_store, self._warn)
+
+    @cached_property
+    def _seed(self) -> SeedPrices:
         return SeedPrices()
 
     @cached_property
@@ -160,6 +213,9 @@ class Wiring(TableWiring):
     def _sagemaker(self) -> Callable[[str], SageMaker]:
         return lru_cache(maxsize=None)(lambda region: SageMaker(self.client("sagemaker", region), region=region))
 
+    def _warn(self, message: str, fields: Mapping[str, object]) -> None:
+        self.logger.warning(message, extra=dict(fields))
+
     def _log(self, message: str, fields: Mapping[str, object]) -> None:
         self.logger.info(message, extra=dict(fields))
 
@@ -173,6 +229,12 @@ def heartbeats_from_environment(service: str) -> TableWiring:
     """The same for the function that takes heartbeats."""
     settings = HeartbeatsSettings.from_env(os.environ)
     return TableWiring(settings=settings, policy_file=_policy_file(), service=service)
+
+
+def prices_from_environment(service: str) -> PricesWiring:
+    """The same for the function that refreshes the price book."""
+    settings = PricesSettings.from_env(os.environ)
+    return PricesWiring(settings=settings, policy_file=_policy_file(), service=service)
 
 
 def _policy_file() -> Path:

@@ -122,12 +122,16 @@ class Deployed:
 
     # --- what EventBridge and Lambda do ----------------------------------------------------------------
 
-    def tick(self) -> Invocation:
-        """What the one schedule does when it is due."""
-        (rule,) = [r for r in self._rules() if r.get("ScheduleExpression")]
+    def tick(self, function: str = "deadman") -> Invocation:
+        """What the function's schedule does when it is due."""
+        (rule,) = [r for r in self._rules() if r.get("ScheduleExpression") and self._reaches(r, function)]
         event = self.event(names.SOURCE_SCHEDULE, names.DETAIL_SCHEDULED, {}, rule["Arn"])
         (invocation,) = self._to_targets(rule, event)
         return invocation
+
+    def _reaches(self, rule: Mapping[str, Any], function: str) -> bool:
+        targets = self.aws.client("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]
+        return self.function(function) in [target["Arn"] for target in targets]
 
     def emit(self, event: dict[str, Any]) -> list[Invocation]:
         """Hand an event to the targets of every deployed rule that it matches."""

@@ -18,7 +18,9 @@ from moto.awslambda.models import LambdaFunction
 
 from costwatch import names, topology
 from costwatch.adapters.ledger import DEPLOYED
+from costwatch.adapters.price_store import unpacked
 from costwatch.core import times
+from costwatch.core.price_book import PriceKind
 from costwatch.core.record import Status, Transition
 from demo.embedded import SnsMessage
 from demo.iam_questions import questions
@@ -211,6 +213,34 @@ def test_every_alarm_on_the_functions_own_metrics_has_the_dimensions_they_print(
             assert (namespace, metric, dimensions) in printed
 
 
+def test_the_daily_schedule_has_the_price_book_written_and_the_next_sweep_tells_its_age(
+    deployed: Deployed, story: Story
+) -> None:
+    refreshed = deployed.tick("prices")
+    assert refreshed.function_arn == deployed.function("prices")
+    assert refreshed.answer["failures"] == []
+    assert refreshed.answer["prices"] > 20
+    (row,) = [item for item in _ledger_items(deployed) if (item["pk"], item["sk"]) == ("prices", "book")]
+    rate = unpacked(bytes(row["body"])).price(PriceKind.TRAINING, "us-east-1", "ml.p4d.24xlarge")
+    assert rate is not None
+    assert str(rate[0]) == "25.251286"
+    deployed.clock.forward(minutes=5)
+    printed = [json.loads(line) for line in deployed.tick().printed if names.METRIC_PRICE_BOOK_AGE in line]
+    assert [0 <= line[names.METRIC_PRICE_BOOK_AGE][0] < 1 for line in printed] == [True]
+
+
+def test_a_person_has_the_deployed_function_read_the_prices(
+    deployed: Deployed, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LambdaFunction, "_invoke_lambda", _run_by(deployed))
+    before = len(deployed.invocations)
+    document = _as_json(_costwatch(deployed, "prices", "refresh", "--types", "m5.xlarge", "--json"))
+    assert document["failures"] == []
+    assert [each.function_arn for each in deployed.invocations[before:]] == [deployed.function("prices")]
+    shown = _as_json(_costwatch(deployed, "prices", "show", "m5.xlarge", "--deployed", "--json"))
+    assert {"0.192"} <= {price["usd_per_hour"] for price in shown["prices"]}
+
+
 def test_the_command_line_finds_the_deployment_and_reads_its_ledger(deployed: Deployed, story: Story) -> None:
     entries = _as_json(_costwatch(deployed, "ledger", "--json"))["entries"]
     told = {(entry["run"].rpartition("/")[2], entry["transition"]) for entry in entries}
@@ -352,7 +382,12 @@ def _costwatch(deployed: Deployed, *arguments: str, config: Path | None = None) 
     given = [script, *arguments, "--config", str(config or deployed.config)]
     return subprocess.run(
         [sys.executable, "-m", recorded_console.__name__, *given],
-        env=cdk.environment(deployed.aws) | {"PYTHONPATH": str(ROOT)},
+        env=cdk.environment(deployed.aws)
+        | {
+            # This tree's code, wherever the console script was installed from.
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "lambdas")]),
+            "XDG_CACHE_HOME": str(deployed.config.with_name("cache")),
+        },
         capture_output=True,
         text=True,
         timeout=120,

@@ -8,6 +8,8 @@ ALLOWED_IN_OBSERVE = frozenset(
         "ec2:DescribeInstanceAttribute",
         "ec2:DescribeInstances",
         "ec2:DescribeSpotInstanceRequests",
+        "ec2:DescribeSpotPriceHistory",
+        "pricing:GetProducts",
         "sagemaker:DescribeAutoMLJobV2",
         "sagemaker:DescribeHyperParameterTuningJob",
         "sagemaker:DescribeProcessingJob",

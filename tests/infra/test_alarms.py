@@ -43,6 +43,20 @@ def test_trouble_that_a_function_reports_raises_an_alarm_at_the_first_occurrence
             assert alarm["TreatMissingData"] == "notBreaching"
 
 
+def test_a_price_book_older_than_72_hours_raises_an_alarm_that_says_what_to_do(assembly: Synthesized) -> None:
+    (alarm,) = alarms_on(names.METRIC_PRICE_BOOK_AGE, assembly)
+    assert alarm["Namespace"] == names.METRIC_NAMESPACE
+    assert alarm["Dimensions"] == [{"Name": names.METRIC_DIMENSION_SERVICE, "Value": names.SERVICE_DEADMAN}]
+    # Exactly 72 hours are not more than 72.
+    assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == (
+        "Maximum",
+        "GreaterThanThreshold",
+        72,
+    )
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert "costwatch prices refresh" in alarm["AlarmDescription"]
+
+
 def test_every_dead_letter_queue_raises_an_alarm_when_something_waits_in_it(assembly: Synthesized) -> None:
     watched = set()
     for alarm in alarms_on("ApproximateNumberOfMessagesVisible", assembly):
@@ -56,6 +70,6 @@ def test_every_dead_letter_queue_raises_an_alarm_when_something_waits_in_it(asse
 def test_every_alarm_tells_the_alerts_topic(assembly: Synthesized) -> None:
     (topic,) = assembly.of_type("AWS::SNS::Topic")
     alarms = assembly.of_type("AWS::CloudWatch::Alarm").values()
-    assert len(alarms) == 9
+    assert len(alarms) == 11
     for alarm in alarms:
         assert alarm["Properties"]["AlarmActions"] == [{"Ref": topic}]

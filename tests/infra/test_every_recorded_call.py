@@ -12,12 +12,25 @@ import pytest
 from costwatch.preview.permissions import CALLS as PREVIEW_CALLS
 from costwatch.scan.permissions import CALLS
 from tests.infra.allowed_in_observe import ALLOWED_IN_OBSERVE, DESTRUCTIVE
-from tests.support.recorded_calls import DEADMAN, HEARTBEATS, HINTS, OPERATOR, PREVIEWER, SCANNER, Asked, asked, refused
+from tests.support.recorded_calls import (
+    DEADMAN,
+    HEARTBEATS,
+    HINTS,
+    OPERATOR,
+    PREVIEWER,
+    PRICES,
+    SCANNER,
+    Asked,
+    asked,
+    refused,
+)
 
 # Lambda's own runtime writes the logs; nothing in Python calls for it.
 _WRITTEN_BY_LAMBDA = frozenset({"logs:CreateLogStream", "logs:PutLogEvents"})
 # Lambda's own poller reads the queue of the heartbeats under the function's role.
 _POLLED_BY_LAMBDA = {action for action in ALLOWED_IN_OBSERVE if action.startswith("sqs:")} - {"sqs:SendMessage"}
+
+_READ_BY_PRICES = {"ec2:DescribeSpotPriceHistory", "pricing:GetProducts"}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +58,14 @@ def test_the_recorded_calls_cover_what_the_roles_are_there_for(
         if one.acting is not None and one.question.exists:
             actions[one.acting.role].add(one.question.action)
     # A permission that no test ever uses is one the role should not have.
-    assert actions[DEADMAN] == (ALLOWED_IN_OBSERVE | DESTRUCTIVE) - _WRITTEN_BY_LAMBDA - _POLLED_BY_LAMBDA
+    asked_for = (ALLOWED_IN_OBSERVE | DESTRUCTIVE) - _WRITTEN_BY_LAMBDA - _POLLED_BY_LAMBDA
+    assert actions[DEADMAN] == asked_for - _READ_BY_PRICES
+    assert actions[PRICES] == _READ_BY_PRICES | {
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "sqs:SendMessage",
+    }
     assert actions[HEARTBEATS] == {"dynamodb:GetItem", "dynamodb:PutItem", "sqs:SendMessage"}
     assert {"dynamodb:GetItem", "ec2:DescribeInstances"} <= actions[HINTS] <= ALLOWED_IN_OBSERVE
     assert {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"} <= actions[OPERATOR]

@@ -37,7 +37,7 @@ Template = Mapping[str, Any]
 ACCOUNT, OTHER_ACCOUNT, HOME = "111122223333", "444455556666", "us-east-1"
 FUNCTIONS = {function.name: function for function in topology.FUNCTIONS}
 WATCHERS = (topology.DEADMAN.name, topology.HINTS.name)
-"""They look at the world; the third takes heartbeats and looks at nothing."""
+"""They look at the world; the third takes heartbeats and looks at nothing, the fourth looks at prices only."""
 DESTRUCTIVE = (
     "ec2:TerminateInstances",
     "ec2:StopInstances",
@@ -121,6 +121,17 @@ HEARTBEATS_MAY: Mapping[str, frozenset[str]] = {
     "sqs:GetQueueAttributes": _BEATS,
 }
 
+PRICES_MAY: Mapping[str, frozenset[str]] = {
+    "pricing:GetProducts": frozenset({"*"}),
+    "ec2:DescribeSpotPriceHistory": frozenset({"*"}),
+    **{
+        a: frozenset({f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger"})
+        for a in ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
+    },
+    **{a: ALLOWED_IN_OBSERVE[a] for a in ("logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage")},
+}
+
+OTHERS_MAY = {topology.HEARTBEATS.name: HEARTBEATS_MAY, topology.PRICES.name: PRICES_MAY}
 ONLY_WITH_SLACK = frozenset({"ssm:GetParameter"})
 
 # botocore's service -> the prefix of its IAM actions. Everything that holds compute, data, identities or money.
@@ -151,6 +162,7 @@ SERVICES: Mapping[str, str] = {
     "lambda": "lambda",
     "logs": "logs",
     "organizations": "organizations",
+    "pricing": "pricing",
     "rds": "rds",
     "resourcegroupstaggingapi": "tag",
     "s3": "s3",
@@ -248,7 +260,7 @@ def test_a_role_holds_the_written_list_and_in_enforce_only_the_stop_permissions_
 
 def written_list(function: str, *, slack: bool) -> dict[str, set[str]]:
     """What a function may do while nothing is in enforce."""
-    written = ALLOWED_IN_OBSERVE if function in WATCHERS else HEARTBEATS_MAY
+    written = OTHERS_MAY.get(function, ALLOWED_IN_OBSERVE)
     found = {
         action: {resource.format(role=function) for resource in resources}
         for action, resources in written.items()
@@ -278,7 +290,13 @@ def test_in_observe_no_role_allows_any_other_action_of_any_service(
 
 @pytest.mark.parametrize(
     ("mode", "function"),
-    [("observe", "deadman"), ("observe", "hints"), ("enforce", "hints"), ("enforce", "heartbeats")],
+    [
+        ("observe", "deadman"),
+        ("observe", "hints"),
+        ("enforce", "hints"),
+        ("enforce", "heartbeats"),
+        ("enforce", "prices"),
+    ],
 )
 def test_what_the_stop_role_is_for_is_denied_to_everybody_else(
     mode: str, function: str, templates: Mapping[str, Template]
@@ -349,6 +367,13 @@ def test_the_statement_that_trainers_paste_lets_them_beat_and_try_and_send_no_ca
     assert not allowed(names.DETAIL_CANARY)
     assert not allowed(names.DETAIL_HEARTBEAT, names.DETAIL_CANARY)
     assert not allowed(names.DETAIL_HEARTBEAT, source=names.SOURCE_COSTWATCH)
+
+
+def test_spot_prices_are_read_in_the_configured_regions_only(templates: Mapping[str, Template]) -> None:
+    holder = role(templates["enforce"], topology.PRICES.name)
+    for region, expected in ((HOME, True), ("sa-east-1", False)):
+        asked = holder.evaluate("ec2:DescribeSpotPriceHistory", "*", {"aws:RequestedRegion": region})
+        assert asked.allowed is expected, region
 
 
 @pytest.mark.parametrize("function", WATCHERS)

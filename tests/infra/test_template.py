@@ -172,6 +172,7 @@ def test_the_command_line_finds_the_deployment_in_one_parameter(enforce: Synthes
     assert set(record) == {
         "table",
         "function",
+        "prices_function",
         "refused_queue_url",
         "alerts_topic_arn",
         "policy_digest",

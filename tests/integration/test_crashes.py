@@ -205,7 +205,7 @@ STORIES = (
             Step("stop", 35),
             Step("verify once", 5),
             Step("verify twice", 5),
-            Step("restore", 5, 6, restored=True),
+            Step("restore", 5, 7, restored=True),
             Step("see them again", 5),
         ),
         stays=frozenset({"running"}),
@@ -214,7 +214,7 @@ STORIES = (
         "a group is stopped by a person",
         policies.document(selectors=[policies.selector(at_min_size="lower")]),
         lambda account: account.fleet.group("nodes", size=3, tags=_TRAINER, launched_at=START - timedelta(hours=3)),
-        (Step("first seen", 0), Step("asked", 1, 53, asked=True), Step("verify once", 5), Step("verify twice", 5)),
+        (Step("first seen", 0), Step("asked", 1, 54, asked=True), Step("verify once", 5), Step("verify twice", 5)),
     ),
     Story(
         "no Slack: the notice goes by e-mail",
@@ -226,7 +226,7 @@ STORIES = (
         "a person has a workbench stopped, whose disk stays",
         policies.document(selectors=[policies.selector(action="stop")]),
         _a_workbench,
-        (Step("first seen", 0), Step("asked", 1, 36, asked=True), Step("verify once", 5), Step("verify twice", 5)),
+        (Step("first seen", 0), Step("asked", 1, 37, asked=True), Step("verify once", 5), Step("verify twice", 5)),
     ),
     Story(
         "a selector that only warns",

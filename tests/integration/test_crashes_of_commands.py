@@ -45,14 +45,14 @@ COMMANDS = (
     Told(("release", "HELD"), 5),
     Told(("pause", "--for", "2h"), 4),
     Told(("resume",), 4, first=("pause",)),
-    Told(("sweep", "--once"), 22),
+    Told(("sweep", "--once"), 23),
 )
 WRITES_NOTHING_ITSELF = frozenset(
     {
         "check-config", "completion", "explain", "ledger", "preview", "scan", "spend", "status",  # they only read
         "estimate",  # it needs no AWS
         "heartbeat",  # a check beat, which means nothing
-        "restore", "stop",  # they ask the function
+        "prices", "restore", "stop",  # they ask the function
     }
 )  # fmt: skip
 

@@ -156,10 +156,11 @@ def test_a_sweep_prints_one_line_of_metrics_with_one_dimension(
         "Costwatch",
         ["service"],
         {"SweepCompleted", "SweepFailures", "RunsWatched", "RunsStopped", "RunsHeld", "RunsCameBack",
-         "NoticesUndelivered"},
+         "NoticesUndelivered", "BurnUsdPerHour", "PriceBookAgeHours"},
     )  # fmt: skip
     assert line["service"] == DEADMAN.service
     assert [line[name] for name in ("SweepCompleted", "RunsWatched", "RunsHeld", "RunsStopped")] == [[1], [2], [1], [0]]
+    assert line["BurnUsdPerHour"] == [pytest.approx(2 * 21.957642)], "one metric over all runs: no per-team ones"
 
 
 def test_a_sweep_whose_ledger_is_gone_prints_no_metric_so_that_the_alarm_breaches(

@@ -96,12 +96,13 @@ class Terminal:
     def __init__(self, config: Path, town: Town, *, arn: str = MARIA, table: Table | None = None) -> None:
         self.config = config
         self.town = town
-        self.environ = {"AWS_REGION": "us-east-1"}
+        self.environ = {"AWS_REGION": "us-east-1", "XDG_CACHE_HOME": str(config.parent / "cache")}
         self.sts = FakeSts(arn)
         self.ssm = FakeSsm(
             {
                 "table": "costwatch-ledger",
                 "function": "costwatch-deadman",
+                "prices_function": "costwatch-prices",
                 "refused_queue_url": "https://sqs.us-east-1.amazonaws.com/111122223333/refused",
                 "alerts_topic_arn": "arn:aws:sns:us-east-1:111122223333:alerts",
                 "policy_digest": town.policy.digest,

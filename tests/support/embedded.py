@@ -27,10 +27,10 @@ from costwatch import names
 from costwatch.adapters.ledger import Ledger
 from costwatch.core.model import RunId
 from costwatch.core.record import RunRecord
-from costwatch.handlers import deadman, heartbeats, hints
-from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings
-from costwatch.topology import DEADMAN, HEARTBEATS, HINTS
-from costwatch.wiring import TableWiring, Wiring
+from costwatch.handlers import deadman, heartbeats, hints, prices
+from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.topology import DEADMAN, HEARTBEATS, HINTS, PRICES
+from costwatch.wiring import PricesWiring, TableWiring, Wiring
 from demo.embedded import EmbeddedAws, Fleet, autoscaling_like_aws
 from demo.embedded.autoscaling_like_aws import Group
 from demo.ledger_table import create_ledger_table
@@ -148,6 +148,7 @@ class Account:
             watchdog.autoscaling(region)
             watchdog.sagemaker(region)
         _ = wired.refused
+        wired.__dict__.pop("kept_book")  # the watchdog above read it, which no cold start has done yet
         return wired
 
     def cold_heartbeats_wiring(self) -> TableWiring:
@@ -157,6 +158,20 @@ class Account:
         wired.__dict__["session"] = self._session
         _ = wired.pulses, wired.refused
         return wired
+
+    def prices_wiring(self) -> PricesWiring:
+        """What a cold start of the function that refreshes prices builds."""
+        settings = PricesSettings(ledger_table=_TABLE, refused_queue_url=self._queue_url)
+        wired = PricesWiring(settings, self._policy_file(), PRICES.service, clock=self.clock)
+        wired.__dict__["session"] = self._session
+        return wired
+
+    def refresh_prices(self, wired: PricesWiring | None = None, event: object = None) -> dict[str, Any]:
+        """The daily schedule's event, or another, through the real handler."""
+        wired = wired or self.prices_wiring()
+        tick = {"source": names.SOURCE_SCHEDULE, "detail-type": names.DETAIL_SCHEDULED, "detail": {}}
+        with acting_as("prices", policy=self.document, settings=wired.settings):
+            return prices.handle(tick if event is None else event, self._context(PRICES.name), wired)
 
     def _policy_file(self) -> Path:
         file = self._directory / f"{self.document['digest']}.json"

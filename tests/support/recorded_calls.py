@@ -27,6 +27,7 @@ from demo.recorder import (
     HINTS,
     OPERATOR,
     PREVIEWER,
+    PRICES,
     SCANNER,
     Acting,
     Asked,
@@ -47,6 +48,7 @@ __all__ = [
     "HINTS",
     "OPERATOR",
     "PREVIEWER",
+    "PRICES",
     "SCANNER",
     "Acting",
     "Asked",
@@ -105,6 +107,8 @@ OPERATOR_DOCUMENT: dict[str, Any] = {
                 "ec2:DescribeInstances",
                 "ec2:DescribeInstanceAttribute",
                 "ec2:DescribeSpotInstanceRequests",
+                "ec2:DescribeSpotPriceHistory",
+                "pricing:GetProducts",
                 "sagemaker:DescribeAutoMLJobV2",
                 "sagemaker:DescribeHyperParameterTuningJob",
                 "sagemaker:DescribeProcessingJob",
@@ -199,7 +203,7 @@ def statements_for(acting: Acting) -> tuple[Statement, ...]:
         raise ValueError(f"{acting.role} acted without policy or settings: pass both to acting_as")
     policy = json.loads(acting.policy)
     settings = dict(acting.settings)
-    # The function that takes heartbeats knows no topic, and so no region.
+    # The functions that take heartbeats and read prices know no topic, and so no region.
     topic = settings.get(names.ENV_ALERTS_TOPIC_ARN) or f"arn:aws:sns:us-east-1:{acting.account}:none"
     _, partition, _, region, account, _ = topic.split(":", 5)
     queue = settings[names.ENV_REFUSED_QUEUE_URL].rpartition("/")[2]

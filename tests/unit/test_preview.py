@@ -18,6 +18,7 @@ from costwatch.core.durations import parse as duration
 from costwatch.core.families import Runtimes
 from costwatch.core.model import RunKind
 from costwatch.core.policy import Mode, Policy, Service
+from costwatch.core.prices import VolumeRate, VolumeUse
 from costwatch.preview import limits
 from costwatch.preview.approvals import Approvals, approvals
 from costwatch.preview.defaults import default_policy, enforced_policy
@@ -570,8 +571,18 @@ def test_a_type_without_a_price_is_listed_and_counted_and_never_zero() -> None:
 
 
 def test_storage_without_a_price_is_said_and_the_rest_is_summed() -> None:
-    found = spent(training(kind="ml.m5.xlarge", hours=1))
+    class WithoutStorage(SeedPrices):
+        def volume_rate(self, use: VolumeUse, kind: str, region: str) -> VolumeRate | None:
+            return None
+
+    found = spent(training(kind="ml.m5.xlarge", hours=1), prices=WithoutStorage())
     assert (found.usd, found.storage_left_out, found.unpriced) == (Decimal("0.23"), 1, ())
+
+
+def test_storage_with_a_price_is_in_the_sum() -> None:
+    found = spent(training(kind="ml.m5.xlarge", hours=1))
+    assert found.usd is not None
+    assert (found.usd > Decimal("0.23"), found.storage_left_out) == (True, 0)
 
 
 def test_prepaid_capacity_costs_nothing_more_and_has_its_list_value_beside() -> None:

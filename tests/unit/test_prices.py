@@ -15,10 +15,11 @@ from costwatch.adapters.prices import SEED_FILE, SeedPrices
 from costwatch.core.model import Clock, Member, Run, RunId, RunKind
 from costwatch.core.money import Burn, burn_rate, show_usd, spent_usd
 from costwatch.core.policy import PurchaseOption, Service
-from costwatch.core.prices import PriceTable, Rate
+from costwatch.core.prices import PriceTable, Rate, Trust, VolumeUse
 from costwatch.errors import ConfigError
 from tests.support.prices import NoPrices
 
+TRAINING, PROCESSING = VolumeUse.TRAINING, VolumeUse.PROCESSING
 STARTED = datetime(2026, 11, 20, 9, 10, tzinfo=UTC)
 
 
@@ -111,6 +112,17 @@ def test_processing_and_notebooks_have_prices_of_their_own() -> None:
     assert prices.notebook_hourly_rate("ml.p4d.24xlarge", "us-east-1") is None
 
 
+def test_the_seed_prices_the_storage_of_jobs_by_who_uses_it_and_knows_no_ebs() -> None:
+    prices = SeedPrices()
+    training, processing = (prices.volume_rate(use, "gp2", "us-east-1") for use in (TRAINING, PROCESSING))
+    assert training is not None
+    assert processing is not None
+    assert (training.gb_month_usd, processing.gb_month_usd) == (Decimal("0.14"), Decimal("0.10"))
+    assert (training.as_of, training.trust) == (date(2026, 9, 1), Trust.SEED)
+    assert prices.volume_rate(VolumeUse.EC2, "gp3", "us-east-1") is None
+    assert prices.volume_rate(TRAINING, "gp2", "eu-west-1") is None
+
+
 def test_a_type_or_region_that_is_not_listed_has_no_price() -> None:
     prices = SeedPrices()
     assert prices.ec2_hourly_rate("p99.metal", "us-east-1") is None
@@ -123,6 +135,7 @@ def test_the_committed_table_is_text_priced_sourced_and_free_of_paths() -> None:
     document = json.loads(text, parse_float=lambda _: pytest.fail("a price is a JSON number"))
     assert "/work" not in text
     assert {block["source"] for block in document["blocks"]} == set(document["sources"])
+    assert {block["source"] for block in document["volumes"]} <= set(document["sources"])
     for block in document["blocks"]:
         assert re.fullmatch(r"[a-z]{2}(-gov)?-[a-z]+-\d", block["region"])
         assert all(re.fullmatch(r"\d+(\.\d+)?", rate) and Decimal(rate) > 0 for rate in block["rates"].values())
@@ -133,6 +146,9 @@ def test_the_table_is_read_at_the_first_look_up_and_not_before(tmp_path: Path) -
     prices = SeedPrices(tmp_path / "missing.json")
     with pytest.raises(ConfigError, match=r"missing\.json"):
         prices.ec2_hourly_rate("p4d.24xlarge", "us-east-1")
+
+
+VOLUMES = {"use": "training", "region": "us-east-1", "as_of": "2026-09-01", "source": "s", "rates": {"gp2": "0.14"}}
 
 
 def table(**changes: Any) -> dict[str, Any]:
@@ -161,6 +177,10 @@ def table(**changes: Any) -> dict[str, Any]:
         table(blocks=[table()["blocks"][0] | {"rates": ["a.b"]}]),
         table(blocks=[table()["blocks"][0] | {"as_of": "yesterday"}]),
         table(blocks=[table()["blocks"][0] | {"service": "bakery"}]),
+        table(volume_unit="litre"),
+        table(volumes=[VOLUMES | {"use": "bakery"}]),
+        table(volumes=[VOLUMES | {"rates": {"gp2": "0"}}]),
+        table(volumes=[VOLUMES] * 2),
         [],
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from costwatch.errors import ConfigError
-from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings
+from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings, PricesSettings
 
 KINDS = [DeadmanSettings, HintsSettings]
 FULL = {
@@ -62,3 +62,8 @@ def test_a_function_is_told_what_it_needs_and_no_more() -> None:
         "COSTWATCH_REFUSED_QUEUE_URL": "https://sqs/refused",
     }
     assert HeartbeatsSettings.from_env(told.to_env()) == told
+    prices = PricesSettings.of(
+        ledger_table="costwatch-ledger", refused_queue_url="https://sqs/refused", heartbeat_bus="costwatch"
+    )
+    assert prices.to_env() == told.to_env()
+    assert PricesSettings.from_env(prices.to_env()) == prices

@@ -54,7 +54,16 @@ def test_a_lease_outlives_the_function_that_took_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "expected"), [(1, "rate(1 minute)"), (2, "rate(2 minutes)"), (60, "rate(60 minutes)")]
+    ("minutes", "expected"),
+    [
+        (1, "rate(1 minute)"),
+        (2, "rate(2 minutes)"),
+        (60, "rate(60 minutes)"),
+        (1439, "rate(1439 minutes)"),
+        (1440, "rate(1 day)"),
+        (1441, "rate(1441 minutes)"),
+        (2880, "rate(2 days)"),
+    ],
 )
 def test_a_schedule_is_written_as_eventbridge_wants_it(minutes: int, expected: str) -> None:
     assert topology.schedule_expression(timedelta(minutes=minutes)) == expected

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
@@ -19,6 +20,8 @@ SEED_FILE = Path(__file__).parent.parent / "data" / "prices.json"
 
 EC2, TRAINING, PROCESSING, NOTEBOOK = "ec2", "training", "processing", "notebook"
 _SERVICES = frozenset({EC2, TRAINING, PROCESSING, NOTEBOOK})
+
+_USES = frozenset(use.value for use in VolumeUse)
 
 _Key = tuple[str, str, str]
 
@@ -55,9 +58,8 @@ class SeedPrices:
         return None
 
     def volume_rate(self, use: VolumeUse, kind: str, region: str) -> VolumeRate | None:
-        """The price of attached storage, or None where none is known."""
-        del use, kind, region
-        return None
+        """The price of attached storage, USD per GB and month, or None where none is known."""
+        return self._table.volumes.get((use.value, region, kind))
 
     def discount(self, service: Service, instance_type: str) -> Discount | None:
         """None: what was negotiated stands in the configuration."""
@@ -65,11 +67,15 @@ class SeedPrices:
         return None
 
     def types(self, *services: str) -> frozenset[str]:
-        """Every instance type with a price of one of `services` in any region."""
-        return frozenset(name for service, _region, name in self._rates if service in services)
+        """Every instance type with a price of one of `services`, or of any, in any region; SageMaker's with `ml.`."""
+        return frozenset(name for service, _region, name in self._rates if not services or service in services)
+
+    @property
+    def _rates(self) -> Mapping[_Key, Rate]:
+        return self._table.rates
 
     @cached_property
-    def _rates(self) -> Mapping[_Key, Rate]:
+    def _table(self) -> _Table:
         try:
             document = json.loads(self._path.read_text(encoding="utf-8"))
             return _read(document)
@@ -77,24 +83,43 @@ class SeedPrices:
             raise ConfigError(f"price table {self._path.name} cannot be used: {error!r}") from error
 
 
-def _read(document: Mapping[str, Any]) -> dict[_Key, Rate]:
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """By (service or use, region, instance type or kind of volume)."""
+
+    rates: Mapping[_Key, Rate]
+    volumes: Mapping[_Key, VolumeRate]
+
+
+def _read(document: Mapping[str, Any]) -> _Table:
     head = (document["format"], document["currency"], document["unit"])
     if head != (FORMAT_VERSION, "USD", "instance-hour"):
         raise ValueError(
             f"format, currency and unit are {head}, this version reads {FORMAT_VERSION}, USD, instance-hour"
         )
-    rates: dict[_Key, Rate] = {}
-    for block in document["blocks"]:
-        if block["service"] not in _SERVICES:
-            raise ValueError(f"{block['service']!r} is not one of {', '.join(sorted(_SERVICES))}")
+    if document.get("volume_unit", "GB-month") != "GB-month":
+        raise ValueError(f"volume_unit is {document['volume_unit']!r}, this version reads GB-month")
+    rates = {key: Rate(*found) for key, found in _listed(document, document["blocks"], "service", _SERVICES)}
+    volumes = {key: VolumeRate(*found) for key, found in _listed(document, document.get("volumes", []), "use", _USES)}
+    return _Table(rates, volumes)
+
+
+def _listed(
+    document: Mapping[str, Any], blocks: Any, who: str, allowed: frozenset[str]
+) -> Iterator[tuple[_Key, tuple[Decimal, date, str]]]:
+    """Price, day and source of every line of the blocks."""
+    seen: set[_Key] = set()
+    for block in blocks:
+        if block[who] not in allowed:
+            raise ValueError(f"{block[who]!r} is not one of {', '.join(sorted(allowed))}")
         source, as_of = document["sources"][block["source"]], date.fromisoformat(block["as_of"])
-        for instance_type, text in block["rates"].items():
-            key = (block["service"], block["region"], instance_type)
-            if key in rates:
+        for name, text in block["rates"].items():
+            key = (block[who], block["region"], name)
+            if key in seen:
                 # Two prices for one thing mean one is wrong, and nothing here could tell which.
-                raise ValueError(f"{instance_type} in {block['region']} has two prices")
-            rates[key] = Rate(_positive(text, instance_type), as_of, source)
-    return rates
+                raise ValueError(f"{name} in {block['region']} has two prices")
+            seen.add(key)
+            yield key, (_positive(text, name), as_of, source)
 
 
 def _positive(text: object, instance_type: str) -> Decimal:

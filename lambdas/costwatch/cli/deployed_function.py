@@ -16,18 +16,21 @@ class FunctionFailedError(CostwatchError):
     """The deployed function answered with an error of its own."""
 
 
-def ask(session: Session, detail_type: str, detail: Mapping[str, Any], *, answer: str) -> dict[str, Any]:
-    """Invoke the function and wait for its document, which must have the key `answer`.
+def ask(
+    session: Session, detail_type: str, detail: Mapping[str, Any], *, answer: str, function: str = ""
+) -> dict[str, Any]:
+    """Invoke the function and wait for its document, which must have the key `answer`. Empty: the sweep's function.
 
     Raises RefusedError when it refuses, FunctionFailedError when it fails, NotDeployedError when there is none.
     """
-    if not session.deployment.function:
+    function = function or session.deployment.function
+    if not function:
         raise NotDeployedError("the deployment names no function to ask; set COSTWATCH_FUNCTION or deploy again")
     event = {"source": names.SOURCE_CLI, "detail-type": detail_type, "detail": dict(detail)}
     client = session.invoke_client()
     with translated("lambda:Invoke"):
         response = client.invoke(
-            FunctionName=session.deployment.function,
+            FunctionName=function,
             InvocationType="RequestResponse",
             Payload=json.dumps(event).encode(),
         )

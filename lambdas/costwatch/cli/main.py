@@ -22,6 +22,7 @@ _MODULES: Final = {
     "ledger": "reading",
     "pause": "pausing",
     "preview": "previewing",
+    "prices": "prices",
     "release": "granting",
     "restore": "restoring",
     "resume": "pausing",

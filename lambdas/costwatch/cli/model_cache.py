@@ -27,7 +27,7 @@ def prefer_small_models(loader: Any, environ: Mapping[str, str]) -> None:
     """From now on `loader` (botocore's) finds the small models first. Where none can be written, all stays as it is."""
     calls = {service: sorted(ALLOWED[service]) for service in _LARGE}
     digest = hashlib.sha256(json.dumps(calls).encode()).hexdigest()[:16]
-    directory = _cache(environ) / f"botocore-{botocore.__version__}-{digest}"
+    directory = cache_directory(environ) / f"botocore-{botocore.__version__}-{digest}"
     try:
         if not directory.is_dir():
             _write(directory, loader, calls)
@@ -36,7 +36,8 @@ def prefer_small_models(loader: Any, environ: Mapping[str, str]) -> None:
     loader.search_paths.insert(0, str(directory))
 
 
-def _cache(environ: Mapping[str, str]) -> Path:
+def cache_directory(environ: Mapping[str, str]) -> Path:
+    """Of this program, below the user's own. Raises RuntimeError for a user without a home."""
     named = Path(environ.get("XDG_CACHE_HOME", ""))
     return (named if named.is_absolute() else Path.home() / ".cache") / names.PROJECT
 

@@ -11,8 +11,16 @@ from costwatch.scan import permissions as scan_permissions
 _DEPLOYED: Final = {
     "autoscaling": frozenset({"DescribeAutoScalingGroups", "DescribeScalingActivities"}),
     "dynamodb": frozenset({"BatchWriteItem", "GetItem", "PutItem", "Query", "TransactWriteItems"}),
-    "ec2": frozenset({"DescribeInstanceAttribute", "DescribeInstances", "DescribeSpotInstanceRequests"}),
+    "ec2": frozenset(
+        {
+            "DescribeInstanceAttribute",
+            "DescribeInstances",
+            "DescribeSpotInstanceRequests",
+            "DescribeSpotPriceHistory",
+        }
+    ),
     "lambda": frozenset({"Invoke"}),
+    "pricing": frozenset({"GetProducts"}),
     "sagemaker": frozenset(
         {
             "DescribeAutoMLJobV2",

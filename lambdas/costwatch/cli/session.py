@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -82,6 +83,8 @@ class Deployment:
     version: str
     regions: tuple[str, ...]
     home_region: str
+    prices_function: str = ""
+    """Empty: the deployed version has no price book."""
 
     def require_version(self, minimum: str, for_what: str) -> None:
         """Refuse what the deployed functions do not know yet; a version that cannot be read counts as too old.
@@ -156,6 +159,12 @@ class Session:
         policy = self._home_policy()
         return ZoneInfo(policy.timezone if policy is not None else "UTC")
 
+    @property
+    def multipliers(self) -> Mapping[str, Decimal]:
+        """Negotiated discounts of the configuration that lies here; none without one."""
+        policy = self._home_policy()
+        return policy.multipliers if policy is not None else {}
+
     # --- AWS -----------------------------------------------------------------------------------------
 
     @cached_property
@@ -188,6 +197,11 @@ class Session:
     def invoke_client(self) -> Any:
         """The client for a call that waits for a whole sweep."""
         return self.client("lambda", self.deployment.home_region, config=_INVOKE_CONFIG)
+
+    @property
+    def named_region(self) -> str | None:
+        """What --region names, if anything."""
+        return self._region
 
     @property
     def profile_region(self) -> str | None:
@@ -303,8 +317,9 @@ def _deployment(body: Any, region: str, *, table: str, function: str) -> Deploym
             version=str(body["version"]),
             regions=tuple(body["regions"]),
             home_region=region,
+            prices_function=str(body.get("prices_function", "")),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise NotDeployedError(
             f"parameter {names.DEPLOYMENT_PARAMETER} is of another version of Costwatch ({error!r}): deploy again"
         ) from error

@@ -15,12 +15,12 @@ from costwatch.adapters.autoscaling import AutoScaling
 from costwatch.adapters.ec2 import Ec2
 from costwatch.adapters.ledger import Ledger, Stamp
 from costwatch.adapters.memory_table import MemoryTable
-from costwatch.adapters.prices import SeedPrices
 from costwatch.adapters.pulses import Pulses
 from costwatch.adapters.sagemaker import SageMaker
 from costwatch.adapters.table import Table
 from costwatch.cli import deployed_function, show, sweep_table
 from costwatch.cli.options import as_json, with_session
+from costwatch.cli.price_source import prices_for
 from costwatch.cli.session import Session
 from costwatch.core.policy import Mode, Policy
 from costwatch.core.prices import PriceTable
@@ -63,7 +63,8 @@ def sweep(session: Session, once: bool, mode: str, no_ledger: bool, unwatched: b
         with show.busy(f"Looking at {', '.join(session.policy.regions)}"):
             require_account(session, session.policy)
             table = _table(session, keep=not no_ledger)
-            document = _observed(observer(session, session.policy, table, SeedPrices(), counts=unwatched))
+            prices = prices_for(session, session.now(), deployed=not no_ledger)
+            document = _observed(observer(session, session.policy, table, prices, counts=unwatched))
     document = {"mode": mode, "policy_digest": session.policy.digest, **document}
     if as_json:
         show.document(document)

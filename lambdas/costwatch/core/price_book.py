@@ -5,16 +5,19 @@ A book is one document of plain JSON values, kept as it was read, so that openin
     {"format": 1, "written_at": "2026-11-14T04:00:00.000000Z",
      "rates":   {<kind of price>: {<region>: {<as_of>: {<name>: "25.251286"}}}},
      "spot":    {<region>: {<as_of>: {<zone>: {<instance type>: ["9.1", "11.4"]}}}},
-     "spot_days": 14}
+     "spot_days": 14,
+     "since":   {<kind of price or "spot">: {<region>: "2026-11-14T04:00:00.000000Z"}}}
 
 Kinds of price: `ec2`, `training`, `processing` (USD per instance and hour, by instance type); `ec2-volume`,
-`training-volume`, `processing-volume` (USD per GB and month, by kind of volume). Spot: median and 90% quantile.
-A part of one kind and region is replaced as a whole; one that could not be read stays with its day.
+`training-volume`, `processing-volume` (USD per GB and month, by kind of volume). Spot: median and 90% quantile, and the
+days they are about where these are fewer than `spot_days`.
+A part of one kind and region is replaced as a whole; one that could not be read stays with its day. `since`: when a
+part was read, or first tried in vain: what was never read gets older too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -26,6 +29,7 @@ from costwatch.core.policy import Service
 from costwatch.core.prices import Discount, PriceTable, Rate, SpotRate, Trust, VolumeRate, VolumeUse
 
 FORMAT_VERSION: Final = 1
+SPOT: Final = "spot"
 STALE_AFTER: Final = timedelta(days=3)
 """A price read longer ago is stale; exactly so old it is fresh."""
 SOURCE: Final = "AWS Price List"
@@ -64,9 +68,20 @@ class PriceBook:
         """The day of its oldest part, UTC; None: it is empty."""
         return min((as_of for _, _, as_of in self.parts()), default=None)
 
+    def age(self, now: datetime, regions: Collection[str]) -> timedelta | None:
+        """Of its oldest part in `regions`, to the second; None: it has none there. Never below zero."""
+        since = (
+            times.from_text(text)
+            for kinds in self.document["since"].values()
+            for region, text in kinds.items()
+            if region in regions
+        )
+        oldest = min(since, default=None)
+        return max(now - oldest, timedelta()) if oldest is not None else None
+
     def parts(self) -> Iterator[tuple[str, str, date]]:
         """(kind of price or `spot`, region, day it was read) of every part."""
-        for kind, regions in (*self.document["rates"].items(), ("spot", self.document["spot"])):
+        for kind, regions in (*self.document["rates"].items(), (SPOT, self.document["spot"])):
             for region, days in regions.items():
                 for day in days:
                     yield kind, region, date.fromisoformat(day)
@@ -81,47 +96,98 @@ class PriceBook:
 
     def spot(self, region: str, instance_type: str, zone: str = "") -> SpotRate | None:
         """Of `zone`, or of the one with the highest 90% quantile, since nobody can know where a request is filled."""
-        found: list[SpotRate] = []
-        for day, zones in self.document["spot"].get(region, {}).items():
-            for name, types in zones.items():
-                if zone in ("", name) and instance_type in types:
-                    p50, p90 = (_positive(text) for text in types[instance_type])
-                    if p50 is not None and p90 is not None:
-                        as_of = date.fromisoformat(day)
-                        days = int(self.document["spot_days"])
-                        found.append(SpotRate(p50, max(p50, p90), name, days, as_of, SPOT_SOURCE))
+        found = (rate for rate in self.spot_zones(region, instance_type) if zone in ("", rate.zone))
         return max(found, key=lambda rate: (rate.p90_usd, rate.zone), default=None)
 
-    def types(self, kind: PriceKind | None = None) -> frozenset[str]:
-        """Every instance type with a price of `kind`, or of any, in any region."""
+    def spot_zones(self, region: str, instance_type: str) -> list[SpotRate]:
+        """The spot price of a type in every zone that has one, by zone."""
+        found: list[SpotRate] = []
+        for day, zones in self.document["spot"].get(region, {}).items():
+            for zone, types in zones.items():
+                if instance_type in types:
+                    p50, p90 = (_positive(text) for text in types[instance_type][:2])
+                    if p50 is not None and p90 is not None:
+                        days = int([*types[instance_type], self.document["spot_days"]][2])
+                        found.append(SpotRate(p50, max(p50, p90), zone, days, date.fromisoformat(day), SPOT_SOURCE))
+        return sorted(found, key=lambda rate: rate.zone)
+
+    def types(self, kind: PriceKind | None = None, region: str = "") -> frozenset[str]:
+        """Every instance type with a price of `kind`, or of any, in `region` or in any."""
         kinds = [kind] if kind is not None else [PriceKind.EC2, PriceKind.TRAINING, PriceKind.PROCESSING]
         return frozenset(
             name
             for each in kinds
-            for days in self.document["rates"].get(each.value, {}).values()
+            for where, days in self.document["rates"].get(each.value, {}).items()
+            if region in ("", where)
             for prices in days.values()
             for name in prices
         )
 
 
 def empty_book(now: datetime) -> PriceBook:
-    return PriceBook(_document({}, {}, spot_days=0, now=now))
+    return PriceBook(_document({}, {}, {}, spot_days=0, now=now))
+
+
+def book_of(document: Any) -> PriceBook:
+    """A document that was kept somewhere. Raises ValueError for one that this version does not read."""
+    try:
+        if document["format"] != FORMAT_VERSION:
+            raise ValueError(f"its format is {document['format']!r}, this version reads {FORMAT_VERSION}")
+        book = PriceBook(document)
+        _ = book.written_at, book.oldest, int(document["spot_days"])
+        _ = book.age(book.written_at, {region for kinds in document["since"].values() for region in kinds})
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is no price book: {type(error).__name__}: {error}") from error
+    return book
 
 
 def with_rates(book: PriceBook, kind: PriceKind, region: str, rates: Mapping[str, str], now: datetime) -> PriceBook:
     """The book with the part of `kind` in `region` read anew, prices as text. What is gone from it is unknown then."""
     every = {each: dict(regions) for each, regions in book.document["rates"].items()}
     every.setdefault(kind.value, {})[region] = {_day(now): dict(rates)}
-    return PriceBook(_document(every, book.document["spot"], spot_days=book.document["spot_days"], now=now))
+    since = _since(book, kind.value, region, now)
+    return PriceBook(_document(every, book.document["spot"], since, spot_days=book.document["spot_days"], now=now))
+
+
+Quantiles = tuple[str, str] | tuple[str, str, int]
+"""Median and 90% quantile as text, USD per hour; and the days they are about, where these are not the book's."""
 
 
 def with_spot(
-    book: PriceBook, region: str, quantiles: Mapping[str, Mapping[str, tuple[str, str]]], *, days: int, now: datetime
+    book: PriceBook, region: str, quantiles: Mapping[str, Mapping[str, Quantiles]], *, days: int, now: datetime
 ) -> PriceBook:
-    """The book with the spot prices of `region` read anew: (median, 90% quantile) as text by zone and type."""
-    zones = {zone: {kind: list(pair) for kind, pair in types.items()} for zone, types in quantiles.items()}
+    """The book with the spot prices of `region` read anew, by zone and type, over `days` where they do not say."""
+    zones = {zone: {kind: list(each) for kind, each in types.items()} for zone, types in quantiles.items()}
     spot = {**book.document["spot"], region: {_day(now): zones}}
-    return PriceBook(_document(book.document["rates"], spot, spot_days=days, now=now))
+    since = _since(book, SPOT, region, now)
+    return PriceBook(_document(book.document["rates"], spot, since, spot_days=days, now=now))
+
+
+def with_failure(book: PriceBook, kind: PriceKind | None, region: str, now: datetime) -> PriceBook:
+    """The book after a part could not be read (None: spot): as it was, and what was never read gets older from now."""
+    name = kind.value if kind is not None else SPOT
+    if region in book.document["since"].get(name, {}):
+        return book
+    document = book.document
+    since = _since(book, name, region, now)
+    return PriceBook(_document(document["rates"], document["spot"], since, spot_days=document["spot_days"], now=now))
+
+
+def only_regions(book: PriceBook, regions: Collection[str]) -> PriceBook:
+    """The book without the parts of regions that nobody asks about any more."""
+    document = book.document
+
+    def kept(parts: Mapping[str, Any]) -> dict[str, Any]:
+        return {region: part for region, part in parts.items() if region in regions}
+
+    return PriceBook(
+        {
+            **document,
+            "rates": {kind: kept(parts) for kind, parts in document["rates"].items()},
+            "spot": kept(document["spot"]),
+            "since": {kind: kept(parts) for kind, parts in document["since"].items()},
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +244,11 @@ class TrustedPrices:
         return Trust.STALE if is_stale(as_of, self.now) else Trust.FRESH
 
 
+def hours(age: timedelta) -> float:
+    """Of the book, for a metric: a second more than 72 hours is more than 72."""
+    return round(age.total_seconds() / 3600, 4)
+
+
 def is_stale(as_of: date, now: datetime) -> bool:
     """Whether a price of that day is too old to be taken for today's; a day of the future is not."""
     return now.astimezone(UTC).date() - as_of > STALE_AFTER
@@ -194,13 +265,21 @@ def _positive(text: object) -> Decimal | None:
     return amount if amount.is_finite() and amount > 0 else None
 
 
-def _document(rates: Mapping[str, Any], spot: Mapping[str, Any], *, spot_days: int, now: datetime) -> dict[str, Any]:
+def _since(book: PriceBook, kind: str, region: str, now: datetime) -> dict[str, Any]:
+    since = book.document["since"]
+    return {**since, kind: {**since.get(kind, {}), region: times.to_text(now)}}
+
+
+def _document(
+    rates: Mapping[str, Any], spot: Mapping[str, Any], since: Mapping[str, Any], *, spot_days: int, now: datetime
+) -> dict[str, Any]:
     return {
         "format": FORMAT_VERSION,
         "written_at": times.to_text(now),
         "rates": rates,
         "spot": spot,
         "spot_days": spot_days,
+        "since": since,
     }
 
 

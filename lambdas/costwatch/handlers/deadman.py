@@ -54,5 +54,5 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
     report = sweep(wired.watchdog(context))
     for failure in report.failures:
         wired.logger.error("not handled", extra={"where": failure.where, "reason": failure.reason})
-    count_sweep(report, DEADMAN.service)
+    count_sweep(report, DEADMAN.service, wired.price_book_age(report.at))
     return report.document()

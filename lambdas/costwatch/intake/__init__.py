@@ -1,6 +1,7 @@
 """The one door: a raw event becomes a typed message here, or is refused with a sentence. Nobody else indexes one."""
 
 from costwatch.intake.events import (
+    PricesRequested,
     ResourceChanged,
     RestoreRequested,
     StopRequested,
@@ -8,6 +9,7 @@ from costwatch.intake.events import (
     Tick,
     deadman,
     hint,
+    prices,
 )
 from costwatch.intake.heartbeats import Arrived, Canary, Heartbeats, Refused, heartbeats
 
@@ -15,6 +17,7 @@ __all__ = [
     "Arrived",
     "Canary",
     "Heartbeats",
+    "PricesRequested",
     "Refused",
     "ResourceChanged",
     "RestoreRequested",
@@ -24,4 +27,5 @@ __all__ = [
     "deadman",
     "heartbeats",
     "hint",
+    "prices",
 ]

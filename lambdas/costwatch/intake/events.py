@@ -47,6 +47,15 @@ class RestoreRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class PricesRequested:
+    """A person asks for a refresh of the price book now. Empty: all configured regions, no types beside the usual."""
+
+    regions: tuple[str, ...]
+    types: tuple[str, ...]
+    requested_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResourceChanged:
     """An instance or a SageMaker job changed its state. A hint: what it says is read again from the world."""
 
@@ -77,6 +86,19 @@ def deadman(event: object) -> Tick | SweepRequested | StopRequested | RestoreReq
         case names.SOURCE_CLI, names.DETAIL_RESTORE_REQUESTED:
             detail = mapping(body, "detail")
             return RestoreRequested(_run_id(detail), text_of(detail, "detail.requested_by"), _reason(detail))
+    raise unknown(body)
+
+
+def prices(event: object) -> Tick | PricesRequested:
+    """What the function of the price book takes. Raises MalformedEvent for anything else."""
+    body = body_of(event)
+    match body.get("source"), body.get("detail-type"):
+        case names.SOURCE_SCHEDULE, names.DETAIL_SCHEDULED:
+            return Tick()
+        case names.SOURCE_CLI, names.DETAIL_PRICES_REQUESTED:
+            detail = mapping(body, "detail")
+            regions, types = (texts_of(detail, f"detail.{part}", empty=True) for part in ("regions", "types"))
+            return PricesRequested(regions, types, text_of(detail, "detail.requested_by"))
     raise unknown(body)
 
 

@@ -30,9 +30,10 @@ def text_of(body: Mapping[str, Any], path: str) -> str:
     return value
 
 
-def texts_of(body: Mapping[str, Any], path: str) -> tuple[str, ...]:
+def texts_of(body: Mapping[str, Any], path: str, *, empty: bool = False) -> tuple[str, ...]:
+    """`empty`: whether the list may be."""
     value = body.get(path.rpartition(".")[2])
-    if not isinstance(value, list) or not value or not all(isinstance(each, str) and each for each in value):
+    if not isinstance(value, list) or not (value or empty) or not all(isinstance(each, str) and each for each in value):
         raise MalformedEvent(f"{path} is missing or no list of texts")
     return tuple(value)
 

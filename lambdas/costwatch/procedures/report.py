@@ -75,6 +75,8 @@ class Failure:
     where: str
     reason: str
     retry: bool
+    code: str = field(default="", compare=False)
+    """AWS's own, where it was AWS that failed."""
 
 
 @dataclass(slots=True)
@@ -126,6 +128,11 @@ class SweepReport:
     @property
     def watched(self) -> int:
         return len(self.judged)
+
+    @property
+    def burn_usd(self) -> Decimal:
+        """USD an hour, of all that was judged and has a price."""
+        return sum((each.hourly_rate_usd for each in self.judged if each.hourly_rate_usd is not None), Decimal(0))
 
     @property
     def held(self) -> int:
