@@ -267,8 +267,8 @@ def put(account: Account, row: dict[str, Any]) -> None:
     account.aws.client("dynamodb").put_item(TableName=table, Item=row)
 
 
-def test_every_function_of_the_stack_is_crashed_here_or_in_test_crashes() -> None:
-    assert {each.name for each in FUNCTIONS} == {"deadman", "hints", "heartbeats"}
+def test_every_function_of_the_stack_is_crashed_here_or_beside() -> None:
+    assert {each.name for each in FUNCTIONS} == {"deadman", "hints", "heartbeats", "prices"}
 
 
 # --- what is refused -----------------------------------------------------------------------------------------------
