@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from costwatch.adapters.prices import SeedPrices
 from costwatch.core.model import RunId, RunKind
+from costwatch.core.prices import PriceTable, Rate
 from demo.embedded import EmbeddedAws
 
 REGION: Final = "us-east-1"
@@ -78,9 +78,8 @@ class Cast:
         return any(name in text for name in self._actors)
 
 
-def seed(aws: EmbeddedAws) -> Cast:
+def seed(aws: EmbeddedAws, prices: PriceTable) -> Cast:
     """Fill the account."""
-    prices = SeedPrices()
     found: dict[str, Actor] = {}
     arns: dict[str, str] = {}
 
@@ -89,7 +88,7 @@ def seed(aws: EmbeddedAws) -> Cast:
     ) -> None:
         tags = {**tags, **({"owner": owner} if owner else {})}
         instance_id = aws.fleet.instance(type=kind, name=name, tags=tags, launched_at=started, **more)
-        price = prices.ec2_hourly_rate(kind, REGION)
+        price = _ec2_price(kind, prices, spot="spot" in more)
         run = RunId(aws.account_id, REGION, RunKind.INSTANCE, instance_id)
         found[name] = _actor(name, instance_id, "ec2", kind, 1, how, started, owner, price, run)
 
@@ -97,7 +96,7 @@ def seed(aws: EmbeddedAws) -> Cast:
         kind = "ml.p4d.24xlarge"
         tags = {**_TRAINER, "owner": owner}
         aws.fleet.training_job(name, type=kind, count=count, started_at=started, tags=tags)
-        price = prices.training_hourly_rate(kind, REGION)
+        price = _usd(prices.training_hourly_rate(kind, REGION))
         run = RunId(aws.account_id, REGION, RunKind.TRAINING, name)
         found[name] = _actor(name, name, "training", kind, count, "SageMaker job", started, owner, price, run)
 
@@ -108,7 +107,7 @@ def seed(aws: EmbeddedAws) -> Cast:
         for child, since in zip(TUNED, ("11:06", "14:20", "15:40", "17:30"), strict=True):
             aws.fleet.child_of(arn, child, type=kind, started_at=at(since))
         aws.fleet.finish_job(TUNED[0], at("17:29"))
-        price = prices.training_hourly_rate(kind, REGION)
+        price = _usd(prices.training_hourly_rate(kind, REGION))
         run = RunId(aws.account_id, REGION, RunKind.TUNING, name)
         found[name] = _actor(name, name, "tuning", kind, 3, "tuning job", started, owner, price, run)
 
@@ -116,7 +115,7 @@ def seed(aws: EmbeddedAws) -> Cast:
         kind = "g5.48xlarge"
         tags = {**_NODES, "owner": owner, "Name": name}
         aws.fleet.group(name, size=count, type=kind, tags=tags, launched_at=started)
-        price = prices.ec2_hourly_rate(kind, REGION)
+        price = _ec2_price(kind, prices, spot=True)
         run = RunId(aws.account_id, REGION, RunKind.ASG, name)
         found[name] = _actor(name, name, "group", kind, count, "spot group", started, owner, price, run)
 
@@ -143,6 +142,18 @@ def seed(aws: EmbeddedAws) -> Cast:
     return Cast(found, arns)
 
 
+def _ec2_price(kind: str, prices: PriceTable, *, spot: bool) -> Decimal | None:
+    """USD an hour; of spot what nine tenths of the recent days did not exceed."""
+    found = prices.spot_hourly_rate(kind, REGION, f"{REGION}a") if spot else None
+    if found is not None:
+        return found.p90_usd
+    return _usd(prices.ec2_hourly_rate(kind, REGION))
+
+
+def _usd(rate: Rate | None) -> Decimal | None:
+    return rate.hourly_rate_usd if rate is not None else None
+
+
 def _actor(
     name: str,
     resource_id: str,
@@ -152,10 +163,10 @@ def _actor(
     how: str,
     started: datetime,
     owner: str,
-    price: Any,
+    price: Decimal | None,
     run: RunId,
 ) -> Actor:
     if price is None:
-        raise LookupError(f"the seed price table has no price for {kind} in {REGION}")
+        raise LookupError(f"no price is known for {kind} in {REGION}")
     capacity = kind if count == 1 else f"{count} x {kind}"
-    return Actor(name, resource_id, service, capacity, how, started, owner, price.hourly_rate_usd * count, str(run))
+    return Actor(name, resource_id, service, capacity, how, started, owner, price * count, str(run))

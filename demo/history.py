@@ -6,14 +6,13 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
-from costwatch.adapters.dynamodb import DynamoTable
-from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
-from costwatch.adapters.prices import SeedPrices
+from costwatch.adapters.ledger import Ledger
 from costwatch.core import families
 from costwatch.core.actuals import EndedJob, actual_usd
 from costwatch.core.estimator import InstanceGroup
 from costwatch.core.model import RunId, RunKind
 from costwatch.core.policy import Service
+from costwatch.core.prices import PriceTable
 from costwatch.core.run_cost import Outcome, Owners, RunCost
 from demo.cast import MARIA, REGION, START
 from demo.embedded import EmbeddedAws
@@ -23,12 +22,10 @@ CHURN: Final = "churn-bert-large"
 _HOURS: Final = ("12.6", "13.1", "12.9", "13.4", "12.8", "13.0", "14.2", "12.7", "13.0", "13.3", "12.9")
 
 
-def remember(aws: EmbeddedAws, table: str, stamp: Stamp) -> None:
+def remember(aws: EmbeddedAws, ledger: Ledger, prices: PriceTable) -> None:
     """Book the past runs as the switch would have when they ended."""
-    ledger = Ledger(DynamoTable(aws.client("dynamodb"), table), stamp=stamp, origin=DEPLOYED)
     described = aws.client("sagemaker").describe_training_job(TrainingJobName=CHURN)
     image, kind = described["AlgorithmSpecification"]["TrainingImage"], described["ResourceConfig"]["InstanceType"]
-    prices = SeedPrices()
     for days, hours in enumerate(_HOURS, start=1):
         runtime = timedelta(seconds=int(Decimal(hours) * 3600))
         ended_at = START - timedelta(days=days)

@@ -306,6 +306,12 @@ class Stage:
         for queue in topology.QUEUES:
             yield from self._batches(queue)
 
+    def fire(self, name: str) -> Invocation:
+        """Let a rule of the schedule be due now; it is due again when its time has passed since."""
+        rule = next(each for each in self._rules if each.name == name and each.every is not None)
+        self._next_at[name] = self.clock() + (rule.every or timedelta(0))
+        return self._invoke(rule, self._tick(rule))
+
     def _look(self) -> None:
         self._due_events += [(self.clock() + _EVENT_DELAY, change) for change in self.state_events.take()]
 

@@ -14,8 +14,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from costwatch.adapters.ledger import Stamp
+from costwatch.adapters.dynamodb import DynamoTable
+from costwatch.adapters.ledger import Ledger, Stamp
+from costwatch.adapters.price_store import PriceStore
+from costwatch.adapters.prices import SeedPrices
 from costwatch.core.money import show_usd
+from costwatch.core.price_book import TrustedPrices
+from costwatch.topology import PRICES
 from demo import history, recorder
 from demo.cast import PEOPLE, PLATFORM, START, Cast, seed
 from demo.checks import Check, Checker
@@ -41,9 +46,13 @@ def perform(*, auto: bool, as_json: bool, sabotage: str | None, page_file: str |
     broken = SABOTAGES[sabotage][1]() if sabotage else nullcontext()
     with broken, Stage(start=START, people=PEOPLE, recorded=sabotage is None) as stage:
         loaded = stage.deploy(CONFIGURATION.read_text(encoding="utf-8"))
-        cast = seed(stage.aws)
         document = loaded.policy_document
-        history.remember(stage.aws, TABLE, Stamp(document["digest"], document["config_commit"]))
+        table = DynamoTable(stage.aws.client("dynamodb"), TABLE)
+        stamp = Stamp(document["digest"], document["config_commit"])
+        stage.fire(PRICES.name)
+        prices = TrustedPrices(PriceStore(table, stamp).load(), SeedPrices(), START)
+        cast = seed(stage.aws, prices)
+        history.remember(stage.aws, Ledger(table, stamp=stamp), prices)
         stage.state_events.take()  # what was there before is no change
         play = Play(stage, cast, teller)
         begin(play)
@@ -106,7 +115,8 @@ def _prologue(teller: Teller, cast: Cast, digest: str, sabotage: str | None) -> 
     teller.say(
         "Simulated: AWS (moto on this machine, taught to behave like AWS where it matters), Slack, and the clock. "
         "Real: the functions, their rules and schedule, the ledger, the decisions, every call they make. Prices are "
-        f"list prices. Times are UTC. Policy {digest[:12]} from demo/costwatch.yaml."
+        f"from the book that the prices function has just read. Times are UTC. Policy {digest[:12]} from "
+        "demo/costwatch.yaml."
     )
     if sabotage:
         teller.say(f"SABOTAGE {sabotage}: {SABOTAGES[sabotage][0]}. The comparison at the end must notice.")

@@ -29,7 +29,8 @@ _GPU, _ASIC, _GENERAL = "GPU instance", "Machine Learning ASIC Instances", "Gene
 EC2_USD: Final[Mapping[str, tuple[str, str]]] = {
     "p4d.24xlarge": ("21.957642", _GPU), "p5.48xlarge": ("55.04", _GPU), "p5en.48xlarge": ("63.296", _GPU),
     "g4dn.xlarge": ("0.526", _GPU), "g4dn.12xlarge": ("3.912", _GPU), "g5.xlarge": ("1.006", _GPU),
-    "g5.2xlarge": ("1.212", _GPU), "g5.12xlarge": ("5.672", _GPU), "g6.xlarge": ("0.8048", _GPU),
+    "g5.2xlarge": ("1.212", _GPU), "g5.12xlarge": ("5.672", _GPU), "g5.48xlarge": ("16.288", _GPU),
+    "g6.xlarge": ("0.8048", _GPU),
     "trn1.32xlarge": ("21.50", _ASIC), "inf2.xlarge": ("0.7582", _ASIC),
     "m5.large": ("0.096", _GENERAL), "m5.xlarge": ("0.192", _GENERAL), "c5.9xlarge": ("1.53", "Compute optimized"),
 }  # fmt: skip

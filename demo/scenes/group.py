@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costwatch.core.money import show_usd
 from costwatch.core.record import Transition
 from demo.cast import PLATFORM, SAM
 from demo.checks import STOPPED, Checker, notice_given
@@ -18,7 +19,8 @@ BEFORE, AFTER = "      at_min_size: hold", "      at_min_size: lower"
 
 def play(play: Play) -> None:
     play.tell.say(
-        "llm-nodes is an Auto Scaling group of eight g5.48xlarge spot nodes ($130.30 an hour), minimum 8, desired 8, "
+        f"llm-nodes is an Auto Scaling group of eight g5.48xlarge spot nodes ({show_usd(play.cast[ACTOR].rate_usd)} an "
+        "hour at what spot cost nine tenths of the last two weeks), minimum 8, desired 8, "
         "past its 12 h since 22:40. Terminate a node and the group launches another; lower its desired capacity and "
         "AWS refuses, below the minimum. Its selector says `at_min_size: hold`, so it is held, with what would help:"
     )

@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from costwatch import names
+from costwatch.adapters.prices import SeedPrices
 from demo.cast import PEOPLE, START, at, seed
 from demo.sabotage import SABOTAGES
 from demo.scenes import SCENES
@@ -211,7 +212,7 @@ def test_an_event_that_fails_at_every_attempt_is_a_dead_letter_with_its_reason()
 def test_a_change_of_state_reaches_the_function_whose_rule_matches_it() -> None:
     with Stage(start=START, people=PEOPLE) as stage:
         stage.deploy(CONFIGURATION.read_text(encoding="utf-8"))
-        cast = seed(stage.aws)
+        cast = seed(stage.aws, SeedPrices())
         stage.state_events.take()
         sweep = list(stage.run_until(START))
         stage.aws.fleet.end_instance(cast["hpo-1"].id, at("18:01"))
