@@ -143,20 +143,20 @@ def rules(sweep_every: timedelta) -> tuple[Rule, ...]:
         Rule(
             name="training-state",
             function=HINTS.name,
-            description="A training job ended: close its run without waiting for the sweep.",
-            pattern=_ended(names.DETAIL_TRAINING_STATE, "TrainingJobStatus"),
+            description="A training job began or ended: record or close its run without waiting for the sweep.",
+            pattern=_changed(names.DETAIL_TRAINING_STATE, "TrainingJobStatus"),
         ),
         Rule(
             name="processing-state",
             function=HINTS.name,
-            description="A processing job ended: close its run without waiting for the sweep.",
-            pattern=_ended(names.DETAIL_PROCESSING_STATE, "ProcessingJobStatus"),
+            description="A processing job began or ended: record or close its run without waiting for the sweep.",
+            pattern=_changed(names.DETAIL_PROCESSING_STATE, "ProcessingJobStatus"),
         ),
         Rule(
             name="tuning-state",
             function=HINTS.name,
-            description="A tuning job ended: close its run without waiting for the sweep.",
-            pattern=_ended(names.DETAIL_TUNING_STATE, "HyperParameterTuningJobStatus"),
+            description="A tuning job began or ended: record or close its run without waiting for the sweep.",
+            pattern=_changed(names.DETAIL_TUNING_STATE, "HyperParameterTuningJobStatus"),
         ),
         Rule(
             name="heartbeats",
@@ -168,11 +168,11 @@ def rules(sweep_every: timedelta) -> tuple[Rule, ...]:
     )
 
 
-def _ended(detail_type: str, status: str) -> Mapping[str, Any]:
+def _changed(detail_type: str, status: str) -> Mapping[str, Any]:
     return {
         "source": [names.SOURCE_SAGEMAKER],
         "detail-type": [detail_type],
-        "detail": {status: ["Completed", "Failed", "Stopped"]},
+        "detail": {status: ["InProgress", "Completed", "Failed", "Stopped"]},
     }
 
 

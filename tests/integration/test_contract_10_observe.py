@@ -96,3 +96,16 @@ def test_10_a_would_have_that_a_restart_closes_says_how_much_later_that_was() ->
     assert superseded.reason.startswith(
         "started anew 5 h later, at 2026-11-22T14:32:00Z: it had burned at most $109.79"
     )
+
+
+def test_10_the_summary_says_what_the_would_haves_that_are_over_came_to() -> None:
+    of = town(policies.selector("jobs", "observe", service="training"), mode="observe")
+    job = of.world.train("churn", age=12 * HOUR, tags=TAGS)
+    warn_and_let_the_notice_pass(of)
+    of.clock.forward(hours=1)
+    of.world.end(job)
+    later(of, minutes=5)
+    later(of, hours=23)
+    said = " ".join(str(card.blocks) for _, _, card in of.world.posts)
+    assert "1 finished by themselves ($316.48 of work would have been destroyed)" in said
+    assert "net -$316.48" in said

@@ -153,6 +153,54 @@ def test_a_family_that_cannot_be_read_costs_a_forecast_its_past_and_nobody_its_w
     assert [f.where for f in report.failures] == ["past runs of churn||ml.p4d.24xlarge"]
 
 
+# --- a job that has just begun ------------------------------------------------------------------------------
+
+
+def test_a_job_that_has_just_begun_has_its_record_and_forecast_by_its_event() -> None:
+    of = jobs_town()
+    sweep(of.watchdog())
+    hinted(of, of.world.train("churn", tags=TAGS))
+    record = records(of)["churn"]
+    assert record.forecast is not None
+    assert (record.forecast.worst_case_usd, record.owner) == (ML_P4D * 24, "maria@example.com")
+    assert transitions(of, "churn", "training") == ["first seen"]
+
+
+def test_the_sweep_makes_the_same_record_without_the_event() -> None:
+    with_event, without = jobs_town(), jobs_town()
+    for of in (with_event, without):
+        of.world.train("churn", tags=TAGS)
+    hinted(with_event, with_event.world.jobs["churn"])
+    for of in (with_event, without):
+        sweep(of.watchdog())
+    assert records(with_event) == records(without)
+
+
+def test_an_event_warns_and_holds_nobody_and_leaves_both_to_the_sweep() -> None:
+    of = jobs_town()
+    for name, tags in (("overdue", TAGS), ("never", {**TAGS, "costwatch:never": ""}), ("unwatched", {"a": "b"})):
+        hinted(of, of.world.train(name, age=40 * HOUR, tags=tags))
+    assert (records(of), of.world.posts) == ({}, [])
+
+
+def test_events_about_children_make_no_record_of_their_own() -> None:
+    of = town(policies.selector("jobs", service="training"), policies.selector("tuning", service="tuning"))
+    tuner = of.world.tune("search", tags=TAGS)
+    child = of.world.child_of(tuner)
+    child.tags = dict(TAGS)
+    hinted(of, child)
+    assert records(of) == {}
+
+
+def test_an_event_that_comes_again_changes_nothing() -> None:
+    of = jobs_town()
+    job = of.world.train("churn", tags=TAGS)
+    for _ in range(3):
+        hinted(of, job)
+        of.clock.forward(minutes=1)
+    assert (records(of)["churn"].version, transitions(of, "churn", "training")) == (1, ["first seen"])
+
+
 # --- jobs that no sweep saw running -------------------------------------------------------------------------
 
 

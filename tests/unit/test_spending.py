@@ -100,6 +100,19 @@ def test_a_member_that_had_not_started_is_not_paid_for_the_time_it_waited() -> N
     assert started.spent_usd(NOW + HOUR) == Decimal(200 + 20 + 5)
 
 
+def test_a_price_that_becomes_known_holds_for_all_of_a_run_of_one() -> None:
+    unknown = at(NOW, None, run(LONE), NoPrices())
+    assert unknown.spent_usd(NOW) is None
+    known = at(NOW + HOUR, unknown, run(LONE))
+    assert known.spent_usd(NOW + HOUR) == Decimal(220)
+
+
+def test_what_members_that_left_had_cost_stays_unknown_though_a_price_is_known_now() -> None:
+    unknown = at(NOW, None, tagged(LONE, JOINED), NoPrices())
+    left = at(NOW + HOUR, unknown, tagged(LONE), NoPrices())
+    assert at(NOW + 2 * HOUR, left, tagged(LONE)).spent_usd(NOW + 2 * HOUR) is None
+
+
 def test_a_new_price_counts_from_when_it_is_known_on() -> None:
     before = at(NOW, None, tagged(LONE))
     after = at(NOW + HOUR, before, tagged(LONE), Prices(**{"p4d.24xlarge": "30"}))

@@ -84,20 +84,17 @@ def test_a_job_that_ended_reaches_the_hints(status: str) -> None:
     assert matches("training-state", changed(JOB, "detail.TrainingJobStatus", status))
 
 
-@pytest.mark.parametrize("status", ["Completed", "Failed", "Stopped"])
-def test_a_processing_or_tuning_job_that_ended_reaches_the_hints(status: str) -> None:
+@pytest.mark.parametrize("status", ["InProgress", "Completed", "Failed", "Stopped"])
+def test_a_job_that_began_or_ended_reaches_the_hints(status: str) -> None:
+    assert matches("training-state", changed(JOB, "detail.TrainingJobStatus", status))
     assert matches("processing-state", changed(PROCESSING_JOB, "detail.ProcessingJobStatus", status))
     assert matches("tuning-state", changed(TUNING_JOB, "detail.HyperParameterTuningJobStatus", status))
 
 
-@pytest.mark.parametrize("status", ["InProgress", "Stopping"])
-def test_a_processing_or_tuning_job_that_has_not_ended_does_not(status: str) -> None:
-    assert not matches("processing-state", changed(PROCESSING_JOB, "detail.ProcessingJobStatus", status))
-    assert not matches("tuning-state", changed(TUNING_JOB, "detail.HyperParameterTuningJobStatus", status))
-
-
-def test_a_job_in_progress_does_not() -> None:
-    assert not matches("training-state", changed(JOB, "detail.TrainingJobStatus", "InProgress"))
+def test_a_job_that_is_stopping_is_neither() -> None:
+    assert not matches("training-state", changed(JOB, "detail.TrainingJobStatus", "Stopping"))
+    assert not matches("processing-state", changed(PROCESSING_JOB, "detail.ProcessingJobStatus", "Stopping"))
+    assert not matches("tuning-state", changed(TUNING_JOB, "detail.HyperParameterTuningJobStatus", "Stopping"))
 
 
 def test_no_rule_takes_the_events_of_another() -> None:

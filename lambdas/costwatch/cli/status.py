@@ -123,13 +123,7 @@ def _totals(out: Console, seen: Snapshot) -> None:
     show.say(out, f"{counted}: {show.total(rates)} an hour, {show.total(spent)} so far.")
     closed = seen.closed
     if closed.closed:
-        unknown = f"; {closed.unknown} without a known price" if closed.unknown else ""
-        show.say(
-            out,
-            f"Would-haves closed in the last {LOOK_BACK.days} days: {closed.destroyed} finished by themselves "
-            f"({show.usd(closed.destroyed_usd)} of work would have been destroyed), {closed.ran_on} ran on for "
-            f"{show.usd(closed.ran_on_usd)}; net {show.usd(closed.net_usd)}{unknown}.",
-        )
+        show.say(out, f"In the last {LOOK_BACK.days} days: {closed.sentence}.")
     if seen.unsent:
         show.say(out, f"{show.count(len(seen.unsent), 'message')} not delivered yet; each sweep tries again:")
         for message in seen.unsent:

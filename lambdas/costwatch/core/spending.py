@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from costwatch.core.model import Member, Run
+from costwatch.core.model import Member, Run, RunKind
 from costwatch.core.money import Burn, spent_usd
 from costwatch.core.record import RunRecord
 
@@ -23,7 +23,9 @@ def kept_up(record: RunRecord, run: Run, burn: Burn, now: datetime) -> RunRecord
     priced = (record.hourly_rate_usd, record.price_note) == (burn.hourly_rate_usd, burn.note)
     if same and priced and record.rate_since is not None:
         return record
-    if record.rate_since is None or record.start is None:
+    # A run of one instance or job: a price that becomes known holds for all of it.
+    alone = same and run.id.kind in (RunKind.INSTANCE, RunKind.TRAINING, RunKind.PROCESSING)
+    if record.rate_since is None or record.start is None or (alone and record.spent_before_usd is None):
         before = _sum(_cost(member, burn, member.clock.running_since, now) for member in run.members)
     else:
         joined = [m for m in run.members if was.get(m.id) is None]

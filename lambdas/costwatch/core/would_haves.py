@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from costwatch.core.money import show_usd
 from costwatch.core.record import Entry
 
 DESTROYED: Final = "destroyed"
@@ -37,6 +38,16 @@ class WouldHaves:
     def net_usd(self) -> Decimal:
         """What stopping would have saved, less the work it would have destroyed; below 0: it would have cost."""
         return self.ran_on_usd - self.destroyed_usd
+
+    @property
+    def sentence(self) -> str:
+        """For people: what enforce would have come to."""
+        unknown = f"; {self.unknown} without a known price" if self.unknown else ""
+        return (
+            f"Would-haves that are over: {self.destroyed} finished by themselves ({show_usd(self.destroyed_usd)} of "
+            f"work would have been destroyed), {self.ran_on} ran on for {show_usd(self.ran_on_usd)}; net "
+            f"{show_usd(self.net_usd)}{unknown}"
+        )
 
 
 def closed_evidence(which: str, usd: Decimal | None) -> tuple[tuple[str, str], ...]:

@@ -20,7 +20,6 @@ from costwatch.core.heartbeats import pulse_key
 from costwatch.core.known_jobs import JobKey, KnownJob
 from costwatch.core.model import Member, Run, RunId, RunKind
 from costwatch.core.money import burn_rate, spent_usd
-from costwatch.core.policy import Service
 from costwatch.core.record import RunRecord
 from costwatch.core.run_cost import (
     ACCRUED,
@@ -90,21 +89,16 @@ def outcome_of(members: Collection[Member]) -> Outcome:
 # --- jobs that no sweep saw running -------------------------------------------------------------------------
 
 
-def book_job(w: Watchdog, region: str, service: Service, name: str) -> bool:
-    """Book a job that is over, unless its record or another run counts it, or it is booked. False: it is not over yet.
-
-    Raises AwsError.
-    """
-    member = w.sagemaker(region).job(name, service)
-    if member is not None and not member.gone:
-        return False
-    if member is None or (member.parent is not None and member.parent.kind.has_children):
-        return True
+def book_job(w: Watchdog, region: str, member: Member) -> None:
+    """Book a job that is over, unless its record or another run counts it, or it is booked. Raises AwsError."""
+    if member.parent is not None and member.parent.kind.has_children:
+        return
+    name, service = member.id, member.service
     run_id = grouping.run_id_of(member, account=w.account, region=region, run_tag=w.policy.tags.run)
     run = Run(run_id, (member,))
     record = w.ledger.record(run.id)
     if record is not None and name in record.member_ids:
-        return True
+        return
     at = member.ended_at or w.now()
     cast = forecast.forecast(run, None, w.prices, w.ledger.past_runs(w.account, forecast.family_of(run)), at)
     actual = _of_jobs(w, run.id, [member]) if not service.has_children else _of_children(w, run.id)
@@ -127,7 +121,6 @@ def book_job(w: Watchdog, region: str, service: Service, name: str) -> bool:
         forecast=cast,
     )
     w.ledger.book_cost(cost)
-    return True
 
 
 def book_over(
@@ -171,7 +164,10 @@ def _book_each(w: Watchdog, region: str, jobs: Iterable[JobKey], report: SweepRe
     for service, name in jobs:
         with report.isolating(f"cost of {region} {service.value} {name}"):
             try:
-                if not book_job(w, region, service, name):
+                member = w.sagemaker(region).job(name, service)
+                if member is not None and member.gone:
+                    book_job(w, region, member)
+                elif member is not None:
                     again.add((service, name))
             except TransientAwsError:
                 again.add((service, name))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from costwatch.core import durations, times
+from costwatch.core import durations, times, would_haves
 from costwatch.core.accelerators import is_accelerator
 from costwatch.core.deadman import MASS_SILENCE
 from costwatch.core.messages import Audience, Message, MessageKind, heard
@@ -119,6 +119,9 @@ def summary(w: Watchdog, records: list[RunRecord], report: SweepReport) -> None:
     if not would and not closed:
         return
     lines = [_line(r, now - (r.start or now)) for r in would]
+    truth = would_haves.closed(row.entry for row in closed)
+    if truth.closed:
+        lines.insert(0, truth.sentence)
     lines.extend(f"{row.run_id}: {row.entry.reason}" for row in closed)
     stops = [r for r in would if r.status is Status.WOULD_STOP]
     head = f"Costwatch observes: {_counted(stops, 'would be stopped now')}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from costwatch.core.policy import Mode, Service
 from costwatch.core.record import Status
 from costwatch.procedures import costs, outbox
+from costwatch.procedures.first_seen import record_start
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
 from costwatch.procedures.verify import reconcile
@@ -13,8 +14,8 @@ from costwatch.procedures.verify import reconcile
 def follow(w: Watchdog, account: str, region: str, service: Service, member_id: str) -> SweepReport:
     """Verify or close the open records that know `member_id`, or that wait for a relaunch to show.
 
-    A job that no sweep has seen running, and that is over, has its cost booked. Other unknown resources are left to the
-    sweep. Raises AwsError, so that Lambda tries again.
+    A job that no sweep has seen yet gets its record with its forecast, and where it is over its cost is booked. Other
+    unknown resources are left to the sweep. Raises AwsError, so that Lambda tries again.
     """
     report = SweepReport(at=w.now())
     seen = False
@@ -28,6 +29,10 @@ def follow(w: Watchdog, account: str, region: str, service: Service, member_id: 
         reconcile(w, record, report)
         seen = seen or member_id in known
     if service.is_sagemaker and not seen:
-        costs.book_job(w, region, service, member_id)
+        job = w.sagemaker(region).job(member_id, service)
+        if job is not None and job.gone:
+            costs.book_job(w, region, job)
+        elif job is not None:
+            record_start(w, region, job, report)
     outbox.flush(w, report, warnings=False)
     return report
