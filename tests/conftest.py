@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,11 @@ _end: list[Callable[[], None]] = []
 # Nobody's own profile or credentials have a part in any test, not even a broken one.
 for _variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
     os.environ.pop(_variable, None)
+
+
+# Nor has what somebody's own commands keep between them, and tests leave nothing there.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="costwatch-tests-")
+_end.append(partial(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -11,6 +11,7 @@ from costwatch.core import endings, stopping
 from costwatch.core.caps import CapLimit
 from costwatch.core.model import Run
 from costwatch.core.step import Step
+from tests.contract.test_ledger_costs import COST
 from tests.support.builders import ACCOUNT, HOUR, MINUTE, NOW, REGION, SECOND, member, pause, run
 from tests.support.ledger_steps import NO_CAPS, claim_step, due, held
 
@@ -48,7 +49,7 @@ def test_a_lease_is_taken_over_when_it_has_ended(ledger: Ledger) -> None:
 
 def test_a_record_that_was_lost_and_seen_anew_does_not_break_a_lease_that_is_held(ledger: Ledger) -> None:
     ledger.claim(claim_step(due(ledger)), pause=None, caps=NO_CAPS, released=False, now=NOW)
-    assert ledger.save(endings.superseded(held(ledger), "started anew", NOW))
+    assert ledger.save(endings.superseded(held(ledger), "started anew", NOW, COST))
     assert ledger.claim(
         claim_step(due(ledger), owner="b"), pause=None, caps=NO_CAPS, released=False, now=NOW
     ).outcome is ClaimOutcome.LOST  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 
 from costwatch.adapters.ledger import Ledger
 from costwatch.adapters.ledger_jobs import from_item, to_item
+from costwatch.adapters.table import Put
 from costwatch.core import endings
 from costwatch.core.estimator import Confidence, InstanceGroup, JobSpec, Volume
 from costwatch.core.families import PastRun
@@ -137,7 +138,7 @@ def test_a_family_of_the_longest_tag_fits_the_table(ledger: Ledger) -> None:
 
 
 def test_how_far_costs_are_booked_is_remembered_for_each_region(ledger: Ledger) -> None:
-    booked = Booked(NOW, frozenset({"churn-v7", "churn-v8"}))
+    booked = Booked(NOW, frozenset({(Service.TRAINING, "churn"), (Service.PROCESSING, "churn")}), frozenset({"warm"}))
     ledger.keep_booked(ACCOUNT, REGION, booked)
     assert (ledger.booked(ACCOUNT, REGION), ledger.booked(ACCOUNT, "eu-west-1")) == (booked, None)
 
@@ -156,8 +157,6 @@ def test_a_cost_that_cannot_be_read_is_named_and_the_others_are_read(ledger: Led
     assert ledger.book_cost(COST)
     assert ledger.book_cost(replace(COST, run_id=replace(COST.run_id, name="churn-v8")))
     table = ledger._table
-    from costwatch.adapters.table import Put  # noqa: PLC0415
-
     (row, _) = table.query(f"cost#deployed#{ACCOUNT}#2026-11-22")
     table.put(Put({**row, "outcome": "vanished"}))
     skipped: list[UnreadableRow] = []
@@ -168,3 +167,38 @@ def test_a_cost_that_cannot_be_read_is_named_and_the_others_are_read(ledger: Led
 def test_records_of_before_forecasts_were_made_are_read() -> None:
     known = record(run(job()))
     assert (known.forecast, known.project, known.model) == (None, "", "")
+
+
+@pytest.mark.parametrize(
+    "changed", [{"expected_usd": "12.5"}, {"actual_usd": "3"}, {"runtime_seconds": -3600}, {"ended_at": 7}]
+)
+def test_a_past_run_that_is_odd_is_as_good_as_none(ledger: Ledger, changed: dict[str, object]) -> None:
+    for hours in (1, 2):
+        assert ledger.book_cost(replace(COST, started_at=NOW - hours * HOUR))
+    table = ledger._table
+    pk = f"family#deployed#{ACCOUNT}#{FORECAST.family}"
+    (row,) = table.query(pk)
+    table.put(Put({**row, "sk": "0#odd", **changed}))
+    assert len(ledger.past_runs(ACCOUNT, FORECAST.family)) == 1
+
+
+def test_numbers_beyond_all_money_are_unknown_and_keep_no_row_from_being_written(ledger: Ledger) -> None:
+    huge = Decimal("1e30")
+    assert ledger.book_cost(replace(COST, actual_usd=huge, epoch=huge, gpu_hours=huge))
+    (found,) = ledger.costs(ACCOUNT, NOW.date())
+    assert (found.actual_usd, found.epoch, found.gpu_hours) == (None, None, None)
+
+
+def test_what_becomes_known_better_takes_the_place_of_what_was_booked(ledger: Ledger) -> None:
+    assert ledger.book_cost(COST)
+    ledger.book_again(replace(COST, actual_usd=Decimal(99)))
+    assert [cost.actual_usd for cost in ledger.costs(ACCOUNT, NOW.date())] == [Decimal(99)]
+    assert [run.actual_usd for run in ledger.past_runs(ACCOUNT, FORECAST.family)] == [Decimal(99)]
+
+
+def test_only_what_finished_teaches_its_family(ledger: Ledger) -> None:
+    for hour, outcome in enumerate(Outcome):
+        ended_at = NOW - hour * HOUR
+        assert ledger.book_cost(replace(COST, outcome=outcome, ended_at=ended_at, started_at=ended_at - HOUR))
+    finished = {run.ended_at for run in ledger.past_runs(ACCOUNT, FORECAST.family) if run.finished}
+    assert finished == {NOW - list(Outcome).index(each) * HOUR for each in (Outcome.FINISHED, Outcome.ENDED)}

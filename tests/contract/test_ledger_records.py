@@ -9,6 +9,7 @@ from costwatch.adapters.table import Table
 from costwatch.core import endings
 from costwatch.core.record import Entry, Transition
 from costwatch.core.step import Step
+from tests.contract.test_ledger_costs import COST
 from tests.support.builders import ACCOUNT, MINUTE, NOW, REGION
 from tests.support.ledger_steps import LATE, NO_CAPS, STAMP, claim_step, due, first, held
 
@@ -53,14 +54,14 @@ def test_of_two_changes_to_one_version_the_second_loses_and_writes_nothing(ledge
 
 def test_a_final_step_ends_the_record_and_keeps_its_timeline(ledger: Ledger) -> None:
     waiting = due(ledger)
-    assert ledger.save(endings.superseded(waiting, "started anew", NOW + MINUTE))
+    assert ledger.save(endings.superseded(waiting, "started anew", NOW + MINUTE, COST))
     assert ledger.record(LATE.id) is None
     assert [row.entry.transition for row in ledger.timeline(LATE.id)][-1] is Transition.SUPERSEDED
 
 
 def test_a_record_that_was_ended_meanwhile_cannot_be_changed(ledger: Ledger) -> None:
     waiting = due(ledger)
-    assert ledger.save(endings.superseded(waiting, "started anew", NOW))
+    assert ledger.save(endings.superseded(waiting, "started anew", NOW, COST))
     assert not ledger.save(Step(waiting, replace(waiting, owner="bob"), ()))
     assert ledger.record(LATE.id) is None
 

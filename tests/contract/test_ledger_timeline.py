@@ -10,6 +10,7 @@ from costwatch.core import endings, ladder, stopping
 from costwatch.core.deadman import judge
 from costwatch.core.model import RunId, RunKind
 from costwatch.core.record import Entry, Transition
+from tests.contract.test_ledger_costs import COST
 from tests.support.builders import ACCOUNT, HOUR, MINUTE, NOW, REGION, SECOND, burn, member, run
 from tests.support.ledger_steps import LATE, NO_CAPS, POLICY, STAMP, claim_step, due, held
 
@@ -24,7 +25,7 @@ def test_a_timeline_is_in_order_of_time_and_within_a_step_in_order_of_the_step(l
 
 
 def test_a_timeline_goes_on_over_all_episodes_of_a_run(ledger: Ledger) -> None:
-    ledger.save(endings.superseded(due(ledger), "started anew", NOW + SECOND))
+    ledger.save(endings.superseded(due(ledger), "started anew", NOW + SECOND, COST))
     again = run(member(age=HOUR))
     found = ladder.observe(
         again, None, judge(again, None, POLICY, None, NOW + MINUTE), policy=POLICY, origin="deployed", burn=burn(),

@@ -10,6 +10,7 @@ import pytest
 from costwatch.adapters.sagemaker import SageMaker
 from costwatch.adapters.sagemaker_members import processing, training, tuning
 from costwatch.core.estimator import InstanceGroup, JobSpec, Volume
+from costwatch.core.known_jobs import ListedChild
 from costwatch.core.policy import PurchaseOption, Service
 from demo.embedded import Fleet, World
 from tests.contract.conftest import Clients
@@ -157,7 +158,8 @@ def test_jobs_that_are_over_are_listed_from_when_they_were_created(
     fleet.training_job("churn", created_at=NOW - age, started_at=NOW - age)
     fleet.training_job("running", started_at=NOW - 10 * MINUTE)
     fleet.finish_job("churn", NOW - MINUTE)
-    assert [job.name for job in sagemaker.over_since(NOW - HOUR)] == names
+    found, errors = sagemaker.over_since(NOW - HOUR)
+    assert ([job.name for job in found], errors) == (names, [])
 
 
 def test_they_are_read_the_newest_first_and_no_further_than_needed(
@@ -167,21 +169,33 @@ def test_they_are_read_the_newest_first_and_no_further_than_needed(
         fleet.training_job(f"old-{number:03}", started_at=NOW - 10 * HOUR)
         fleet.finish_job(f"old-{number:03}", NOW - 9 * HOUR)
     calls = called(world, "ListTrainingJobs")
-    assert sagemaker.over_since(NOW - HOUR) == []
+    assert sagemaker.over_since(NOW - HOUR) == ([], [])
     assert len(calls) == 1
 
 
-def test_every_child_that_a_tuning_job_ever_started_is_described(sagemaker: SageMaker, fleet: Fleet) -> None:
+def test_a_kind_whose_list_fails_is_reported_and_the_others_are_read(
+    sagemaker: SageMaker, fleet: Fleet, world: World
+) -> None:
+    fleet.training_job("churn", started_at=NOW - 10 * MINUTE)
+    fleet.finish_job("churn", NOW - MINUTE)
+    world.faults.fail("sagemaker", "ListAutoMLJobs", "AccessDeniedException")
+    found, errors = sagemaker.over_since(NOW - HOUR)
+    assert ([job.name for job in found], len(errors)) == (["churn"], 1)
+
+
+def test_every_child_that_a_tuning_job_ever_started_is_listed_with_its_times(
+    sagemaker: SageMaker, fleet: Fleet
+) -> None:
     arn = fleet.tuning_job("search", created_at=NOW - 3 * HOUR)
     fleet.child_of(arn, "search-1", started_at=NOW - 2 * HOUR)
     fleet.child_of(arn, "search-2", started_at=NOW - HOUR)
     fleet.finish_job("search-1", NOW - HOUR)
     fleet.training_job("other", started_at=NOW - HOUR)
-    assert [(child.id, child.state) for child in sagemaker.children_ever("search")] == [
-        ("search-1", "Completed"),
-        ("search-2", "InProgress"),
+    assert sorted(sagemaker.children_listed("search"), key=lambda child: child.name) == [
+        ListedChild("search-1", NOW - 2 * HOUR, NOW - HOUR),
+        ListedChild("search-2", NOW - HOUR, None),
     ]
 
 
 def test_the_children_of_a_tuning_job_that_is_not_there_are_none(sagemaker: SageMaker) -> None:
-    assert sagemaker.children_ever("nobody") == []
+    assert sagemaker.children_listed("nobody") == []

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from costwatch.adapters.ledger import Ledger
+from costwatch.adapters.table import Put
 from costwatch.core.estimator import InstanceGroup, JobSpec
 from costwatch.core.policy import Service
 from costwatch.core.run_cost import Outcome, RunCost
 from costwatch.errors import PermanentAwsError, TransientAwsError
-from costwatch.procedures import costs, hints
-from costwatch.procedures.costs import LISTS_LAG
+from costwatch.procedures import booking, costs, hints
+from costwatch.procedures.booking import LISTS_LAG
 from costwatch.procedures.sweep import sweep
 from tests.support import policies
 from tests.support.builders import ACCOUNT, HOUR, MINUTE, REGION, SECOND
@@ -78,7 +79,7 @@ def test_managed_spot_is_billed_by_what_it_used_and_what_it_saved_is_said() -> N
     assert (only(of).actual_usd, only(of).saved_by_spot_usd) == (ML_P4D, ML_P4D * 3)
 
 
-def test_a_warm_pool_that_is_kept_counts_as_long_as_the_job_says() -> None:
+def test_a_warm_pool_is_booked_when_it_has_ended() -> None:
     of = jobs_town()
     job = of.world.train("churn", age=2 * HOUR, tags=TAGS, keep_alive=HOUR)
     job.spec = JobSpec(Service.TRAINING, REGION, (InstanceGroup("ml.p4d.24xlarge", 1),), 24 * HOUR, warm_pool=HOUR)
@@ -86,7 +87,30 @@ def test_a_warm_pool_that_is_kept_counts_as_long_as_the_job_says() -> None:
     sweep(of.watchdog())
     of.world.end(job)
     later(of, minutes=5)
+    assert only(of).actual_usd == ML_P4D * 2, "how long it is kept nobody knows yet"
+    later(of, minutes=60)
+    job.pool, job.pool_until = "Terminated", (job.ended_at or of.clock()) + HOUR
+    later(of, minutes=5)
     assert only(of).actual_usd == ML_P4D * 3
+
+
+def test_pools_that_the_next_job_takes_over_are_counted_once() -> None:
+    of = jobs_town()
+    spec = JobSpec(Service.TRAINING, REGION, (InstanceGroup("ml.p4d.24xlarge", 1),), 24 * HOUR, warm_pool=HOUR)
+    for number in range(4):
+        job = of.world.train(f"churn-{number}", tags=TAGS, keep_alive=HOUR)
+        job.spec = spec
+        sweep(of.watchdog())
+        of.clock.forward(minutes=10)
+        job.billable = 10 * MINUTE
+        of.world.end(job)
+        sweep(of.watchdog())
+        of.clock.forward(minutes=1)
+        # The next job takes the pool over after a minute.
+        job.pool, job.pool_until = "Terminated", of.clock()
+    later(of, minutes=5)
+    total = sum((cost.actual_usd or Decimal(0) for cost in booked(of)), Decimal(0))
+    assert usd(total) == usd(ML_P4D * 44 / 60)
 
 
 def test_the_ledger_says_forecast_and_actual_beside_each_other() -> None:
@@ -258,16 +282,25 @@ def test_a_job_with_a_record_is_closed_by_it_and_not_booked_beside_it() -> None:
     assert transitions(of, "churn", "training").count("ended by itself") == 1
 
 
-def test_a_list_that_fails_loses_nothing() -> None:
+def test_a_list_that_fails_for_a_while_loses_nothing() -> None:
     of = jobs_town()
     sweep(of.watchdog())
     short(of)
-    of.world.fault = failing("ListProcessingJobs", TransientAwsError("throttled"))
-    later(of, minutes=5)
+    denied = PermanentAwsError("denied", code="AccessDenied")
+    of.world.fault = lambda operation, *_: denied if operation == "ListTrainingJobs" and over_is_read(of) else None
+    for _ in range(5):
+        report = later(of, minutes=5)
     assert booked(of) == []
+    assert [f.where for f in report.failures] == [f"{REGION} jobs that are over"]
     of.world.fault = None
     later(of, minutes=5)
     assert [cost.name for cost in booked(of)] == ["quick"]
+
+
+def over_is_read(of: Town) -> bool:
+    """Whether the list that is asked for now is the second one of its sweep: of what is over."""
+    before = [call[0] for call in of.world.calls]
+    return before.count("ListTrainingJobs") % 2 == 0
 
 
 def test_one_job_that_cannot_be_described_does_not_keep_the_others_from_being_booked() -> None:
@@ -329,7 +362,7 @@ def test_a_job_is_looked_at_once_though_the_list_goes_on_showing_it() -> None:
 
 
 def test_of_very_many_the_next_sweep_goes_on_where_this_one_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(costs, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(booking, "MOST_AT_ONCE", 2)
     of = jobs_town()
     sweep(of.watchdog())
     for number in range(5):
@@ -429,6 +462,156 @@ def test_children_that_may_not_be_read_leave_the_meters_sum_and_the_run_ends_all
     assert (only(of).basis, usd(only(of).actual_usd)) == ("accrued", "25.25")
 
 
+def test_of_very_many_children_the_list_is_enough_and_none_is_described() -> None:
+    of = town(policies.selector("tuning", service="tuning"))
+    tuner = of.world.tune("search", age=HOUR, tags=TAGS)
+    tuner.spec = JobSpec(Service.TUNING, REGION, (InstanceGroup("ml.p4d.24xlarge", 1),), 24 * HOUR, jobs=900)
+    sweep(of.watchdog())
+    for _ in range(300):
+        child = of.world.child_of(tuner, age=30 * MINUTE)
+        of.world.end(child)
+    calls = len(of.world.calls)
+    of.world.end(tuner)
+    later(of, minutes=5)
+    described = [call for call in of.world.calls[calls:] if call[0] == "DescribeTrainingJob"]
+    assert (len(described), only(of).actual_usd, only(of).basis) == (0, ML_P4D * 150, "run seconds")
+
+
+def test_when_time_is_short_children_are_not_described() -> None:
+    of = town(policies.selector("tuning", service="tuning"))
+    tuner = of.world.tune("search", age=HOUR, tags=TAGS)
+    tuner.spec = JobSpec(Service.TUNING, REGION, (InstanceGroup("ml.p4d.24xlarge", 1),), 24 * HOUR)
+    of.world.end(of.world.child_of(tuner, age=HOUR))
+    sweep(of.watchdog())
+    of.world.end(tuner)
+    of.clock.forward(minutes=1)
+    before = len(of.world.calls)
+    hints.follow(
+        replace(of.watchdog(), seconds_left=lambda: costs.SECONDS_TO_DESCRIBE - 1), ACCOUNT, REGION, Service.TUNING,
+        "search",
+    )  # fmt: skip
+    assert [c[0] for c in of.world.calls[before:]].count("DescribeTrainingJob") == 0
+    assert only(of).actual_usd == ML_P4D
+
+
+def test_an_automl_jobs_cost_is_unknown_and_never_what_little_a_sweep_happened_to_see() -> None:
+    of = town(policies.selector("automl", service="automl"))
+    head = of.world.tune("auto", age=HOUR, tags=TAGS, kind="automl")
+    sweep(of.watchdog())
+    of.world.end(head)
+    later(of, minutes=5)
+    later(of, minutes=5)
+    assert (only(of).actual_usd, only(of).gpu_hours) == (None, None)
+
+
+# --- nothing of this is in the way of the switch ------------------------------------------------------------
+
+
+def test_an_odd_row_of_its_family_keeps_no_run_from_being_warned() -> None:
+    of = jobs_town()
+    of.world.train("churn", age=40 * HOUR, tags=TAGS)
+    row = {"run": "a", "runtime_seconds": 3600, "finished": True, "actual_usd": "3", "expected_usd": "12.5"}
+    pk = f"family#deployed#{ACCOUNT}#churn||ml.p4d.24xlarge"
+    for number in range(3):
+        of.table.put(Put({"pk": pk, "sk": str(number), "ended_at": "2026-11-01T00:00:00.000000Z", **row}))
+    report = sweep(of.watchdog())
+    assert (records(of)["churn"].status.value, report.failures) == ("warned", [])
+
+
+def test_a_forecast_that_cannot_be_made_keeps_no_run_from_being_warned(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("odd")
+
+    monkeypatch.setattr("costwatch.core.forecast.specs_of", broken)
+    of = jobs_town()
+    of.world.train("churn", age=40 * HOUR, tags=TAGS)
+    report = sweep(of.watchdog())
+    assert records(of)["churn"].status.value == "warned"
+    assert [f.where for f in report.failures] == [f"forecast of {ACCOUNT}/{REGION}/training/churn"]
+    monkeypatch.undo()
+    later(of, minutes=5)
+    assert records(of)["churn"].forecast is not None, "it is made when it can be"
+
+
+def test_a_metric_beyond_all_numbers_keeps_no_record_open() -> None:
+    of = jobs_town()
+    job = of.world.train("churn", tags=TAGS)
+    sweep(of.watchdog())
+    of.beat(job, seq=1, step=10, metrics={"epoch": "1e25"})
+    of.clock.forward(hours=1)
+    job.billable = HOUR
+    of.world.end(job)
+    report = later(of, minutes=1)
+    assert (report.failures, records(of), only(of).epoch) == ([], {}, None)
+
+
+def test_a_cost_that_cannot_be_worked_out_is_left_to_the_meter_and_the_stop_is_verified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        raise ArithmeticError("odd")
+
+    of = jobs_town()
+    of.world.train("churn", age=40 * HOUR, tags=TAGS)
+    warn_and_let_the_notice_pass(of)
+    monkeypatch.setattr("costwatch.procedures.costs.actual_usd", broken)
+    later(of, minutes=5)
+    later(of, minutes=5)
+    assert (records(of), only(of).basis) == ({}, "accrued")
+
+
+def test_a_sweep_that_has_little_time_left_books_nothing_and_the_next_one_does() -> None:
+    of = jobs_town()
+    sweep(of.watchdog())
+    short(of)
+    of.clock.forward(minutes=5)
+    sweep(replace(of.watchdog(), seconds_left=lambda: booking.SECONDS_TO_BOOK - 1))
+    assert booked(of) == []
+    later(of, minutes=5)
+    assert [cost.name for cost in booked(of)] == ["quick"]
+
+
+# --- counted once ---------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_was_seen_before_it_had_started_is_booked_once() -> None:
+    of = jobs_town()
+    sweep(of.watchdog())
+    job = of.world.train("quick", age=None, tags=TAGS, secondary_status="Starting")
+    sweep(of.watchdog())
+    of.clock.forward(minutes=1)
+    job.started_at = of.clock()
+    of.clock.forward(minutes=3)
+    job.billable = 3 * MINUTE
+    of.world.end(job)
+    hinted(of, job)
+    hinted(of, job)
+    later(of, minutes=1)
+    later(of, minutes=5)
+    assert [(cost.started_at, usd(cost.actual_usd)) for cost in booked(of)] == [(job.started_at, "1.26")]
+
+
+def test_jobs_of_one_name_and_two_kinds_are_both_booked() -> None:
+    of = jobs_town()
+    sweep(of.watchdog())
+    of.world.end(of.world.process("churn", age=2 * MINUTE, tags=TAGS, instance_type="ml.g5.xlarge"))
+    later(of, minutes=5)
+    del of.world.jobs["churn"]
+    short(of, "churn")
+    later(of, minutes=5)
+    assert sorted(cost.run_id.kind.value for cost in booked(of)) == ["processing", "training"]
+
+
+def test_one_list_that_is_denied_keeps_the_others_jobs_from_nothing() -> None:
+    of = jobs_town()
+    sweep(of.watchdog())
+    short(of)
+    of.world.fault = failing("ListAutoMLJobs", PermanentAwsError("denied", code="AccessDenied"))
+    later(of, minutes=5)
+    later(of, minutes=30)
+    assert [cost.name for cost in booked(of)] == ["quick"]
+
+
 # --- instances ----------------------------------------------------------------------------------------------
 
 
@@ -490,15 +673,52 @@ def test_a_restart_books_the_episode_before_it_and_begins_a_new_one() -> None:
     assert record.forecast.made_at == of.clock()
 
 
-def test_what_is_regrouped_is_booked_by_the_run_that_it_ends_in() -> None:
+def test_what_is_regrouped_is_counted_in_each_run_for_as_long_as_it_was_there() -> None:
     of = town()
     trainer = of.world.launch(age=HOUR, tags=TAGS)
     sweep(of.watchdog())
+    of.clock.forward(hours=1)
     trainer.tags["costwatch:run"] = "llm"
-    later(of, minutes=5)
+    sweep(of.watchdog())
+    of.clock.forward(hours=1)
     of.world.end(trainer)
+    sweep(of.watchdog())
+    costs_of = {cost.run_id.name: (usd(cost.actual_usd), cost.outcome) for cost in booked(of)}
+    assert costs_of == {
+        trainer.id: (usd(P4D * 2), Outcome.REGROUPED),
+        "llm": (usd(P4D), Outcome.ENDED),
+    }
+
+
+def test_what_had_ended_in_a_run_before_the_last_of_it_was_regrouped_is_not_lost() -> None:
+    of = town()
+    first, second = (of.world.launch(age=HOUR, tags={**TAGS, "costwatch:run": "a"}) for _ in range(2))
+    sweep(of.watchdog())
+    of.clock.forward(hours=1)
+    of.world.end(first)
+    sweep(of.watchdog())
+    second.tags["costwatch:run"] = "b"
+    later(of, hours=1)
+    of.world.end(second)
+    later(of, hours=1)
+    assert usd(sum((cost.actual_usd or Decimal(0) for cost in booked(of)), Decimal(0))) == usd(P4D * 5)
+
+
+def test_an_instance_that_a_group_lets_go_is_counted_once() -> None:
+    of = town()
+    of.world.launch_group("nodes", size=3, tags=TAGS, age=HOUR)
+    sweep(of.watchdog())
+    detached = next(iter(of.world.instances.values()))
+    detached.asg = None
+    later(of, hours=1)
+    for instance in of.world.instances.values():
+        of.world.end(instance)
+    later(of, hours=1)
     later(of, minutes=5)
-    assert [cost.run_id.name for cost in booked(of)] == ["llm"]
+    assert sorted(cost.run_id.kind.value for cost in booked(of)) == ["asg", "instance"]
+    total = sum((cost.actual_usd or Decimal(0) for cost in booked(of)), Decimal(0))
+    # The group counts it until the sweep that misses it, and it counts itself from then on.
+    assert usd(total) == usd(P4D * 6)
 
 
 # --- would-haves, with the truth ----------------------------------------------------------------------------
@@ -520,6 +740,21 @@ def test_a_would_have_is_closed_at_what_the_job_really_cost() -> None:
 
 
 # --- progress -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("first", "last", "steps"), [(100, 400, 400), (100_100, 100_400, 400)])
+def test_a_run_that_went_on_from_a_checkpoint_is_not_credited_with_the_steps_before_it(
+    first: int, last: int, steps: int
+) -> None:
+    of = jobs_town()
+    job = of.world.train("churn", tags=TAGS)
+    for number, step in enumerate(range(first, last + 1, 100), start=1):
+        of.clock.forward(minutes=10)
+        of.beat(job, seq=number, step=step)
+    sweep(of.watchdog())
+    of.world.end(job)
+    later(of, minutes=5)
+    assert only(of).step == steps
 
 
 def test_a_run_whose_heartbeats_tell_steps_and_epochs_has_a_cost_for_each() -> None:

@@ -22,7 +22,7 @@ from costwatch.core.cards import Card
 from costwatch.core.estimator import JobSpec
 from costwatch.core.grouping import controller
 from costwatch.core.heartbeats import Beat, BeatKind
-from costwatch.core.known_jobs import NOTHING_KNOWN, JobKey, JobOver, JobsSeen, KnownJob
+from costwatch.core.known_jobs import NOTHING_KNOWN, JobKey, JobOver, JobsSeen, KnownJob, ListedChild
 from costwatch.core.model import Clock, Member, Parent, Run, RunId, RunKind, SpotRequest
 from costwatch.core.policy import Action, Policy, PurchaseOption, Service
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
@@ -553,19 +553,28 @@ class FakeSageMaker:
         children = [j for j in self._mine.values() if head is not None and j.is_child_of(head)]
         return self.job(name, service), [_job_member(j) for j in children if j.status in ("InProgress", "Stopping")]
 
-    def children_ever(self, tuner: str) -> list[Member]:
+    def children_listed(self, tuner: str) -> list[ListedChild]:
         self.world.called("ListChildren", self.region, [tuner])
         head = self.world.jobs[tuner]
         found = [j for j in self._mine.values() if j.is_child_of(head) and j.kind == "training"]
-        for child in found:
-            self.world.called("DescribeTrainingJob", self.region, [child.name])
-        return [_job_member(child) for child in found]
+        return [ListedChild(j.name, j.started_at, j.ended_at) for j in found]
 
-    def over_since(self, moment: datetime) -> list[JobOver]:
-        for word in _JOB_WORDS.values():
-            self.world.called(f"List{word}s", self.region)
-        over = [j for j in self._mine.values() if j.status in ("Completed", "Failed", "Stopped")]
-        return [JobOver(Service(j.kind), j.name, j.created_at) for j in over if j.created_at >= moment]
+    def over_since(self, moment: datetime) -> tuple[list[JobOver], list[AwsError]]:
+        over: list[JobOver] = []
+        errors: list[AwsError] = []
+        for kind, word in _JOB_WORDS.items():
+            try:
+                self.world.called(f"List{word}s", self.region)
+            except AwsError as error:
+                errors.append(error)
+                continue
+            jobs = [j for j in self._mine.values() if j.kind == kind and j.created_at >= moment]
+            over += [
+                JobOver(Service(kind), j.name, j.created_at)
+                for j in jobs
+                if j.status in ("Completed", "Failed", "Stopped")
+            ]
+        return over, errors
 
     def afresh(self, run: Run, known: Mapping[JobKey, KnownJob] = NOTHING_KNOWN) -> Run:
         if not run.id.kind.has_children:

@@ -16,7 +16,7 @@ import botocore.session
 import pytest
 import yaml
 
-from costwatch.config import compiler, loader, regions
+from costwatch.config import commit, compiler, loader, regions
 from costwatch.config.loader import Loaded
 from costwatch.config.model import parse
 from costwatch.core.policy import Limits, Mode, Policy, PurchaseOption, Selector, Service
@@ -473,8 +473,8 @@ def test_a_selector_of_tuning_jobs_needs_no_tag_where_it_only_warns(tmp_path: Pa
     assert policy(tmp_path, untagged).selectors[0].mode is Mode.WARN
 
 
-def document(content: str, commit: str = "uncommitted") -> dict[str, Any]:
-    return compiler.compile_policy(parse(yaml.safe_load(content)), config_commit=commit)
+def document(content: str, of: str = "uncommitted") -> dict[str, Any]:
+    return compiler.compile_policy(parse(yaml.safe_load(content)), config_commit=of)
 
 
 def test_the_digest_depends_neither_on_comments_nor_on_the_commit(tmp_path: Path) -> None:
@@ -549,34 +549,34 @@ def test_a_committed_file_carries_the_commit_that_last_changed_it(committed: Pat
     (committed.parent / "other").write_text("x", encoding="utf-8")
     git(committed.parent, "add", "other")
     git(committed.parent, "commit", "-q", "-m", "something else")
-    assert compiler.config_commit(committed) == first
+    assert commit.config_commit(committed) == first
     assert loader.load(committed).policy_document["config_commit"] == first
 
 
 def test_an_edited_file_is_marked_as_dirty(committed: Path) -> None:
     head = git(committed.parent, "rev-parse", "HEAD")
     committed.write_text(FULL + "# edited\n", encoding="utf-8")
-    assert compiler.config_commit(committed) == f"{head}-dirty"
+    assert commit.config_commit(committed) == f"{head}-dirty"
     git(committed.parent, "add", "costwatch.yaml")
-    assert compiler.config_commit(committed) == f"{head}-dirty"
+    assert commit.config_commit(committed) == f"{head}-dirty"
 
 
 def test_an_untracked_file_is_uncommitted(committed: Path) -> None:
     other = committed.with_name("[c]ostwatch.yaml")  # as a pattern it would match the committed one
     other.write_text(FULL, encoding="utf-8")
-    assert compiler.config_commit(other) == "uncommitted"
+    assert commit.config_commit(other) == "uncommitted"
 
 
 def test_a_file_outside_of_git_is_uncommitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     path = tmp_path / "costwatch.yaml"
     path.write_text(FULL, encoding="utf-8")
-    assert compiler.config_commit(path) == "uncommitted"
+    assert commit.config_commit(path) == "uncommitted"
 
 
 def test_a_machine_without_git_is_no_obstacle(committed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(committed.parent))
-    assert compiler.config_commit(committed) == "uncommitted"
+    assert commit.config_commit(committed) == "uncommitted"
 
 
 def test_the_repository_a_hook_runs_for_does_not_answer_for_another(
@@ -584,7 +584,7 @@ def test_the_repository_a_hook_runs_for_does_not_answer_for_another(
 ) -> None:
     head = git(committed.parent, "rev-parse", "HEAD")
     monkeypatch.setenv("GIT_DIR", str(tmp_path_factory.mktemp("elsewhere")))
-    assert compiler.config_commit(committed) == head
+    assert commit.config_commit(committed) == head
 
 
 def test_a_protected_tag_with_a_wildcard_is_refused_since_it_would_protect_nothing(tmp_path: Path) -> None:

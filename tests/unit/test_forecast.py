@@ -31,7 +31,18 @@ def test_an_instance_is_forecast_to_its_time_limit_while_nothing_is_known_of_its
     found = of(run(member()))
     assert (found.expected_usd, found.p90_usd, found.worst_case_usd) == (P4D * 12,) * 3
     assert found.runtime == 12 * HOUR
-    assert found.sentence == ("at most $263.49 (12 h, its maximum runtime: nothing is known of how long it takes)")
+    assert found.sentence == "$263.49 by its time limit (12 h; no past run says how long it takes)"
+
+
+def test_a_job_that_sagemaker_ends_has_a_worst_case_that_is_one() -> None:
+    assert of(run(job())).sentence == "at most $606.03 (24 h; no past run says how long it takes)"
+
+
+def test_an_instance_that_nobody_named_is_of_no_family_but_its_own() -> None:
+    named = family_of(run(member("i-0a", tags={"Name": "churn"})))
+    assert named == family_of(run(member("i-0b", tags={"Name": "churn"})))
+    unnamed = {family_of(run(member(name))) for name in ("i-0123456789abcdef0", "i-0fedcba9876543210")}
+    assert len(unnamed) == 2
 
 
 def test_a_job_is_forecast_to_its_own_maximum_and_not_to_the_limit_of_its_selector() -> None:

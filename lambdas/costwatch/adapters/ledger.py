@@ -349,6 +349,10 @@ class Ledger:
         put, *others = self._cost_puts(cost)
         return self._written([replace(put, condition=Absent()), *others])
 
+    def book_again(self, cost: RunCost) -> None:
+        """What is booked already has become known better."""
+        self._written(self._cost_puts(cost))
+
     def booked(self, account: str, region: str) -> Booked | None:
         """How far jobs that ended are booked. None: none was ever looked for, or the row cannot be read."""
         item = self._table.get(self._booked_key(account, region))

@@ -13,10 +13,12 @@ from costwatch.core.estimator import Confidence
 from costwatch.core.families import PastRun
 from costwatch.core.forecast import Forecast
 from costwatch.core.model import RunId
+from costwatch.core.policy import Service
 from costwatch.core.run_cost import Booked, Outcome, Owners, RunCost
 
 KEEP_FAMILY: Final = timedelta(days=180)
 """What a run took half a year ago says nothing about the next one."""
+_LARGEST: Final = Decimal("1e15")
 _DIGITS: Final = Decimal("1e-9")
 """DynamoDB keeps 38 digits and boto3 refuses to round: what a division made longer is cut far below a cent."""
 
@@ -24,7 +26,18 @@ Body = Mapping[str, Any]
 
 
 def usd(amount: Decimal | None) -> Decimal | None:
-    return amount.quantize(_DIGITS) if amount is not None else None
+    """As a row keeps it. What is larger than any money that there is, is no amount: unknown."""
+    if amount is None or not abs(amount) < _LARGEST:
+        return None
+    return amount.quantize(_DIGITS)
+
+
+def _amount(item: Body, name: str) -> Decimal | None:
+    """Raises TypeError for what is no number."""
+    found = item.get(name)
+    if found is not None and not isinstance(found, Decimal):
+        raise TypeError(f"{name} is no number: {found!r}")
+    return found
 
 
 def forecast_to_item(forecast: Forecast) -> dict[str, Any]:
@@ -39,6 +52,7 @@ def forecast_to_item(forecast: Forecast) -> dict[str, Any]:
             "price_as_of": forecast.price_as_of.isoformat() if forecast.price_as_of is not None else None,
             "runtime_seconds": _seconds(forecast.runtime),
             "basis": forecast.basis,
+            "ends_itself": None if forecast.ends_itself else False,
         }
     )
 
@@ -48,13 +62,14 @@ def forecast_from_item(item: Body) -> Forecast:
     return _forecast(
         item["made_at"],
         item["family"],
-        item.get("expected_usd"),
-        item.get("p90_usd"),
-        item.get("worst_case_usd"),
+        _amount(item, "expected_usd"),
+        _amount(item, "p90_usd"),
+        _amount(item, "worst_case_usd"),
         item["confidence"],
         item.get("price_as_of"),
         int(runtime) if runtime is not None else None,
         item["basis"],
+        bool(item.get("ends_itself", True)),
     )
 
 
@@ -69,6 +84,7 @@ def _forecast(
     as_of: str | None,
     runtime_seconds: int | None,
     basis: str,
+    ends_itself: bool,
 ) -> Forecast:
     """One for all runs that were forecast alike: a sweep has all open records in memory."""
     return Forecast(
@@ -81,6 +97,7 @@ def _forecast(
         price_as_of=date.fromisoformat(as_of) if as_of else None,
         runtime=timedelta(seconds=runtime_seconds) if runtime_seconds is not None else None,
         basis=basis,
+        ends_itself=ends_itself,
     )
 
 
@@ -123,11 +140,11 @@ def cost_from_item(item: Body) -> RunCost:
         owners=Owners(item["owner"], item["team"], item["project"], item["model"]),
         family=item["family"],
         capacity=tuple((kind, int(count)) for kind, count in item["capacity"]),
-        actual_usd=item.get("actual_usd"),
+        actual_usd=_amount(item, "actual_usd"),
         basis=item["basis"],
         price_note=item["price_note"],
-        gpu_hours=item.get("gpu_hours"),
-        saved_by_spot_usd=item.get("saved_by_spot_usd"),
+        gpu_hours=_amount(item, "gpu_hours"),
+        saved_by_spot_usd=_amount(item, "saved_by_spot_usd"),
         forecast=forecast_from_item(item["forecast"]) if item.get("forecast") else None,
         step=int(item["step"]) if item.get("step") is not None else None,
         epoch=item.get("epoch"),
@@ -149,22 +166,27 @@ def past_run_to_item(run: PastRun) -> dict[str, Any]:
 
 
 def past_run_from_item(item: Body) -> PastRun:
+    runtime = timedelta(seconds=int(item["runtime_seconds"]))
+    if runtime < timedelta(0):
+        raise ValueError("a run that took less than no time")
     return PastRun(
         run=item["run"],
         ended_at=times.from_text(item["ended_at"]),
-        runtime=timedelta(seconds=int(item["runtime_seconds"])),
-        expected_usd=item.get("expected_usd"),
-        actual_usd=item.get("actual_usd"),
+        runtime=runtime,
+        expected_usd=_amount(item, "expected_usd"),
+        actual_usd=_amount(item, "actual_usd"),
         finished=bool(item["finished"]),
     )
 
 
 def booked_to_item(booked: Booked) -> dict[str, Any]:
-    return {"until": times.to_text(booked.until), "looked_at": sorted(booked.looked_at)}
+    looked_at = sorted([service.value, name] for service, name in booked.looked_at)
+    return {"until": times.to_text(booked.until), "looked_at": looked_at, "pools": sorted(booked.pools)}
 
 
 def booked_from_item(item: Body) -> Booked:
-    return Booked(times.from_text(item["until"]), frozenset(str(name) for name in item["looked_at"]))
+    looked_at = frozenset((Service(service), str(name)) for service, name in item["looked_at"])
+    return Booked(times.from_text(item["until"]), looked_at, frozenset(str(name) for name in item["pools"]))
 
 
 def _text(moment: datetime | None) -> str | None:

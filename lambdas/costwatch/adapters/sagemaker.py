@@ -11,7 +11,7 @@ from costwatch.adapters import sagemaker_members as members
 from costwatch.adapters.aws_errors import translated
 from costwatch.adapters.sagemaker_members import is_child, utc
 from costwatch.core import grouping
-from costwatch.core.known_jobs import NOTHING_KNOWN, JobKey, JobOver, JobsSeen, KnownJob
+from costwatch.core.known_jobs import NOTHING_KNOWN, JobKey, JobOver, JobsSeen, KnownJob, ListedChild
 from costwatch.core.model import Member, Run, RunKind
 from costwatch.core.policy import Service
 from costwatch.errors import AwsError, PermanentAwsError
@@ -163,13 +163,22 @@ class SageMaker:
             parents.append(member or members.unreadable(parent))
         return parents
 
-    def over_since(self, moment: datetime) -> list[JobOver]:
+    def over_since(self, moment: datetime) -> tuple[list[JobOver], list[AwsError]]:
         """Jobs of every kind that were created then or later and are over; children of others among them.
+
+        A kind whose list fails is left out and reported.
 
         The newest come first, and reading ends with the first that is older. `LastModifiedTimeAfter` would say what is
         asked for here, and makes SageMaker page through all that there ever was (aws-cli issue 7596).
         """
-        return [job for service in _APIS for job in self._over_since(service, moment)]
+        found: list[JobOver] = []
+        errors: list[AwsError] = []
+        for service in _APIS:
+            try:
+                found += self._over_since(service, moment)
+            except AwsError as error:
+                errors.append(error)
+        return found, errors
 
     def _over_since(self, service: Service, moment: datetime) -> Iterator[JobOver]:
         api = _APIS[service]
@@ -208,14 +217,12 @@ class SageMaker:
                     found.append(child)
         return self.job(name, service), found
 
-    def children_ever(self, tuner: str) -> list[Member]:
-        """Every training job that a tuning job has started, over or not, each described."""
-        found: list[Member] = []
-        for entry in self._list_of_tuner(tuner):
-            raw = self._describe(Service.TRAINING, entry.name)
-            if raw is not None and (child := members.training(raw, {})).parent is not None:
-                found.append(child)
-        return found
+    def children_listed(self, tuner: str) -> list[ListedChild]:
+        """Every training job that a tuning job has started, over or not, a hundred a call."""
+        return [
+            ListedChild(raw["TrainingJobName"], utc(raw.get("TrainingStartTime")), utc(raw.get("TrainingEndTime")))
+            for raw in self._summaries_of_tuner(tuner)
+        ]
 
     def _children(self, name: str, service: Service, known: Known) -> list[_Listed]:
         """What may be a child: for an AutoML job all that is not known to belong elsewhere."""
@@ -267,9 +274,12 @@ class SageMaker:
                 found.extend(_entry(service, api.word, raw) for raw in page[f"{api.word}Summaries"])
         return found
 
-    def _list_of_tuner(self, name: str, status: str = "") -> list[_Listed]:
+    def _list_of_tuner(self, name: str, status: str) -> list[_Listed]:
+        return [_entry(Service.TRAINING, "TrainingJob", raw) for raw in self._summaries_of_tuner(name, status)]
+
+    def _summaries_of_tuner(self, name: str, status: str = "") -> list[Mapping[str, Any]]:
         """Empty `status`: of any."""
-        found: list[_Listed] = []
+        found: list[Mapping[str, Any]] = []
         only = {"StatusEquals": status} if status else {}
         try:
             with translated("sagemaker:ListTrainingJobsForHyperParameterTuningJob"):
@@ -277,7 +287,7 @@ class SageMaker:
                     HyperParameterTuningJobName=name, **only, PaginationConfig={"PageSize": _PAGE}
                 )
                 for page in pages:
-                    found.extend(_entry(Service.TRAINING, "TrainingJob", raw) for raw in page["TrainingJobSummaries"])
+                    found.extend(page["TrainingJobSummaries"])
         except PermanentAwsError as error:
             if error.code not in _NOT_THERE:
                 raise

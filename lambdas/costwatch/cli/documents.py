@@ -170,6 +170,7 @@ def would_haves(found: WouldHaves) -> dict[str, Any]:
         "ran_on_usd": _usd(found.ran_on_usd, cents=True),
         "net_usd": _usd(found.net_usd, cents=True),
         "without_price": found.unknown,
+        "doubtful": found.doubtful,
     }
 
 

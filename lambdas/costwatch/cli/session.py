@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 import boto3
@@ -29,11 +29,14 @@ from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.table import Table
 from costwatch.cli import show
 from costwatch.cli.model_cache import prefer_small_models
+from costwatch.cli.policy_cache import policy_document
 from costwatch.cli.read_only import refuse_unlisted
 from costwatch.config import regions
-from costwatch.config.loader import Loaded, load
 from costwatch.core.policy import Policy
 from costwatch.errors import ConfigError, InputError, NotDeployedError, PermanentAwsError, UnreadableRow
+
+if TYPE_CHECKING:
+    from costwatch.config.loader import Loaded
 
 DEFAULT_CONFIG: Final = Path("costwatch.yaml")
 ENV_FUNCTION: Final = "COSTWATCH_FUNCTION"
@@ -141,12 +144,14 @@ class Session:
     @cached_property
     def loaded(self) -> Loaded:
         """Raises ConfigError with one line for each problem."""
+        from costwatch.config.loader import load  # noqa: PLC0415 - most commands need the policy alone
+
         return load(self.config_path)
 
     @cached_property
     def policy(self) -> Policy:
-        """The policy of the local configuration."""
-        return Policy.from_document(self.loaded.policy_document)
+        """The policy of the local configuration. Raises ConfigError with one line for each problem."""
+        return Policy.from_document(policy_document(self.config_path, self.tools.environ))
 
     @cached_property
     def _policy_if_there(self) -> Policy | None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from costwatch.config import checks, source
 from costwatch.config.checks import Problem
-from costwatch.config.compiler import compile_policy, config_commit
+from costwatch.config.commit import config_commit
+from costwatch.config.compiler import compile_policy
 from costwatch.config.model import Config, InvalidDocument, parse
 from costwatch.errors import ConfigError
 

@@ -71,10 +71,15 @@ def came_back(record: RunRecord, relaunched: str, now: datetime, cost: RunCost) 
     return Step(record, None, entries, (message,), cost=cost)
 
 
-def superseded(record: RunRecord, reason: str, now: datetime) -> Step:
-    """Its members run on in another run, which counts them from their start: nothing is booked for this one."""
-    spent = spent_evidence(record, now)
-    return Step(record, None, (Entry(now, Transition.SUPERSEDED, reason, mode=record.mode.value, evidence=spent),))
+def superseded(record: RunRecord, reason: str, now: datetime, cost: RunCost) -> Step:
+    """Its members run on in another run, which counts them from now on; a would-have ends here, too."""
+    evidence = spent_evidence(record, now) + cost.evidence
+    at_stop = record.spent_by_would_stop_usd
+    if record.would_stop_at is not None:
+        more = cost.actual_usd - at_stop if cost.actual_usd is not None and at_stop is not None else None
+        evidence += closed_evidence(RAN_ON, more, doubtful=True)
+    entry = Entry(now, Transition.SUPERSEDED, reason, mode=record.mode.value, evidence=evidence)
+    return Step(record, None, (entry,), cost=cost)
 
 
 def ended(record: RunRecord, *, ended_at: datetime, finished: bool, how: str, now: datetime, cost: RunCost) -> Step:
@@ -96,6 +101,6 @@ def ended(record: RunRecord, *, ended_at: datetime, finished: bool, how: str, no
             evidence += closed_evidence(DESTROYED, at_stop)
         else:
             reason = f"ran {durations.show(later)} more: {show_usd(more)} ({how})"
-            evidence += closed_evidence(RAN_ON, more)
+            evidence += closed_evidence(RAN_ON, more, doubtful=not record.run_id.kind.service.is_sagemaker)
     entry = Entry(now, Transition.ENDED_BY_ITSELF, reason, mode=record.mode.value, evidence=evidence)
     return Step(record, None, (entry,), cost=cost)

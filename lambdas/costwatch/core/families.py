@@ -24,7 +24,7 @@ _HIGH: Final = Decimal("0.9")
 # What SDKs and people put behind a name: a time, a long number, a version, a counted run, a hash. A short bare number
 # may be part of the name (`resnet-50`), so it stays.
 _CHANGES = re.compile(
-    r"(?:[-_.](?:\d{4}-\d{2}-\d{2}(?:[-_T]\d{2}-?\d{2}(?:-?\d{2}(?:-\d{3})?)?)?|\d{4,}|v\d+"
+    r"(?:[-_.](?:\d{4}-\d{2}-\d{2}(?:[-_T]\d{2}-?\d{2}(?:-?\d{2}(?:-\d{3})?)?)?|\d{8}T\d{4,6}Z?|\d{4,}|v\d+"
     r"|(?:run|trial|try|attempt|job|iter)[-_]?\d+|(?=[0-9a-f]*\d)[0-9a-f]{6,40}))+$",
     re.IGNORECASE,
 )
@@ -83,7 +83,7 @@ def image_name(image: str) -> str:
 
 def runtimes(past: Sequence[PastRun]) -> Runtimes | None:
     """Of the newest runs that finished; None: they are too few."""
-    taken = [run.runtime for run in newest(past) if run.finished]
+    taken = [run.runtime for run in newest(past)]
     if len(taken) < FEWEST_RUNS:
         return None
     return Runtimes(_quantile(sorted(taken), _EXPECTED), _quantile(sorted(taken), _HIGH), len(taken))
@@ -95,9 +95,7 @@ def error_p90(past: Sequence[PastRun]) -> Decimal | None:
     Only of runs that finished: one that was stopped cost less than it would have.
     """
     ratios = sorted(
-        run.actual_usd / run.expected_usd
-        for run in newest(past)
-        if run.finished and run.actual_usd is not None and run.expected_usd
+        run.actual_usd / run.expected_usd for run in newest(past) if run.actual_usd is not None and run.expected_usd
     )
     return _quantile(ratios, _HIGH) if len(ratios) >= FEWEST_RUNS else None
 
@@ -107,15 +105,15 @@ def costs(past: Sequence[PastRun]) -> tuple[Decimal, Decimal, int] | None:
 
     None: they are too few.
     """
-    taken = sorted(run.actual_usd for run in newest(past) if run.finished and run.actual_usd is not None)
+    taken = sorted(run.actual_usd for run in newest(past) if run.actual_usd is not None)
     if len(taken) < FEWEST_RUNS:
         return None
     return _quantile(taken, _EXPECTED), _quantile(taken, _HIGH), len(taken)
 
 
 def newest(past: Sequence[PastRun]) -> list[PastRun]:
-    """The newest `MOST_RUNS` that finished, and the others among them."""
-    return sorted(past, key=lambda run: run.ended_at, reverse=True)[:MOST_RUNS]
+    """The newest `MOST_RUNS` that finished."""
+    return sorted((run for run in past if run.finished), key=lambda run: run.ended_at, reverse=True)[:MOST_RUNS]
 
 
 def _quantile(ordered: Sequence[_T], share: Decimal) -> _T:

@@ -23,7 +23,7 @@ from costwatch.core.estimator import (
     weakest,
 )
 from costwatch.core.families import PastRun
-from costwatch.core.model import Member, Run
+from costwatch.core.model import Member, Run, RunKind
 from costwatch.core.money import in_region, show_usd
 from costwatch.core.policy import PurchaseOption, Service
 from costwatch.core.prices import PriceTable
@@ -43,20 +43,31 @@ class Forecast:
     price_as_of: date | None
     runtime: timedelta | None
     basis: str
+    ends_itself: bool = True
+    """Whether its worst case is one: SageMaker ends a job at its maximum; a time limit of ours may be moved, and while
+    a selector does not enforce it nothing ends there."""
 
     @property
     def sentence(self) -> str:
         """For a card: `$707.04 (14 h: the median of its last 11 runs), at most $1,212.06`."""
         if self.expected_usd is None:
             return f"unknown ({self.basis})" if self.basis else "unknown"
+        most = f"at most {show_usd(self.worst_case_usd)}"
+        if not self.ends_itself:
+            most = f"{show_usd(self.worst_case_usd)} by its time limit"
         if self.expected_usd == self.worst_case_usd and self.runtime is not None:
-            return f"at most {show_usd(self.worst_case_usd)} ({durations.show(self.runtime)}, {self.basis})"
+            return f"{most} ({durations.show(self.runtime)}; no past run says how long it takes)"
         how = f"{durations.show(self.runtime)}: {self.basis}" if self.runtime is not None else self.basis
-        return f"{show_usd(self.expected_usd)} ({how}), at most {show_usd(self.worst_case_usd)}"
+        return f"{show_usd(self.expected_usd)} ({how}), {most}"
 
 
 def family_of(run: Run) -> str:
-    """The family of a run; instances have no image here, since each build of one has an id of its own."""
+    """The family of a run; instances have no image here, since each build of one has an id of its own.
+
+    An instance that nobody named is of no family but its own: what else is of its type is another job.
+    """
+    if run.id.kind is RunKind.INSTANCE and run.name == run.id.name:
+        return f"{run.id.name}||"
     head = run.judged[0] if run.judged else run.members[0]
     types = [group.instance_type for group in head.spec.groups] if head.spec is not None else head.types or run.capacity
     return families.family(run.name, head.image, types)
@@ -86,6 +97,7 @@ def forecast(run: Run, limit: timedelta | None, prices: PriceTable, past: Sequen
         price_as_of=min((each.price_as_of for each in found if each.price_as_of is not None), default=None),
         runtime=longest.expected_runtime,
         basis=f"no known price for {unpriced}" if unpriced else longest.basis,
+        ends_itself=run.id.kind.service.is_sagemaker,
     )
 
 

@@ -69,6 +69,15 @@ class JobOver:
         return self.service, self.name
 
 
+@dataclass(frozen=True, slots=True)
+class ListedChild:
+    """A training job of a tuning job as its list shows it: enough to price it where spot saved nothing."""
+
+    name: str
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
 NOTHING_KNOWN: Final[Mapping[JobKey, KnownJob]] = MappingProxyType({})
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from costwatch.core import durations, liveness, spending, times
+from costwatch.core import durations, liveness, spending, times, would_haves
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.forecast import Forecast
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
@@ -47,16 +47,21 @@ def observe(
     now: datetime,
     previous: RunRecord | None = None,
     forecast: Forecast | None = None,
+    moved: frozenset[str] = frozenset(),
 ) -> Step | None:
     """Apply every verdict but STOP (see `claim`). None: nothing worth a write changed.
 
     `previous`: the record of an episode that is over, since the run has started anew; `record` is then what
     `restarted` made of it, and takes its place. `forecast`: where the record has none yet.
+    `moved`: members that another open run has counted until now.
     """
     before = previous or record
-    after, entries = _seen(run, record, decision, policy=policy, origin=origin, burn=burn, now=now, forecast=forecast)
+    after, entries = _seen(
+        run, record, decision, policy=policy, origin=origin, burn=burn, now=now, forecast=forecast, moved=moved
+    )
     if previous is not None:
         reason, spent = f"{_started_anew(run, previous)}; restart {after.restarts}", spent_evidence(previous, now)
+        spent += _closed_by_restart(run, previous)
         again = Entry(now, Transition.SUPERSEDED, reason, mode=previous.mode.value, evidence=spent)
         first = decision_entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=after.clock_evidence)
         entries = [again, first, *entries]
@@ -115,6 +120,15 @@ def _started_anew(run: Run, previous: RunRecord) -> str:
     later = max(run.start - previous.would_stop_at, timedelta(0))
     more = show_usd(spent_usd(previous.hourly_rate_usd, later))
     return f"started anew {durations.show(later)} later, at {at}: it had burned at most {more} more"
+
+
+def _closed_by_restart(run: Run, previous: RunRecord) -> tuple[tuple[str, str], ...]:
+    """A would-have that ends with a new start: what it burned until then is all that a stop would have saved."""
+    if previous.would_stop_at is None or run.start is None:
+        return ()
+    later = max(run.start - previous.would_stop_at, timedelta(0))
+    more = spent_usd(previous.hourly_rate_usd, later)
+    return would_haves.closed_evidence(would_haves.RAN_ON, more, doubtful=not run.id.kind.service.is_sagemaker)
 
 
 def _would_have_been_wrong(record: RunRecord, now: datetime) -> str:
@@ -206,6 +220,7 @@ def _seen(
     burn: Burn,
     now: datetime,
     forecast: Forecast | None,
+    moved: frozenset[str],
 ) -> tuple[RunRecord, list[Entry]]:
     """The record with what this sweep sees of the run, before the verdict is applied."""
     members = members_seen(run, record)
@@ -251,7 +266,7 @@ def _seen(
             released_key="",
             malformed_told=(),
         )
-    record = spending.kept_up(record, run, burn, now)
+    record = spending.kept_up(record, run, burn, now, moved)
     if all(m.tags is not None for m in run.members):
         # Tags may arrive after the instance, and owners change: a warning goes to who it is now.
         tags = policy.tags
@@ -268,7 +283,7 @@ def _seen(
         heard=run.heard or record.heard,
         exempt_tags=decision.exempt_tags,
         exemption=exemption_of(run, record, now),
-        forecast=record.forecast or forecast,
+        forecast=forecast or record.forecast,
     ), entries
 
 

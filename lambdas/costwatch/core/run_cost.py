@@ -1,7 +1,7 @@
 """What a run cost in the end, beside what was forecast: one row for each run that is over, counted once. Pure.
 
 Its dollars are booked on the day it ended (UTC). Children of a tuning or AutoML job have no row: their parent's has
-them. What runs on in another run is counted there.
+them. A machine that goes on in another run is counted here until then, and there from then on.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from costwatch.core import accelerators
 from costwatch.core.actuals import Actual
 from costwatch.core.families import PastRun
 from costwatch.core.forecast import Forecast
-from costwatch.core.heartbeats import Pulse
+from costwatch.core.heartbeats import Pulse, Session
+from costwatch.core.known_jobs import JobKey
 from costwatch.core.model import RunId
 from costwatch.core.money import show_usd
 from costwatch.core.record import RunRecord
 
+_MOST_EPOCHS: Final = 10**9
 ACCRUED: Final = "accrued"
 """How an actual is known that nothing else tells: the meter's sum, an upper bound."""
 RUN_SECONDS: Final = "run seconds"
@@ -39,6 +41,8 @@ class Outcome(StrEnum):
     ENDED = "ended"
     """Instances that somebody, or they themselves, ended: whether their work was done cannot be seen."""
     STARTED_ANEW = "started anew"
+    REGROUPED = "regrouped"
+    """Its members run on in another run, which counts them from when it first saw them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class RunCost:
     saved_by_spot_usd: Decimal | None = None
     forecast: Forecast | None = None
     step: int | None = None
-    """The furthest step that its heartbeats told."""
+    """Steps that it took, by its heartbeats: of one that went on from a checkpoint without those before."""
     epoch: Decimal | None = None
     selector: str = ""
 
@@ -110,14 +114,13 @@ class RunCost:
 
     @property
     def sentence(self) -> str:
-        """For a card: `$303.02 by billable seconds; forecast was $707.04, at most $1,212.06`."""
+        """For a card: `$303.02 by billable seconds; forecast was $707.04 (14 h: ...), at most $1,212.06`."""
         cost = f"{show_usd(self.actual_usd)} by {self.basis}" if self.actual_usd is not None else "unknown"
         if self.basis == ACCRUED and self.actual_usd is not None:
             cost = f"at most {show_usd(self.actual_usd)}"
         if self.forecast is None or self.forecast.expected_usd is None:
             return cost
-        most = show_usd(self.forecast.worst_case_usd)
-        return f"{cost}; forecast was {show_usd(self.forecast.expected_usd)}, at most {most}"
+        return f"{cost}; forecast was {self.forecast.sentence}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,9 @@ class Booked:
     """Until when (UTC) jobs that ended are booked, and those of the last minutes that were looked at."""
 
     until: datetime
-    looked_at: frozenset[str] = frozenset()
+    looked_at: frozenset[JobKey] = frozenset()
+    pools: frozenset[str] = frozenset()
+    """Training jobs that are booked and whose warm pools may still be kept: these are booked when they end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +148,20 @@ def cost_of(
     outcome: Outcome,
     actual: Actual | None,
     progress: Progress | None = None,
+    started_at: datetime | None = None,
 ) -> RunCost:
-    """Of the run that `record` tells of. `actual` None: nothing tells, so the meter's sum stands for it."""
+    """Of the run that `record` tells of. `actual` None: nothing tells, so the meter's sum stands for it.
+
+    `started_at`: where the record does not know it yet.
+    """
     accrued = record.spent_usd(ended_at)
-    hours = max(ended_at - record.start, timedelta(0)) if record.start is not None else timedelta(0)
+    start = record.start or started_at
+    hours = max(ended_at - start, timedelta(0)) if start is not None else timedelta(0)
     came = progress or Progress()
     return RunCost(
         run_id=record.run_id,
         name=record.name,
-        started_at=record.start,
+        started_at=start,
         ended_at=ended_at,
         outcome=outcome,
         owners=Owners(record.owner, record.team, record.project, record.model),
@@ -160,13 +170,22 @@ def cost_of(
         actual_usd=actual.usd if actual is not None else accrued,
         basis=actual.basis if actual is not None else ACCRUED,
         price_note=record.price_note,
-        gpu_hours=actual.gpu_hours if actual is not None else gpu_hours(record.capacity, hours),
+        gpu_hours=actual.gpu_hours if actual is not None else gpu_hours_of(record, accrued, hours),
         saved_by_spot_usd=actual.saved_by_spot_usd if actual is not None else None,
         forecast=record.forecast,
         step=came.step,
         epoch=came.epoch,
         selector=record.selector,
     )
+
+
+def gpu_hours_of(record: RunRecord, usd: Decimal | None, runtime: timedelta) -> Decimal | None:
+    """Of members that come and go: of one type, its dollars say how many instance-hours there were."""
+    if len(record.capacity) == 1 and usd is not None and record.hourly_rate_usd:
+        ((kind, count),) = record.capacity
+        each = accelerators.count(kind)
+        return each * usd * count / record.hourly_rate_usd if each is not None else None
+    return gpu_hours(record.capacity, runtime)
 
 
 def gpu_hours(capacity: Iterable[tuple[str, int]], runtime: timedelta) -> Decimal | None:
@@ -183,9 +202,20 @@ def gpu_hours(capacity: Iterable[tuple[str, int]], runtime: timedelta) -> Decima
 def progress_of(pulses: Iterable[Pulse], since: datetime) -> Progress:
     """The furthest step and epoch that any process told since then; an epoch comes as a metric `epoch`."""
     sessions = [session for pulse in pulses for session in pulse.since(since)]
-    steps = [session.step for session in sessions if session.step is not None]
+    steps = [taken for session in sessions if (taken := _steps_of(session, since)) is not None]
     epochs = [found for session in sessions if (found := _epoch(session.metrics.get("epoch", ""))) is not None]
     return Progress(max(steps, default=None), max(epochs, default=None))
+
+
+def _steps_of(session: Session, since: datetime) -> int | None:
+    """A process that was already further at its first beat than it could have come had gone on from a checkpoint."""
+    if session.step is None or session.first_step is None or session.first_step_at is None or session.step_at is None:
+        return session.step
+    between, taken = session.step_at - session.first_step_at, session.step - session.first_step
+    if between <= timedelta(0) or taken <= 0:
+        return session.step
+    before = int(taken * ((session.first_step_at - since) / between))
+    return session.step if session.first_step <= 2 * before + taken else taken + min(before, session.first_step)
 
 
 def _epoch(text: str) -> Decimal | None:
@@ -193,7 +223,7 @@ def _epoch(text: str) -> Decimal | None:
         found = Decimal(text)
     except ArithmeticError:
         return None
-    return found if found.is_finite() and found > 0 else None
+    return found if found.is_finite() and 0 < found < _MOST_EPOCHS else None
 
 
 def _cents(amount: Decimal | None) -> str:

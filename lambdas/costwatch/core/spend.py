@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from costwatch.core.record import RunRecord, Status
-from costwatch.core.run_cost import Outcome, Owners, RunCost, gpu_hours
+from costwatch.core.run_cost import Outcome, Owners, RunCost, gpu_hours_of
 
 UNTAGGED: Final = "(untagged)"
 
@@ -102,6 +102,7 @@ def of_open(record: RunRecord, now: datetime) -> Spent:
     stop = record.stop if record.status is Status.STOPPING else None
     until = stop.requested_at if stop is not None and stop.requested_at is not None else now
     runtime = max(until - record.start, timedelta(0)) if record.start is not None else timedelta(0)
+    usd = record.spent_usd(until)
     return Spent(
         run=str(record.run_id),
         name=record.name,
@@ -110,9 +111,9 @@ def of_open(record: RunRecord, now: datetime) -> Spent:
         family=record.forecast.family if record.forecast is not None else "",
         selector=record.selector,
         open=True,
-        usd=record.spent_usd(until),
+        usd=usd,
         forecast_usd=record.forecast.expected_usd if record.forecast is not None else None,
-        gpu_hours=gpu_hours(record.capacity, runtime),
+        gpu_hours=gpu_hours_of(record, usd, runtime),
         saved_by_spot_usd=None,
     )
 

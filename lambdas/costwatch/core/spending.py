@@ -6,7 +6,7 @@ change the sum is made anew. What left is counted until the sweep that misses it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -16,8 +16,11 @@ from costwatch.core.money import Burn, spent_usd
 from costwatch.core.record import RunRecord
 
 
-def kept_up(record: RunRecord, run: Run, burn: Burn, now: datetime) -> RunRecord:
-    """`record` (members as they were seen last) with the price and the sum that hold for `run` from `now` on, UTC."""
+def kept_up(record: RunRecord, run: Run, burn: Burn, now: datetime, moved: Collection[str] = frozenset()) -> RunRecord:
+    """`record` (members as they were seen last) with the price and the sum that hold for `run` from `now` on, UTC.
+
+    `moved`: members that another run has counted until now; here they count from now on.
+    """
     was = {member.id: member.running_since for member in record.members}
     same = was == {member.id: member.clock.running_since for member in run.members}
     priced = (record.hourly_rate_usd, record.price_note) == (burn.hourly_rate_usd, burn.note)
@@ -26,9 +29,9 @@ def kept_up(record: RunRecord, run: Run, burn: Burn, now: datetime) -> RunRecord
     # A run of one instance or job: a price that becomes known holds for all of it.
     alone = same and run.id.kind in (RunKind.INSTANCE, RunKind.TRAINING, RunKind.PROCESSING)
     if record.rate_since is None or record.start is None or (alone and record.spent_before_usd is None):
-        before = _sum(_cost(member, burn, member.clock.running_since, now) for member in run.members)
+        before = _sum(_cost(m, burn, now if m.id in moved else m.clock.running_since, now) for m in run.members)
     else:
-        joined = [m for m in run.members if was.get(m.id) is None]
+        joined = [m for m in run.members if was.get(m.id) is None and m.id not in moved]
         # What had not started was in the rate all the same.
         early = [_cost(m, burn, record.rate_since, now) for m in joined if m.id in was]
         before = _sum([record.spent_usd(now), *(_cost(m, burn, m.clock.running_since, now) for m in joined)])

@@ -17,7 +17,7 @@ from costwatch.core.record import Entry
 
 DESTROYED: Final = "destroyed"
 RAN_ON: Final = "ran on"
-_WHICH, _USD = "would_have", "would_have_usd"
+_WHICH, _USD, _DOUBTFUL = "would_have", "would_have_usd", "would_have_doubtful"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class WouldHaves:
     ran_on: int
     ran_on_usd: Decimal
     unknown: int
+    doubtful: int = 0
+    """Of those that ran on: instances, whose work may have been done."""
 
     @property
     def closed(self) -> int:
@@ -43,6 +45,8 @@ class WouldHaves:
     def sentence(self) -> str:
         """For people: what enforce would have come to."""
         unknown = f"; {self.unknown} without a known price" if self.unknown else ""
+        if self.doubtful:
+            unknown += f"; of {self.doubtful} that ran on, instances, nobody sees whether their work was done"
         return (
             f"Would-haves that are over: {self.destroyed} finished by themselves ({show_usd(self.destroyed_usd)} of "
             f"work would have been destroyed), {self.ran_on} ran on for {show_usd(self.ran_on_usd)}; net "
@@ -50,9 +54,10 @@ class WouldHaves:
         )
 
 
-def closed_evidence(which: str, usd: Decimal | None) -> tuple[tuple[str, str], ...]:
-    """For the entry that closes one."""
-    return ((_WHICH, which), (_USD, f"{usd:.2f}" if usd is not None else "unknown"))
+def closed_evidence(which: str, usd: Decimal | None, *, doubtful: bool = False) -> tuple[tuple[str, str], ...]:
+    """For the entry that closes one. `doubtful`: an instance, of which nobody sees whether its work was done."""
+    found = ((_WHICH, which), (_USD, f"{usd:.2f}" if usd is not None else "unknown"))
+    return (*found, (_DOUBTFUL, "yes")) if doubtful else found
 
 
 def closed(entries: Iterable[Entry]) -> WouldHaves:
@@ -65,6 +70,7 @@ def closed(entries: Iterable[Entry]) -> WouldHaves:
         ran_on=len(dollars[RAN_ON]),
         ran_on_usd=_known(dollars[RAN_ON]),
         unknown=sum(each is None for amounts in dollars.values() for each in amounts),
+        doubtful=sum(_DOUBTFUL in facts for facts in found),
     )
 
 

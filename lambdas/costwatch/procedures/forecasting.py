@@ -18,15 +18,23 @@ from costwatch.procedures.report import SweepReport
 def forecast_of(
     w: Watchdog, run: Run, record: RunRecord | None, decision: Decision, report: SweepReport
 ) -> Forecast | None:
-    """None: it has one, or nothing watches it. What its family cost before is read once a sweep and family."""
-    if decision.selector is None or not run.members or (record is not None and record.forecast is not None):
+    """None: it has one, nothing watches it, or it could not be made; then it is tried again by the next sweep.
+
+    What its family cost before is read once a sweep and family. Nothing here may keep a run from being judged.
+    """
+    before = record.forecast if record is not None else None
+    if decision.selector is None or not run.members or (before is not None and before.expected_usd is not None):
         return None
-    family = forecast.family_of(run)
-    return forecast.forecast(run, _limit(decision), w.prices, _past(w, run, family, report), w.now())
+    with report.isolating(f"forecast of {run.id}"):
+        family = forecast.family_of(run)
+        made = forecast.forecast(run, _limit(decision), w.prices, _past(w, run, family, report), w.now())
+        # What is unknown is looked at again in every sweep, and written when it is known.
+        return made if before is None or made.expected_usd is not None else None
+    return None
 
 
 def _past(w: Watchdog, run: Run, family: str, report: SweepReport) -> Sequence[PastRun]:
-    """Without them the maximum runtime stands: a row that cannot be read must not keep a run from being judged."""
+    """Without them the maximum runtime stands."""
     if family not in report.past_runs:
         report.past_runs[family] = ()
         with report.isolating(f"past runs of {family}"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from costwatch.core.policy import Mode, Service
 from costwatch.core.record import Status
-from costwatch.procedures import costs, outbox
+from costwatch.procedures import outbox
+from costwatch.procedures.booking import book_job
 from costwatch.procedures.first_seen import record_start
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
@@ -31,7 +32,7 @@ def follow(w: Watchdog, account: str, region: str, service: Service, member_id: 
     if service.is_sagemaker and not seen:
         job = w.sagemaker(region).job(member_id, service)
         if job is not None and job.gone:
-            costs.book_job(w, region, job)
+            book_job(w, region, job)
         elif job is not None:
             record_start(w, region, job, report)
     outbox.flush(w, report, warnings=False)

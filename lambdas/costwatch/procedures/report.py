@@ -98,6 +98,9 @@ class SweepReport:
     past_runs: dict[str, Sequence[PastRun]] = field(default_factory=dict)
     """By family, as far as they were read."""
 
+    counted_by: dict[str, RunId] = field(default_factory=dict)
+    """Instances by the open run that has counted their cost until now."""
+
     unjudged: set[RunId] = field(default_factory=set)
     """Runs that send heartbeats and about which nothing could be concluded: each may have fallen silent."""
 
@@ -124,6 +127,10 @@ class SweepReport:
     def skip(self, row: UnreadableRow) -> None:
         """A row of the ledger that cannot be read is a failure of its own; the others go on."""
         self.fail(Failure(f"ledger {row.sk}", str(row), row.retry))
+
+    def moved(self, run: Run) -> frozenset[str]:
+        """Members of `run` that another open run has counted until now."""
+        return frozenset(m.id for m in run.members if self.counted_by.get(m.id, run.id) != run.id)
 
     @property
     def watched(self) -> int:

@@ -106,6 +106,7 @@ def judge_silence(w: Watchdog, silent: Sequence[Silent], report: SweepReport) ->
                 now=w.now(),
                 previous=item.previous,
                 forecast=forecast_of(w, item.seen.run, item.record, decision, report),
+                moved=report.moved(item.seen.run),
             )
             w.save(costs.restarted(step, item.previous, item.seen.run))
     _say_held(report, held)

@@ -26,6 +26,7 @@ from costwatch.core.silences import is_released
 from costwatch.core.step import Step
 from costwatch.errors import TransientAwsError, UnreadableRow
 from costwatch.procedures import census, costs, digest, listing, looking, outbox
+from costwatch.procedures.booking import book_over
 from costwatch.procedures.exempt import with_exemptions
 from costwatch.procedures.forecasting import forecast_of
 from costwatch.procedures.listing import Known
@@ -90,6 +91,9 @@ def sweep(w: Watchdog) -> SweepReport:
         for row in unreadable:
             report.skip(row)
         records.extend(region.records.values())
+        for run_id, record in region.records.items():
+            if run_id.kind.service is Service.EC2:
+                report.counted_by.update(dict.fromkeys(record.member_ids, run_id))
         for service, read in (
             (Service.EC2, partial(_instances, region, uncounted)),
             (Service.TRAINING, partial(_jobs, region.records)),
@@ -164,7 +168,7 @@ def _jobs(records: Mapping[RunId, RunRecord], w: Watchdog, region: str, report: 
     over = set(found.over)
     with report.isolating(f"{region} costs of jobs that are over"):
         unbooked, over = over, set()  # what cannot be booked now stays known
-        over = unbooked - costs.book_over(w, region, records, known, unbooked, report)
+        over = unbooked - book_over(w, region, records, known, unbooked, report)
     with report.isolating(f"{region} what was learned of jobs"):
         # Without it the next sweep asks once more; nobody is judged otherwise for it.
         w.ledger.learn_jobs(w.account, region, found.learned, sorted(over), w.now())
@@ -300,6 +304,7 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | St
         now=w.now(),
         previous=looked.previous,
         forecast=forecast_of(w, run, record, decision, report),
+        moved=report.moved(run),
     )
     return costs.restarted(step, looked.previous, run)
 

@@ -12,7 +12,7 @@ from costwatch.core import durations, endings, grouping, ladder, stopping
 from costwatch.core.model import Member
 from costwatch.core.policy import Action, Mode
 from costwatch.core.record import RunRecord, Status, StopAttempt
-from costwatch.core.run_cost import Outcome, RunCost
+from costwatch.core.run_cost import Outcome, RunCost, cost_of
 from costwatch.core.step import Step
 from costwatch.errors import AwsError
 from costwatch.procedures import costs
@@ -49,7 +49,8 @@ def reconcile(w: Watchdog, record: RunRecord, report: SweepReport, *, acts: bool
     now_of = [grouping.run_id_now(m, record.run_id, run_tag=w.policy.tags.run) for m in alive]
     if record.run_id not in now_of:
         ids = ", ".join(m.id for m in alive)
-        w.save(endings.superseded(record, f"{ids} runs on and belongs to {now_of[0]} now", now))
+        cost = cost_of(record, ended_at=now, outcome=Outcome.REGROUPED, actual=None)
+        w.save(endings.superseded(record, f"{ids} runs on and belongs to {now_of[0]} now", now, cost))
 
 
 def wind_up(w: Watchdog, region: str, why: str, report: SweepReport) -> None:
