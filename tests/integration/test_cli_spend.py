@@ -96,11 +96,34 @@ def test_forecast_stands_beside_what_the_same_runs_cost(town: Town, maria: Termi
     assert total["forecast_error"] == "-0.9167"
 
 
-def test_what_failed_or_was_stopped_is_counted_apart(town: Town, maria: Terminal) -> None:
+@pytest.mark.parametrize("status", ["Failed", "Stopped"])
+def test_what_failed_or_was_stopped_is_counted_apart(town: Town, maria: Terminal, status: str) -> None:
     ran(town, "churn")
-    ran(town, "churn-2", status="Failed")
+    ran(town, "churn-2", status=status)
     total = maria.json("spend")["total"]
     assert (total["spent_usd"], total["failed_or_stopped_usd"]) == ("101.01", "50.50")
+
+
+def test_a_run_whose_stop_was_accepted_costs_nothing_more(tmp_path: Path) -> None:
+    of = town_of(
+        tmp_path / "costwatch.yaml",
+        CONFIG.replace("tag: {Purpose: training}}", "tag: {Purpose: training}}\n      mode: enforce"),
+    )
+    maria = Terminal(tmp_path / "costwatch.yaml", of)
+    of.world.launch(age=40 * HOUR, tags={"Purpose": "training"})
+    sweep(of.watchdog())
+    later(of, minutes=35)
+    at_stop = maria.json("spend")["total"]["spent_usd"]
+    of.clock.forward(hours=10)
+    assert maria.json("spend")["total"]["spent_usd"] == at_stop
+
+
+def test_a_run_counts_from_its_start_and_not_from_when_a_sweep_first_saw_it(town: Town, maria: Terminal) -> None:
+    town.world.launch(age=5 * HOUR, tags={"Purpose": "training"})
+    sweep(town.watchdog())
+    town.clock.forward(hours=1)
+    total = maria.json("spend")["total"]
+    assert (total["spent_usd"], total["gpu_hours"]) == ("131.75", "48.00")
 
 
 def test_dollars_that_nobody_knows_are_counted_beside_the_sum(town: Town, maria: Terminal) -> None:

@@ -426,6 +426,7 @@ def test_a_tuning_job_cost_what_all_its_children_did_and_they_have_no_row_of_the
     later(of, minutes=5)
     cost = only(of)
     assert (cost.run_id.kind.value, cost.actual_usd, cost.basis) == ("tuning", ML_P4D * 3, "billable seconds")
+    assert cost.gpu_hours == 24
 
 
 def test_a_child_that_began_and_ended_between_two_sweeps_is_counted_too() -> None:
@@ -460,6 +461,32 @@ def test_children_that_may_not_be_read_leave_the_meters_sum_and_the_run_ends_all
     sweep(of.watchdog())
     assert records(of) == {}
     assert (only(of).basis, usd(only(of).actual_usd)) == ("accrued", "25.25")
+
+
+def test_what_managed_spot_saved_is_added_up_over_all_children() -> None:
+    of = town(policies.selector("tuning", service="tuning"))
+    tuner = of.world.tune("search", age=3 * HOUR, tags=TAGS)
+    sweep(of.watchdog())
+    for _ in range(3):
+        child = of.world.child_of(tuner, age=2 * HOUR)
+        child.spot, child.billable = True, HOUR
+        of.world.end(child)
+    of.world.end(tuner)
+    later(of, minutes=5)
+    assert (only(of).actual_usd, only(of).saved_by_spot_usd) == (ML_P4D * 3, ML_P4D * 3)
+
+
+def test_a_job_of_a_schedule_that_its_open_record_never_saw_is_booked_beside_it() -> None:
+    of = town(policies.selector("processing", service="processing"))
+    first = of.world.process("check-1", age=HOUR, tags=TAGS, instance_type="ml.g5.xlarge", schedule="checks")
+    sweep(of.watchdog())
+    between = of.world.process("check-2", age=2 * MINUTE, tags=TAGS, instance_type="ml.g5.xlarge", schedule="checks")
+    of.world.end(between)
+    hinted(of, between)
+    assert [cost.name for cost in booked(of)] == ["checks"]
+    of.world.end(first)
+    later(of, minutes=5)
+    assert len(booked(of)) == 2
 
 
 def test_of_very_many_children_the_list_is_enough_and_none_is_described() -> None:

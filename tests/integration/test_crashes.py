@@ -152,8 +152,8 @@ STORIES = (
         (
             Step("warn", 0, 60),
             Step("stop", 35, 96),
-            Step("end the pool", 5, 32),
-            Step("verify once", 5, 44),
+            Step("end the pool", 5, 34),
+            Step("verify once", 5, 47),
             Step("verify twice", 5, 34),
         ),
     ),
