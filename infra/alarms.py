@@ -22,7 +22,7 @@ _TROUBLE: Final = {
     names.METRIC_NOTICES_UNDELIVERED: "A notice found no taker, neither Slack nor a subscriber: its run is held.",
     names.METRIC_RUNS_CAME_BACK: "A stopped run came back: `costwatch explain RUN` quotes what relaunched it.",
 }
-# Both functions look whether a stopped run came back; only the sweep sweeps and sends.
+# The sweep and the hints look whether a stopped run came back; only the sweep sweeps and sends.
 _REPORTED_BY: Final = {
     names.METRIC_SWEEP_FAILURES: (names.SERVICE_DEADMAN,),
     names.METRIC_NOTICES_UNDELIVERED: (names.SERVICE_DEADMAN,),

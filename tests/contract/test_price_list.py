@@ -165,6 +165,19 @@ def test_two_rows_of_a_training_type_are_an_error_too() -> None:
     assert found[PROCESSING].rates["ml.g5.xlarge"] == "1.408"
 
 
+def test_one_row_with_two_prices_is_two_rows_and_an_error_that_names_it() -> None:
+    twice = instance(HOME, "g5.xlarge", "1.2")
+    sku = twice["product"]["sku"]
+    assert sku == instance(HOME, "g5.xlarge", "1.006")["product"]["sku"]
+    found = listed(twice)
+    assert "g5.xlarge" not in found.rates
+    (problem,) = (each for each in found.problems if each.startswith(f"g5.xlarge in {HOME} has 2 prices"))
+    assert (problem.count(sku), "at 1.006" in problem, "at 1.2" in problem) == (2, True, True)
+    assert found.rates["g5.2xlarge"] == "1.212"
+    training = PriceList(Client(job(HOME, "ml.g5.xlarge", "1.5"))).sagemaker(HOME)[TRAINING]
+    assert "ml.g5.xlarge" not in training.rates
+
+
 def test_the_same_row_twice_is_one_row() -> None:
     assert listed(instance(HOME, "g5.xlarge", "1.006")).rates["g5.xlarge"] == "1.006"
 

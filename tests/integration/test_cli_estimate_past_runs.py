@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from costwatch.cli.session import Session, Tools
 from costwatch.core.families import family
 from costwatch.core.run_cost import RunCost
 from tests.contract.test_ledger_costs import COST
@@ -34,7 +37,7 @@ def maria(tmp_path: Path, town: Town) -> Terminal:
     return Terminal(tmp_path / "costwatch.yaml", town)
 
 
-def remember(town: Town, name: str, hours: int, number: int) -> None:
+def remember(town: Town, name: str, hours: int, number: int, **but: Any) -> None:
     ended_at = town.clock() - number * 24 * HOUR
     cost = RunCost(
         **{
@@ -44,6 +47,7 @@ def remember(town: Town, name: str, hours: int, number: int) -> None:
             "ended_at": ended_at,
             "family": family(name, IMAGE, ["ml.p4d.24xlarge"]),
             "forecast": None,
+            **but,
         }
     )
     assert town.ledger.book_cost(cost)
@@ -74,6 +78,61 @@ def test_a_step_of_a_pipeline_is_the_family_of_the_jobs_that_it_starts(
     pipeline = {"Version": "2020-12-01", "Steps": [{"Name": "Train", "Type": "Training", "Arguments": arguments}]}
     found = estimated(maria, tmp_path / "pipeline.json", pipeline, "--pipeline", "--past-runs")
     assert found["expected_usd"] == "50.502572"
+
+
+def test_a_tuning_job_is_expected_to_cost_what_the_last_ones_of_its_family_did(
+    town: Town, maria: Terminal, tmp_path: Path
+) -> None:
+    sweep = family("sweep", IMAGE, ["ml.p4d.24xlarge"])
+    for number, usd in enumerate(["200", "210", "400"], start=1):
+        remember(town, "sweep", 30, number, family=sweep, actual_usd=Decimal(usd))
+    definition = {name: part for name, part in BODY.items() if name != "TrainingJobName"}
+    limits = {"MaxNumberOfTrainingJobs": 10, "MaxParallelTrainingJobs": 3}
+    body = {
+        "HyperParameterTuningJobName": "sweep-2026-11-27",
+        "HyperParameterTuningJobConfig": {"Strategy": "Bayesian", "ResourceLimits": limits},
+        "TrainingJobDefinition": definition,
+    }
+    found = estimated(maria, tmp_path / "job.json", body, "--job", "--past-runs")
+    assert (found["expected_usd"], found["p90_usd"], found["worst_case_usd"]) == ("210", "400", "6060.30864")
+    assert found["notes"] == ["expected and p90 are what its last 3 runs cost, and not the sums of the lines"]
+    shown = maria.costwatch("estimate", "--job", str(tmp_path / "job.json"), "--region", REGION, "--past-runs").stdout
+    assert re.search(r"^Expected +the median cost of its last 3 runs *$", shown, re.MULTILINE)
+
+
+@pytest.fixture
+def nothing_names_a_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of AWS, and no configuration where the command runs."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+
+
+@pytest.mark.usefixtures("nothing_names_a_region")
+def test_where_nothing_names_a_home_region_the_deployment_is_looked_for_where_the_job_runs(
+    town: Town, maria: Terminal, tmp_path: Path
+) -> None:
+    for number, hours in enumerate([3, 4, 10], start=1):
+        remember(town, "churn", hours, number)
+    del maria.environ["AWS_REGION"]
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps(BODY), encoding="utf-8")
+    asked = ("estimate", "--job", str(file), "--region", REGION, "--past-runs", "--json")
+    result = maria.costwatch(*asked, config=False)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["expected_usd"] == "101.005144"
+
+
+@pytest.mark.usefixtures("nothing_names_a_region")
+def test_where_a_job_runs_is_not_where_the_deployment_is_when_something_else_says_that() -> None:
+    def homes(**environ: str) -> tuple[str, ...]:
+        return Session(else_region="eu-west-1", tools=Tools(environ=environ)).again().home_regions
+
+    assert homes() == ("eu-west-1",)
+    assert homes(AWS_REGION="us-west-2") == ("us-west-2",)
 
 
 def test_without_a_deployment_it_says_so_and_estimates_nothing_by_halves(maria: Terminal, tmp_path: Path) -> None:

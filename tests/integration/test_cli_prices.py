@@ -151,6 +151,34 @@ def test_the_configurations_regions_are_shown_or_the_named_one(desk: Desk) -> No
     assert (both, one) == ({"us-east-1", "eu-central-1"}, {"eu-west-1"})
 
 
+BROKEN = f"{CONFIG}prices: {{multipliers: {{ec2: cheap}}}}\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["prices", "show", "g5.xlarge"],
+        ["estimate", "--service", "ec2", "--instance-type", "g5.xlarge", "--max-runtime", "1h"],
+    ],
+)
+def test_that_the_discounts_of_a_broken_configuration_are_not_used_is_said_with_the_reason(
+    desk: Desk, command: list[str]
+) -> None:
+    def run() -> Result:
+        return CliRunner().invoke(main, [*command, "--json"], obj=desk.tools(), env={"COLUMNS": "140", "NO_COLOR": "1"})
+
+    assert run().stderr == ""
+    Path("costwatch.yaml").write_text(BROKEN, "utf-8")
+    broken = run()
+    assert broken.exit_code == 0
+    assert broken.stderr.startswith(
+        "note: the discounts of costwatch.yaml are not used: costwatch.yaml:4: prices.multipliers.ec2:"
+    )
+    assert "1.006" in broken.stdout
+    Path("costwatch.yaml").write_text(BROKEN.replace("cheap", "0.5"), "utf-8")
+    assert run().stderr == ""
+
+
 # --- refresh without a deployment ------------------------------------------------------------------------------------
 
 

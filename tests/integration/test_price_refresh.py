@@ -216,6 +216,47 @@ def test_with_no_time_left_nothing_more_is_begun_and_what_was_read_is_kept() -> 
     assert book.price(PriceKind.EC2, HOME, "g5.xlarge") is not None
 
 
+# --- answers that nobody should believe ------------------------------------------------------------------------------
+
+
+def test_an_empty_price_list_replaces_no_part_and_the_book_gets_older(account: Account) -> None:
+    account.refresh_prices()
+    before = book_of(account)
+    account.aws.world.price_list().rows.clear()
+    account.clock.now = NOW + DAY
+    answer = account.refresh_prices()
+    assert book_of(account).document["rates"] == before.document["rates"]
+    wheres = {each["where"] for each in answer["failures"]}
+    assert wheres == {f"{kind.value} prices in {region}" for kind in PriceKind for region in (HOME, ABROAD)}
+    assert "the list has 0 prices where the book has" in answer["failures"][0]["reason"]
+    assert (answer["parts_read"], answer["age_hours"]) == (2, 24)
+    assert days(account)["spot", HOME] == (NOW + DAY).date().isoformat()
+
+
+@pytest.mark.parametrize(
+    ("had", "left", "is_taken"),
+    [
+        (10, 5, True), (10, 4, False), (5, 3, True), (5, 2, False), (4, 2, True), (4, 1, False), (4, 0, False),
+        (3, 1, True), (2, 1, True), (3, 0, False), (1, 0, False), (4, 9, True), (0, 9, True),
+    ],
+)  # fmt: skip
+def test_a_list_with_fewer_than_half_of_the_names_is_not_taken_and_exactly_half_is(
+    had: int, left: int, is_taken: bool
+) -> None:
+    def rates(number: int) -> dict[str, str]:
+        return {f"ml.x{n}.large": "1" for n in range(number)}
+
+    before = with_rates(empty_book(NOW), PriceKind.TRAINING, HOME, rates(had), NOW)
+    rows = [job(HOME, name, "2") for name in rates(left)]
+    sources = PriceSources(PriceList(PriceListLikeAws(rows)), lambda _region: SpotPrices(History()))
+    book, report = refresh_copy(sources, before, regions=[HOME], types=(), now=NOW + DAY)
+    expected = dict.fromkeys(rates(left), "2") if is_taken else rates(had)
+    day = (NOW + DAY if is_taken else NOW).date().isoformat()
+    assert book.document["rates"]["training"][HOME] == {day: expected}
+    assert [each.where for each in report.failures] == ([] if is_taken else [f"training prices in {HOME}"])
+    assert report.age == (timedelta(0) if is_taken else DAY)
+
+
 # --- the sweep's metric ----------------------------------------------------------------------------------------------
 
 

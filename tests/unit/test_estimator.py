@@ -121,6 +121,15 @@ def test_a_family_whose_forecasts_were_too_low_raises_p90_and_never_the_worst_ca
     assert sums(job(hours=20), past=runs(10, 10, 10, ratio="9"))[1:] == ("505.02572", "505.02572")
 
 
+def test_a_p90_that_past_errors_raised_says_that_it_is_above_the_sum_of_its_lines() -> None:
+    raised = estimate(job(hours=20), Priced(), runs(10, 10, 10, ratio="1.5"))
+    assert raised.notes == ("past runs cost more than was forecast, so the p90 is above the sum of its lines",)
+    assert raised.p90_usd != raised.line_items[0].p90_usd
+    for as_forecast in ("1", "0.7"):
+        made = estimate(job(hours=20), Priced(), runs(10, 10, 10, ratio=as_forecast))
+        assert (made.notes, made.p90_usd) == ((), made.line_items[0].p90_usd)
+
+
 # --- tuning ------------------------------------------------------------------------------------------
 
 
@@ -138,13 +147,51 @@ def test_a_tuning_job_is_capped_by_its_own_runtime_times_what_runs_at_once() -> 
     assert sums(replace(spec, jobs=2, total_runtime=HOUR))[2] == "50.502572", "two jobs are never four at once"
 
 
-def test_past_runs_of_a_tuning_job_are_whole_ones() -> None:
-    spec = job(hours=2, service=Service.TUNING, jobs=20, parallel=4)
-    made = estimate(spec, Priced(), runs(5, 5, 8))
-    assert made.expected_usd == 5 * 4 * Decimal("25.251286")
-    assert made.p90_usd == 8 * 4 * Decimal("25.251286")
-    assert (made.expected_runtime, made.worst_case_usd) == (5 * HOUR, Decimal("1010.05144"))
-    assert estimate(spec, Priced(), runs(50, 50, 50)).expected_runtime == 10 * HOUR, "five waves of two hours"
+SWEEP = job(hours=2, service=Service.TUNING, jobs=20, parallel=4)
+
+
+def cost(*usd: int | None, hours: float = 5) -> tuple[PastRun, ...]:
+    """Past runs that cost so much, and were forecast at $10."""
+    return tuple(
+        replace(run, expected_usd=Decimal(10), actual_usd=Decimal(each) if each is not None else None)
+        for run, each in zip(runs(*[hours] * len(usd)), usd, strict=True)
+    )
+
+
+def test_a_tuning_job_is_expected_to_cost_what_its_past_runs_did_however_long_they_took() -> None:
+    for hours in (1, 5, 500):
+        made = estimate(SWEEP, Priced(), cost(200, 210, 400, hours=hours))
+        assert amounts(made) == (Decimal(210), Decimal(400), Decimal("1010.05144"))
+        assert (made.basis, made.expected_runtime) == ("the median cost of its last 3 runs", 2 * HOUR)
+
+
+def test_what_past_runs_of_a_tuning_job_cost_is_no_sum_of_its_lines_and_that_is_said() -> None:
+    made = estimate(SWEEP, Priced(), cost(200, 210, 400))
+    assert made.line_items[0].expected_usd == Decimal("1010.05144")
+    assert made.notes == ("expected and p90 are what its last 3 runs cost, and not the sums of the lines",)
+    assert estimate(SWEEP, Priced()).notes == ()
+    assert estimate(SWEEP, Priced(), cost(2000, 2000, 3000)).notes == (), "both are the worst case, as the lines are"
+
+
+def test_a_tuning_job_whose_past_runs_cost_more_than_it_can_ends_at_its_worst_case() -> None:
+    assert sums(SWEEP, past=cost(900, 2000, 3000)) == ("1010.05144",) * 3
+    assert sums(SWEEP, past=cost(200, 210, 3000)) == ("210", "1010.05144", "1010.05144")
+    assert sums(replace(SWEEP, purchase=BLOCK), past=cost(200, 210, 400)) == ("0", "0", "0")
+
+
+def test_too_few_known_costs_of_a_tuning_job_say_nothing() -> None:
+    for past in (cost(200, 210), cost(200, 210, None, None, None)):
+        made = estimate(SWEEP, Priced(), past)
+        assert amounts(made) == (Decimal("1010.05144"),) * 3
+        assert made.basis.startswith("its maximum runtime")
+
+
+def test_what_one_job_of_a_tuning_job_was_declared_to_take_goes_before_what_past_runs_cost() -> None:
+    made = estimate(replace(SWEEP, expected_runtime=HOUR), Priced(), cost(200, 210, 400))
+    assert amounts(made) == (Decimal("505.02572"), Decimal("505.02572"), Decimal("1010.05144"))
+    assert made.basis == "declared"
+    assert sums(replace(SWEEP, expected_runtime=HOUR), past=cost(200, 210, 600))[1] == "600"
+    assert made.notes == ("the p90 is by what its last 3 runs cost, and not the sum of the lines",)
 
 
 # --- warm pools, volumes -----------------------------------------------------------------------------
@@ -229,6 +276,12 @@ def test_managed_spot_training_is_priced_at_list_as_an_upper_bound_and_says_so()
     assert made.notes == (
         "managed spot training at list price, its upper bound: what it saves is known when it is over",
     )
+
+
+def test_managed_spot_training_at_list_price_is_a_bound_and_takes_no_discount() -> None:
+    made = estimate(job(hours=10, purchase=SPOT, warm_pool=HOUR), Priced(multipliers={P4D: "0.71"}))
+    assert made.worst_case_usd == 11 * Decimal("25.251286")
+    assert [item.unit for item in made.line_items] == ["instance-hour", "instance-hour"]
 
 
 def test_prepaid_costs_nothing_more_and_shows_its_list_value() -> None:

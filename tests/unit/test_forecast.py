@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
+import pytest
+
 from costwatch.adapters.prices import SeedPrices
-from costwatch.core.estimator import Confidence, InstanceGroup, JobSpec
+from costwatch.core.estimator import Confidence, InstanceGroup, JobSpec, estimate
 from costwatch.core.families import PastRun
 from costwatch.core.forecast import Forecast, family_of, forecast
 from costwatch.core.model import Member, Run, RunKind
 from costwatch.core.policy import PurchaseOption, Service
-from costwatch.core.prices import SpotRate
+from costwatch.core.prices import SpotRate, hourly_rate
 from tests.support.builders import HOUR, NOW, family, job, member, run
 
 PRICES = SeedPrices()
@@ -145,3 +148,38 @@ def test_the_family_of_a_job_is_its_stem_its_image_and_its_types() -> None:
     named: Member = job("churn-v7", image="1111.dkr.ecr.us-east-1.amazonaws.com/pytorch:2.3")
     assert family_of(run(named)) == "churn|pytorch:2.3|ml.p4d.24xlarge"
     assert family_of(run(member(tags={"Name": "churn-v7"}))) == "churn||p4d.24xlarge"
+
+
+def test_the_estimate_of_a_tuning_job_by_its_past_runs_is_what_its_card_says() -> None:
+    spec = JobSpec(Service.TUNING, "us-east-1", (InstanceGroup("ml.p4d.24xlarge", 1),), 2 * HOUR, jobs=10, parallel=3)
+    for dollars in (["200", "210", "400"], ["900", "900", "900"], ["1", "2"]):
+        past = [finished(30, usd, n) for n, usd in enumerate(dollars, start=1)]
+        card, made = of(family(spec=spec), past=past), estimate(spec, PRICES, past)
+        assert (card.expected_usd, card.p90_usd, card.worst_case_usd, card.basis) == (
+            made.expected_usd,
+            made.p90_usd,
+            made.worst_case_usd,
+            made.basis,
+        )
+
+
+@pytest.mark.parametrize(
+    ("service", "declared_days", "days"),
+    [(Service.TRAINING, 60, 28), (Service.TRAINING, 28, 28), (Service.PROCESSING, 10, 9)],
+)
+def test_a_job_that_declares_more_than_its_service_takes_is_forecast_to_what_that_takes(
+    service: Service, declared_days: int, days: int
+) -> None:
+    head = job(declared_limit=declared_days * 24 * HOUR)
+    if service is Service.PROCESSING:
+        head = replace(head, service=service, capacity=(("ml.g6.xlarge", 1),), types=("ml.g6.xlarge",))
+    kind = RunKind.PROCESSING if service is Service.PROCESSING else RunKind.TRAINING
+    rate = hourly_rate(PRICES, service, head.capacity[0][0], "us-east-1")
+    assert rate is not None
+    assert of(run(head, kind=kind)).worst_case_usd == rate.hourly_rate_usd * 24 * days
+
+
+def test_a_forecast_is_as_trusted_as_the_weakest_price_in_it_whichever_member_comes_first() -> None:
+    block, paid = member("i-0a", purchase=PurchaseOption.CAPACITY_BLOCK), member("i-0b")
+    for members in ((block, paid), (paid, block)):
+        assert of(run(*members, kind=RunKind.TAGGED, name="llm")).confidence is Confidence.SEED

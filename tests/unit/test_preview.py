@@ -69,9 +69,18 @@ def training(
     return past_job(Service.TRAINING, body, tags or {}, "us-east-1")
 
 
-def tuning(name: str = "sweep", *, hours: float = 80, status: str = "Completed", **limits: int) -> PastJob:
+def tuning(
+    name: str = "sweep",
+    *,
+    hours: float = 80,
+    status: str = "Completed",
+    counters: Mapping[str, int] | None = None,
+    **limits: int,
+) -> PastJob:
+    """`counters`: its training jobs by state, as it counts them; None: it does not say."""
     created = NOW - timedelta(days=10)
     body = {
+        **({"TrainingJobStatusCounters": counters} if counters is not None else {}),
         "HyperParameterTuningJobName": name,
         "HyperParameterTuningJobStatus": status,
         "CreationTime": created,
@@ -297,6 +306,31 @@ def test_a_child_that_never_started_keeps_no_run_open() -> None:
     assert judged(tuning(hours=80), failed).unended == 0
 
 
+def test_a_tuning_job_none_of_whose_children_is_known_costs_an_unknown_amount_and_never_nothing() -> None:
+    found = judged(tuning(hours=80))
+    [over] = found.over
+    assert (over.past.usd, over.usd_after, over.usd_before) == (None, None, None)
+    [family] = families_of(runs(tuning(hours=80)))
+    assert (family.usd, family.unpriced) == (Decimal(0), 1)
+    assert approvals(runs(tuning()), SeedPrices(), since=SINCE, now=NOW).actual_unknown == 1
+
+
+def test_a_tuning_job_some_of_whose_children_were_left_out_costs_an_unknown_amount() -> None:
+    children = child("c1", begins=0, hours=2), child("c2", begins=2, hours=1)
+    for counters, usd in (
+        ({"Completed": 2, "InProgress": 0, "Stopped": 0}, 3 * P4D_USD),
+        ({"Completed": 1, "InProgress": 0, "NonRetryableError": 1}, 3 * P4D_USD),
+        ({"Completed": 2, "InProgress": 0, "Stopped": 1}, None),
+    ):
+        [found] = runs(tuning(counters=counters), *children)
+        assert found.usd == usd
+
+
+def test_a_tuning_job_that_says_it_started_nothing_cost_nothing() -> None:
+    [found] = runs(tuning(counters={"Completed": 0, "InProgress": 0}))
+    assert found.usd == 0
+
+
 def test_what_a_schedule_starts_is_a_run_each() -> None:
     schedule: dict[str, Any] = {"MonitoringScheduleArn": f"{ARN}monitoring-schedule/drift"}
     found = runs(*(processing(f"drift-{day}", hours=1, days_ago=day, **schedule) for day in (1, 2, 3)))
@@ -415,6 +449,14 @@ def test_of_several_possible_types_a_tuning_jobs_worst_case_is_the_dearest(defin
     }
     job = past_job(Service.TUNING, body, {}, "us-east-1")
     assert forecast_usd(job, HundredAnHour()) == Decimal(7200), "3 instances for a day, and one job where it names none"
+
+
+def test_one_possible_type_without_a_price_makes_the_worst_case_unknown() -> None:
+    first, *others = tuning().specs
+    assert others == []
+    unpriced = replace(first, groups=(replace(first.groups[0], instance_type=UNKNOWN),))
+    for specs in ((first, unpriced), (unpriced, first), ()):
+        assert forecast_usd(replace(tuning(), specs=specs), HundredAnHour()) is None
 
 
 def test_children_are_never_asked_about_and_a_tuning_job_once() -> None:

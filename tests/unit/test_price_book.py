@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from costwatch.core.policy import Service
+from costwatch.core.money import burn_rate
+from costwatch.core.policy import PurchaseOption, Service
 from costwatch.core.price_book import (
     PriceBook,
     PriceKind,
@@ -23,6 +24,7 @@ from costwatch.core.price_book import (
     with_spot,
 )
 from costwatch.core.prices import Rate, Trust, VolumeRate, VolumeUse
+from tests.support.builders import member, run
 from tests.support.prices import NoPrices
 
 HOME = "us-east-1"
@@ -81,6 +83,67 @@ def test_exactly_three_days_are_not_stale_and_the_future_is_not() -> None:
 def test_what_is_no_positive_price_is_unknown_and_never_zero(text: Any) -> None:
     known = with_rates(empty_book(NOW), PriceKind.EC2, HOME, {"x9.large": text}, NOW)
     assert ec2(known, "x9.large") is None
+
+
+@pytest.mark.parametrize("text", ["1e-9", "0.000000001", "10000000", "1e7"])
+def test_the_least_and_the_most_that_something_can_cost_are_prices(text: str) -> None:
+    known = with_rates(empty_book(NOW), PriceKind.EC2, HOME, {"x9.large": text}, NOW)
+    assert known.price(PriceKind.EC2, HOME, "x9.large") == (Decimal(text), NOW.date())
+
+
+@pytest.mark.parametrize("text", ["0.99e-9", "1e-400", "10000000.01", "1e400"])
+def test_what_nothing_can_cost_is_unknown(text: str) -> None:
+    known = with_rates(empty_book(NOW), PriceKind.EC2, HOME, {"x9.large": text}, NOW)
+    assert ec2(known, "x9.large") is None
+    spot = with_spot(empty_book(NOW), HOME, {"us-east-1a": {"x9.large": ("1", text)}}, days=14, now=NOW)
+    assert spot.spot(HOME, "x9.large") is None
+
+
+def altered(**parts: Any) -> PriceBook:
+    """A book that somebody wrote parts of by hand."""
+    return PriceBook({**empty_book(NOW).document, "spot_days": 14, **parts})
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        ["9.1"], [], ["9.1", "11.4", 14, 14], ["9.1", 11.4], [None, "11.4"], "91", "9.1", {"p50": "9.1"}, 5, None,
+        ["9.1", "11.4", "many"], ["9.1", "11.4", None], ["9.1", "11.4", 0], ["9.1", "11.4", -3], [["9.1"], "11.4"],
+    ],
+)  # fmt: skip
+def test_a_spot_price_that_cannot_be_read_is_unknown_and_the_others_and_list_prices_stay(entry: Any) -> None:
+    types = {"g5.xlarge": entry, "p4d.24xlarge": ["9.1", "11.4"]}
+    prices = trusted(altered(spot={HOME: {"2026-11-14": {"us-east-1a": types}}}))
+    assert prices.spot_hourly_rate("g5.xlarge", HOME) is None
+    assert prices.spot_hourly_rate("p4d.24xlarge", HOME) is not None
+    burn = burn_rate(run(member(instance_type="g5.xlarge", purchase=PurchaseOption.SPOT)), prices)
+    assert burn.hourly_rate_usd == 20
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"rates": {"ec2": {HOME: {"2026-11-14": ["x9.large"]}}}},
+        {"rates": {"ec2": {HOME: {"2026-11-14": "x9.large"}}}},
+        {"rates": {"ec2": {HOME: ["2026-11-14"]}}},
+        {"rates": {"ec2": {HOME: {"yesterday": {"x9.large": "1"}}}}},
+        {"rates": {"ec2": None}},
+        {"rates": {"ec2-volume": {HOME: {"2026-11-14": {"gp3": ["0.08"]}}}}},
+        {"spot": {HOME: {"2026-11-14": {"us-east-1a": ["x9.large"]}}}},
+        {"spot": {HOME: {"2026-11-14": ["us-east-1a"]}}},
+        {"spot": {HOME: ["2026-11-14"]}},
+        {"spot": {HOME: {"yesterday": {"us-east-1a": {"x9.large": ["9.1", "11.4"]}}}}},
+        {"spot": {HOME: {"2026-11-14": {"us-east-1a": {"x9.large": ["9.1", "11.4"]}}}}, "spot_days": "many"},
+        {"spot": {HOME: {"2026-11-14": {"us-east-1a": {"x9.large": ["9.1", "11.4"]}}}}, "spot_days": None},
+    ],
+)
+def test_a_part_of_another_shape_has_no_known_price_and_is_no_error(parts: Any) -> None:
+    known = altered(**parts)
+    prices = trusted(known)
+    assert prices.ec2_hourly_rate("x9.large", HOME) is None
+    assert prices.volume_rate(VolumeUse.EC2, "gp3", HOME) is None
+    assert prices.spot_hourly_rate("x9.large", HOME) is None
+    assert "p4d.24xlarge" not in known.types()
 
 
 def test_a_kind_of_price_and_a_region_are_no_other() -> None:
@@ -189,6 +252,7 @@ def test_an_empty_book_has_no_age() -> None:
         {**empty_book(NOW).document, "format": 2},
         {**empty_book(NOW).document, "written_at": "yesterday"},
         {**empty_book(NOW).document, "rates": []},
+        {**empty_book(NOW).document, "spot_days": float("inf")},
         {**empty_book(NOW).document, "since": {"ec2": {HOME: "yesterday"}}},
         {name: part for name, part in empty_book(NOW).document.items() if name != "since"},
     ],

@@ -17,6 +17,7 @@ from costwatch.core.money import Burn, burn_rate, show_usd, spent_usd
 from costwatch.core.policy import PurchaseOption, Service
 from costwatch.core.prices import PriceTable, Rate, Trust, VolumeUse
 from costwatch.errors import ConfigError
+from tests.support.priced import Priced
 from tests.support.prices import NoPrices
 
 TRAINING, PROCESSING = VolumeUse.TRAINING, VolumeUse.PROCESSING
@@ -235,6 +236,37 @@ def test_spot_is_priced_at_list_and_says_so() -> None:
     made = burn(member(("g5.xlarge", 1), purchase=PurchaseOption.SPOT))
     assert made.hourly_rate_usd == Decimal("1.006")
     assert "list price, spot costs less" in made.note
+
+
+def negotiated(found: Member, *, spot: tuple[str, str] | None = None) -> Burn:
+    """What it burns where half of every list price was negotiated away. `spot`: quantiles of its type."""
+    ((name, _),) = found.capacity
+    prices = Priced(multipliers={name: "0.5"}, spot={name: spot} if spot is not None else {})
+    return burn_rate(Run(RunId("111122223333", "us-east-1", RunKind.TAGGED, "churn"), (found,)), prices)
+
+
+def test_what_was_negotiated_lowers_the_rate_of_on_demand_and_says_so() -> None:
+    made = negotiated(member(("g5.xlarge", 1)))
+    assert (made.hourly_rate_usd, made.note) == (Decimal("0.503"), "1 x g5.xlarge, list price x 0.5 (as of 2026-11-14)")
+
+
+@pytest.mark.parametrize(("service", "name"), [(Service.EC2, "g5.xlarge"), (Service.TRAINING, "ml.g5.xlarge")])
+def test_spot_at_list_price_is_a_bound_and_takes_no_discount(service: Service, name: str) -> None:
+    zone = "us-east-1a" if service is Service.EC2 else ""
+    state = "running" if service is Service.EC2 else "InProgress"
+    made = negotiated(member((name, 1), purchase=PurchaseOption.SPOT, service=service, zone=zone, state=state))
+    assert made.hourly_rate_usd == (Decimal("1.006") if service is Service.EC2 else Decimal("1.408"))
+    assert made.note == f"1 x {name}, list price, spot costs less (as of 2026-11-14)"
+
+
+def test_a_spot_price_takes_no_discount_either() -> None:
+    made = negotiated(member(("g5.xlarge", 1), purchase=PurchaseOption.SPOT), spot=("0.4", "0.5"))
+    assert made.hourly_rate_usd == Decimal("0.5")
+
+
+def test_the_list_value_of_prepaid_capacity_takes_no_discount() -> None:
+    made = negotiated(member(("p4d.24xlarge", 2), purchase=PurchaseOption.CAPACITY_BLOCK))
+    assert (made.hourly_rate_usd, made.list_rate_usd) == (Decimal(0), Decimal("43.915284"))
 
 
 def test_a_capacity_block_costs_nothing_more_and_shows_its_list_value() -> None:

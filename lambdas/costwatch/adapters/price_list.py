@@ -70,11 +70,11 @@ class PriceList:
         """On-demand Linux prices of every accelerated type in `region`, and of `types`. USD per hour."""
         named = sorted(set(types))
         asked = [*_any_of("instanceFamily", ACCELERATED), *_any_of("instanceType", named)]
-        found: dict[str, _Row] = {}
+        found: dict[tuple[str, str | None], _Row] = {}
         for each in asked:
             always = [_term("regionCode", region), *(_term(name, value) for name, value in EC2_FILTERS.items())]
             for row in self._rows(_EC2, [*always, each], _HOURS):
-                found[row.sku] = row
+                found[row.identity] = row
         listed = _listed(found.values(), "instanceType", region)
         known = {row.attributes.get("instanceType") for row in found.values()}
         missing = [f"{each} has no on-demand Linux price in {region}" for each in named if each not in known]
@@ -145,6 +145,11 @@ class _Row:
     price: str | None
     problem: str = ""
 
+    @property
+    def identity(self) -> tuple[str, str | None]:
+        """What two answers that hold the same row agree on. One SKU with two prices is two rows."""
+        return self.sku, self.price
+
     def __str__(self) -> str:
         return f"{self.sku} ({self.usage_type or 'no usage type'})"
 
@@ -191,19 +196,19 @@ def _price(dimensions: list[Any], units: frozenset[str]) -> str:
 
 def _listed(rows: Iterable[_Row], attribute: str, region: str, *, name: str = "") -> Listed:
     """Rows by the name that `attribute` holds. One that is there twice, or names no price, is unknown and said."""
-    by_name: dict[str, dict[str, _Row]] = {}
+    by_name: dict[str, dict[tuple[str, str | None], _Row]] = {}
     problems: list[str] = []
     for row in rows:
         told = name or _name(row, attribute)
         if told:
-            by_name.setdefault(told, {})[row.sku] = row
+            by_name.setdefault(told, {})[row.identity] = row
         else:
             problems.append(f"{row} in {region} is left out: {row.problem or f'it names no {attribute}'}")
     rates: dict[str, str] = {}
     for told, found in sorted(by_name.items()):
         first, *others = found.values()
         if others:
-            every = ", ".join(str(row) for row in (first, *others))
+            every = ", ".join(f"{row} at {row.price or 'no price'}" for row in (first, *others))
             problems.append(f"{told} in {region} has {len(found)} prices and none is taken: {every}")
         elif first.price is None:
             problems.append(f"{told} in {region} is unknown: {first}: {first.problem}")

@@ -11,7 +11,7 @@ from costwatch.cli import show
 from costwatch.cli.markdown import table, text
 from costwatch.cli.show import Row, usd
 from costwatch.core import durations
-from costwatch.core.estimator import UNBOUNDED_JOBS, Confidence, Estimate, LineItem
+from costwatch.core.estimator import BY_COST, UNBOUNDED_JOBS, Confidence, LineItem
 from costwatch.core.quote import PricedPart, Quote
 
 MARKER: Final = "<!-- costwatch-estimate -->"
@@ -116,7 +116,8 @@ def in_markdown(quote: Quote, region: str, verdict: Verdict | None) -> str:
 def _facts(quote: Quote) -> Iterator[tuple[str, str]]:
     if len(quote.parts) == 1 and (made := quote.parts[0].estimate) is not None:
         whole = "" if made.spec.jobs == 1 else " a job"
-        yield "Expected", f"{durations.show(made.expected_runtime)}{_of_job(made)}, {made.basis}"
+        by_time = f"{durations.show(made.expected_runtime)}{whole}, {made.basis}"
+        yield "Expected", made.basis if made.basis.startswith(BY_COST) else by_time
         yield "At most", f"{durations.show(made.spec.max_runtime)}{whole}"
     if quote.gpu_hours is None:
         yield "GPU-hours", "unknown"
@@ -128,10 +129,6 @@ def _facts(quote: Quote) -> Iterator[tuple[str, str]]:
         yield "List value", usd(quote.list_value_usd)
     for number, said in enumerate(dict.fromkeys(_price(item) for item in _items(quote) if item.source)):
         yield ("Prices" if not number else ""), said
-
-
-def _of_job(made: Estimate) -> str:
-    return " a job" if made.spec.jobs > 1 and made.basis == "declared" else ""
 
 
 def _price(item: LineItem) -> str:

@@ -163,7 +163,7 @@ def estimate(
     if as_json and as_markdown:
         raise click.UsageError("--json and --markdown are two documents: give one of them")
     tools = ctx.obj if isinstance(ctx.obj, Tools) else None
-    session = Session(config=config, tools=tools)
+    session = Session(config=config, else_region=region, tools=tools)
     where = _region(session, region)
     given = {name: value for name, value in wanted.items() if value is not None}
     parts = _parts(where, job, pipeline, dict(parameter), expected_runtime, given)

@@ -110,9 +110,12 @@ class Session:
         *,
         config: Path | None = None,
         region: str | None = None,
+        else_region: str | None = None,
         tools: Tools | None = None,
         client_config: Config = _CLIENT_CONFIG,
     ) -> None:
+        """`region`: the home region, whatever else is configured. `else_region`: the same where nothing names one."""
+        self._else_region = else_region
         self._client_config = client_config
         self.config_path = config or DEFAULT_CONFIG
         self._config_given = config is not None
@@ -125,6 +128,7 @@ class Session:
         return Session(
             config=self.config_path if self._config_given else None,
             region=self._region,
+            else_region=self._else_region,
             tools=self.tools,
             client_config=self._client_config,
         )
@@ -166,8 +170,17 @@ class Session:
 
     @property
     def multipliers(self) -> Mapping[str, Decimal]:
-        """Negotiated discounts of the configuration that lies here; none without one."""
-        policy = self._home_policy()
+        """Negotiated discounts of the configuration that lies here; none without one.
+
+        None of a broken one either, which a note says with its first problem.
+        """
+        try:
+            policy = self._policy_if_there
+        except ConfigError as error:
+            if self._config_given:
+                raise
+            show.note(f"the discounts of {self.config_path} are not used: {str(error).partition(chr(10))[0]}")
+            return {}
         return policy.multipliers if policy is not None else {}
 
     # --- AWS -----------------------------------------------------------------------------------------
@@ -232,7 +245,7 @@ class Session:
             self.tools.environ.get("AWS_DEFAULT_REGION") or self._boto.region_name,
             policy.regions[0] if policy else None,
         )
-        homes = tuple(dict.fromkeys(region for region in found if region))
+        homes = tuple(dict.fromkeys(region for region in found if region)) or tuple(filter(None, [self._else_region]))
         if not homes:
             raise InputError("no region: give --region, set AWS_REGION, or name regions in costwatch.yaml")
         return homes

@@ -50,6 +50,8 @@ _MOST: Final = 100_000
 UNBOUNDED_JOBS: Final = _MOST
 """Of a tuning job that names no number: as many as fit into its own runtime, which is then the bound."""
 _MOST_GB: Final = 65_536
+BY_COST: Final = "the median cost of its last "
+"""So the basis begins of what is expected by the dollars of past runs, not by the hours."""
 
 
 class Confidence(StrEnum):
@@ -143,10 +145,10 @@ class Estimate:
     confidence: Confidence
     price_as_of: date | None
     expected_runtime: timedelta
-    """Of one job; of the whole of a tuning job where it is taken from past runs, which are whole ones."""
+    """Of one job, also of a tuning job: what its past runs took says nothing of how long one of its jobs takes."""
     p90_runtime: timedelta
     basis: str
-    """Where the expected runtime is from, as a sentence's part: `declared`, `the median of its last 11 runs`, ..."""
+    """Where what is expected is from, as a sentence's part: `declared`, `the median of its last 11 runs`, ..."""
     list_value_usd: Decimal | None = None
     """Of prepaid capacity, expected, at list price; None: nothing is prepaid, or it is unknown."""
     unpriced: tuple[str, ...] = ()
@@ -157,12 +159,11 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class _Runtimes:
-    """Expected and p90, and where they are from. `whole`: of a tuning job with all that it starts, not of one job."""
+    """Expected and p90 of one job, and where they are from."""
 
     expected: timedelta
     p90: timedelta
     basis: str
-    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,37 +175,59 @@ class _Spans:
     worst: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """USD. `basis`: where they are from, if not from the runtimes; `runs`: of so many past runs they are the cost."""
+
+    expected_usd: Decimal | None
+    p90_usd: Decimal | None
+    worst_usd: Decimal | None
+    basis: str = ""
+    runs: int = 0
+
+    def notes(self, lines: _Sums) -> Iterator[str]:
+        """Where they are not what the lines add up to, which one would take them for."""
+        if (self.expected_usd, self.p90_usd) == (lines.expected_usd, lines.p90_usd):
+            return
+        if self.basis:
+            yield f"expected and p90 are what its last {self.runs} runs cost, and not the sums of the lines"
+        elif self.runs:
+            yield f"the p90 is by what its last {self.runs} runs cost, and not the sum of the lines"
+        else:
+            yield "past runs cost more than was forecast, so the p90 is above the sum of its lines"
+
+
 def estimate(spec: JobSpec, prices: PriceTable, past: Sequence[PastRun] = ()) -> Estimate:
     """Price `spec`. `past`: earlier runs of its family. Raises InputError that names the field that is wrong."""
     check(spec)
     runtimes = _runtimes(spec, past)
-    spans = _spans(spec, runtimes)
+    spans = _Spans(*(_all_jobs(spec, each) for each in (runtimes.expected, runtimes.p90, spec.max_runtime)))
     items = [item for group in spec.groups for item in _group_items(spec, group, spans, prices)]
-    error = families.error_p90(past)
-    totals = [_total(getattr(item, name) for item in items) for name in ("expected_usd", "p90_usd", "worst_case_usd")]
-    expected_usd, p90_usd, worst_usd = totals
-    if error is not None and expected_usd is not None and p90_usd is not None and worst_usd is not None:
-        # Where the family's forecasts were too low before, this one says so; the worst case stays the worst case.
-        p90_usd = max(p90_usd, min(expected_usd * error, worst_usd))
+    sums = _Sums(
+        expected_usd=_total(item.expected_usd for item in items),
+        p90_usd=_total(item.p90_usd for item in items),
+        worst_usd=_total(item.worst_case_usd for item in items),
+    )
+    judged = _by_past_runs(spec, sums, past)
     prepaid = spec.purchase is PurchaseOption.CAPACITY_BLOCK
     return Estimate(
         spec=spec,
         line_items=tuple(items),
         hourly_usd=_total(item.hourly_usd for item in items),
-        expected_usd=expected_usd,
-        p90_usd=p90_usd,
-        worst_case_usd=worst_usd,
+        expected_usd=judged.expected_usd,
+        p90_usd=judged.p90_usd,
+        worst_case_usd=judged.worst_usd,
         gpu_hours=_gpu_hours(spec, spans.expected),
         confidence=_overall(items, prepaid=prepaid),
         price_as_of=min((item.price_as_of for item in items if item.price_as_of is not None), default=None),
         expected_runtime=runtimes.expected,
         p90_runtime=runtimes.p90,
-        basis=runtimes.basis,
+        basis=judged.basis or runtimes.basis,
         list_value_usd=_total(i.list_value_usd for i in items if i.unit == _INSTANCES) if prepaid else None,
         unpriced=tuple(
             dict.fromkeys(f"{i.what} in {spec.region}" for i in items if i.confidence is Confidence.UNKNOWN)
         ),
-        notes=tuple(_notes(spec, prices)),
+        notes=(*_notes(spec, prices), *judged.notes(sums)),
     )
 
 
@@ -269,37 +292,37 @@ def _between(field: str, value: timedelta, longest: timedelta) -> None:
 
 def _runtimes(spec: JobSpec, past: Sequence[PastRun]) -> _Runtimes:
     """Within what the job is allowed."""
-    known = families.runtimes(past)
-    # The ledger knows a tuning job as one run: what its past ones took is the whole, with all that they started.
-    whole = spec.service is Service.TUNING
+    # The ledger knows a tuning job as one run: how long that took says nothing of one of its jobs.
+    known = families.runtimes(past) if spec.service is not Service.TUNING else None
     if spec.expected_runtime is not None:
         expected = spec.expected_runtime
         # Nobody declares a tail: with past runs it is theirs, else it may take all that it is allowed.
-        tail = known.p90 if known is not None and not whole else spec.max_runtime
+        tail = known.p90 if known is not None else spec.max_runtime
         return _Runtimes(expected, max(expected, min(tail, spec.max_runtime)), "declared")
     if known is not None:
-        most = _longest_whole(spec) if whole else spec.max_runtime
-        expected, p90 = min(known.expected, most), min(known.p90, most)
-        return _Runtimes(expected, p90, f"the median of its last {known.runs} runs", whole)
+        expected, p90 = min(known.expected, spec.max_runtime), min(known.p90, spec.max_runtime)
+        return _Runtimes(expected, p90, f"the median of its last {known.runs} runs")
     most = spec.max_runtime
     return _Runtimes(most, most, "its maximum runtime: nothing is known of how long it takes")
 
 
-def _longest_whole(spec: JobSpec) -> timedelta:
-    """From the start of a tuning job to its end, one wave of jobs after the other."""
-    waves = spec.max_runtime * -(-spec.jobs // _at_once(spec))
-    return min(waves, spec.total_runtime) if spec.total_runtime is not None else waves
-
-
-def _spans(spec: JobSpec, runtimes: _Runtimes) -> _Spans:
-    """Over all jobs of a tuning job."""
-    at_most = _all_jobs(spec, spec.max_runtime)
-    if runtimes.whole:
-        # As many jobs as may run at once, from the first minute to the last: a little more than there were.
-        expected, p90 = (min(each * _at_once(spec), at_most) for each in (runtimes.expected, runtimes.p90))
-    else:
-        expected, p90 = (_all_jobs(spec, each) for each in (runtimes.expected, runtimes.p90))
-    return _Spans(expected, p90, at_most)
+def _by_past_runs(spec: JobSpec, lines: _Sums, past: Sequence[PastRun]) -> _Sums:
+    """The sums as the family's past runs say them. The worst case stays the worst case, and bounds the others."""
+    expected_usd, p90_usd, worst_usd = lines.expected_usd, lines.p90_usd, lines.worst_usd
+    if expected_usd is None or p90_usd is None or worst_usd is None:
+        return lines
+    if spec.service is not Service.TUNING:
+        error = families.error_p90(past)
+        # Where the family's forecasts were too low before, this one says so.
+        return lines if error is None else replace(lines, p90_usd=max(p90_usd, min(expected_usd * error, worst_usd)))
+    known = families.costs(past)
+    if known is None:
+        return lines
+    median, high, runs = known
+    basis = ""
+    if spec.expected_runtime is None:
+        expected_usd, basis = min(median, worst_usd), f"{BY_COST}{runs} runs"
+    return _Sums(expected_usd, max(expected_usd, min(high, worst_usd)), worst_usd, basis, runs)
 
 
 def _all_jobs(spec: JobSpec, runtime: timedelta) -> timedelta:
@@ -341,7 +364,8 @@ def _group_items(spec: JobSpec, group: InstanceGroup, spans: _Spans, prices: Pri
             at_list.append(_warm_pool(spec, group, at_list[0]))
         yield from at_list
         # What was negotiated is for on-demand: spot at list price is a bound, and a bound gets no discount.
-        discount = prices.discount(spec.service, group.instance_type) if not _is_spot(spec) else None
+        spot_at_list = spec.purchase is PurchaseOption.SPOT
+        discount = prices.discount(spec.service, group.instance_type) if not spot_at_list else None
         if discount is not None and rate is not None:
             yield from (_discounted(item, discount) for item in at_list)
     yield from _volume_items(spec, group, spans, prices)

@@ -7,7 +7,7 @@ most it runs to its own limit: the MaxRuntimeInSeconds of a job, and the time li
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -16,7 +16,6 @@ from costwatch.core.estimator import (
     DEFAULT_MAX_RUNTIME,
     LONGEST,
     Confidence,
-    Estimate,
     InstanceGroup,
     JobSpec,
     estimate,
@@ -80,7 +79,7 @@ def forecast(run: Run, limit: timedelta | None, prices: PriceTable, past: Sequen
     """
     family = family_of(run)
     try:
-        found = [_estimate(spec, prices, past) for spec in specs_of(run, limit)]
+        found = [estimate(spec, prices, past) for spec in specs_of(run, limit)]
     except InputError as error:
         return _unknown(now, family, str(error))
     if not found:
@@ -98,22 +97,6 @@ def forecast(run: Run, limit: timedelta | None, prices: PriceTable, past: Sequen
         runtime=longest.expected_runtime,
         basis=f"no known price for {unpriced}" if unpriced else longest.basis,
         ends_itself=run.id.kind.service.is_sagemaker,
-    )
-
-
-def _estimate(spec: JobSpec, prices: PriceTable, past: Sequence[PastRun]) -> Estimate:
-    """A tuning job's past runs say nothing of how long one of its jobs takes; what they cost says what it will cost."""
-    if not spec.service.has_children:
-        return estimate(spec, prices, past)
-    found, known = estimate(spec, prices), families.costs(past)
-    if known is None or found.worst_case_usd is None:
-        return found
-    median, p90, runs = known
-    return replace(
-        found,
-        expected_usd=min(median, found.worst_case_usd),
-        p90_usd=min(p90, found.worst_case_usd),
-        basis=f"the median cost of its last {runs} runs",
     )
 
 

@@ -70,10 +70,11 @@ def burn_rate(run: Run, prices: PriceTable) -> Burn:
     """Price the members of `run` that are alive. None alive: $0.
 
     On-demand list prices, times what was negotiated. EC2 spot at the 90% quantile of its zone's recent days where that
-    is known; else spot is priced at list price and says so, as managed spot training always is: what that saves is
-    known in the end. So the rate is an upper bound. A member in a Local Zone or Wavelength Zone has no known price,
-    since prices differ there from their region's; nor has one that is no shared Linux. A job's own volume is included
-    where its price is known, and said to be left out where it is not; volumes of instances are not included.
+    is known; else spot is priced at list price, without what was negotiated, and says so, as managed spot training
+    always is: what that saves is known in the end. So the rate is an upper bound. A member in a Local Zone or
+    Wavelength Zone has no known price, since prices differ there from their region's; nor has one that is no shared
+    Linux. A job's own volume is included where its price is known, and said to be left out where it is not; volumes of
+    instances are not included.
     """
     priced = _Priced(run.id.region, prices)
     for member in run.members:
@@ -138,7 +139,8 @@ class _Priced:
         if rate is None:
             return None
         label = _LABELS[rate.trust] + (", spot costs less" if spot else "")
-        discount = None if prepaid else self._prices.discount(member.service, instance_type)
+        # What was negotiated is for on-demand: spot at list price is a bound, and a bound gets no discount.
+        discount = None if prepaid or spot else self._prices.discount(member.service, instance_type)
         if discount is None:
             return _Price(rate.hourly_rate_usd, rate.as_of, label)
         return _Price(rate.hourly_rate_usd * discount.multiplier, rate.as_of, f"{label} x {discount.multiplier}")

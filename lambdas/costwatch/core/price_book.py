@@ -34,6 +34,9 @@ STALE_AFTER: Final = timedelta(days=3)
 """A price read longer ago is stale; exactly so old it is fresh."""
 SOURCE: Final = "AWS Price List"
 SPOT_SOURCE: Final = "EC2 spot price history"
+LEAST_USD: Final = Decimal("1e-9")
+MOST_USD: Final = Decimal("1e7")
+"""Nothing costs less or more an hour, or a GB and month: what is outside of them was not read, and is unknown."""
 
 
 class PriceKind(StrEnum):
@@ -54,7 +57,7 @@ _VOLUMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PriceBook:
-    """The document above. A price in it that is no positive number is unknown, never 0."""
+    """The document above. A price in it that cannot be read is unknown: never 0, and never an error to who asks."""
 
     document: Mapping[str, Any]
 
@@ -88,10 +91,10 @@ class PriceBook:
 
     def price(self, kind: PriceKind, region: str, name: str) -> tuple[Decimal, date] | None:
         """A price with the day it was read."""
-        for day, prices in self.document["rates"].get(kind.value, {}).get(region, {}).items():
-            amount = _positive(prices.get(name))
-            if amount is not None:
-                return amount, date.fromisoformat(day)
+        for day, prices in _part(self.document, "rates", kind.value, region).items():
+            amount, as_of = _positive(_mapping(prices).get(name)), _date(day)
+            if amount is not None and as_of is not None:
+                return amount, as_of
         return None
 
     def spot(self, region: str, instance_type: str, zone: str = "") -> SpotRate | None:
@@ -102,14 +105,32 @@ class PriceBook:
     def spot_zones(self, region: str, instance_type: str) -> list[SpotRate]:
         """The spot price of a type in every zone that has one, by zone."""
         found: list[SpotRate] = []
-        for day, zones in self.document["spot"].get(region, {}).items():
-            for zone, types in zones.items():
-                if instance_type in types:
-                    p50, p90 = (_positive(text) for text in types[instance_type][:2])
-                    if p50 is not None and p90 is not None:
-                        days = int([*types[instance_type], self.document["spot_days"]][2])
-                        found.append(SpotRate(p50, max(p50, p90), zone, days, date.fromisoformat(day), SPOT_SOURCE))
+        for day, zones in _part(self.document, "spot", region).items():
+            for zone, types in _mapping(zones).items():
+                quantiles, as_of = self._quantiles(_mapping(types).get(instance_type)), _date(day)
+                if quantiles is not None and as_of is not None:
+                    p50, p90, days = quantiles
+                    found.append(SpotRate(p50, max(p50, p90), zone, days, as_of, SPOT_SOURCE))
         return sorted(found, key=lambda rate: rate.zone)
+
+    def _quantiles(self, entry: object) -> tuple[Decimal, Decimal, int] | None:
+        """Median, 90% quantile and the days they are about; None: one of them cannot be read."""
+        match entry:
+            case [median, high]:
+                days = self.document.get("spot_days")
+            case [median, high, days]:
+                pass
+            case _:
+                return None
+        p50, p90 = _positive(median), _positive(high)
+        if p50 is None or p90 is None or not isinstance(days, int) or days <= 0:
+            return None
+        return p50, p90, days
+
+    def names(self, kind: PriceKind, region: str) -> frozenset[str]:
+        """Every name in the part of `kind` in `region`: instance types, or kinds of volume."""
+        return frozenset(name for prices in _part(self.document, "rates", kind.value, region).values()
+                         for name in _mapping(prices))  # fmt: skip
 
     def types(self, kind: PriceKind | None = None, region: str = "") -> frozenset[str]:
         """Every instance type with a price of `kind`, or of any, in `region` or in any."""
@@ -117,10 +138,10 @@ class PriceBook:
         return frozenset(
             name
             for each in kinds
-            for where, days in self.document["rates"].get(each.value, {}).items()
+            for where, days in _part(self.document, "rates", each.value).items()
             if region in ("", where)
-            for prices in days.values()
-            for name in prices
+            for prices in _mapping(days).values()
+            for name in _mapping(prices)
         )
 
 
@@ -136,7 +157,7 @@ def book_of(document: Any) -> PriceBook:
         book = PriceBook(document)
         _ = book.written_at, book.oldest, int(document["spot_days"])
         _ = book.age(book.written_at, {region for kinds in document["since"].values() for region in kinds})
-    except (LookupError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"it is no price book: {type(error).__name__}: {error}") from error
     return book
 
@@ -255,14 +276,33 @@ def is_stale(as_of: date, now: datetime) -> bool:
 
 
 def _positive(text: object) -> Decimal | None:
-    """A missing price, a price of 0 and what is no number are all the same: unknown."""
+    """A missing price, a price of 0, one that nothing can have and what is no number are all the same: unknown."""
     if not isinstance(text, str):
         return None
     try:
         amount = Decimal(text)
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and amount > 0 else None
+    return amount if amount.is_finite() and LEAST_USD <= amount <= MOST_USD else None
+
+
+def _part(document: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """What lies under these names; nothing where one of them is missing or is no part."""
+    found: object = document
+    for name in names:
+        found = _mapping(found).get(name)
+    return _mapping(found)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _date(text: object) -> date | None:
+    try:
+        return date.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _since(book: PriceBook, kind: str, region: str, now: datetime) -> dict[str, Any]:

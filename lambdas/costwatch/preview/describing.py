@@ -43,7 +43,8 @@ def past_job(service: Service, raw: Raw, tags: Mapping[str, str] | None, region:
         raise ValueError("its CreationTime is missing")
     billed = _billed(service, raw, member, region) if member.gone and not service.has_children else None
     return PastJob(member, region, created, billed, tuple(_specs(service, raw, member, region)), _image(raw),
-                   checkpoints=bool((raw.get("CheckpointConfig") or {}).get("S3Uri")))  # fmt: skip
+                   checkpoints=bool((raw.get("CheckpointConfig") or {}).get("S3Uri")),
+                   started=_started(raw) if service is Service.TUNING else None)  # fmt: skip
 
 
 def _billed(service: Service, raw: Raw, member: Member, region: str) -> EndedJob:
@@ -66,6 +67,12 @@ def _running(started: datetime | None, ended: datetime | None) -> timedelta | No
     if started is None:
         return timedelta(0)
     return ended - started if ended is not None else None
+
+
+def _started(raw: Raw) -> int | None:
+    """Of a tuning job: of every state it counts its training jobs in."""
+    counters = raw.get("TrainingJobStatusCounters")
+    return sum(int(each) for each in counters.values()) if counters else None
 
 
 def _machines(service: Service, raw: Raw) -> Raw:

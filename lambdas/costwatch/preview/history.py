@@ -27,6 +27,7 @@ class PastJob:
 
     `billed`: what decides about its cost; None: it is not over, or has no machines of its own (tuning, AutoML).
     `specs`: what it asked for when it was created, one for each definition of a tuning job; empty: it cannot be told.
+    `started`: so many training jobs a tuning job says that it started; None: it does not say.
     """
 
     member: Member
@@ -36,6 +37,7 @@ class PastJob:
     specs: tuple[JobSpec, ...] = ()
     image: str = ""
     checkpoints: bool = False
+    started: int | None = None
 
     @property
     def is_over(self) -> bool:
@@ -160,11 +162,21 @@ class PastRun:
 
     @property
     def usd(self) -> Decimal | None:
-        """What all its jobs cost, as far as they are over; None: unknown for one of them."""
-        return total(each.cost.usd for each in self.jobs if each.cost is not None)
+        """What all its jobs cost, as far as they are over; None: unknown for one of them, or one is not known."""
+        return total(each.cost.usd for each in self.jobs if each.cost is not None) if self._is_whole else None
 
     def usd_after(self, moment: datetime) -> Decimal | None:
-        return total(each.usd_after(moment) for each in self.jobs)
+        """The part of that which fell after `moment`."""
+        return total(each.usd_after(moment) for each in self.jobs) if self._is_whole else None
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether all jobs that cost something are in it: of a tuning job the children may have been left out."""
+        if not self.run.id.kind.has_children:
+            return True
+        children = [each for each in self.jobs if not each.job.member.service.has_children]
+        told = self.head.job.started if self.head is not None else None
+        return len(children) >= told if told is not None else bool(children)
 
     @property
     def types(self) -> tuple[str, ...]:

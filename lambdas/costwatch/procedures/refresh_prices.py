@@ -41,6 +41,8 @@ SPOT_PAGES: Final = 3
 """Calls a region for the types that run there, and as many for all others."""
 MOST_OTHER_TYPES: Final = 240
 """Types in a region beside the accelerated ones: a few calls' worth. What runs now comes first."""
+FEWEST_NAMES: Final = 4
+"""Of fewer names than these any may go in a day; of more no list loses the most of them at once."""
 LAST_MOMENT_SECONDS: Final = 45.0
 """So long before the function is cut off no further part is begun: what was read is written."""
 
@@ -186,11 +188,21 @@ class _Reading:
     def _take(self, region: str, found: Mapping[PriceKind, Listed]) -> None:
         for kind, listed in found.items():
             self.report.problems.extend(listed.problems)
+            if lost := self._lost(region, kind, listed):
+                self._failed(region, [kind], Failure(f"{kind.value} prices in {region}", lost, retry=True))
+                continue
             self.report.parts += 1
             self.report.prices += len(listed.rates)
             self.changes.append(partial(with_rates, kind=kind, region=region, rates=listed.rates, now=self.report.at))
             if kind is PriceKind.EC2:
                 self._priced[region] = frozenset(listed.rates)
+
+    def _lost(self, region: str, kind: PriceKind, listed: Listed) -> str:
+        """Why an answer is not believed; empty: it is. A list that was cut short is well-formed and names few types."""
+        had, names = len(self.before.names(kind, region)), len(listed.rates)
+        if names >= had or (names and had < FEWEST_NAMES) or 2 * names >= had:
+            return ""
+        return f"the list has {names} prices where the book has {had}: it is not believed, and the old ones stay"
 
     def _others(self, region: str, running: Collection[str]) -> list[str]:
         """Types to ask about by name: what runs, then what the book had and is not listed as accelerated anyway."""
