@@ -326,6 +326,21 @@ def test_a_tuning_job_some_of_whose_children_were_left_out_costs_an_unknown_amou
         assert found.usd == usd
 
 
+def test_an_automl_job_whose_tuning_job_started_more_than_is_known_costs_an_unknown_amount() -> None:
+    arns: dict[str, Any] = {
+        "TuningJobArn": f"{ARN}hyper-parameter-tuning-job/sweep",
+        "AutoMLJobArn": f"{ARN}automl-job/auto",
+    }
+    children = training("c1", hours=1, **arns), training("c2", hours=2, **arns)
+    for counters, usd in (
+        ({"Completed": 2}, 3 * P4D_USD),
+        ({"Completed": 3}, None),
+        (None, 3 * P4D_USD),
+    ):
+        [found] = runs(tuning(counters=counters), *children)
+        assert (found.run.id.kind, found.usd) == (RunKind.AUTOML, usd)
+
+
 def test_a_tuning_job_that_says_it_started_nothing_cost_nothing() -> None:
     [found] = runs(tuning(counters={"Completed": 0, "InProgress": 0}))
     assert found.usd == 0

@@ -174,9 +174,12 @@ class PastRun:
         """Whether all jobs that cost something are in it: of a tuning job the children may have been left out."""
         if not self.run.id.kind.has_children:
             return True
-        children = [each for each in self.jobs if not each.job.member.service.has_children]
-        told = self.head.job.started if self.head is not None else None
-        return len(children) >= told if told is not None else bool(children)
+        services = [each.job.member.service for each in self.jobs]
+        told = [each.job.started for each in self.jobs if each.job.started is not None]
+        if services.count(Service.TRAINING) < sum(told):
+            return False
+        nothing_started = bool(told) and self.run.id.kind is RunKind.TUNING
+        return nothing_started or any(not service.has_children for service in services)
 
     @property
     def types(self) -> tuple[str, ...]:
