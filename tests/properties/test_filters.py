@@ -45,9 +45,11 @@ _OWN = frozenset(
         "rate_since",
         "spent_before_usd",
         "would_stop_spent_usd",
+        "forecast",
     }
 )
-"""What tells when a row was first written, and how often. What it cost is compared apart."""
+"""What tells when a row was first written, and how often. What it cost is compared apart; what it was expected to cost
+tells when it was first seen, and which runs of its family had been."""
 
 
 class _World(Protocol):

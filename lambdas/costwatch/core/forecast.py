@@ -63,10 +63,10 @@ class Forecast:
 def family_of(run: Run) -> str:
     """The family of a run; instances have no image here, since each build of one has an id of its own.
 
-    An instance that nobody named is of no family but its own: what else is of its type is another job.
+    Empty: an instance that nobody named is of none, since what else is of its type is another job.
     """
     if run.id.kind is RunKind.INSTANCE and run.name == run.id.name:
-        return f"{run.id.name}||"
+        return ""
     head = run.judged[0] if run.judged else run.members[0]
     types = [group.instance_type for group in head.spec.groups] if head.spec is not None else head.types or run.capacity
     return families.family(run.name, head.image, types)

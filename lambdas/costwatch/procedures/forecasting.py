@@ -35,11 +35,11 @@ def forecast_of(
 
 def _past(w: Watchdog, run: Run, family: str, report: SweepReport) -> Sequence[PastRun]:
     """Without them the maximum runtime stands."""
-    if family not in report.past_runs:
+    if family and family not in report.past_runs:
         report.past_runs[family] = ()
         with report.isolating(f"past runs of {family}"):
             report.past_runs[family] = w.ledger.past_runs(run.id.account, family)
-    return report.past_runs[family]
+    return report.past_runs.get(family, ())
 
 
 def _limit(decision: Decision) -> timedelta | None:
