@@ -220,7 +220,7 @@ STORIES = (
         "no Slack: the notice goes by e-mail",
         policies.document(slack=_NO_SLACK),
         _one_overdue_instance_and_a_mailbox,
-        (Step("warn", 0, 34), Step("stop", 35, 49), Step("verify once", 5), Step("verify twice", 5)),
+        (Step("warn", 0, 33), Step("stop", 35, 49), Step("verify once", 5), Step("verify twice", 5)),
     ),
     Story(
         "a person has a workbench stopped, whose disk stays",
@@ -232,14 +232,14 @@ STORIES = (
         "a selector that only warns",
         policies.document(selectors=[policies.selector(mode="warn")]),
         _a_workbench_past_its_time,
-        (Step("warn", 0, 35), Step("would stop", 35, 36)),
+        (Step("warn", 0, 34), Step("would stop", 35, 36)),
         stays=frozenset({"would stop"}),
     ),
     Story(
         "observe, with its daily summary",
         policies.document(selectors=[policies.selector(mode="observe")]),
         _a_workbench_past_its_time,
-        (Step("would be warned", 0, 27), Step("would stop and the summary of the day", 24 * 60, 38)),
+        (Step("would be warned", 0, 26), Step("would stop and the summary of the day", 24 * 60, 38)),
         stays=frozenset({"would stop"}),
     ),
     Story(

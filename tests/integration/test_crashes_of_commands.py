@@ -45,7 +45,7 @@ COMMANDS = (
     Told(("release", "HELD"), 5),
     Told(("pause", "--for", "2h"), 4),
     Told(("resume",), 4, first=("pause",)),
-    Told(("sweep", "--once"), 23),
+    Told(("sweep", "--once"), 22),
 )
 WRITES_NOTHING_ITSELF = frozenset(
     {

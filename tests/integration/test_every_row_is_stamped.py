@@ -33,7 +33,7 @@ def written_by_a_story(town: Town) -> list[tuple[str, dict[str, Any]]]:
 
     town.table.before_transact = look
     for hours in (13, 14, 15):
-        town.world.launch(age=timedelta(hours=hours))
+        town.world.launch(age=timedelta(hours=hours), tags={"Purpose": "training", "Name": "churn"})
     town.world.launch(age=timedelta(hours=13), tags={"Purpose": "training", "costwatch:exempt": "a demo for the board"})
     town.world.launch(tags={})
     town.world.train("churn", age=timedelta(hours=13))

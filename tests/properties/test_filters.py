@@ -33,6 +33,7 @@ CENT = Decimal("0.01")
 _UNSAID = ("Costwatch observes", "accelerator")
 """Texts of messages about what a census counts, or about runs that ended before anything was due."""
 _SPENT = re.compile(r"\$[\d,.]+(?= so far)|(?<=spent )\$[\d,.]+")
+_FORECAST = re.compile(r"Forecast\n[^\n]*")
 _OWN = frozenset(
     {
         "version",
@@ -119,12 +120,16 @@ class _Told(Story):
 def said(story: _World) -> Counter[tuple[Any, ...]]:
     """What people were told, and where.
 
-    Without what was spent: the cost of members that left before a run was first looked at is in one ledger only.
+    Without what was spent: the cost of members that left before a run was first looked at is in one ledger only. And
+    without what was forecast then, of the members that it had.
     """
     world = story.town.world
     posts = [(at, channel, card.text) for at, channel, card in world.posts]
     texts = [*posts, *world.mails, *((str(event["run"]), str(event.get("reason", ""))) for event in world.events)]
-    heard = [tuple(_SPENT.sub("$", each) if isinstance(each, str) else each for each in text) for text in texts]
+    heard = [
+        tuple(_FORECAST.sub("", _SPENT.sub("$", each)) if isinstance(each, str) else each for each in text)
+        for text in texts
+    ]
     return Counter(text for text in heard if not any(part in str(text) for part in _UNSAID))
 
 
