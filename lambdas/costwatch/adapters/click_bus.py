@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Final
-
 from costwatch import names
 from costwatch.adapters.signed_calls import SignedCalls
 from costwatch.errors import TransientAwsError
-
-LARGEST_DETAIL_BYTES: Final = 250_000
-"""EventBridge counts source and detail-type too, to 262,144."""
-
 
 class ClickBus:
     """EventBridge in the function's region."""
@@ -26,5 +20,5 @@ class ClickBus:
         answer = self._calls.call("events", "AWSEvents.PutEvents", {"Entries": [entry]}, seconds=seconds)
         if answer.get("FailedEntryCount"):
             # PutEvents answers 200 for entries it dropped.
-            (failed,) = answer["Entries"]
-            raise TransientAwsError(f"events:PutEvents: {failed.get('ErrorCode')}", code=str(failed.get("ErrorCode")))
+            code = str(answer["Entries"][0].get("ErrorCode"))
+            raise TransientAwsError(f"events:PutEvents: {code}", code=code, operation="events:PutEvents")

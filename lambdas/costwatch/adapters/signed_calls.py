@@ -19,8 +19,7 @@ from urllib3.exceptions import HTTPError, TimeoutError
 
 from costwatch.errors import ConfigError, PermanentAwsError, TransientAwsError
 
-_TRIES: Final = 2
-"""A connection kept while the function slept may be dead, and a service may hiccup once."""
+_TIMED_OUT: Final = "Timeout"
 _TRANSIENT: Final = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "InternalFailure", "InternalException",
                      "InternalServerError", "ServiceUnavailable")  # fmt: skip
 
@@ -41,7 +40,7 @@ class SignedCalls:
 
     def __init__(self, env: Mapping[str, str], *, monotonic: Callable[[], float] = time.monotonic) -> None:
         try:
-            self._region = env["AWS_REGION"]
+            self.region = env["AWS_REGION"]
             token = env.get("AWS_SESSION_TOKEN")
             self._credentials = _Credentials(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], token)
         except KeyError as missing:
@@ -58,22 +57,24 @@ class SignedCalls:
         operation = f"{service}:{target.partition('.')[2]}"
         body = json.dumps(parameters).encode()
         until = self._monotonic() + seconds
-        for left in reversed(range(_TRIES)):
-            try:
-                return self._once(service, target, operation, body, until - self._monotonic())
-            except TransientAwsError as error:
-                if not left or error.code == _TIMED_OUT or self._monotonic() >= until:
-                    raise
-        raise AssertionError("the last try answers or raises")
+        try:
+            return self._once(service, target, operation, body, until - self._monotonic())
+        except TransientAwsError as error:
+            if error.code == _TIMED_OUT:
+                raise
+        # A connection that was kept while the function slept may be dead, and a service may hiccup once.
+        return self._once(service, target, operation, body, until - self._monotonic())
 
     def _once(self, service: str, target: str, operation: str, body: bytes, seconds: float) -> dict[str, Any]:
+        if seconds <= 0:
+            raise TransientAwsError(f"{operation}: there is no time left for it", code=_TIMED_OUT, operation=operation)
         request = AWSRequest(
             "POST",
             self._url(service),
             headers={"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target},
             data=body,
         )
-        SigV4Auth(self._credentials, service, self._region).add_auth(request)
+        SigV4Auth(self._credentials, service, self.region).add_auth(request)
         try:
             answer = self._pool.request(
                 "POST", request.url, body=body, headers=dict(request.headers.items()), timeout=Timeout(total=seconds)
@@ -87,11 +88,8 @@ class SignedCalls:
         return _answered(answer.status, answer.data, operation)
 
     def _url(self, service: str) -> str:
-        domain = "amazonaws.com.cn" if self._region.startswith("cn-") else "amazonaws.com"
-        return f"{self._endpoint or f'https://{service}.{self._region}.{domain}'}/"
-
-
-_TIMED_OUT: Final = "Timeout"
+        domain = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
+        return f"{self._endpoint or f'https://{service}.{self.region}.{domain}'}/"
 
 
 def _answered(status: int, data: bytes, operation: str) -> dict[str, Any]:

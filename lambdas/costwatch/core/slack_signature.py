@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
@@ -68,10 +69,13 @@ def signed(body: bytes, timestamp: str, *, secret: str) -> str:
     return f"{_VERSION}={hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()}"
 
 
-def not_ours(app_id: str, workspace: str, *, our_app_id: str, our_workspace: str) -> str | None:
-    """Why a verified request is of another app or workspace; None: it is ours. Empty of ours: any is."""
+def not_ours(app_id: str, workspaces: Collection[str], *, our_app_id: str, our_workspace: str) -> str | None:
+    """Why a verified request is of another app or workspace; None: it is ours.
+
+    `workspaces`: the ids of the workspace and of the organisation it belongs to. Empty of ours: any is.
+    """
     if our_app_id and app_id != our_app_id:
         return "api_app_id is not the configured slack.app_id"
-    if our_workspace and workspace != our_workspace:
+    if our_workspace and our_workspace not in workspaces:
         return "team.id is not the configured slack.workspace"
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +14,8 @@ from costwatch.errors import MalformedEvent
 FORM: Final = "application/x-www-form-urlencoded"
 BLOCK_ACTIONS: Final = "block_actions"
 _MOST_FIELDS: Final = 16
+_FORM_TEXT: Final = re.compile(rb"[!#-\[\]-~]*")
+"""Whatever else there is, a form encodes; so its text is as long in JSON as it is here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Envelope:
     kind: str
     app_id: str
     workspace: str
+    organisation: str
 
 
 def is_form(content_type: str) -> bool:
@@ -31,12 +35,12 @@ def is_form(content_type: str) -> bool:
 
 def payload_of(body: bytes) -> Mapping[str, Any]:
     """The JSON object in the form's one `payload` field. Raises MalformedEvent."""
+    if not _FORM_TEXT.fullmatch(body):
+        raise MalformedEvent("the body is not form-encoded")
     try:
-        text = body.decode("ascii")
-        pairs = parse_qsl(
-            text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_FIELDS
-        )
-    except ValueError:  # their text would quote the body
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict",
+                          max_num_fields=_MOST_FIELDS)  # fmt: skip
+    except ValueError:  # its text would quote the body
         raise MalformedEvent("the body is not form-encoded") from None
     payloads = [value for name, value in pairs if name == "payload"]
     if len(payloads) != 1:
@@ -52,6 +56,17 @@ def payload_of(body: bytes) -> Mapping[str, Any]:
 
 def envelope(payload: Mapping[str, Any]) -> Envelope:
     """What the door looks at; nothing is raised."""
-    team = payload.get("team")
-    workspace = team.get("id") if isinstance(team, Mapping) else None
-    return Envelope(*(part if isinstance(part, str) else "" for part in (payload.get("type"), payload.get("api_app_id"), workspace)))
+    return Envelope(
+        kind=_text(payload.get("type")),
+        app_id=_text(payload.get("api_app_id")),
+        workspace=_id(payload.get("team")),
+        organisation=_id(payload.get("enterprise")),
+    )
+
+
+def _id(value: object) -> str:
+    return _text(value.get("id")) if isinstance(value, Mapping) else ""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

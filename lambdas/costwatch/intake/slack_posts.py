@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from costwatch import names
+
 METHOD: Final = "POST"
-PATH: Final = "/slack"
 LARGEST_BODY_BYTES: Final = 200_000
 """An entry on the bus may have 256 KB, its names and the signature included; a card and its state take some 60 KB."""
 
@@ -41,8 +42,8 @@ def slack_post(event: object) -> Post | NotTaken:
     """Whatever arrives is one or the other; nothing is raised."""
     if not isinstance(event, Mapping):
         return NotTaken(400, "the event is no object")
-    if event.get("rawPath") != PATH:
-        return NotTaken(404, f"the path is not {PATH}")
+    if event.get("rawPath") != names.SLACK_PATH:
+        return NotTaken(404, f"the path is not {names.SLACK_PATH}")
     if _method(event) != METHOD:
         return NotTaken(405, f"the method is not {METHOD}")
     body = _body(event)
