@@ -197,7 +197,9 @@ class Stage:
         token = loaded.config.slack.token_parameter
         ssm = self.aws.client("ssm")
         ssm.put_parameter(Name=token, Value=DEFAULT_TOKEN, Type="SecureString", Overwrite=True)
-        self._functions = {spec.name: self._deployed(spec, policy_file, token) for spec in topology.FUNCTIONS}
+        self._functions = {
+            spec.name: self._deployed(spec, policy_file, token) for spec in topology.functions(slack=False)
+        }
         self._rules = topology.rules(loaded.config.dead_man.sweep_every)
         for rule in self._rules:
             if rule.every is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import Aws, Stack
+from aws_cdk import Aws, CfnOutput, Stack
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
@@ -17,6 +18,7 @@ from infra.alarms import Alarms
 from infra.alerts import Alerts
 from infra.dead_letters import DeadLetterQueue
 from infra.functions import WatchdogFunction
+from infra.http_api import SlackApi
 from infra.inputs import Inputs
 from infra.ledger import Ledger
 from infra.queues import BatchedQueue
@@ -36,7 +38,9 @@ class CostwatchStack(Stack):
         self._alerts = Alerts(self, "Alerts", emails=inputs.alert_emails)
         self._refused = DeadLetterQueue(self, "RefusedEvents")
         code = lambda_.Code.from_asset(str(asset))
-        functions = {spec.name: self._function(spec, code) for spec in topology.FUNCTIONS}
+        functions = {
+            spec.name: self._function(spec, code) for spec in topology.functions(slack=inputs.has_slack)
+        }
         batched = {
             queue.name: BatchedQueue(self, queue.name.title(), queue=queue, function=functions[queue.function])
             for queue in topology.QUEUES
@@ -52,7 +56,7 @@ class CostwatchStack(Stack):
             | {name: each.dead_letters for name, each in batched.items()}
             | {"refused": self._refused},
         )
-        self._record(functions[topology.DEADMAN.name], functions[topology.PRICES.name])
+        self._record(functions, self._slack_api(functions[topology.DOOR.name]) if inputs.has_slack else "")
 
     def _function(self, spec: topology.Function, code: lambda_.Code) -> WatchdogFunction:
         inputs = self._inputs
@@ -62,6 +66,9 @@ class CostwatchStack(Stack):
             refused_queue_url=self._refused.queue_url,
             heartbeat_bus=names.HEARTBEAT_BUS,
             slack_token_parameter=inputs.slack_token_parameter,
+            slack_signing_secret_parameter=inputs.slack_signing_secret_parameter,
+            slack_app_id=inputs.policy["slack"].get("app_id", ""),
+            slack_workspace=inputs.policy["slack"].get("workspace", ""),
         )
         created = WatchdogFunction(self, spec.name.title(), function=spec, code=code, environment=settings.to_env())
         created.may(
@@ -77,6 +84,7 @@ class CostwatchStack(Stack):
                     refused_queue=self._refused.queue_arn,
                     log_group=created.log_group.log_group_arn,
                     slack_token_parameter=inputs.slack_token_parameter,
+                    slack_signing_secret_parameter=inputs.slack_signing_secret_parameter,
                 ),
             ),
             why_wildcards="EC2 and SageMaker lists and the price list have no resource level, and which instances and "
@@ -87,7 +95,13 @@ class CostwatchStack(Stack):
             created.may_stop(stop_policies(inputs.policy, account=self.account, partition=Aws.PARTITION))
         return created
 
-    def _record(self, deadman: WatchdogFunction, prices: WatchdogFunction) -> None:
+    def _slack_api(self, door: WatchdogFunction) -> str:
+        """The URL that the Slack app is given."""
+        url = SlackApi(self, "SlackApi", door=door).request_url
+        CfnOutput(self, "SlackRequestUrl", value=url, description="The Slack app's Interactivity request URL")
+        return url
+
+    def _record(self, functions: Mapping[str, WatchdogFunction], slack_request_url: str) -> None:
         """What the command line reads to find this deployment, and to refuse a policy that is not the deployed one."""
         document = self._inputs.policy_document
         ssm.StringParameter(
@@ -98,10 +112,11 @@ class CostwatchStack(Stack):
             string_value=self.to_json_string(
                 {
                     "table": self._ledger.table.table_name,
-                    "function": deadman.function.function_name,
-                    "prices_function": prices.function.function_name,
+                    "function": functions[topology.DEADMAN.name].function.function_name,
+                    "prices_function": functions[topology.PRICES.name].function.function_name,
                     "refused_queue_url": self._refused.queue_url,
                     "alerts_topic_arn": self._alerts.topic.topic_arn,
+                    "slack_request_url": slack_request_url,
                     "policy_digest": document["digest"],
                     "config_commit": document["config_commit"],
                     "version": __version__,

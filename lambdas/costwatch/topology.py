@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from costwatch import names
-from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.settings import DeadmanSettings, DoorSettings, HeartbeatsSettings, HintsSettings, PricesSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +18,23 @@ class Function:
     name: str
     handler: str
     service: str
-    settings: type[DeadmanSettings] | type[HintsSettings] | type[HeartbeatsSettings] | type[PricesSettings]
+    settings: (
+        type[DeadmanSettings]
+        | type[HintsSettings]
+        | type[HeartbeatsSettings]
+        | type[PricesSettings]
+        | type[DoorSettings]
+    )
     timeout: timedelta
     memory_mb: int
     retry_attempts: int
     stops_runs: bool
     """Whether the function's role may ever hold a destructive permission."""
     asynchronous: bool = True
-    """Whether events invoke it, so that what it fails on goes into its dead-letter queue; else it reads a queue."""
+    """Whether events invoke it, so that what it fails on goes into its dead-letter queue; else it reads a queue, or
+    somebody waits for its answer."""
+    needs_slack: bool = False
+    """Whether it is deployed only where Slack is configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,20 @@ PRICES = Function(
     retry_attempts=2,
     stops_runs=False,
 )
-FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES)
+DOOR = Function(
+    name="door",
+    handler="costwatch.handlers.door.handler",
+    service=names.SERVICE_DOOR,
+    settings=DoorSettings,
+    timeout=timedelta(seconds=5),  # Slack has gone after three
+    memory_mb=512,
+    retry_attempts=0,
+    stops_runs=False,
+    asynchronous=False,
+    needs_slack=True,
+)
+FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES, DOOR)
+"""All there are; `functions` says which of them a stack has."""
 
 BEATS = Queue(
     name="beats",
@@ -113,6 +135,11 @@ BEATS = Queue(
 QUEUES: tuple[Queue, ...] = (BEATS,)
 PRICES_EVERY = timedelta(days=1)
 BUSES: tuple[str, ...] = (names.HEARTBEAT_BUS,)
+
+
+def functions(*, slack: bool) -> tuple[Function, ...]:
+    """Those that are deployed where Slack is configured, or where it is not."""
+    return tuple(function for function in FUNCTIONS if slack or not function.needs_slack)
 
 
 def rules(sweep_every: timedelta) -> tuple[Rule, ...]:

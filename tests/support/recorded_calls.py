@@ -22,6 +22,7 @@ from costwatch.scan import permissions
 from demo.iam_questions import Question
 from demo.recorder import (
     DEADMAN,
+    DOOR,
     ENV_FILE,
     HEARTBEATS,
     HINTS,
@@ -44,6 +45,7 @@ from tests.support.iam import Decision, Statement, Verdict, evaluate, statements
 
 __all__ = [
     "DEADMAN",
+    "DOOR",
     "HEARTBEATS",
     "HINTS",
     "OPERATOR",
@@ -203,20 +205,21 @@ def statements_for(acting: Acting) -> tuple[Statement, ...]:
         raise ValueError(f"{acting.role} acted without policy or settings: pass both to acting_as")
     policy = json.loads(acting.policy)
     settings = dict(acting.settings)
-    # The functions that take heartbeats and read prices know no topic, and so no region.
+    # The functions that take heartbeats and clicks and read prices know no topic, and so no region.
     topic = settings.get(names.ENV_ALERTS_TOPIC_ARN) or f"arn:aws:sns:us-east-1:{acting.account}:none"
     _, partition, _, region, account, _ = topic.split(":", 5)
-    queue = settings[names.ENV_REFUSED_QUEUE_URL].rpartition("/")[2]
+    queue = settings.get(names.ENV_REFUSED_QUEUE_URL, "").rpartition("/")[2]
     targets = Targets(
         partition=partition,
         account=account,
         home_region=region,
         regions=policy["regions"],
-        ledger_table=f"arn:{partition}:dynamodb:{region}:{account}:table/{settings[names.ENV_LEDGER_TABLE]}",
+        ledger_table=f"arn:{partition}:dynamodb:{region}:{account}:table/{settings.get(names.ENV_LEDGER_TABLE, 'none')}",
         alerts_topic=topic,
         refused_queue=f"arn:{partition}:sqs:{region}:{account}:{queue}",
         log_group=f"arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/costwatch-{acting.role}",
         slack_token_parameter=settings.get(names.ENV_SLACK_TOKEN_PARAMETER, ""),
+        slack_signing_secret_parameter=settings.get(names.ENV_SLACK_SIGNING_SECRET_PARAMETER, ""),
     )
     function = next(function for function in topology.FUNCTIONS if function.name == acting.role)
     granted = read_statements(function, targets)

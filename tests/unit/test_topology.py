@@ -45,6 +45,11 @@ def test_every_queue_is_read_by_a_function_that_no_event_invokes() -> None:
     assert {rule.function for rule in RULES if rule.function} == {n for n, each in asynchronous.items() if each}
 
 
+def test_the_door_is_deployed_where_slack_is_configured_and_nowhere_else() -> None:
+    assert topology.functions(slack=True) == topology.FUNCTIONS
+    assert set(topology.FUNCTIONS) - set(topology.functions(slack=False)) == {topology.DOOR}
+
+
 def test_only_the_dead_mans_switch_may_ever_stop_anything() -> None:
     assert [function.name for function in topology.FUNCTIONS if function.stops_runs] == ["deadman"]
 
