@@ -19,6 +19,7 @@ from costwatch.core.quote import Part, Quote, quote
 from costwatch.core.record import Entry, Transition
 from costwatch.core.token_answer import TokenAnswer
 from costwatch.errors import AwsError, RefusedError, UnknownRun
+from costwatch.procedures import outbox
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
 
@@ -198,23 +199,26 @@ def settle(g: Gate, approval: Approval) -> Approval:
 
 
 def tend(g: Gate, account: str, report: SweepReport) -> None:
-    """What time does to questions: reminders, expiry, effects that are not settled. One that fails costs the others
-    nothing.
+    """What time does to questions: reminders, expiry, effects that are not settled; and what is said of it.
+
+    One that fails costs the others nothing, and none of them costs the sweep anything.
     """
+    with report.isolating("approvals"):
+        for found in g.approvals.waiting(account, report.skip):
+            with report.isolating(f"approval {found.id}"):
+                _tend(g, found)
+    outbox.flush(g.w, report, warnings=False)
+
+
+def _tend(g: Gate, found: Approval) -> None:
     now = g.w.now()
-    for found in g.approvals.waiting(account, report.skip):
-        with report.isolating(f"approval {found.id}"):
-            if found.state is not State.PENDING:
-                settle(g, found)
-                continue
-            step = approvals.expire(found, now)
-            if step is not None and g.approvals.save(step):
-                _log(g.w, step)
-                settle(g, step.after)
-                continue
-            reminder = approvals.remind(found, now)
-            if reminder is not None and g.approvals.save(reminder):
-                _log(g.w, reminder)
+    if found.state is not State.PENDING:
+        settle(g, found)
+        return
+    step = approvals.expire(found, now) or approvals.remind(found, now)
+    if step is not None and g.approvals.save(step):
+        _log(g.w, step)
+        settle(g, step.after)
 
 
 def reply(approval: Approval) -> Reply:
