@@ -45,9 +45,8 @@ class Door:
         )
 
     def __call__(self, event: object, context: object = None) -> dict[str, Any]:
-        del context
         with acting_as("door", policy=self.account.document, settings=self.wired.settings):
-            return door.handle(event, self.wired)
+            return door.handle(event, context, self.wired)
 
     def click(self, body: bytes | None = None, **more: Any) -> dict[str, Any]:
         """Slack's own request, signed now."""

@@ -131,7 +131,7 @@ def old_signature_new_time(rng: random.Random, event: Event) -> Event:
 
 def other_secret(rng: random.Random, event: Event) -> Event:
     del event
-    return slack_event(NOW, secret=rng.choice(["", SECRET[:-1], SECRET + "0", SECRET.upper(), text(rng, 40).encode("ascii", "ignore").decode()]))  # fmt: skip
+    return slack_event(NOW, secret=rng.choice(["", SECRET[:-1], SECRET + "0", SECRET.upper(), text(rng, 40).encode("ascii", "ignore").decode()]))
 
 
 def tampered(rng: random.Random, event: Event) -> Event:
@@ -178,19 +178,19 @@ def elsewhere(rng: random.Random, event: Event) -> Event:
     changed = {**event, "rawPath": rng.choice(["/", "/slack/", "/SLACK", "/slack%20", other(rng, "/slack")])}
     if rng.random() < 0.5:
         method = rng.choice(["GET", "PUT", "DELETE", "post", other(rng, "POST")])
-        changed = {**event, "requestContext": rng.choice([{"http": {"method": method}}, {"http": anything(rng)}, anything(rng)])}  # fmt: skip
+        changed = {**event, "requestContext": rng.choice([{"http": {"method": method}}, {"http": anything(rng)}, anything(rng)])}
     return changed
 
 
 def no_event(rng: random.Random, event: Event) -> Any:
     keys = list(event)
-    return rng.choice([anything(rng), {key: anything(rng) for key in keys}, {key: event[key] for key in rng.sample(keys, rng.randrange(len(keys) - 3))}])  # fmt: skip
+    return rng.choice([anything(rng), {key: anything(rng) for key in keys}, {key: event[key] for key in rng.sample(keys, rng.randrange(len(keys) - 3))}])
 
 
 UNSIGNED = [
     bad_signature, header_signature, header_timestamp, header_twice, no_headers, replayed, old_signature_new_time,
     other_secret, tampered, base64_lies, body_of_any_kind, huge, elsewhere, no_event,
-]  # fmt: skip
+]
 
 
 def _signed(body: bytes, **more: str) -> Event:
@@ -203,17 +203,17 @@ def signed_junk(rng: random.Random) -> Event:
 
 def signed_no_form(rng: random.Random) -> Event:
     kind = rng.choice(["", "application/json", "text/plain", "multipart/form-data; boundary=x", text(rng, 30)])
-    return {**(event := _signed(form())), "headers": {**event["headers"], "content-type": rng.choice([kind, other(rng, "")])}}  # fmt: skip
+    return {**(event := _signed(form())), "headers": {**event["headers"], "content-type": rng.choice([kind, other(rng, "")])}}
 
 
 def signed_fields(rng: random.Random) -> Event:
     good = urlencode({"payload": json.dumps(payload())})
-    return _signed(rng.choice([f"{good}&{good}", f"{good}&payload=", f"{good}&payload", f"Payload={quote('{}')}", f"&{good}", good.replace("payload", "payloads"), good.replace("=", "%3D", 1)]).encode())  # fmt: skip
+    return _signed(rng.choice([f"{good}&{good}", f"{good}&payload=", f"{good}&payload", f"Payload={quote('{}')}", f"&{good}", good.replace("payload", "payloads"), good.replace("=", "%3D", 1)]).encode())
 
 
 def signed_no_json(rng: random.Random) -> Event:
     good = json.dumps(payload())
-    bad = rng.choice([good[: rng.randrange(len(good))], good + "}", f"[{good}]", "[" * 60_000, "1" * 10_000, "null", "true", '"x"', json.dumps(rng.choice([None, 1, [], "x"])), "{'a': 1}", "\ufeff" + good])  # fmt: skip
+    bad = rng.choice([good[: rng.randrange(len(good))], good + "}", f"[{good}]", "[" * 60_000, "1" * 10_000, "null", "true", '"x"', json.dumps(rng.choice([None, 1, [], "x"])), "{'a': 1}", "\ufeff" + good])
     return _signed(urlencode({"payload": bad}).encode())
 
 
@@ -252,7 +252,7 @@ def test_none_of_20_000_bad_requests_is_accepted_or_answered_with_a_5xx(
     kinds: Counter[str] = Counter()
     for _ in range(REQUESTS):
         what, event = bad_request(rng, good)
-        answer = door.handle(event, wired)
+        answer = door.handle(event, None, wired)
         assert 400 <= answer["statusCode"] < 500, (what, event, answer)
         assert answer["body"] == door._SAID[answer["statusCode"]]
         statuses[answer["statusCode"]] += 1
@@ -268,7 +268,7 @@ def test_none_of_20_000_bad_requests_is_accepted_or_answered_with_a_5xx(
 
 def test_the_good_request_that_they_are_made_of_is_accepted() -> None:
     bus = Bus()
-    assert door.handle(slack_event(NOW), opened(bus))["statusCode"] == 200
+    assert door.handle(slack_event(NOW), None, opened(bus))["statusCode"] == 200
     assert len(bus.clicks) == 1
 
 
@@ -279,5 +279,5 @@ def test_with_no_secret_not_even_the_good_one_is() -> None:
         timestamp = headers(body, NOW)["X-Slack-Request-Timestamp"]
         event = slack_event(NOW, secret=secret)
         assert event["headers"]["x-slack-signature"] == signed(body, timestamp, secret=secret)
-        assert door.handle(event, opened(bus, secret=""))["statusCode"] == 401
+        assert door.handle(event, None, opened(bus, secret=""))["statusCode"] == 401
     assert bus.clicks == []
