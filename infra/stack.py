@@ -52,6 +52,7 @@ class CostwatchStack(Stack):
             "Alarms",
             topic=self._alerts.topic,
             sweep_every=sweep_every,
+            services=[each.spec.service for each in functions.values()],
             queues={name: each.dead_letters for name, each in functions.items() if each.dead_letters is not None}
             | {name: each.dead_letters for name, each in batched.items()}
             | {"refused": self._refused},

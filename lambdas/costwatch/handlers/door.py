@@ -40,12 +40,12 @@ def deployed() -> door_wiring.DoorWiring:
 
 def handler(event: object, context: object) -> dict[str, Any]:
     """Lambda's entry point, behind an HTTP API (payload format 2.0)."""
-    del context
-    return handle(event, deployed())
+    return handle(event, context, deployed())
 
 
-def handle(event: object, wired: door_wiring.DoorWiring) -> dict[str, Any]:
+def handle(event: object, context: object, wired: door_wiring.DoorWiring) -> dict[str, Any]:
     """Answer one request. Bad input is answered in the 400s, whatever it is; 503 says that AWS did not answer us."""
+    del context
     until = wired.monotonic() + PATIENCE_SECONDS
     post = slack_post(event)
     if isinstance(post, NotTaken):
