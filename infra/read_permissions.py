@@ -53,6 +53,8 @@ class Targets:
     refused_queue: str
     log_group: str
     """As CloudFormation gives it, ending in `:*`: the group's streams."""
+    deadman_function: str
+    """The function that may stop something; empty for that function itself."""
     slack_token_parameter: str
     """Name of the parameter; empty where Slack is not configured."""
     slack_signing_secret_parameter: str
@@ -85,6 +87,14 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
             _allow("Clicks", ["events:PutEvents"], _bus(targets, "default"), only),
             _allow("SigningSecret", ["ssm:GetParameter"], _parameter(targets, targets.slack_signing_secret_parameter)),
             _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], targets.log_group),
+        ]
+    if function is topology.CLICKS:
+        kept = ("Ledger", "LedgerByDay", "Alerts", "RefusedEvents", "Events", "Logs", "SlackToken")
+        return [
+            *(statement for statement in statements(targets) if statement["Sid"] in kept),
+            _allow("SigningSecret", ["ssm:GetParameter"], _parameter(targets, targets.slack_signing_secret_parameter)),
+            # It stops nothing itself: whoever clicks Stop now has the one function asked that may.
+            _allow("AskToStop", ["lambda:InvokeFunction"], targets.deadman_function),
         ]
     granted = statements(targets)
     if function is topology.DEADMAN:

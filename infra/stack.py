@@ -38,15 +38,21 @@ class CostwatchStack(Stack):
         self._alerts = Alerts(self, "Alerts", emails=inputs.alert_emails)
         self._refused = DeadLetterQueue(self, "RefusedEvents")
         code = lambda_.Code.from_asset(str(asset))
-        functions = {
-            spec.name: self._function(spec, code) for spec in topology.functions(slack=inputs.has_slack)
-        }
+        functions: dict[str, WatchdogFunction] = {}
+        for spec in topology.functions(slack=inputs.has_slack):
+            functions[spec.name] = self._function(spec, code, functions)
         batched = {
             queue.name: BatchedQueue(self, queue.name.title(), queue=queue, function=functions[queue.function])
             for queue in topology.QUEUES
         }
         sweep_every = timedelta(seconds=inputs.policy["sweep_every_seconds"])
-        Rules(self, "Rules", rules=topology.rules(sweep_every), functions=functions, queues=batched)
+        Rules(
+            self,
+            "Rules",
+            rules=topology.rules(sweep_every, slack=inputs.has_slack),
+            functions=functions,
+            queues=batched,
+        )
         Alarms(
             self,
             "Alarms",
@@ -59,13 +65,18 @@ class CostwatchStack(Stack):
         )
         self._record(functions, self._slack_api(functions[topology.DOOR.name]) if inputs.has_slack else "")
 
-    def _function(self, spec: topology.Function, code: lambda_.Code) -> WatchdogFunction:
+    def _function(
+        self, spec: topology.Function, code: lambda_.Code, before: Mapping[str, WatchdogFunction]
+    ) -> WatchdogFunction:
+        """`before`: the functions that were made before it; the one that may stop runs is the first."""
         inputs = self._inputs
+        deadman = before.get(topology.DEADMAN.name)
         settings = spec.settings.of(
             ledger_table=self._ledger.table.table_name,
             alerts_topic_arn=self._alerts.topic.topic_arn,
             refused_queue_url=self._refused.queue_url,
             heartbeat_bus=names.HEARTBEAT_BUS,
+            deadman_function=deadman.function.function_name if deadman is not None else "",
             slack_token_parameter=inputs.slack_token_parameter,
             slack_signing_secret_parameter=inputs.slack_signing_secret_parameter,
             slack_app_id=inputs.policy["slack"].get("app_id", ""),
@@ -84,6 +95,7 @@ class CostwatchStack(Stack):
                     alerts_topic=self._alerts.topic.topic_arn,
                     refused_queue=self._refused.queue_arn,
                     log_group=created.log_group.log_group_arn,
+                    deadman_function=deadman.function.function_arn if deadman is not None else "",
                     slack_token_parameter=inputs.slack_token_parameter,
                     slack_signing_secret_parameter=inputs.slack_signing_secret_parameter,
                 ),

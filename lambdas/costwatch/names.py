@@ -93,6 +93,7 @@ ENV_SLACK_TOKEN_PARAMETER: Final = "COSTWATCH_SLACK_TOKEN_PARAMETER"
 ENV_SLACK_SIGNING_SECRET_PARAMETER: Final = "COSTWATCH_SLACK_SIGNING_SECRET_PARAMETER"
 ENV_SLACK_APP_ID: Final = "COSTWATCH_SLACK_APP_ID"
 ENV_SLACK_WORKSPACE: Final = "COSTWATCH_SLACK_WORKSPACE"
+ENV_DEADMAN_FUNCTION: Final = "COSTWATCH_DEADMAN_FUNCTION"  # the one that may stop anything
 ENV_SLACK_API_URL: Final = "COSTWATCH_SLACK_API_URL"  # empty: Slack's own; the demo sets its endpoint
 
 # --- the door ---------------------------------------------------------------------------------------

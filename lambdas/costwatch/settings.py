@@ -47,6 +47,7 @@ _VARIABLES = {
     "alerts_topic_arn": names.ENV_ALERTS_TOPIC_ARN,
     "refused_queue_url": names.ENV_REFUSED_QUEUE_URL,
     "heartbeat_bus": names.ENV_HEARTBEAT_BUS,
+    "deadman_function": names.ENV_DEADMAN_FUNCTION,
     "slack_token_parameter": names.ENV_SLACK_TOKEN_PARAMETER,
     "slack_api_url": names.ENV_SLACK_API_URL,
     "slack_signing_secret_parameter": names.ENV_SLACK_SIGNING_SECRET_PARAMETER,
@@ -106,3 +107,19 @@ class DoorSettings(_Environment):
     slack_signing_secret_parameter: str
     slack_app_id: str = ""
     slack_workspace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClicksSettings(_Environment):
+    """What decides about clicks in Slack: as the hints, the secret that Slack signs with, and the name of the function
+    that may stop something.
+    """
+
+    ledger_table: str
+    alerts_topic_arn: str
+    refused_queue_url: str
+    heartbeat_bus: str
+    deadman_function: str
+    slack_signing_secret_parameter: str
+    slack_token_parameter: str = ""
+    slack_api_url: str = ""

@@ -8,7 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 from costwatch import names
-from costwatch.settings import DeadmanSettings, DoorSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.settings import (
+    ClicksSettings,
+    DeadmanSettings,
+    DoorSettings,
+    HeartbeatsSettings,
+    HintsSettings,
+    PricesSettings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,7 @@ class Function:
         | type[HeartbeatsSettings]
         | type[PricesSettings]
         | type[DoorSettings]
+        | type[ClicksSettings]
     )
     timeout: timedelta
     memory_mb: int
@@ -121,7 +129,18 @@ DOOR = Function(
     asynchronous=False,
     needs_slack=True,
 )
-FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES, DOOR)
+CLICKS = Function(
+    name="clicks",
+    handler="costwatch.handlers.clicks.handler",
+    service=names.SERVICE_CLICKS,
+    settings=ClicksSettings,
+    timeout=timedelta(minutes=3),  # a stop that was asked for is waited for
+    memory_mb=512,
+    retry_attempts=2,
+    stops_runs=False,
+    needs_slack=True,
+)
+FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES, DOOR, CLICKS)
 """All there are; `functions` says which of them a stack has."""
 
 BEATS = Queue(
@@ -142,9 +161,12 @@ def functions(*, slack: bool) -> tuple[Function, ...]:
     return tuple(function for function in FUNCTIONS if slack or not function.needs_slack)
 
 
-def rules(sweep_every: timedelta) -> tuple[Rule, ...]:
-    """All rules of the stack, for a sweep every `sweep_every` (whole minutes, at least one)."""
-    return (
+def rules(sweep_every: timedelta, *, slack: bool = True) -> tuple[Rule, ...]:
+    """All rules of the stack, for a sweep every `sweep_every` (whole minutes, at least one).
+
+    `slack`: whether it is configured; else nobody clicks.
+    """
+    found = (
         Rule(
             name="sweep",
             function=DEADMAN.name,
@@ -192,7 +214,15 @@ def rules(sweep_every: timedelta) -> tuple[Rule, ...]:
             description="What trainers say of themselves, and the sweep's canary, gathered for one write a run.",
             pattern={"source": [names.SOURCE_CLIENT]},
         ),
+        Rule(
+            name="slack-interactions",
+            function=CLICKS.name,
+            description="Somebody clicked in Slack: decide, act, and say so on the card.",
+            pattern={"source": [names.SOURCE_SLACK], "detail-type": [names.DETAIL_SLACK_INTERACTION]},
+        ),
     )
+    left_out = {function.name for function in FUNCTIONS} - {function.name for function in functions(slack=slack)}
+    return tuple(rule for rule in found if rule.function not in left_out)
 
 
 def _changed(detail_type: str, status: str) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from costwatch.core.model import RunId
 from costwatch.core.record import Entry, RunRecord, Status, Transition
 from costwatch.core.selection import HoldCode
 from costwatch.errors import AwsError
-from costwatch.procedures import approval_posts
+from costwatch.procedures import approval_posts, click_posts
 from costwatch.procedures.ports import SlackPort, Watchdog
 from costwatch.procedures.report import DATA_ERRORS, Failure, SweepReport
 from costwatch.procedures.slack_seen import SlackSeen
@@ -46,6 +46,8 @@ def flush(w: Watchdog, report: SweepReport, *, warnings: bool) -> None:
                     _publish(w, message)
                 elif message.audience is Audience.APPROVERS:
                     approval_posts.send(w, message, report, slack_seen)
+                elif message.audience is Audience.CARD:
+                    click_posts.send(w, message, slack_seen)
                 else:
                     _send(w, message, report, slack_seen)
 
