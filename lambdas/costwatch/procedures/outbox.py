@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 from costwatch.adapters.slack import RATE_LIMITED
@@ -97,7 +98,13 @@ def _send(w: Watchdog, message: Message, report: SweepReport, slack_seen: SlackS
     via = ""
     tried = slack_seen.up
     if w.slack is not None and slack_seen.up:
-        context = CardContext(now=now, stops_at=stops_at, extend_steps=w.policy.extend_steps)
+        context = CardContext(
+            now=now,
+            stops_at=stops_at,
+            extend_steps=w.policy.extend_steps,
+            clickable=w.policy.slack.clickable,
+            has_approvers=bool(w.policy.approval.tiers[-1].approvers),
+        )
         via = _by_slack(w, message, context, errors, slack_seen)
     if not via and w.topic is not None:
         card = render(message, CardContext(now=now, stops_at=stops_at, extend_steps=w.policy.extend_steps))
@@ -146,7 +153,7 @@ def _by_slack(w: Watchdog, message: Message, context: CardContext, errors: list[
             targets.append((channel, f"Slack in {channel}", user or ""))
     targets.append((routes.platform_channel, f"Slack in {routes.platform_channel}", user or ""))
     for channel, via, mention in targets:
-        card = render(message, CardContext(context.now, context.stops_at, context.extend_steps, mention))
+        card = render(message, replace(context, mention=mention))
         try:
             slack.post(channel, card)
         except AwsError as error:
