@@ -14,6 +14,7 @@ TAG_DEADLINE: Final = "costwatch:deadline"
 TAG_EXEMPT: Final = "costwatch:exempt"
 TAG_HEARTBEAT: Final = "costwatch:heartbeat"
 TAG_RUN: Final = "costwatch:run"
+TAG_APPROVAL: Final = "costwatch:approval"
 TAG_NEVER: Final = "costwatch:never"  # IAM denies on it by this name, so it is not configurable
 
 # Tags AWS services put on what they own.
