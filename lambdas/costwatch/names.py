@@ -38,6 +38,7 @@ SOURCE_SAGEMAKER: Final = "aws.sagemaker"
 SOURCE_SCHEDULE: Final = "aws.events"
 SOURCE_COSTWATCH: Final = "costwatch"
 SOURCE_CLI: Final = "costwatch.cli"
+SOURCE_SLACK: Final = "costwatch.slack"  # what the door puts on the bus; whoever reads it verifies the signature anew
 SOURCE_CLIENT: Final = "costwatch.client"  # the training client, and the sweep's canary
 
 DETAIL_SCHEDULED: Final = "Scheduled Event"
@@ -49,6 +50,8 @@ DETAIL_SWEEP_REQUESTED: Final = "Sweep Requested"
 DETAIL_STOP_REQUESTED: Final = "Stop Requested"
 DETAIL_RESTORE_REQUESTED: Final = "Restore Requested"
 DETAIL_PRICES_REQUESTED: Final = "Price Refresh Requested"
+DETAIL_GATE_REQUESTED: Final = "Gate Requested"
+DETAIL_SLACK_INTERACTION: Final = "Slack Interaction"
 DETAIL_RUN_STOPPED: Final = "Run Stopped By Costwatch"
 DETAIL_HEARTBEAT: Final = "Run Heartbeat"
 DETAIL_STARTED: Final = "Run Started"
@@ -66,6 +69,9 @@ SERVICE_DEADMAN: Final = "costwatch-deadman"
 SERVICE_HINTS: Final = "costwatch-hints"
 SERVICE_HEARTBEATS: Final = "costwatch-heartbeats"
 SERVICE_PRICES: Final = "costwatch-prices"
+SERVICE_DOOR: Final = "costwatch-door"
+SERVICE_CLICKS: Final = "costwatch-clicks"
+SERVICE_GATE: Final = "costwatch-gate"
 METRIC_SWEEP_COMPLETED: Final = "SweepCompleted"
 METRIC_SWEEP_FAILURES: Final = "SweepFailures"  # regions, services or runs a sweep could not handle
 METRIC_RUNS_WATCHED: Final = "RunsWatched"
@@ -83,12 +89,14 @@ ENV_ALERTS_TOPIC_ARN: Final = "COSTWATCH_ALERTS_TOPIC_ARN"
 ENV_REFUSED_QUEUE_URL: Final = "COSTWATCH_REFUSED_QUEUE_URL"
 ENV_HEARTBEAT_BUS: Final = "COSTWATCH_HEARTBEAT_BUS"
 ENV_SLACK_TOKEN_PARAMETER: Final = "COSTWATCH_SLACK_TOKEN_PARAMETER"
+ENV_SLACK_SIGNING_SECRET_PARAMETER: Final = "COSTWATCH_SLACK_SIGNING_SECRET_PARAMETER"
 ENV_SLACK_API_URL: Final = "COSTWATCH_SLACK_API_URL"  # empty: Slack's own; the demo sets its endpoint
 
 # --- the asset and the deployment --------------------------------------------------------------------
 POLICY_FILE: Final = "policy.json"  # at the root of the asset
 DEPLOYMENT_PARAMETER: Final = "/costwatch/deployment"  # what the command line reads to find the stack
 DEFAULT_SLACK_TOKEN_PARAMETER: Final = "/costwatch/slack-token"
+DEFAULT_SLACK_SIGNING_SECRET_PARAMETER: Final = "/costwatch/slack-signing-secret"
 
 # --- ledger table ------------------------------------------------------------------------------------
 TABLE_PARTITION_KEY: Final = "pk"

@@ -26,7 +26,6 @@ ONE_PROBLEM = {
         "did you mean 'tag'?",
     ),
     # keys of later guards
-    "approval": ("approval: {mode: warn}", 3, "approval", "not in this version"),
     "res": ("res: {mode: observe}", 3, "res", "not in this version"),
     "multiplier of percent": (
         "prices: {multipliers: {ec2: 71}}",

@@ -6,21 +6,19 @@ a problem elsewhere: everything is told at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from costwatch import names
-from costwatch.config import fields, kinds, regions, shadows
+from costwatch.config import approval_checks, fields, kinds, regions, shadows
+from costwatch.config.problems import Path, Problem, read
 from costwatch.core import durations
 from costwatch.core.heartbeats import SHORTEST_INTERVAL
 from costwatch.core.policy import Action, AtMinSize, Mode, PurchaseOption, Service
 
 if TYPE_CHECKING:
     from costwatch.config.model import Config, Selector
-
-Path = tuple[str | int, ...]
-Value = TypeVar("Value")
 
 DEFAULT_LIMITS: Mapping[str, timedelta] = {
     "max_runtime": timedelta(hours=12),
@@ -37,13 +35,6 @@ _MOST_BUTTONS = 4
 _IAM_SYNTAX = ("*", "?", "${")
 _WITH_CHILDREN = frozenset(kind.value for kind in fields.JOB_KINDS if kind.has_children)
 _KINDS = ", ".join(kind.value for kind in fields.JOB_KINDS)
-
-
-class Problem(NamedTuple):
-    """Something to tell about the key at `path`. The empty path is the file as a whole."""
-
-    path: Path
-    message: str
 
 
 def keys_without_value(value: object, path: Path = ()) -> Iterator[Problem]:
@@ -74,6 +65,7 @@ def across_fields(document: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _limits(("dead_man",), dead_man, {})
     yield from _selectors(dead_man)
     yield from _run_tag(_mapping(document.get("tags")), dead_man)
+    yield from approval_checks.across_fields(_mapping(document.get("approval")))
 
 
 def warnings(config: Config) -> Iterator[Problem]:
@@ -95,6 +87,7 @@ def warnings(config: Config) -> Iterator[Problem]:
     if speaking and not config.slack.platform_channel and not config.email.to:
         message = "nobody can take a notice (no slack.platform_channel, no email.to): what is due will be held"
         yield Problem(("dead_man",), message)
+    yield from approval_checks.warnings(config)
 
 
 def _selector_warnings(config: Config, index: int, mode: Mode) -> Iterator[Problem]:
@@ -189,7 +182,7 @@ def _run_tag(tags: Mapping[str, Any], dead_man: Mapping[str, Any]) -> Iterator[P
 
 
 def _sweep(dead_man: Mapping[str, Any]) -> Iterator[Problem]:
-    every = _read(fields.duration, dead_man.get("sweep_every"))
+    every = read(fields.duration, dead_man.get("sweep_every"))
     if every is not None and (every % _MINUTE or not _MINUTE <= every <= SLOWEST_SWEEP):
         yield Problem(
             ("dead_man", "sweep_every"), f"{dead_man['sweep_every']!r} is not a whole number of minutes from 1m to 60m"
@@ -197,7 +190,7 @@ def _sweep(dead_man: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _blast_cap(cap: Mapping[str, Any]) -> Iterator[Problem]:
-    runs, per_day = _read(fields.count, cap.get("runs", 5)), _read(fields.count, cap.get("per_day", 20))
+    runs, per_day = read(fields.count, cap.get("runs", 5)), read(fields.count, cap.get("per_day", 20))
     if runs is not None and per_day is not None and per_day < runs:
         key = "per_day" if "per_day" in cap else "runs"
         message = f"per_day ({per_day}) is smaller than runs ({runs}): a single sweep could not use its own cap"
@@ -225,10 +218,10 @@ def _extend(extend: Mapping[str, Any]) -> Iterator[Problem]:
     buttons = _list(extend.get("buttons", ["4h", "12h"]))
     if not 1 <= len(buttons) <= _MOST_BUTTONS and isinstance(extend.get("buttons", []), list):
         yield Problem(path, f"has {len(buttons)} buttons, expected 1 to {_MOST_BUTTONS}")
-    total = _read(fields.duration, extend.get("owner_total", "24h"))
+    total = read(fields.duration, extend.get("owner_total", "24h"))
     seen: set[timedelta] = set()
     for index, button in enumerate(buttons):
-        step = _read(fields.duration, button)
+        step = read(fields.duration, button)
         if step is None:
             continue
         if total is not None and step > total:
@@ -245,8 +238,8 @@ def _limits(path: Path, own: Mapping[str, Any], inherited: Mapping[str, Any]) ->
 
     def limit(key: str) -> timedelta | None:
         if key in own:
-            return _read(fields.duration, own[key])
-        return _read(fields.duration, inherited[key]) if key in inherited else DEFAULT_LIMITS[key]
+            return read(fields.duration, own[key])
+        return read(fields.duration, inherited[key]) if key in inherited else DEFAULT_LIMITS[key]
 
     def told(key: str, value: timedelta) -> str:
         origin = "" if key in own else ", from dead_man" if key in inherited else ", the default"
@@ -260,7 +253,7 @@ def _limits(path: Path, own: Mapping[str, Any], inherited: Mapping[str, Any]) ->
 
     yield from ordered("min_notice", "warn_before", "nobody may be stopped before the notice is over")
     yield from ordered("max_runtime", "hard_cap", "nothing runs past the hard cap")
-    notice = _read(fields.duration, own.get("min_notice"))
+    notice = read(fields.duration, own.get("min_notice"))
     if notice is not None and notice < SHORTEST_NOTICE:
         yield Problem((*path, "min_notice"), f"{own['min_notice']!r} is shorter than 1m, the shortest notice there is")
 
@@ -299,7 +292,7 @@ def _selectors(dead_man: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _heartbeat(path: Path, selector: Mapping[str, Any]) -> Iterator[Problem]:
-    interval = _read(fields.duration, selector.get("heartbeat"))
+    interval = read(fields.duration, selector.get("heartbeat"))
     if interval is not None and interval < SHORTEST_INTERVAL:
         message = f"{selector['heartbeat']!r} is shorter than {durations.short(SHORTEST_INTERVAL)}"
         yield Problem((*path, "heartbeat"), f"{message}: the training client beats no more often than that")
@@ -361,14 +354,6 @@ def _twice(path: Path, items: object) -> Iterator[Problem]:
             seen.add(item)
     if items == [] and path == ("regions",):
         yield Problem(path, "names no region; expected at least one, the first is the home region")
-
-
-def _read(reader: Callable[[object], Value], value: object) -> Value | None:
-    """The value, or None where it is absent or invalid in itself (which its own field tells)."""
-    try:
-        return None if value is None else reader(value)
-    except ValueError:
-        return None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

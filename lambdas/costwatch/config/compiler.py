@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from costwatch.config import kinds
+from costwatch.config import approval_checks, kinds
 from costwatch.config.fields import Declared
 from costwatch.config.model import Config, DeadMan, Selector
 from costwatch.core.policy import FORMAT_VERSION, Action, AtMinSize, Service, digest_of
@@ -30,6 +30,8 @@ def compile_policy(config: Config, *, config_commit: str) -> dict[str, Any]:
             "platform_channel": config.slack.platform_channel,
             "team_channels": dict(config.slack.team_channels),
             "warn_owner_by": config.slack.warn_owner_by.value,
+            "app_id": config.slack.app_id,
+            "workspace": config.slack.workspace,
         },
         "mode": dead_man.mode.value,
         "sweep_every_seconds": _seconds(dead_man.sweep_every),
@@ -45,6 +47,21 @@ def compile_policy(config: Config, *, config_commit: str) -> dict[str, Any]:
             "owner_total_seconds": _seconds(dead_man.extend.owner_total),
         },
         "selectors": [_selector(each, kind, dead_man) for each in dead_man.selectors for kind in kinds.of(each)],
+    }
+    approval = config.approval
+    body["approval"] = {
+        "mode": approval.mode.value,
+        "judge_by": approval.judge_by.value,
+        "tiers": [
+            {"above_usd": _decimal_text(tier.above_usd), "approvers": list(tier.approvers)} for tier in approval.tiers
+        ],
+        "answer_within_seconds": _seconds(approval.answer_within),
+        "remind_before_seconds": _seconds(
+            approval.remind_before or approval_checks.remind_before(approval.answer_within)
+        ),
+        "yes_lasts_seconds": _seconds(approval.yes_lasts),
+        "requester_may_approve": approval.requester_may_approve,
+        "roles": list(approval.roles),
     }
     if config.prices.multipliers:
         body["prices"] = {"multipliers": {key: _decimal_text(by) for key, by in config.prices.multipliers.items()}}

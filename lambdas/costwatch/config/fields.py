@@ -22,7 +22,7 @@ from pydantic import BeforeValidator, PlainValidator
 
 from costwatch.config import regions
 from costwatch.core import durations
-from costwatch.core.policy import Action, AtMinSize, Mode, PurchaseOption, Service, ZoneRebalance
+from costwatch.core.policy import Action, AtMinSize, JudgeBy, Mode, PurchaseOption, Service, ZoneRebalance
 
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[1-9]")
 _CHANNEL = re.compile(r"#[^\s#,]{1,80}|[CDG][A-Z0-9]{7,20}")
@@ -35,6 +35,12 @@ _FAMILY_ALONE = re.compile(r"(ml\.)?[a-z0-9-]+")
 _LARGEST_COUNT = 100_000
 _MULTIPLIER_KEY = re.compile(r"ec2(:(?!ml\.)[a-z0-9-]+(\.[a-z0-9-]+)?)?|sagemaker(:ml\.[a-z0-9-]+(\.[a-z0-9-]+)?)?")
 _LARGEST_MULTIPLIER = 2
+_APPROVER = re.compile(
+    r"[UWS][A-Z0-9]{6,20}|@[a-z0-9][a-z0-9._-]{0,20}|arn:aws[a-z-]*:(iam|sts)::[0-9]{12}:[^\s*?]{1,1900}"
+)
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,576}")
+_SLACK_APP, _SLACK_WORKSPACE = re.compile(r"A[A-Z0-9]{6,20}"), re.compile(r"[TE][A-Z0-9]{6,20}")
+_LARGEST_USD = 10_000_000
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -330,6 +336,61 @@ def multiplier(value: object) -> Decimal:
     return written
 
 
+def usd(value: object) -> Decimal:
+    """An amount of dollars: 100, 99.5 or "1500.00". Above 0, at most 10,000,000, cents at the finest."""
+    expected = f"an amount in USD above 0 and up to {_LARGEST_USD:,}, such as 100 or 99.50"
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{kind_of(value)} is not {expected}")
+    try:
+        written = Decimal(str(value))
+    except ArithmeticError:
+        raise ValueError(f"{shown(value)} is not {expected}") from None
+    if not written.is_finite() or not 0 < written <= _LARGEST_USD or written != round(written, 2):
+        raise ValueError(f"{shown(value)} is not {expected}")
+    return written
+
+
+def approver(value: object) -> str:
+    """Who may decide: a Slack user or user group, or an IAM principal that answers by the command line."""
+    expected = 'an approver: a Slack user id (U012AB3CD), a user group ("@risk-leads" or S012AB3CD), or an IAM ARN'
+    written = text(value, expected)
+    if not _APPROVER.fullmatch(written):
+        raise ValueError(f"{shown(value)} is not {expected}")
+    return written
+
+
+def role_arn(value: object) -> str:
+    """The ARN of an IAM role, in full: whatever it allows, a job that is handed it may do."""
+    expected = "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/trainer"
+    written = text(value, expected)
+    if not _ROLE.fullmatch(written):
+        raise ValueError(f"{shown(value)} is not {expected}; wildcards are not taken")
+    return written
+
+
+def slack_app(value: object) -> str:
+    """A Slack app's id."""
+    written = text(value, "a Slack app id such as A012AB3CD")
+    if not _SLACK_APP.fullmatch(written):
+        raise ValueError(f"{shown(value)} is not a Slack app id such as A012AB3CD (it stands under Basic Information)")
+    return written
+
+
+def slack_workspace(value: object) -> str:
+    """A Slack workspace's id."""
+    written = text(value, "a Slack workspace id such as T012AB3CD")
+    if not _SLACK_WORKSPACE.fullmatch(written):
+        raise ValueError(f"{shown(value)} is not a Slack workspace id such as T012AB3CD")
+    return written
+
+
+def yes_or_no(value: object) -> bool:
+    """YAML's own true and false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{kind_of(value)} is neither true nor false")
+    return value
+
+
 def one_or_many(value: Any) -> Any:
     """`v` and `[v, ..]` mean the same: any of these."""
     if not isinstance(value, list):
@@ -346,6 +407,7 @@ def listed(value: Any) -> Any:
     return tuple(value)
 
 
+Approver = Annotated[str, PlainValidator(approver)]
 Address = Annotated[str, PlainValidator(address)]
 Channel = Annotated[str, PlainValidator(channel)]
 Count = Annotated[int, PlainValidator(count)]
@@ -357,6 +419,12 @@ Multiplier = Annotated[Decimal, PlainValidator(multiplier)]
 MultiplierKey = Annotated[str, PlainValidator(multiplier_key)]
 OwnerWord = Annotated[OwnerBy, PlainValidator(lambda value: word(value, OwnerBy))]
 ParameterName = Annotated[str, PlainValidator(parameter_name)]
+RoleArn = Annotated[str, PlainValidator(role_arn)]
+SlackApp = Annotated[str, PlainValidator(slack_app)]
+SlackWorkspace = Annotated[str, PlainValidator(slack_workspace)]
+Usd = Annotated[Decimal, PlainValidator(usd)]
+YesOrNo = Annotated[bool, PlainValidator(yes_or_no)]
+JudgeWord = Annotated[JudgeBy, PlainValidator(lambda value: word(value, JudgeBy))]
 Region = Annotated[str, PlainValidator(region)]
 SelectorName = Annotated[str, PlainValidator(selector_name)]
 Share = Annotated[Decimal, PlainValidator(share)]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from costwatch.config import checks, source
-from costwatch.config.checks import Problem
 from costwatch.config.commit import config_commit
 from costwatch.config.compiler import compile_policy
 from costwatch.config.model import Config, InvalidDocument, parse
+from costwatch.config.problems import Problem
 from costwatch.errors import ConfigError
 
 

@@ -15,9 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, Val
 from pydantic_core import ErrorDetails
 
 from costwatch import names
-from costwatch.config import checks, fields
-from costwatch.config.checks import Path, Problem
-from costwatch.core.policy import Action, AtMinSize, Mode, PurchaseOption, ZoneRebalance
+from costwatch.config import approval_checks, checks, fields
+from costwatch.config.problems import Path, Problem
+from costwatch.core.policy import Action, AtMinSize, JudgeBy, Mode, PurchaseOption, ZoneRebalance
 
 
 class InvalidDocument(ValueError):
@@ -44,6 +44,7 @@ class TagKeys(_Model):
     deadline: fields.TagKey = names.TAG_DEADLINE
     exempt: fields.TagKey = names.TAG_EXEMPT
     heartbeat: fields.TagKey = names.TAG_HEARTBEAT
+    approval: fields.TagKey = names.TAG_APPROVAL
 
 
 class Slack(_Model):
@@ -53,6 +54,9 @@ class Slack(_Model):
     team_channels: dict[fields.TagKey, fields.Channel] = {}
     warn_owner_by: fields.OwnerWord = fields.OwnerBy.DM
     token_parameter: fields.ParameterName = names.DEFAULT_SLACK_TOKEN_PARAMETER
+    signing_secret_parameter: fields.ParameterName = names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER
+    app_id: fields.SlackApp = ""
+    workspace: fields.SlackWorkspace = ""
 
 
 class Email(_Model):
@@ -148,6 +152,27 @@ class Prices(_Model):
     multipliers: dict[fields.MultiplierKey, fields.Multiplier] = {}
 
 
+class Tier(_Model):
+    """Who decides about what costs more than `above_usd`, up to the next tier."""
+
+    above_usd: fields.Usd
+    approvers: Annotated[tuple[fields.Approver, ...], BeforeValidator(fields.listed)] = ()
+
+
+class Approval(_Model):
+    """When somebody is asked before money flows, who may answer, and how long a question and a yes last."""
+
+    mode: fields.ModeWord = Mode.OBSERVE
+    judge_by: fields.JudgeWord = JudgeBy.FORECAST_P90
+    tiers: Annotated[tuple[Tier, ...], BeforeValidator(fields.listed)] = (Tier.model_validate({"above_usd": 100}),)
+    answer_within: fields.Duration = approval_checks.TIMES["answer_within"]
+    remind_before: Annotated[timedelta | None, PlainValidator(fields.duration)] = None
+    """Before the answer is due. None: four hours, or a quarter of `answer_within` where that is less."""
+    yes_lasts: fields.Duration = approval_checks.TIMES["yes_lasts"]
+    requester_may_approve: fields.YesOrNo = False
+    roles: Annotated[tuple[fields.RoleArn, ...], BeforeValidator(fields.listed)] = ()
+
+
 class Config(_Model):
     """The whole file. The first of `regions` is the home region: the stack and its ledger live there."""
 
@@ -160,6 +185,7 @@ class Config(_Model):
     email: Email = Email()
     dead_man: DeadMan = DeadMan()
     prices: Prices = Prices()
+    approval: Approval = Approval()
 
     @property
     def home_region(self) -> str:
@@ -168,7 +194,7 @@ class Config(_Model):
 
 
 _LATER_KEYS: dict[type[BaseModel], frozenset[str]] = {
-    Config: frozenset({"approval", "res", "budgets"}),
+    Config: frozenset({"res", "budgets"}),
 }
 """Keys that product documents name but that this version would silently not act on."""
 
@@ -220,6 +246,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "the top level": Config,
     "dead_man": DeadMan,
     "prices": Prices,
+    "approval": Approval,
     "slack": Slack,
     "dead_man.blast_cap": BlastCap,
     "ec2 of a selector": Ec2Selection,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from costwatch.config import syntax
-from costwatch.config.checks import Path, Problem
+from costwatch.config.problems import Path, Problem
 
 LARGEST_BYTES = 1_000_000
 _MOST_VALUES = 20_000

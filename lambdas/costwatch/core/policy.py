@@ -15,6 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Self
 
+from costwatch import names
 from costwatch.errors import ConfigError
 
 FORMAT_VERSION = 1
@@ -87,6 +88,14 @@ class ZoneRebalance(StrEnum):
 
     HOLD = "hold"
     ACCEPT = "accept"
+
+
+class JudgeBy(StrEnum):
+    """Which of a forecast's dollars is held against the threshold."""
+
+    EXPECTED = "expected"
+    FORECAST_P90 = "forecast_p90"
+    WORST_CASE = "worst_case"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +171,7 @@ class TagKeys:
     deadline: str
     exempt: str
     heartbeat: str
+    approval: str = names.TAG_APPROVAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +182,55 @@ class SlackRoutes:
     team_channels: Mapping[str, str]
     warn_owner_by: str
     """`dm` or `team_channel`."""
+    app_id: str = ""
+    """Clicks of any other app are refused; empty: of any app that signs with our secret."""
+    workspace: str = ""
+    """The same for Slack's workspace (`T...`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Who decides about what costs more than `above_usd` (exclusive), up to the next tier.
+
+    `approvers`: Slack user ids, `@handles` or ids of user groups, ARNs for the command line. Empty: nobody may.
+    """
+
+    above_usd: Decimal
+    approvers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalPolicy:
+    """When somebody is asked, who may answer, and how long a question and a yes last. `tiers`: cheapest first."""
+
+    mode: Mode = Mode.OBSERVE
+    judge_by: JudgeBy = JudgeBy.FORECAST_P90
+    tiers: tuple[Tier, ...] = (Tier(Decimal(100)),)
+    answer_within: timedelta = timedelta(hours=24)
+    remind_before: timedelta = timedelta(hours=4)
+    yes_lasts: timedelta = timedelta(days=7)
+    requester_may_approve: bool = False
+    roles: tuple[str, ...] = ()
+    """Those that `GatedTraining` may hand to a job."""
+
+    def tier(self, usd: Decimal | None) -> Tier | None:
+        """The highest one that `usd` is above; None: nobody is asked. Of what has no known price the highest is."""
+        above = [each for each in self.tiers if usd is None or usd > each.above_usd]
+        return above[-1] if above else None
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        """Read what the compiler wrote. Raises KeyError, TypeError or ValueError."""
+        return cls(
+            mode=Mode(body["mode"]),
+            judge_by=JudgeBy(body["judge_by"]),
+            tiers=tuple(Tier(Decimal(each["above_usd"]), tuple(each["approvers"])) for each in body["tiers"]),
+            answer_within=timedelta(seconds=body["answer_within_seconds"]),
+            remind_before=timedelta(seconds=body["remind_before_seconds"]),
+            yes_lasts=timedelta(seconds=body["yes_lasts_seconds"]),
+            requester_may_approve=bool(body["requester_may_approve"]),
+            roles=tuple(body["roles"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +254,7 @@ class Policy:
     selectors: tuple[Selector, ...]
     multipliers: Mapping[str, Decimal] = field(default_factory=dict)
     """Negotiated discounts on list prices: see `core.price_book.TrustedPrices.discount`."""
+    approval: ApprovalPolicy = field(default_factory=ApprovalPolicy)
 
     def selector(self, name: str) -> Selector | None:
         return next((s for s in self.selectors if s.name == name), None)
@@ -243,6 +303,7 @@ class Policy:
                     )
                     for s in body["selectors"]
                 ),
+                approval=ApprovalPolicy.from_document(body["approval"]) if "approval" in body else ApprovalPolicy(),
                 multipliers={k: Decimal(by) for k, by in body.get("prices", {}).get("multipliers", {}).items()},
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
