@@ -274,7 +274,9 @@ def test_every_kind_of_job_with_a_declared_runtime_is_bounded() -> None:
 
 
 def roles(count: int) -> list[str]:
-    return [part for n in range(count) for part in ("--exempt-role", f"arn:aws:iam::111122223333:role/{'r' * 60}{n:03}")]
+    return [
+        part for n in range(count) for part in ("--exempt-role", f"arn:aws:iam::111122223333:role/{'r' * 60}{n:03}")
+    ]
 
 
 @pytest.mark.parametrize(("form", "limit"), [("iam", 6_144), ("scp", 10_240)])

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import click
 
-from costwatch import names
 from costwatch.cli import guardrail_document, show
 from costwatch.cli.guardrail_document import ACTIONS, LONGEST, Explained, Format, Guardrail
 from costwatch.cli.options import Duration, with_session
@@ -104,7 +103,7 @@ def guardrail_policy(
         bounds=dict.fromkeys(ACTIONS, max_runtime) if max_runtime else guardrail_document.bounds_of(policy),
         types=types,
         approval_types=approval_types,
-        approval_tag=names.TAG_APPROVAL,
+        approval_tag=policy.tags.approval,
         exempt=exempt,
         refuse_unbounded=deny_automl,
     )
