@@ -38,9 +38,7 @@ class CostwatchStack(Stack):
         self._alerts = Alerts(self, "Alerts", emails=inputs.alert_emails)
         self._refused = DeadLetterQueue(self, "RefusedEvents")
         code = lambda_.Code.from_asset(str(asset))
-        functions = {
-            spec.name: self._function(spec, code) for spec in topology.functions(slack=inputs.has_slack)
-        }
+        functions = {spec.name: self._function(spec, code) for spec in topology.functions(slack=inputs.has_slack)}
         batched = {
             queue.name: BatchedQueue(self, queue.name.title(), queue=queue, function=functions[queue.function])
             for queue in topology.QUEUES

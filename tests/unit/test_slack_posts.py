@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -23,9 +22,9 @@ HEADERS = [
 ]
 
 
-def event(body: bytes = BODY, **changes: Any) -> dict[str, Any]:
-    """As API Gateway makes it; `changes` replace its keys."""
-    return {**http_event("POST", "/slack", HEADERS, body), **changes}
+def event(wire: bytes = BODY, **changes: Any) -> dict[str, Any]:
+    """As API Gateway makes it of what comes over the wire; `changes` replace its keys."""
+    return {**http_event("POST", "/slack", HEADERS, wire), **changes}
 
 
 def taken(given: object) -> Post:

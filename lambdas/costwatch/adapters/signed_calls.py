@@ -15,7 +15,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.httpsession import get_cert_path
 from urllib3 import PoolManager, Timeout
-from urllib3.exceptions import HTTPError, TimeoutError
+from urllib3 import exceptions as urllib3_errors
 
 from costwatch.errors import ConfigError, PermanentAwsError, TransientAwsError
 
@@ -79,10 +79,10 @@ class SignedCalls:
             answer = self._pool.request(
                 "POST", request.url, body=body, headers=dict(request.headers.items()), timeout=Timeout(total=seconds)
             )
-        except TimeoutError as error:
+        except urllib3_errors.TimeoutError as error:
             text = f"{operation}: no answer within {seconds:.1f} s"
             raise TransientAwsError(text, code=_TIMED_OUT, operation=operation) from error
-        except (HTTPError, ValueError) as error:
+        except (urllib3_errors.HTTPError, ValueError) as error:
             kind = type(error).__name__
             raise TransientAwsError(f"{operation}: {kind}", code=kind, operation=operation) from error
         return _answered(answer.status, answer.data, operation)
