@@ -9,8 +9,8 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from costwatch.errors import MalformedEvent
-from costwatch.intake.slack_payload import Envelope, envelope, is_form, payload_of
-from costwatch.intake.slack_posts import LARGEST_BODY_BYTES, NotTaken, Post, slack_post
+from costwatch.slack_intake.payload import Envelope, envelope, is_form, payload_of
+from costwatch.slack_intake.posts import LARGEST_BODY_BYTES, NotTaken, Post, slack_post
 from demo.embedded.http_front import http_event
 
 BODY = b"payload=%7B%7D"
