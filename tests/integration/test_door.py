@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from costwatch import names
-from costwatch.door_wiring import DoorWiring
+from costwatch.door_wiring import DoorWiring, utc_now
 from costwatch.handlers import door
 from costwatch.settings import DoorSettings
 from demo.embedded.http_front import HttpFront, http_event
@@ -310,7 +310,7 @@ heavy = ("boto3", "slack_sdk", "aws_lambda_powertools", "pydantic", "botocore.se
 print([name for name in heavy if name in sys.modules])
 """
     settings = DoorSettings(slack_signing_secret_parameter=PARAMETER, slack_app_id=APP, slack_workspace=WORKSPACE)
-    account.clock.now = door.door_wiring.utc_now()
+    account.clock.now = utc_now()
     done = subprocess.run(
         [sys.executable, "-c", code],
         input=json.dumps(slack_event(account.clock())),
