@@ -19,9 +19,11 @@ from botocore.config import Config
 from costwatch import names
 from costwatch.adapters.autoscaling import AutoScaling
 from costwatch.adapters.bus import Bus
+from costwatch.adapters.callback_steps import CallbackSteps
 from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ec2 import Ec2
 from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
+from costwatch.adapters.ledger_approvals import Approvals
 from costwatch.adapters.price_list import REGION as PRICE_LIST_REGION
 from costwatch.adapters.price_list import PriceList
 from costwatch.adapters.price_store import KeptBook, PriceStore
@@ -31,10 +33,12 @@ from costwatch.adapters.refused import RefusedEvents
 from costwatch.adapters.sagemaker import SageMaker
 from costwatch.adapters.slack import Slack, token_from_parameter
 from costwatch.adapters.spot_prices import SpotPrices
+from costwatch.adapters.task_tokens import TaskTokens
 from costwatch.adapters.topic import Topic
 from costwatch.core.policy import Policy
 from costwatch.core.price_book import TrustedPrices
 from costwatch.errors import AwsError, ConfigError
+from costwatch.procedures.approvals import Gate
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.refresh_prices import PriceSources
 from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings, PricesSettings
@@ -170,6 +174,11 @@ class Wiring(TableWiring):
             seconds_left=_seconds_left(context),
         )
 
+    def gate(self, context: LambdaContext | None) -> Gate:
+        """What asks, answers and follows, for one invocation."""
+        w = self.watchdog(context)
+        return Gate(w, Approvals(w.ledger), self._callback_steps, self._task_tokens)
+
     def prices(self, now: datetime) -> TrustedPrices:
         """For one invocation: the book where it has a price, else the seed."""
         return TrustedPrices(self.kept_book.at(now), self._seed, now, self.policy.multipliers)
@@ -188,6 +197,14 @@ class Wiring(TableWiring):
     @cached_property
     def kept_book(self) -> KeptBook:
         return KeptBook(self.price_store, self._warn)
+
+    @cached_property
+    def _callback_steps(self) -> Callable[[str], CallbackSteps]:
+        return lru_cache(maxsize=None)(lambda region: CallbackSteps(self.client("sagemaker", region)))
+
+    @cached_property
+    def _task_tokens(self) -> TaskTokens:
+        return TaskTokens(self.client("stepfunctions"))
 
     @cached_property
     def _seed(self) -> SeedPrices:

@@ -256,6 +256,21 @@ def test_an_unproven_requester_needs_an_approver_who_is_not_the_tagged_owner(hou
     assert approvals.answer(house.gate, ACCOUNT, asked.id, LEE, yes=True, owner_user=MARIA.principal)
 
 
+def test_a_principal_whose_session_is_an_e_mail_address_is_found_in_slack_and_may_not_say_yes(house: House) -> None:
+    house.town.world.slack_users["maria@example.com"] = MARIA.principal
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/Scientist/maria@example.com"
+    asked = house.ask(requester=Requester("maria@example.com", session, verified=True))
+    with pytest.raises(RefusedError, match="You asked for it"):
+        approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True)
+
+
+def test_of_a_principal_that_slack_does_not_know_the_tagged_owner_may_not_say_yes(house: House) -> None:
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/Scientist/botocore-session-1"
+    asked = house.ask(requester=Requester("botocore-session-1", session, verified=True), owner="maria@example.com")
+    with pytest.raises(RefusedError, match="not proven"):
+        approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True, owner_user=MARIA.principal)
+
+
 def test_the_second_answer_is_told_the_first(house: House) -> None:
     asked = house.ask()
     approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True)
@@ -399,3 +414,115 @@ def test_a_yes_expires_and_who_drew_before_goes_on(house: House) -> None:
 def _line(house: House) -> Any:
 
     return Entry(house.gate.w.now(), Transition.DREW, "drew")
+
+
+# --- what people see ----------------------------------------------------------------------------------------------
+
+
+def cards(house: House) -> list[str]:
+    return [card.plain for card in house.town.world.slack_messages.values()]
+
+
+def actions(house: House) -> set[str]:
+    """What can be clicked in any message as it stands now."""
+    return {
+        element["action_id"]
+        for card in house.town.world.slack_messages.values()
+        for block in card.blocks
+        for element in block.get("elements", [])
+        if "action_id" in element
+    }
+
+
+def test_the_question_goes_to_the_teams_channel_with_all_that_decides(house: House) -> None:
+    house.ask()
+    house.tend()
+    ((_, channel, card),) = house.town.world.posts
+    assert channel == "#risk-ml"
+    for part in (
+        "Approval needed: churn-bert-large",
+        "$1,212.06",
+        "2 x ml.p4d.24xlarge",
+        "is above $100.00",
+        "team risk",
+    ):
+        assert part in card.plain, part
+    assert actions(house) == {"approve", "deny"}
+    assert card.text.startswith("Approval needed: churn-bert-large: $1,212.06")
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_the_answer_stands_in_the_questions_place_without_buttons_and_in_its_thread(house: House, yes: bool) -> None:
+    asked = house.ask()
+    house.tend()
+    approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=yes, reason="for the audit")
+    house.tend()
+    assert actions(house) == set()
+    word = "Approved" if yes else "Denied"
+    assert any(text.startswith(f"{word}: churn-bert-large") for text in cards(house))
+    ((below, said),) = house.town.world.slack_threads
+    assert below in house.town.world.slack_messages
+    assert f"{word} by Maria Lopez" in said.plain
+    assert "for the audit" in said.plain
+
+
+def test_a_question_that_was_answered_before_it_could_be_posted_is_said_by_its_answer_alone(house: House) -> None:
+    asked = house.ask()
+    approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True)
+    house.tend()
+    assert [card.plain.split(".")[0] for _, _, card in house.town.world.posts] == ["Approved by Maria Lopez"]
+
+
+def test_a_deleted_message_is_said_anew(house: House) -> None:
+    asked = house.ask()
+    house.tend()
+    house.town.world.slack_messages.clear()
+    approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=False)
+    house.tend()
+    assert len(cards(house)) == 1
+    assert "Denied by Maria Lopez" in cards(house)[0]
+
+
+def test_while_slack_is_down_the_question_goes_by_mail_with_the_command_that_answers_it(house: House) -> None:
+    house.town.world.slack_is_up, house.town.world.topic_has_listener = False, True
+    asked = house.ask()
+    house.tend()
+    ((_, subject, text),) = house.town.world.mails
+    assert subject.startswith("Approval needed")
+    assert f"costwatch approve {asked.id}" in text
+
+
+def test_a_reminder_stands_in_the_questions_thread(house: House) -> None:
+    house.ask()
+    house.tend()
+    house.town.clock.now += 20 * HOUR
+    house.tend()
+    ((_, said),) = house.town.world.slack_threads
+    assert "for 4 h more" in said.plain
+
+
+def test_in_warn_people_hear_what_would_have_waited_and_can_click_nothing() -> None:
+    house = House(mode=Mode.WARN)
+    house.ask()
+    house.ask()
+    house.tend()
+    assert [card.text.split(":")[0] for _, _, card in house.town.world.posts] == [
+        "churn-bert-large would have waited for a yes"
+    ]
+    assert actions(house) == set()
+
+
+def test_in_observe_nobody_hears_of_it() -> None:
+    house = House(mode=Mode.OBSERVE)
+    house.ask()
+    house.tend()
+    assert house.town.world.posts == []
+
+
+def test_the_names_of_others_speak_as_nobody_on_the_card(house: House) -> None:
+    evil = replace(request(), name="<!channel> *`x`* \u202e", team="<@U0EVIL000>", owner="<https://evil|ok>")
+    approvals.ask(house.gate, evil)
+    house.tend()
+    ((_, _, card),) = house.town.world.posts
+    marked = [str(block) for block in card.blocks if "mrkdwn" in str(block)]
+    assert not any(sign in "".join(marked) for sign in ("<!channel>", "<@U0EVIL000>", "<https://evil"))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Protocol
 
 from costwatch.adapters.ledger_approvals import Approvals
 from costwatch.core import approvals, families, gate
-from costwatch.core.approvals import Approval, ApprovalStep, Clicker, State, Way
+from costwatch.core.approvals import Approval, ApprovalStep, Clicker, Requester, State, Way
 from costwatch.core.families import PastRun
 from costwatch.core.gate import Request, Verdict
 from costwatch.core.messages import Audience, Message, MessageKind
@@ -19,6 +19,7 @@ from costwatch.core.quote import Part, Quote, quote
 from costwatch.core.record import Entry, Transition
 from costwatch.core.token_answer import TokenAnswer
 from costwatch.errors import AwsError, RefusedError, UnknownRun
+from costwatch.procedures import outbox
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
 
@@ -73,6 +74,7 @@ def ask(g: Gate, request: Request) -> Reply:
     fails: then the request comes again, and nothing is said twice.
     """
     w, now, policy = g.w, g.w.now(), g.w.policy.approval
+    request = replace(request, requester=_known_to_slack(w, request.requester))
     made = quote(request.parts, w.prices, _past_of(w, request))
     judged = gate.judge(made, policy)
     if judged.verdict is not Verdict.HOLD:
@@ -87,6 +89,18 @@ def ask(g: Gate, request: Request) -> Reply:
     if known.state is not State.PENDING:
         known = settle(g, known)
     return reply(known)
+
+
+def _known_to_slack(w: Watchdog, requester: Requester) -> Requester:
+    """Sessions of people are often called by their e-mail address; who asked may not say yes in Slack either."""
+    session = requester.principal.rpartition("/")[2]
+    if w.slack is None or not requester.verified or requester.slack_user or "@" not in session:
+        return requester
+    try:
+        return replace(requester, slack_user=w.slack.user_id(session) or "")
+    except AwsError as error:
+        w.log("requester not found in Slack", {"reason": str(error)})
+        return requester
 
 
 def _let_go_on(g: Gate, request: Request, made: Quote, judged: gate.Judged) -> Reply:
@@ -198,23 +212,26 @@ def settle(g: Gate, approval: Approval) -> Approval:
 
 
 def tend(g: Gate, account: str, report: SweepReport) -> None:
-    """What time does to questions: reminders, expiry, effects that are not settled. One that fails costs the others
-    nothing.
+    """What time does to questions: reminders, expiry, effects that are not settled; and what is said of it.
+
+    One that fails costs the others nothing, and none of them costs the sweep anything.
     """
+    with report.isolating("approvals"):
+        for found in g.approvals.waiting(account, report.skip):
+            with report.isolating(f"approval {found.id}"):
+                _tend(g, found)
+    outbox.flush(g.w, report, warnings=False)
+
+
+def _tend(g: Gate, found: Approval) -> None:
     now = g.w.now()
-    for found in g.approvals.waiting(account, report.skip):
-        with report.isolating(f"approval {found.id}"):
-            if found.state is not State.PENDING:
-                settle(g, found)
-                continue
-            step = approvals.expire(found, now)
-            if step is not None and g.approvals.save(step):
-                _log(g.w, step)
-                settle(g, step.after)
-                continue
-            reminder = approvals.remind(found, now)
-            if reminder is not None and g.approvals.save(reminder):
-                _log(g.w, reminder)
+    if found.state is not State.PENDING:
+        settle(g, found)
+        return
+    step = approvals.expire(found, now) or approvals.remind(found, now)
+    if step is not None and g.approvals.save(step):
+        _log(g.w, step)
+        settle(g, step.after)
 
 
 def reply(approval: Approval) -> Reply:
