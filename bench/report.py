@@ -95,9 +95,9 @@ def _sweeps(rows: Sequence[Mapping[str, Any]]) -> Iterable[Table]:
 
 def _doors(rows: Sequence[Mapping[str, Any]]) -> Table:
     title = f"A click in Slack, from a new process to the bus, {rows[0]['process']['rounds']} new processes each, ms"
-    parts = [
-        (name, [row["parts_ms"][name] for row in rows], 1.0) for name in rows[0]["parts_ms"]
-    ] + [(f"whole process, {name}", [row["process"][f"{name}_seconds"] for row in rows], 1000.0) for name in ("wall", "cpu")]  # fmt: skip
+    parts = [(name, [row["parts_ms"][name] for row in rows], 1) for name in rows[0]["parts_ms"]]
+    whole = (("whole process, wall", "wall_seconds"), ("whole process, CPU", "cpu_seconds"))
+    parts.extend((name, [row["process"][figure] for row in rows], 1000) for name, figure in whole)
     lines = [
         (name, *(_spread(spread, 0, times=times) for spread in spreads), _share(spreads))
         for name, spreads, times in parts

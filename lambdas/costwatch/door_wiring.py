@@ -1,4 +1,4 @@
-"""What the door works with. Apart from `wiring`, which imports boto3: the door has three seconds, a cold start in it."""
+"""What the door works with. Apart from `wiring`, which imports boto3: the door has three seconds, and often starts."""
 
 from __future__ import annotations
 

@@ -103,5 +103,5 @@ def test_ten_megabytes_are_taken_and_more_is_not() -> None:
     handler = Handler()
     with HttpFront(handler) as front:
         assert sent(front, b"x" * 10 * 2**20)[0] == 200
-        status, _, headers = front.answer("POST", "/slack", [], b"x" * (10 * 2**20 + 1))
+        status, headers, _ = front.answer("POST", "/slack", [], b"x" * (10 * 2**20 + 1))
     assert (status, headers["content-type"], len(handler.events)) == (413, "application/json", 1)

@@ -17,7 +17,7 @@ from costwatch.adapters.signed_calls import SignedCalls
 from costwatch.errors import AwsError, ConfigError, PermanentAwsError, TransientAwsError
 
 ENV = {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
-Answer = tuple[int, bytes] | Callable[[Any], None]
+Answer = tuple[int, bytes] | Callable[[Any], object]
 OK: Answer = (200, b'{"FailedEntryCount": 0}')
 
 
@@ -81,8 +81,9 @@ def service() -> Iterator[Service]:
     thread.join(timeout=5)
 
 
-def put(service: Service, *, seconds: float = 2.0, **env: str) -> dict[str, Any]:
-    calls = SignedCalls({**ENV, "AWS_ENDPOINT_URL": service.url, **env})
+def put(service: Service, *, seconds: float = 2.0, token: str = "") -> dict[str, Any]:
+    env = {**ENV, "AWS_ENDPOINT_URL": service.url} | ({"AWS_SESSION_TOKEN": token} if token else {})
+    calls = SignedCalls(env)
     return calls.call("events", "AWSEvents.PutEvents", {"Entries": []}, seconds=seconds)
 
 
@@ -105,7 +106,7 @@ def _signed_by_boto3(service: Service, token: str | None) -> dict[str, str]:
 @pytest.mark.parametrize("token", ["", "session-token"])
 def test_a_call_looks_to_the_service_as_boto3s_does(service: Service, token: str) -> None:
     theirs = _signed_by_boto3(service, token or None)
-    assert put(service, **({"AWS_SESSION_TOKEN": token} if token else {})) == {"FailedEntryCount": 0}
+    assert put(service, token=token) == {"FailedEntryCount": 0}
     ours, body = service.requests[-1]
     assert json.loads(body) == {"Entries": []}
     for name in ("content-type", "x-amz-target", "host", "x-amz-security-token"):

@@ -245,9 +245,10 @@ def test_reads_are_allowed_in_the_configured_regions_only(enforce: Synthesized) 
 
 
 def test_the_api_has_one_route_to_the_door_and_is_throttled_and_logged(enforce: Synthesized) -> None:
-    (door,) = [k for k, f in enforce.of_type("AWS::Lambda::Function").items()
-               if f["Properties"]["Handler"] == topology.DOOR.handler]  # fmt: skip
-    (api,), (integration,) = enforce.of_type("AWS::ApiGatewayV2::Api"), enforce.of_type("AWS::ApiGatewayV2::Integration")
+    functions = enforce.of_type("AWS::Lambda::Function")
+    (door,) = [k for k, f in functions.items() if f["Properties"]["Handler"] == topology.DOOR.handler]
+    (api,) = enforce.of_type("AWS::ApiGatewayV2::Api")
+    (integration,) = enforce.of_type("AWS::ApiGatewayV2::Integration")
     assert enforce.only("AWS::ApiGatewayV2::Api")["ProtocolType"] == "HTTP"
     to_door = enforce.only("AWS::ApiGatewayV2::Integration")
     assert (to_door["IntegrationType"], to_door["PayloadFormatVersion"]) == ("AWS_PROXY", "2.0")

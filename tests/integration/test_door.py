@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from costwatch import names
-from costwatch.door_wiring import DoorWiring
+from costwatch.door_wiring import DoorWiring, utc_now
 from costwatch.handlers import door
 from costwatch.settings import DoorSettings
 from demo.embedded.http_front import HttpFront, http_event
@@ -116,6 +116,7 @@ def test_a_retry_is_passed_on_with_its_number(opened: Door) -> None:
 
 def test_over_http_it_is_the_same(opened: Door) -> None:
     with HttpFront(opened) as front:
+
         def post(body: bytes, sent: dict[str, str]) -> int:
             request = urllib.request.Request(front.url, body, sent)
             try:
@@ -174,7 +175,9 @@ def test_a_clock_that_is_more_than_five_minutes_ahead_is_refused(opened: Door) -
     refused(opened(slack_event(opened.account.clock() + 5 * MINUTE + timedelta(seconds=1))), 401)
 
 
-@pytest.mark.parametrize("changes", [{"api_app_id": "A9"}, {"api_app_id": None}, {"team": {"id": "T9"}}, {"team": None}])
+@pytest.mark.parametrize(
+    "changes", [{"api_app_id": "A9"}, {"api_app_id": None}, {"team": {"id": "T9"}}, {"team": None}]
+)
 def test_another_app_or_workspace_is_refused_though_it_has_the_secret(opened: Door, changes: dict[str, Any]) -> None:
     refused(opened.click(form(payload(**changes))), 403)
     assert opened.on_the_bus() == []
@@ -307,7 +310,7 @@ heavy = ("boto3", "slack_sdk", "aws_lambda_powertools", "pydantic", "botocore.se
 print([name for name in heavy if name in sys.modules])
 """
     settings = DoorSettings(slack_signing_secret_parameter=PARAMETER, slack_app_id=APP, slack_workspace=WORKSPACE)
-    account.clock.now = door.door_wiring.utc_now()
+    account.clock.now = utc_now()
     done = subprocess.run(
         [sys.executable, "-c", code],
         input=json.dumps(slack_event(account.clock())),

@@ -1,10 +1,9 @@
-"""The door as the real command line deploys it where Slack is configured: its API, its role, and a click through both."""
+"""The door as the real command line deploys it where Slack is configured: its API, its role, a click through both."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest

@@ -209,12 +209,13 @@ def statements_for(acting: Acting) -> tuple[Statement, ...]:
     topic = settings.get(names.ENV_ALERTS_TOPIC_ARN) or f"arn:aws:sns:us-east-1:{acting.account}:none"
     _, partition, _, region, account, _ = topic.split(":", 5)
     queue = settings.get(names.ENV_REFUSED_QUEUE_URL, "").rpartition("/")[2]
+    table = settings.get(names.ENV_LEDGER_TABLE, "none")
     targets = Targets(
         partition=partition,
         account=account,
         home_region=region,
         regions=policy["regions"],
-        ledger_table=f"arn:{partition}:dynamodb:{region}:{account}:table/{settings.get(names.ENV_LEDGER_TABLE, 'none')}",
+        ledger_table=f"arn:{partition}:dynamodb:{region}:{account}:table/{table}",
         alerts_topic=topic,
         refused_queue=f"arn:{partition}:sqs:{region}:{account}:{queue}",
         log_group=f"arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/costwatch-{acting.role}",

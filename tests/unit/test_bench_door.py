@@ -14,4 +14,4 @@ def test_both_take_a_click_by_the_same_calls_and_the_table_sets_them_side_by_sid
         assert row["process"]["calls"] == {"events:PutEvents": 2, "ssm:GetParameter": 1}
     (table,) = (each for each in report.tables({"machine": {}, "door": rows}) if "Slack" in each.title)
     assert table.heads == ("part", *DOORS, "share")
-    assert [line[0] for line in table.rows][-2:] == ["whole process, wall", "whole process, cpu"]
+    assert [line[0] for line in table.rows][-2:] == ["whole process, wall", "whole process, CPU"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -10,8 +9,8 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from costwatch.errors import MalformedEvent
-from costwatch.intake.slack_payload import Envelope, envelope, is_form, payload_of
-from costwatch.intake.slack_posts import LARGEST_BODY_BYTES, NotTaken, Post, slack_post
+from costwatch.slack_intake.payload import Envelope, envelope, is_form, payload_of
+from costwatch.slack_intake.posts import LARGEST_BODY_BYTES, NotTaken, Post, slack_post
 from demo.embedded.http_front import http_event
 
 BODY = b"payload=%7B%7D"
@@ -23,9 +22,9 @@ HEADERS = [
 ]
 
 
-def event(body: bytes = BODY, **changes: Any) -> dict[str, Any]:
-    """As API Gateway makes it; `changes` replace its keys."""
-    return {**http_event("POST", "/slack", HEADERS, body), **changes}
+def event(wire: bytes = BODY, **changes: Any) -> dict[str, Any]:
+    """As API Gateway makes it of what comes over the wire; `changes` replace its keys."""
+    return {**http_event("POST", "/slack", HEADERS, wire), **changes}
 
 
 def taken(given: object) -> Post:

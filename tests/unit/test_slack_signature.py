@@ -77,8 +77,8 @@ def test_an_empty_secret_verifies_nothing_not_even_what_was_signed_with_it() -> 
 
 @pytest.mark.parametrize(
     "timestamp",
-    [None, "", " ", "now", "-1", "+1795000000", "1795000000.0", "1_795_000_000", " 1795000000", "1795000000\n", "٠",
-     "²", "1" * 13, "nan", "1e9", 1795000000, 1795000000.0, True, [], {}, b"1795000000"],
+    [None, "", " ", "now", "-1", "+1795000000", "1795000000.0", "1_795_000_000", " 1795000000", "1795000000\n",
+     "\u0660", "²", "1" * 13, "nan", "1e9", 1795000000, 1795000000.0, True, [], {}, b"1795000000"],
 )  # fmt: skip
 def test_a_timestamp_that_is_no_text_of_digits_is_refused_and_nothing_is_raised(timestamp: object) -> None:
     signature = signed(BODY, stamp(), secret=SECRET)
@@ -93,7 +93,8 @@ def test_a_timestamp_beyond_all_years_is_only_ahead() -> None:
 @pytest.mark.parametrize(
     "signature",
     [None, "", "v0=", "v0=" + "0" * 63, "v0=" + "0" * 65, "v1=" + "0" * 64, "v0=" + "G" * 64, "V0=" + "0" * 64,
-     "v0=" + "A" * 64, "v0=" + "0" * 64 + "\n", "v0=" + "٠" * 64, "v0=" + "0" * 64 + ",v0=" + "0" * 64, 5, [], b"v0="],
+     "v0=" + "A" * 64, "v0=" + "0" * 64 + "\n", "v0=" + "\u0660" * 64,
+     "v0=" + "0" * 64 + ",v0=" + "0" * 64, 5, [], b"v0="],
 )  # fmt: skip
 def test_a_signature_of_another_shape_is_refused_before_any_secret_is_read(signature: object) -> None:
     assert doubt_before_reading_it(stamp(), signature, now=NOW) is Distrust.NO_SIGNATURE

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+
 from costwatch import names
 from costwatch.adapters.signed_calls import SignedCalls
 from costwatch.errors import TransientAwsError
+
 
 class ClickBus:
     """EventBridge in the function's region."""

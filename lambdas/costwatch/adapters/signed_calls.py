@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.httpsession import get_cert_path
 from urllib3 import PoolManager, Timeout
-from urllib3.exceptions import HTTPError, TimeoutError
+from urllib3 import exceptions as urllib3_errors
 
 from costwatch.errors import ConfigError, PermanentAwsError, TransientAwsError
+
+if TYPE_CHECKING:
+    from botocore.credentials import ReadOnlyCredentials
 
 _TIMED_OUT: Final = "Timeout"
 _TRANSIENT: Final = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "InternalFailure", "InternalException",
@@ -42,9 +45,10 @@ class SignedCalls:
         try:
             self.region = env["AWS_REGION"]
             token = env.get("AWS_SESSION_TOKEN")
-            self._credentials = _Credentials(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], token)
+            keys = _Credentials(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], token)
         except KeyError as missing:
             raise ConfigError(f"environment variable {missing} is not set; Lambda's runtime sets it") from None
+        self._credentials = cast("ReadOnlyCredentials", keys)
         self._endpoint = env.get("AWS_ENDPOINT_URL", "").rstrip("/")
         self._monotonic = monotonic
         self._pool = PoolManager(retries=False, ca_certs=env.get("AWS_CA_BUNDLE") or get_cert_path(True))
@@ -68,21 +72,17 @@ class SignedCalls:
     def _once(self, service: str, target: str, operation: str, body: bytes, seconds: float) -> dict[str, Any]:
         if seconds <= 0:
             raise TransientAwsError(f"{operation}: there is no time left for it", code=_TIMED_OUT, operation=operation)
-        request = AWSRequest(
-            "POST",
-            self._url(service),
-            headers={"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target},
-            data=body,
-        )
+        url, headers = self._url(service), {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target}
+        request = AWSRequest("POST", url, headers=headers, data=body)
         SigV4Auth(self._credentials, service, self.region).add_auth(request)
         try:
             answer = self._pool.request(
-                "POST", request.url, body=body, headers=dict(request.headers.items()), timeout=Timeout(total=seconds)
+                "POST", url, body=body, headers=dict(request.headers.items()), timeout=Timeout(total=seconds)
             )
-        except TimeoutError as error:
+        except urllib3_errors.TimeoutError as error:
             text = f"{operation}: no answer within {seconds:.1f} s"
             raise TransientAwsError(text, code=_TIMED_OUT, operation=operation) from error
-        except (HTTPError, ValueError) as error:
+        except (urllib3_errors.HTTPError, ValueError) as error:
             kind = type(error).__name__
             raise TransientAwsError(f"{operation}: {kind}", code=kind, operation=operation) from error
         return _answered(answer.status, answer.data, operation)

@@ -14,8 +14,8 @@ from typing import Any, Final
 from costwatch import door_wiring, names
 from costwatch.core.slack_signature import Distrust, distrust, doubt_before_reading_it, not_ours
 from costwatch.errors import AwsError, MalformedEvent
-from costwatch.intake.slack_payload import BLOCK_ACTIONS, FORM, envelope, is_form, payload_of
-from costwatch.intake.slack_posts import METHOD, NotTaken, Post, slack_post
+from costwatch.slack_intake.payload import BLOCK_ACTIONS, FORM, envelope, is_form, payload_of
+from costwatch.slack_intake.posts import METHOD, NotTaken, Post, slack_post
 
 PATIENCE_SECONDS: Final = 2.0
 """For the parameter and the bus together. Slack waits for three, and a cold start takes its part of them."""

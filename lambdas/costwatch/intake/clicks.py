@@ -11,7 +11,7 @@ from typing import Any, Final
 from costwatch import names
 from costwatch.errors import MalformedEvent
 from costwatch.intake.reading import body_of, mapping, text_of, unknown
-from costwatch.intake.slack_payload import BLOCK_ACTIONS, envelope, payload_of
+from costwatch.slack_intake.payload import BLOCK_ACTIONS, envelope, payload_of
 
 CAP_BLOCK: Final = "cap"
 REASON_BLOCK: Final = "reason"
