@@ -182,7 +182,7 @@ def test_nobody_goes_past_the_hard_cap(house: House) -> None:
     trainer = warned(house, age=timedelta(hours=72) - 30 * MINUTE, tags={**TAGS, "costwatch:max-runtime": "72h"})
     press(house, "extend:4h", by=OMAR)
     assert record(house, trainer).extensions == ()
-    assert "the hard cap of 72 h" in house.told[-1][1]
+    assert "hard cap of 72 h" in house.told[-1][1]
 
 
 def test_a_step_that_is_not_offered_extends_nothing(house: House) -> None:
@@ -319,8 +319,7 @@ def test_a_stop_that_the_function_refuses_is_told_with_its_reason_and_the_button
     trainer.tags["costwatch:exempt"] = "final evaluation"
     post = press(house, "stop")
     assert destroyed(house.town) == []
-    assert "exempt" in house.told[0][1]
-    assert "deployed function" not in house.told[0][1]
+    assert house.told[0][1].startswith("It was not stopped: exempt by tag until ")
     assert "stop" in buttons_of(house.card(post))
 
 
@@ -449,7 +448,7 @@ def test_a_hold_that_is_over_is_not_released() -> None:
     house = capped()
     found = held(house)
     house.click("release", f"{found.run_id}|hold-00000000", by=OMAR)
-    assert house.told[0][1].startswith("Hold-00000000 is over") or "hold-00000000 is over" in house.told[0][1]
+    assert house.told[0][1].startswith("hold-00000000 is over")
     assert not held(house).released
 
 

@@ -196,7 +196,7 @@ def stop(desk: Desk) -> str:
     try:
         answer = desk.deadman.ask(names.DETAIL_STOP_REQUESTED, detail, answer="stopped")
     except RefusedError as error:
-        raise RefusedError(str(error).removeprefix(REFUSES)) from error
+        raise RefusedError(f"It was not stopped: {str(error).removeprefix(REFUSES)}") from error
     now = desk.w.now()
     if answer["stopped"]:
         line = said("Stopped", desk.person.name, ". The next sweeps verify that nothing comes back.", now)
