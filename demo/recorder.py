@@ -25,14 +25,21 @@ from botocore.hooks import BaseEventHooks
 
 from costwatch.adapters.signed_calls import SignedCalls
 from costwatch.core.policy import Policy
-from costwatch.settings import DeadmanSettings, DoorSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.settings import (
+    ClicksSettings,
+    DeadmanSettings,
+    DoorSettings,
+    HeartbeatsSettings,
+    HintsSettings,
+    PricesSettings,
+)
 from demo.iam_questions import Question, questions
 from demo.resource_context import describe
 
 ENV_FILE: Final = "COSTWATCH_RECORD_CALLS"
-DEADMAN, HINTS, HEARTBEATS, PRICES, DOOR = "deadman", "hints", "heartbeats", "prices", "door"
+DEADMAN, HINTS, HEARTBEATS, PRICES, DOOR, CLICKS = "deadman", "hints", "heartbeats", "prices", "door", "clicks"
 OPERATOR, SCANNER, PREVIEWER = "operator", "scanner", "previewer"
-ROLES: Final = (DEADMAN, HINTS, HEARTBEATS, PRICES, DOOR, OPERATOR, SCANNER, PREVIEWER)
+ROLES: Final = (DEADMAN, HINTS, HEARTBEATS, PRICES, DOOR, CLICKS, OPERATOR, SCANNER, PREVIEWER)
 _EVENT: Final = "before-parameter-build"
 _DEFAULT_ACCOUNT: Final = "123456789012"  # moto's
 
@@ -136,6 +143,7 @@ def acting_as(
     | HeartbeatsSettings
     | PricesSettings
     | DoorSettings
+    | ClicksSettings
     | Mapping[str, str]
     | None = None,
 ) -> Iterator[None]:
@@ -147,7 +155,7 @@ def acting_as(
     global _somebody_acts  # noqa: PLW0603 -- counts over all threads
     if role is not None and role not in ROLES:
         raise ValueError(f"{role!r} is none of {', '.join(ROLES)}")
-    kinds = DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | DoorSettings
+    kinds = DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | DoorSettings | ClicksSettings
     pairs = settings.to_env() if isinstance(settings, kinds) else dict(settings or {})
     pairs = {name: value for name, value in pairs.items() if name.startswith("COSTWATCH_")}
     acting = role and Acting(role, _canonical(policy), tuple(sorted(pairs.items())))

@@ -200,7 +200,7 @@ class Stage:
         self._functions = {
             spec.name: self._deployed(spec, policy_file, token) for spec in topology.functions(slack=False)
         }
-        self._rules = topology.rules(loaded.config.dead_man.sweep_every)
+        self._rules = topology.rules(loaded.config.dead_man.sweep_every, slack=False)
         for rule in self._rules:
             if rule.every is not None:
                 # A schedule begins when it is made. The sweep's first one is not waited for here.

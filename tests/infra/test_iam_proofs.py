@@ -140,7 +140,23 @@ DOOR_MAY: Mapping[str, frozenset[str]] = {
     **{a: ALLOWED_IN_OBSERVE[a] for a in ("logs:CreateLogStream", "logs:PutLogEvents")},
 }
 
-OTHERS_MAY = {topology.HEARTBEATS.name: HEARTBEATS_MAY, topology.PRICES.name: PRICES_MAY, topology.DOOR.name: DOOR_MAY}
+# Whoever clicks Stop now has the sweep's function asked; the function behind the door can stop nothing.
+CLICKS_MAY: Mapping[str, frozenset[str]] = {
+    **{
+        action: resources
+        for action, resources in ALLOWED_IN_OBSERVE.items()
+        if action.partition(":")[0] in ("dynamodb", "events", "logs", "sns", "sqs")
+    },
+    "ssm:GetParameter": ALLOWED_IN_OBSERVE["ssm:GetParameter"] | DOOR_MAY["ssm:GetParameter"],
+    "lambda:InvokeFunction": frozenset({f"arn:aws:lambda:{HOME}:{ACCOUNT}:function:deadman-function"}),
+}
+
+OTHERS_MAY = {
+    topology.HEARTBEATS.name: HEARTBEATS_MAY,
+    topology.PRICES.name: PRICES_MAY,
+    topology.DOOR.name: DOOR_MAY,
+    topology.CLICKS.name: CLICKS_MAY,
+}
 ONLY_WITH_SLACK = frozenset({"ssm:GetParameter"})
 
 # botocore's service -> the prefix of its IAM actions. Everything that holds compute, data, identities or money.
@@ -227,6 +243,8 @@ def physical_names(template: Template) -> dict[str, str]:
                 given[logical_id] = "beats-dead-letters" if "DeadLetters" in logical_id else "beats"
             case "AWS::SQS::Queue":
                 given[logical_id] = f"{owner}-dead-letters" if owner else "refused"
+            case "AWS::Lambda::Function":
+                given[logical_id] = f"{owner}-function"
             case "AWS::Logs::LogGroup":
                 given[logical_id] = f"{owner}-logs"
     return given
@@ -319,6 +337,7 @@ def test_in_observe_no_role_allows_any_other_action_of_any_service(
         ("enforce", "heartbeats"),
         ("enforce", "prices"),
         ("enforce", "door"),
+        ("enforce", "clicks"),
     ],
 )
 def test_what_the_stop_role_is_for_is_denied_to_everybody_else(

@@ -21,6 +21,7 @@ from costwatch.preview import permissions as preview_permissions
 from costwatch.scan import permissions
 from demo.iam_questions import Question
 from demo.recorder import (
+    CLICKS,
     DEADMAN,
     DOOR,
     ENV_FILE,
@@ -44,6 +45,7 @@ from infra.stop_permissions import stop_statements
 from tests.support.iam import Decision, Statement, Verdict, evaluate, statements_of
 
 __all__ = [
+    "CLICKS",
     "DEADMAN",
     "DOOR",
     "HEARTBEATS",
@@ -219,6 +221,7 @@ def statements_for(acting: Acting) -> tuple[Statement, ...]:
         alerts_topic=topic,
         refused_queue=f"arn:{partition}:sqs:{region}:{account}:{queue}",
         log_group=f"arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/costwatch-{acting.role}",
+        deadman_function=f"arn:{partition}:lambda:{region}:{account}:function:{settings.get(names.ENV_DEADMAN_FUNCTION)}",
         slack_token_parameter=settings.get(names.ENV_SLACK_TOKEN_PARAMETER, ""),
         slack_signing_secret_parameter=settings.get(names.ENV_SLACK_SIGNING_SECRET_PARAMETER, ""),
     )
