@@ -29,6 +29,12 @@ _READS_OF_JOBS: Final = (
     "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
 )
 _KINDS_OF_JOBS: Final = ("training-job", "processing-job", "hyper-parameter-tuning-job", "automl-job")
+_ANSWERS_TO_STEPS: Final = (
+    "sagemaker:DescribePipelineExecution",
+    "sagemaker:ListPipelineExecutionSteps",
+    "sagemaker:SendPipelineExecutionStepFailure",
+    "sagemaker:SendPipelineExecutionStepSuccess",
+)
 _LEDGER_TABLE_ACTIONS: Final = (
     "dynamodb:BatchWriteItem",
     "dynamodb:ConditionCheckItem",
@@ -74,8 +80,13 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
             _allow("RefusedEvents", ["sqs:SendMessage"], targets.refused_queue),
             _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], targets.log_group),
         ]
+    if function is topology.GATE:
+        asked = ("Ledger", "LedgerByDay", "Alerts", "RefusedEvents", "Logs", "SlackToken")
+        return [s for s in statements(targets) if s["Sid"] in asked] + answers(targets)
     granted = statements(targets)
     if function is topology.DEADMAN:
+        granted.extend(answers(targets))
+        granted.extend(_waiting_steps(targets))
         bus = f"arn:{targets.partition}:events:{targets.home_region}:{targets.account}:event-bus/{names.HEARTBEAT_BUS}"
         only = {
             "StringEquals": {"events:source": [names.SOURCE_CLIENT]},
@@ -85,6 +96,41 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
         granted.append(_allow("Canary", ["events:PutEvents"], bus, only))
         granted.extend(_verify_anywhere(targets))
     return granted
+
+
+def answers(targets: Targets) -> list[Statement]:
+    """What whoever answers for the gate may do: let what waits go on or fail, and see whether it still waits.
+
+    A task's token names its state machine to IAM, and a callback step's its execution.
+    """
+    where = f"{targets.home_region}:{targets.account}"
+    executions = f"arn:{targets.partition}:sagemaker:{where}:pipeline/*/execution/*"
+    machines = f"arn:{targets.partition}:states:{where}:stateMachine:*"
+    return [
+        _allow("AnswerSteps", list(_ANSWERS_TO_STEPS), executions),
+        _allow("AnswerTasks", ["states:SendTaskFailure", "states:SendTaskSuccess"], machines),
+    ]
+
+
+def _waiting_steps(targets: Targets) -> list[Statement]:
+    """How the sweep finds callback steps again whose message was lost."""
+    pipelines = f"arn:{targets.partition}:sagemaker:{targets.home_region}:{targets.account}:pipeline/*"
+    return [
+        _allow("ListPipelines", ["sagemaker:ListPipelines"], "*", _in(targets.home_region)),  # no resource level
+        _allow(
+            "WaitingSteps",
+            [
+                "sagemaker:DescribePipelineDefinitionForExecution",
+                "sagemaker:ListPipelineExecutions",
+                "sagemaker:ListPipelineParametersForExecution",
+            ],
+            pipelines,
+        ),
+    ]
+
+
+def _in(*regions: str) -> dict[str, Any]:
+    return {"StringEquals": {"aws:RequestedRegion": list(regions)}}
 
 
 def _verify_anywhere(targets: Targets) -> list[Statement]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from infra.alarms import Alarms
 from infra.alerts import Alerts
 from infra.dead_letters import DeadLetterQueue
 from infra.functions import WatchdogFunction
+from infra.gated_training import GatedTraining
 from infra.inputs import Inputs
 from infra.ledger import Ledger
 from infra.queues import BatchedQueue
@@ -36,31 +38,37 @@ class CostwatchStack(Stack):
         self._alerts = Alerts(self, "Alerts", emails=inputs.alert_emails)
         self._refused = DeadLetterQueue(self, "RefusedEvents")
         code = lambda_.Code.from_asset(str(asset))
-        functions = {spec.name: self._function(spec, code) for spec in topology.FUNCTIONS}
-        batched = {
-            queue.name: BatchedQueue(self, queue.name.title(), queue=queue, function=functions[queue.function])
+        specs = {spec.name: spec for spec in topology.FUNCTIONS}
+        self._batched = {
+            queue.name: BatchedQueue(self, _title(queue.name), queue=queue, function=specs[queue.function])
             for queue in topology.QUEUES
         }
+        functions = {name: self._function(spec, code) for name, spec in specs.items()}
+        for queue in topology.QUEUES:
+            self._batched[queue.name].feed(functions[queue.function])
         sweep_every = timedelta(seconds=inputs.policy["sweep_every_seconds"])
-        Rules(self, "Rules", rules=topology.rules(sweep_every), functions=functions, queues=batched)
+        Rules(self, "Rules", rules=topology.rules(sweep_every), functions=functions, queues=self._batched)
         Alarms(
             self,
             "Alarms",
             topic=self._alerts.topic,
             sweep_every=sweep_every,
             queues={name: each.dead_letters for name, each in functions.items() if each.dead_letters is not None}
-            | {name: each.dead_letters for name, each in batched.items()}
+            | {name: each.dead_letters for name, each in self._batched.items()}
             | {"refused": self._refused},
         )
-        self._record(functions[topology.DEADMAN.name], functions[topology.PRICES.name])
+        self._record(functions, self._gated_training(functions[topology.GATE.name]))
 
     def _function(self, spec: topology.Function, code: lambda_.Code) -> WatchdogFunction:
         inputs = self._inputs
+        requests = self._batched[topology.REQUESTS.name]
         settings = spec.settings.of(
             ledger_table=self._ledger.table.table_name,
             alerts_topic_arn=self._alerts.topic.topic_arn,
             refused_queue_url=self._refused.queue_url,
             heartbeat_bus=names.HEARTBEAT_BUS,
+            gate_queue_url=requests.queue.queue_url,
+            gate_dead_letters_arn=requests.dead_letters.queue_arn,
             slack_token_parameter=inputs.slack_token_parameter,
         )
         created = WatchdogFunction(self, spec.name.title(), function=spec, code=code, environment=settings.to_env())
@@ -87,7 +95,21 @@ class CostwatchStack(Stack):
             created.may_stop(stop_policies(inputs.policy, account=self.account, partition=Aws.PARTITION))
         return created
 
-    def _record(self, deadman: WatchdogFunction, prices: WatchdogFunction) -> None:
+    def _gated_training(self, gate: WatchdogFunction) -> GatedTraining | None:
+        """Where no roles are configured there is none: it could hand nothing to a job."""
+        approval = self._inputs.policy.get("approval", {})
+        if not approval.get("roles"):
+            return None
+        return GatedTraining(
+            self,
+            "GatedTraining",
+            gate=gate,
+            answer_within=timedelta(seconds=approval["answer_within_seconds"]),
+            roles=approval["roles"],
+            region=self.region,
+        )
+
+    def _record(self, functions: Mapping[str, WatchdogFunction], gated: GatedTraining | None) -> None:
         """What the command line reads to find this deployment, and to refuse a policy that is not the deployed one."""
         document = self._inputs.policy_document
         ssm.StringParameter(
@@ -98,8 +120,11 @@ class CostwatchStack(Stack):
             string_value=self.to_json_string(
                 {
                     "table": self._ledger.table.table_name,
-                    "function": deadman.function.function_name,
-                    "prices_function": prices.function.function_name,
+                    "function": functions[topology.DEADMAN.name].function.function_name,
+                    "prices_function": functions[topology.PRICES.name].function.function_name,
+                    "gate_function": functions[topology.GATE.name].function.function_name,
+                    "gate_queue_url": self._batched[topology.REQUESTS.name].queue.queue_url,
+                    "gated_training_arn": gated.machine.state_machine_arn if gated is not None else "",
                     "refused_queue_url": self._refused.queue_url,
                     "alerts_topic_arn": self._alerts.topic.topic_arn,
                     "policy_digest": document["digest"],
@@ -109,3 +134,8 @@ class CostwatchStack(Stack):
                 }
             ),
         )
+
+
+def _title(name: str) -> str:
+    """`gate-requests` as a construct is called: `GateRequests`."""
+    return "".join(part.title() for part in name.split("-"))

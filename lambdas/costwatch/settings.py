@@ -47,6 +47,8 @@ _VARIABLES = {
     "alerts_topic_arn": names.ENV_ALERTS_TOPIC_ARN,
     "refused_queue_url": names.ENV_REFUSED_QUEUE_URL,
     "heartbeat_bus": names.ENV_HEARTBEAT_BUS,
+    "gate_queue_url": names.ENV_GATE_QUEUE_URL,
+    "gate_dead_letters_arn": names.ENV_GATE_DEAD_LETTERS_ARN,
     "slack_token_parameter": names.ENV_SLACK_TOKEN_PARAMETER,
     "slack_api_url": names.ENV_SLACK_API_URL,
 }
@@ -55,12 +57,16 @@ _OPTIONAL = frozenset({"slack_token_parameter", "slack_api_url"})
 
 @dataclass(frozen=True, slots=True)
 class DeadmanSettings(_Environment):
-    """The sweep: ledger table name, topic for alerts and fallback notices, queue for refused events."""
+    """The sweep: ledger table name, topic for alerts and fallback notices, queue for refused events.
+
+    `gate_queue_url`: by which it finds the callback steps that wait.
+    """
 
     ledger_table: str
     alerts_topic_arn: str
     refused_queue_url: str
     heartbeat_bus: str
+    gate_queue_url: str
     slack_token_parameter: str = ""
     slack_api_url: str = ""
 
@@ -91,3 +97,16 @@ class PricesSettings(_Environment):
 
     ledger_table: str
     refused_queue_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings(_Environment):
+    """The approval gate: as the sweep, and the queue of requests that failed time after time."""
+
+    ledger_table: str
+    alerts_topic_arn: str
+    refused_queue_url: str
+    heartbeat_bus: str
+    gate_dead_letters_arn: str
+    slack_token_parameter: str = ""
+    slack_api_url: str = ""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from costwatch import names
-from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.settings import DeadmanSettings, GateSettings, HeartbeatsSettings, HintsSettings, PricesSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,9 @@ class Function:
     name: str
     handler: str
     service: str
-    settings: type[DeadmanSettings] | type[HintsSettings] | type[HeartbeatsSettings] | type[PricesSettings]
+    settings: (
+        type[DeadmanSettings] | type[HintsSettings] | type[HeartbeatsSettings] | type[PricesSettings] | type[GateSettings]
+    )
     timeout: timedelta
     memory_mb: int
     retry_attempts: int
@@ -32,7 +34,8 @@ class Function:
 class Queue:
     """An SQS queue that a function reads in batches: at most `batch_size` messages, gathered for `batch_window`.
 
-    A message that fails `tries` times goes into the queue's own dead-letter queue.
+    A message that fails `tries` times goes into the queue's own dead-letter queue. `answers_dead_letters`: the function
+    reads that too, since somebody waits for an answer.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Queue:
     batch_window: timedelta
     most_at_once: int
     tries: int
+    answers_dead_letters: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,18 @@ PRICES = Function(
     retry_attempts=2,
     stops_runs=False,
 )
-FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES)
+GATE = Function(
+    name="gate",
+    handler="costwatch.handlers.gate.handler",
+    service=names.SERVICE_GATE,
+    settings=GateSettings,
+    timeout=timedelta(minutes=1),
+    memory_mb=1024,
+    retry_attempts=0,
+    stops_runs=False,
+    asynchronous=False,
+)
+FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES, GATE)
 
 BEATS = Queue(
     name="beats",
@@ -110,7 +125,17 @@ BEATS = Queue(
     most_at_once=2,
     tries=5,
 )
-QUEUES: tuple[Queue, ...] = (BEATS,)
+REQUESTS = Queue(
+    name="gate-requests",
+    function=GATE.name,
+    batch_size=10,
+    batch_window=timedelta(0),
+    most_at_once=5,
+    tries=5,
+    answers_dead_letters=True,
+)
+"""Callback steps of SageMaker pipelines put their messages here."""
+QUEUES: tuple[Queue, ...] = (BEATS, REQUESTS)
 PRICES_EVERY = timedelta(days=1)
 BUSES: tuple[str, ...] = (names.HEARTBEAT_BUS,)
 

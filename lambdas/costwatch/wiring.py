@@ -19,9 +19,11 @@ from botocore.config import Config
 from costwatch import names
 from costwatch.adapters.autoscaling import AutoScaling
 from costwatch.adapters.bus import Bus
+from costwatch.adapters.callback_steps import CallbackSteps
 from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ec2 import Ec2
 from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
+from costwatch.adapters.ledger_approvals import Approvals
 from costwatch.adapters.price_list import REGION as PRICE_LIST_REGION
 from costwatch.adapters.price_list import PriceList
 from costwatch.adapters.price_store import KeptBook, PriceStore
@@ -31,13 +33,16 @@ from costwatch.adapters.refused import RefusedEvents
 from costwatch.adapters.sagemaker import SageMaker
 from costwatch.adapters.slack import Slack, token_from_parameter
 from costwatch.adapters.spot_prices import SpotPrices
+from costwatch.adapters.task_tokens import TaskTokens
 from costwatch.adapters.topic import Topic
 from costwatch.core.policy import Policy
 from costwatch.core.price_book import TrustedPrices
 from costwatch.errors import AwsError, ConfigError
+from costwatch.intake.gate import Here
+from costwatch.procedures.approvals import Gate
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.refresh_prices import PriceSources
-from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.settings import DeadmanSettings, GateSettings, HeartbeatsSettings, HintsSettings, PricesSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -63,7 +68,7 @@ class TableWiring:
     `clock` and `policy_file` are arguments so that a demo can bring its own.
     """
 
-    settings: DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings
+    settings: DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | GateSettings
     policy_file: Path
     service: str
     clock: Callable[[], datetime] = utc_now
@@ -140,7 +145,7 @@ class PricesWiring(TableWiring):
 class Wiring(TableWiring):
     """Builds what a sweep, or a hint, works with."""
 
-    settings: DeadmanSettings | HintsSettings
+    settings: DeadmanSettings | HintsSettings | GateSettings
 
     @cached_property
     def slack(self) -> Slack | None:
@@ -169,6 +174,24 @@ class Wiring(TableWiring):
             worker=f"{context.aws_request_id if context else 'local'}#{uuid.uuid4().hex[:8]}",
             seconds_left=_seconds_left(context),
         )
+
+    def gate(self, context: LambdaContext | None) -> Gate:
+        """Everything that asks for approval and answers, for one invocation."""
+        return Gate(
+            w=self.watchdog(context),
+            approvals=Approvals(self.ledger),
+            steps=self._callback_steps,
+            tasks=TaskTokens(self.client("stepfunctions")),
+        )
+
+    def here(self, context: LambdaContext | None) -> Here:
+        """Where the gate's function stands."""
+        dead_letters = self.settings.gate_dead_letters_arn if isinstance(self.settings, GateSettings) else ""
+        return Here(account_of(context), region_of(context), self.policy.tags, dead_letters)
+
+    @cached_property
+    def _callback_steps(self) -> Callable[[str], CallbackSteps]:
+        return lru_cache(maxsize=None)(lambda region: CallbackSteps(self.client("sagemaker", region)))
 
     def prices(self, now: datetime) -> TrustedPrices:
         """For one invocation: the book where it has a price, else the seed."""
@@ -220,7 +243,9 @@ class Wiring(TableWiring):
         self.logger.info(message, extra=dict(fields))
 
 
-def from_environment(settings: type[DeadmanSettings] | type[HintsSettings], service: str) -> Wiring:
+def from_environment(
+    settings: type[DeadmanSettings] | type[HintsSettings] | type[GateSettings], service: str
+) -> Wiring:
     """The wiring of a deployed function: settings from its environment, the policy from its asset."""
     return Wiring(settings=settings.from_env(os.environ), policy_file=_policy_file(), service=service)
 
@@ -247,6 +272,14 @@ def account_of(context: LambdaContext | None) -> str:
     if len(parts) < 5 or not parts[4]:
         raise ConfigError("the invocation names no function ARN, so the account is unknown")
     return parts[4]
+
+
+def region_of(context: LambdaContext | None) -> str:
+    """The region of the function itself: the fourth part of its ARN."""
+    parts = context.invoked_function_arn.split(":") if context else []
+    if len(parts) < 5 or not parts[3]:
+        raise ConfigError("the invocation names no function ARN, so the region is unknown")
+    return parts[3]
 
 
 def _seconds_left(context: LambdaContext | None) -> Callable[[], float]:

@@ -11,12 +11,20 @@ from costwatch.intake.events import (
     hint,
     prices,
 )
+from costwatch.intake.gate import Amend, Asked, GateBatch, GateMessage, GivenUp, Here, Malformed, Withdrawn, gate
 from costwatch.intake.heartbeats import Arrived, Canary, Heartbeats, Refused, heartbeats
 
 __all__ = [
+    "Amend",
     "Arrived",
+    "Asked",
     "Canary",
+    "GateBatch",
+    "GateMessage",
+    "GivenUp",
     "Heartbeats",
+    "Here",
+    "Malformed",
     "PricesRequested",
     "Refused",
     "ResourceChanged",
@@ -24,7 +32,9 @@ __all__ = [
     "StopRequested",
     "SweepRequested",
     "Tick",
+    "Withdrawn",
     "deadman",
+    "gate",
     "heartbeats",
     "hint",
     "prices",
