@@ -176,22 +176,14 @@ class Wiring(TableWiring):
         )
 
     def gate(self, context: LambdaContext | None) -> Gate:
-        """Everything that asks for approval and answers, for one invocation."""
-        return Gate(
-            w=self.watchdog(context),
-            approvals=Approvals(self.ledger),
-            steps=self._callback_steps,
-            tasks=TaskTokens(self.client("stepfunctions")),
-        )
+        """What asks, answers and follows, for one invocation."""
+        w = self.watchdog(context)
+        return Gate(w, Approvals(w.ledger), self._callback_steps, self._task_tokens)
 
     def here(self, context: LambdaContext | None) -> Here:
         """Where the gate's function stands."""
         dead_letters = self.settings.gate_dead_letters_arn if isinstance(self.settings, GateSettings) else ""
         return Here(account_of(context), region_of(context), self.policy.tags, dead_letters)
-
-    @cached_property
-    def _callback_steps(self) -> Callable[[str], CallbackSteps]:
-        return lru_cache(maxsize=None)(lambda region: CallbackSteps(self.client("sagemaker", region)))
 
     def prices(self, now: datetime) -> TrustedPrices:
         """For one invocation: the book where it has a price, else the seed."""
@@ -211,6 +203,14 @@ class Wiring(TableWiring):
     @cached_property
     def kept_book(self) -> KeptBook:
         return KeptBook(self.price_store, self._warn)
+
+    @cached_property
+    def _callback_steps(self) -> Callable[[str], CallbackSteps]:
+        return lru_cache(maxsize=None)(lambda region: CallbackSteps(self.client("sagemaker", region)))
+
+    @cached_property
+    def _task_tokens(self) -> TaskTokens:
+        return TaskTokens(self.client("stepfunctions"))
 
     @cached_property
     def _seed(self) -> SeedPrices:

@@ -16,6 +16,8 @@ from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.prices import SeedPrices
 from costwatch.adapters.pulses import Pulses
 from costwatch.adapters.sagemaker_members import unreadable
+from costwatch.adapters.slack import Person
+from costwatch.core.approvals import Post
 from costwatch.core.beat_path import path_allows
 from costwatch.core.candidates import Filters
 from costwatch.core.cards import Card
@@ -165,6 +167,13 @@ class FakeWorld:
     calls: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
     fault: Fault | None = None
     posts: list[tuple[datetime, str, Card]] = field(default_factory=list)
+    slack_messages: dict[Post, Card] = field(default_factory=dict)
+    """As they stand now; what is taken out was deleted."""
+    slack_threads: list[tuple[Post, Card]] = field(default_factory=list)
+    ephemerals: list[tuple[str, str, str]] = field(default_factory=list)
+    slack_groups: dict[str, set[str]] = field(default_factory=dict)
+    slack_names: dict[str, str] = field(default_factory=dict)
+    slack_departed: set[str] = field(default_factory=set)
     mails: list[tuple[datetime, str, str]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     slack_is_up: bool = True
@@ -636,11 +645,44 @@ class FakeSlack:
     world: FakeWorld
 
     def post(self, channel: str, card: Card) -> str:
-        self.world.called("slack:chat.postMessage", "", [channel])
+        return self.post_at(channel, card).ts
+
+    def post_at(self, channel: str, card: Card, thread_ts: str = "") -> Post:
+        self._call("chat.postMessage", channel)
+        self.world.posts.append((self.world.clock(), channel, card))
+        post = Post(channel, f"{self.world.clock().timestamp():.0f}.{len(self.world.posts):06d}")
+        self.world.slack_messages[post] = card
+        if thread_ts:
+            self.world.slack_threads.append((Post(channel, thread_ts), card))
+        return post
+
+    def update(self, post: Post, card: Card) -> None:
+        self._call("chat.update", post.channel)
+        if post not in self.world.slack_messages:
+            raise PermanentAwsError("slack:chat_update: message_not_found", code="message_not_found")
+        self.world.slack_messages[post] = card
+
+    def ephemeral(self, channel: str, user: str, text: str) -> None:
+        self._call("chat.postEphemeral", channel)
+        self.world.ephemerals.append((channel, user, text))
+
+    def group_id(self, group: str) -> str:
+        return f"S{abs(hash(group)) % 10**8:08d}" if group.startswith("@") else group
+
+    def group_members(self, group: str) -> frozenset[str]:
+        self._call("usergroups.users.list", group)
+        if group not in self.world.slack_groups:
+            raise PermanentAwsError("slack:usergroups_users_list: no_such_subteam", code="no_such_subteam")
+        return frozenset(self.world.slack_groups[group])
+
+    def person(self, user: str) -> Person:
+        self._call("users.info", user)
+        return Person(self.world.slack_names.get(user, user), active=user not in self.world.slack_departed)
+
+    def _call(self, method: str, about: str) -> None:
+        self.world.called(f"slack:{method}", "", [about])
         if not self.world.slack_is_up:
             raise TransientAwsError("slack: connection refused")
-        self.world.posts.append((self.world.clock(), channel, card))
-        return f"{self.world.clock().timestamp():.6f}"
 
     def user_id(self, owner: str) -> str | None:
         if not self.world.slack_is_up:

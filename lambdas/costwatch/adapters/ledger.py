@@ -17,6 +17,11 @@
     family#<origin>#<account>#<family>   <at>#<run id>               what it took and cost, for the family's next run
     booked#<origin>                      <account>#<region>          until when jobs that ended are booked
     census#<origin>                      <account>#<region>          how much ran when everything was last counted
+    approval#<origin>#<account>          <id>                        a question about money, and its answer
+    waiting#<origin>#<account>           <id>                        that it is answered or done with not yet
+    approval#<origin>#<account>#<id>     <at>#<version>#<n>          its timeline
+    granted#<origin>#<account>#<source>  <id>                        which yes was given to an execution
+    purse#<origin>#<account>             <id>                        what is left of a yes
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
 
@@ -484,6 +489,25 @@ class Ledger:
         if entry is not None:
             writes.append(self._control_put(entry, pause.version))
         return self._written(writes)
+
+    # --- for rows of other kinds -------------------------------------------------------------------
+
+    @property
+    def table(self) -> Table:
+        """For rows that are written with lines and messages of this ledger in one transaction."""
+        return self._table
+
+    def line(self, row: Key, about: str, entry: Entry) -> Put:
+        """An entry of a timeline that is no run's: listed by day with all others, under the name `about`."""
+        return Put(self._entry_item(row, about, entry, times.to_text(entry.at)))
+
+    def saying(self, message: Message, now: datetime) -> Put:
+        """Put `message` into the outbox."""
+        return self._outbox_put(message, now)
+
+    def stamped(self) -> dict[str, Any]:
+        """What stands on every row."""
+        return self._stamped()
 
     # --- writes ------------------------------------------------------------------------------------
 

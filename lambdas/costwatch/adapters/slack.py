@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from costwatch.adapters.aws_errors import translated
+from costwatch.core.approvals import Post
 from costwatch.core.cards import Card
 from costwatch.errors import AwsError, PermanentAwsError, TransientAwsError
 
@@ -26,6 +28,14 @@ RATE_LIMITED = "ratelimited"
 _TRANSIENT = frozenset({RATE_LIMITED, "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """`active`: the account was not switched off."""
+
+    name: str
+    active: bool
+
+
 class Slack:
     """Posts with a bot token that is read once, on first use. Raises AwsError when Slack takes nothing."""
 
@@ -39,8 +49,51 @@ class Slack:
 
     def post(self, channel: str, card: Card) -> str:
         """Post a card; returns the message's `ts` when Slack answered ok."""
-        answer = self._call("chat_postMessage", channel=channel, text=card.text, blocks=card.blocks, **_MESSAGE)
-        return str(answer["ts"])
+        return self.post_at(channel, card).ts
+
+    def post_at(self, channel: str, card: Card, thread_ts: str = "") -> Post:
+        """Post a card, below another message where one is named; where it stands, by the channel's id."""
+        options = {**_MESSAGE, "thread_ts": thread_ts} if thread_ts else _MESSAGE
+        answer = self._call("chat_postMessage", channel=channel, text=card.text, blocks=card.blocks, **options)
+        return Post(str(answer["channel"]), str(answer["ts"]))
+
+    def update(self, post: Post, card: Card) -> None:
+        """Put `card` in place of a message of ours."""
+        self._call(
+            "chat_update",
+            channel=post.channel,
+            ts=post.ts,
+            text=card.text,
+            blocks=card.blocks,
+            parse="none",
+            link_names=False,
+        )
+
+    def ephemeral(self, channel: str, user: str, text: str) -> None:
+        """A sentence that one person sees, who is in the channel, until they leave it."""
+        self._call("chat_postEphemeral", channel=channel, user=user, text=text, parse="none", link_names=False)
+
+    def group_members(self, group: str) -> frozenset[str]:
+        """Slack user ids of a user group, by `@handle` or id. Raises AwsError, also where no group is called so."""
+        answer = self._call("usergroups_users_list", usergroup=self.group_id(group))
+        return frozenset(str(user) for user in answer["users"])
+
+    def group_id(self, group: str) -> str:
+        """Id of a user group, by `@handle` or id. Raises AwsError where no group is called so."""
+        if not group.startswith("@"):
+            return group
+        found = self._call("usergroups_list")["usergroups"]
+        ids = [str(each["id"]) for each in found if each.get("handle") == group[1:] and not each.get("date_delete")]
+        if not ids:
+            raise PermanentAwsError(f"slack:usergroups_list: no user group is called {group}", code="no_such_subteam")
+        return ids[0]
+
+    def person(self, user: str) -> Person:
+        """A member of the workspace, by user id."""
+        found = self._call("users_info", user=user)["user"]
+        profile = found.get("profile", {})
+        name = profile.get("real_name") or found.get("real_name") or found.get("name") or user
+        return Person(str(name), active=not found.get("deleted", False))
 
     def user_id(self, owner: str) -> str | None:
         """The Slack user for an owner tag: a user id, or an e-mail address; None: nobody found."""

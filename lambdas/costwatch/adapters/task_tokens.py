@@ -15,7 +15,7 @@ LONGEST_OUTPUT: Final = 262_144
 LONGEST_ERROR: Final = 256
 LONGEST_CAUSE: Final = 32_768
 _SETTLED: Final = ("TaskTimedOut", "TaskDoesNotExist")
-_NO_TOKEN: Final = "InvalidToken"  # noqa: S105 - a code, and no secret
+_NO_TOKEN: Final = "InvalidToken"
 
 
 class TaskTokens:

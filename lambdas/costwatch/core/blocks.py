@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any
 
 _HEADER, _SECTION, _FIELD, _SMALL_PRINT = 150, 3000, 2000, 2000
+_BUTTON, _OPTION, _LABEL, _PLACEHOLDER = 75, 75, 2000, 150
+_CONFIRM_TITLE, _CONFIRM_TEXT, _CONFIRM_BUTTON = 100, 300, 30
 
 _DANGLING = re.compile(r"(&[a-z]{0,3}|<[^>]*)$")
 # What turns the direction of the text after it: a name could make a sentence read backwards.
@@ -55,6 +57,54 @@ def fields(*pairs: tuple[str, str]) -> Block:
 def small_print(text: str) -> Block:
     """What stands under a card, as it is."""
     return {"type": "context", "elements": [_plain(text, _SMALL_PRINT)]}
+
+
+def buttons(block_id: str, *found: Block) -> Block:
+    """A row of buttons (see `button`), 25 at most."""
+    return {"type": "actions", "block_id": block_id, "elements": list(found)}
+
+
+def button(action_id: str, text: str, value: str, *, style: str = "", confirm: Block | None = None) -> Block:
+    """`value`: an id and nothing else. `style`: `primary` or `danger`. `confirm`: see `confirm`."""
+    made: Block = {"type": "button", "action_id": action_id, "text": _plain(text, _BUTTON), "value": value}
+    if style:
+        made["style"] = style
+    return {**made, "confirm": confirm} if confirm is not None else made
+
+
+def confirm(title: str, text: str, yes: str, *, danger: bool = False) -> Block:
+    """The dialog that Slack shows before a click counts."""
+    made: Block = {
+        "title": _plain(title, _CONFIRM_TITLE),
+        "text": _plain(text, _CONFIRM_TEXT),
+        "confirm": _plain(yes, _CONFIRM_BUTTON),
+        "deny": _plain("Back", _CONFIRM_BUTTON),
+    }
+    return {**made, "style": "danger"} if danger else made
+
+
+def select(block_id: str, action_id: str, label: str, options: Sequence[tuple[str, str]]) -> Block:
+    """A choice inside the message: (text, value) pairs, the first is chosen."""
+    made = [{"text": _plain(text, _OPTION), "value": value} for text, value in options]
+    element = {"type": "static_select", "action_id": action_id, "options": made, "initial_option": made[0]}
+    return {"type": "section", "block_id": block_id, "text": _marked(label, _SECTION), "accessory": element}
+
+
+def text_input(block_id: str, action_id: str, label: str, *, hint: str, most: int) -> Block:
+    """A line to write in, inside the message; it may stay empty. It is sent with the next click of a button."""
+    element = {
+        "type": "plain_text_input",
+        "action_id": action_id,
+        "max_length": most,
+        "placeholder": _plain(hint, _PLACEHOLDER),
+    }
+    return {
+        "type": "input",
+        "block_id": block_id,
+        "optional": True,
+        "label": _plain(label, _LABEL),
+        "element": element,
+    }
 
 
 def date_token(moment: datetime, pattern: str = "{date_short_pretty} at {time}") -> str:

@@ -53,9 +53,11 @@ class Card:
 
     @property
     def plain(self) -> str:
-        """For e-mail: the blocks as text, without Slack's marks."""
+        """For e-mail: the blocks as text, without Slack's marks, and without what only Slack can click."""
         lines: list[str] = []
         for block in self.blocks:
+            if block["type"] in ("actions", "input") or "accessory" in block:
+                continue
             parts = [block["text"]] if "text" in block else [*block.get("fields", []), *block.get("elements", [])]
             lines.extend(part["text"] if part["type"] == "plain_text" else unmarked(part["text"]) for part in parts)
         return "\n\n".join(lines)

@@ -16,6 +16,8 @@ class Audience(StrEnum):
     """The owner, else the team's channel, else the platform channel, else SNS."""
     PLATFORM = "platform"
     """The platform channel, else SNS."""
+    APPROVERS = "approvers"
+    """The team's channel, else the platform channel, else SNS."""
     BUS = "bus"
     """Pipelines, by an event; no person reads it."""
 
@@ -34,6 +36,10 @@ class MessageKind(StrEnum):
     MASS_SILENCE = "mass silence"
     UNWATCHED = "unwatched"
     SUMMARY = "summary"
+    APPROVAL = "approval"
+    APPROVAL_WOULD = "would ask for approval"
+    APPROVAL_REMINDER = "approval reminder"
+    APPROVAL_ANSWERED = "approval answered"
     RUN_STOPPED = "run stopped event"
 
 

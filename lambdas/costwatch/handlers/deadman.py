@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costwatch import intake, wiring
 from costwatch.errors import MalformedEvent, RefusedError
 from costwatch.handlers.metrics import count_refused, count_sweep
+from costwatch.procedures.approvals import tend
 from costwatch.procedures.restore_asked import restore_asked
 from costwatch.procedures.stop_asked import stop_asked
 from costwatch.procedures.sweep import sweep
@@ -51,7 +52,9 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
     if isinstance(message, intake.RestoreRequested):
         wired.logger.info("restore requested", extra={"run": str(message.run_id), "requested_by": message.requested_by})
         return restore_asked(wired.watchdog(context), message.run_id, by=message.requested_by, reason=message.reason)
-    report = sweep(wired.watchdog(context))
+    gate = wired.gate(context)
+    report = sweep(gate.w)
+    tend(gate, wiring.account_of(context), report)
     for failure in report.failures:
         wired.logger.error("not handled", extra={"where": failure.where, "reason": failure.reason})
     count_sweep(report, DEADMAN.service, wired.price_book_age(report.at))

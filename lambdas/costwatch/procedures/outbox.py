@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from costwatch.adapters.slack import RATE_LIMITED
@@ -17,24 +16,14 @@ from costwatch.core.model import RunId
 from costwatch.core.record import Entry, RunRecord, Status, Transition
 from costwatch.core.selection import HoldCode
 from costwatch.errors import AwsError
+from costwatch.procedures import approval_posts
 from costwatch.procedures.ports import SlackPort, Watchdog
 from costwatch.procedures.report import DATA_ERRORS, Failure, SweepReport
+from costwatch.procedures.slack_seen import SlackSeen
 
 SECONDS_TO_SEND = 25.0
 SLOW_LOOKUP = timedelta(seconds=5)
 _RECORD_TRIES = 5
-
-
-@dataclass(slots=True)
-class _SlackSeen:
-    """What one flush has learnt about Slack."""
-
-    up: bool = True
-    """No post has failed in a way that the next one would share."""
-    lookups: bool = True
-    """No lookup failed for being told to wait, or slowly: the next one would, too, and use up the others' time."""
-    lost_owners: set[str] = field(default_factory=set)
-    """Whose lookup failed: not asked again."""
 
 
 def flush(w: Watchdog, report: SweepReport, *, warnings: bool) -> None:
@@ -42,7 +31,7 @@ def flush(w: Watchdog, report: SweepReport, *, warnings: bool) -> None:
 
     `warnings` false: they are kept back, since their runs have not been judged just now, or nothing stops now.
     """
-    slack_seen = _SlackSeen()
+    slack_seen = SlackSeen()
     for message in w.ledger.outbox(w.now(), report.skip):
         if message.kind is MessageKind.WARNING and not warnings:
             continue
@@ -55,6 +44,8 @@ def flush(w: Watchdog, report: SweepReport, *, warnings: bool) -> None:
             with _kept_if_unsayable(w, message):
                 if message.audience is Audience.BUS:
                     _publish(w, message)
+                elif message.audience is Audience.APPROVERS:
+                    approval_posts.send(w, message, report, slack_seen)
                 else:
                     _send(w, message, report, slack_seen)
 
@@ -83,7 +74,7 @@ def _publish(w: Watchdog, message: Message) -> None:
     _record_delivery(w, message, "EventBridge")
 
 
-def _send(w: Watchdog, message: Message, report: SweepReport, slack_seen: _SlackSeen) -> None:
+def _send(w: Watchdog, message: Message, report: SweepReport, slack_seen: SlackSeen) -> None:
     """Send one leased message."""
     record = _record(w, message)
     if message.kind is MessageKind.WARNING and not _still_needed(message, record):
@@ -137,7 +128,7 @@ def _record_delivery(w: Watchdog, message: Message, via: str) -> None:
     w.log("delivery not recorded", {"message_id": message.id, "via": via})
 
 
-def _by_slack(w: Watchdog, message: Message, context: CardContext, errors: list[str], slack_seen: _SlackSeen) -> str:
+def _by_slack(w: Watchdog, message: Message, context: CardContext, errors: list[str], slack_seen: SlackSeen) -> str:
     """By whom it was accepted, or empty."""
     slack = w.slack
     if slack is None:
@@ -167,7 +158,7 @@ def _by_slack(w: Watchdog, message: Message, context: CardContext, errors: list[
 
 
 def _slack_user(
-    w: Watchdog, slack: SlackPort, message: Message, errors: list[str], slack_seen: _SlackSeen
+    w: Watchdog, slack: SlackPort, message: Message, errors: list[str], slack_seen: SlackSeen
 ) -> str | None:
     """The owner's Slack user. A lookup that fails costs the mention and never the card: a channel takes that."""
     owner = message.facts.get("owner", "")

@@ -1,0 +1,428 @@
+"""One question about money, and its one answer: pending, then approved, denied, expired or withdrawn. Pure.
+
+Every change is an `ApprovalStep`, saved only where nobody changed the question since it was read: of all who answer at
+once exactly one is heard, and the others are told who was. What follows from an answer (a token that is answered, a cap
+that holds, a purse) is the effect: claimed under a lease, done, and settled, like every act.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from costwatch.core import durations, times
+from costwatch.core.estimator import Confidence
+from costwatch.core.messages import Audience, Message, MessageKind
+from costwatch.core.money import show_usd
+from costwatch.core.policy import JudgeBy, Mode
+from costwatch.core.purses import Purse, SpecSeen
+from costwatch.core.record import Entry, Transition
+from costwatch.errors import RefusedError
+
+EFFECT_LEASE: Final = timedelta(minutes=6)
+"""Longer than any function's timeout: what a crashed one was doing is done again after it."""
+LONGEST_REASON: Final = 1000
+
+
+class Way(StrEnum):
+    """What waits for the answer."""
+
+    PIPELINE = "pipeline"
+    """A callback step of a SageMaker pipeline, by its token."""
+    TASK = "task"
+    """A task of a Step Functions state machine, by its token."""
+    COMMAND = "command"
+    """A person or a CI job, who asks again until there is an answer."""
+    RUN = "run"
+    """Nothing waits: it runs already, and the sweep follows the answer."""
+
+
+class State(StrEnum):
+    """All but the first are final."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Who asks. `principal`: an ARN or a Slack user id; empty: nobody is known. `verified`: AWS or Slack says so."""
+
+    name: str = ""
+    principal: str = ""
+    verified: bool = False
+    slack_user: str = ""
+    """Slack user id of that principal, where one was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked about, as whoever answers sees it. Dollars are USD, unrounded; None: unknown, which is never zero.
+
+    `judged_usd`: what was held against `above_usd`. `runtimes`: of one job, by the forecast.
+    """
+
+    name: str
+    kind: str
+    account: str
+    region: str
+    capacity: str
+    hourly_usd: Decimal | None
+    expected_usd: Decimal | None
+    p90_usd: Decimal | None
+    worst_case_usd: Decimal | None
+    judged_usd: Decimal | None
+    judge_by: JudgeBy
+    above_usd: Decimal
+    confidence: Confidence
+    price_as_of: date | None
+    specs: tuple[SpecSeen, ...]
+    gpus: int = 0
+    expected_runtime: timedelta | None = None
+    p90_runtime: timedelta | None = None
+    max_runtime: timedelta | None = None
+    basis: str = ""
+    owner: str = ""
+    team: str = ""
+    project: str = ""
+    model: str = ""
+    notes: tuple[str, ...] = ()
+
+    def capped_usd(self, runtime: timedelta) -> Decimal | None:
+        """What it costs at most when it is ended after `runtime`; None: unknown."""
+        if self.hourly_usd is None:
+            return None
+        usd = self.hourly_usd * Decimal(int(runtime.total_seconds())) / 3600
+        return usd if self.worst_case_usd is None else min(usd, self.worst_case_usd)
+
+
+@dataclass(frozen=True, slots=True)
+class Clicker:
+    """A person who answers. `principal`: the Slack user id, or the ARN of a command line's caller."""
+
+    principal: str
+    name: str
+    groups: frozenset[str] = frozenset()
+    """Those of the approvers' groups that the person is in, as the configuration names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Who said what, when and why. `cap`: how long it may run at most; None: as long as was asked for."""
+
+    by: str
+    name: str
+    at: datetime
+    reason: str = ""
+    cap: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What follows from an answer. `settled_at` None: it is still to be done, or being done until `lease_until`."""
+
+    attempt: int
+    lease_until: datetime
+    settled_at: datetime | None = None
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Where Slack shows the question."""
+
+    channel: str
+    ts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A question. `answer_by`: exclusive, at that moment it is too late. UTC; `version` guards every write."""
+
+    id: str
+    way: Way
+    mode: Mode
+    asked: Asked
+    requester: Requester
+    approvers: tuple[str, ...]
+    asked_at: datetime
+    answer_by: datetime
+    remind_at: datetime
+    yes_lasts: timedelta
+    requester_may_approve: bool = False
+    token: str = field(default="", repr=False)
+    """What waits is answered by it; it is nobody's business and stands in no log."""
+    source: str = ""
+    """The pipeline's execution, the state machine's execution, the run: what waits, for people and for matching."""
+    state: State = State.PENDING
+    answer: Answer | None = None
+    effect: Effect | None = None
+    posts: tuple[Post, ...] = ()
+    reminded_at: datetime | None = None
+    version: int = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether anything is still to be done: an answer awaited, or its effect not settled."""
+        return self.state is State.PENDING or self.effect is None or self.effect.settled_at is None
+
+    @property
+    def granted_runtime(self) -> timedelta | None:
+        """How long it may run: the cap, else the maximum that was asked for; None: neither is known."""
+        cap = self.answer.cap if self.answer is not None else None
+        return cap if cap is not None else self.asked.max_runtime
+
+    @property
+    def granted_usd(self) -> Decimal | None:
+        """How many dollars a yes is for; None: as many as its runtime takes, since its price is not known."""
+        cap = self.answer.cap if self.answer is not None else None
+        return self.asked.capped_usd(cap) if cap is not None else self.asked.worst_case_usd
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalStep:
+    """From `before` (None: a new question) to `after`, with what is recorded, said and granted."""
+
+    before: Approval | None
+    after: Approval
+    entries: tuple[Entry, ...]
+    messages: tuple[Message, ...] = ()
+    purse: Purse | None = None
+
+
+def approval_id(way: Way, *facts: str) -> str:
+    """Short, and the same for the same facts: a message that comes twice asks once. People can type it."""
+    return "apr-" + hashlib.sha256("\n".join((way.value, *facts)).encode()).hexdigest()[:16]
+
+
+def ask(approval: Approval) -> ApprovalStep:
+    """A new question, with its card."""
+    usd = approval.asked.judged_usd
+    amount = show_usd(usd) if usd is not None else "an unknown amount"
+    reason = (
+        f"asked: {amount} is above {show_usd(approval.asked.above_usd)}; answer by {times.to_key(approval.answer_by)}"
+    )
+    if usd is None:
+        reason = f"asked: nobody knows what it costs; answer by {times.to_key(approval.answer_by)}"
+    after = replace(approval, version=1)
+    return ApprovalStep(
+        None,
+        after,
+        (_entry(after, Transition.ASKED, reason, approval.asked_at),),
+        (message(after, MessageKind.APPROVAL),),
+    )
+
+
+def approve(
+    approval: Approval, by: Clicker, *, owner_user: str, reason: str, cap: timedelta | None, now: datetime
+) -> ApprovalStep:
+    """A yes. `owner_user`: Slack user id of the tagged owner, empty where nobody was found.
+
+    Raises RefusedError with a sentence for the clicker: who may not, what was answered, what is too late.
+    """
+    _check_may_answer(approval, by, now)
+    _check_not_own(approval, by, owner_user)
+    most = approval.asked.max_runtime
+    if cap is not None and (cap <= timedelta(0) or (most is not None and cap > most)):
+        limit = f"; it asks for {durations.show(most)}" if most is not None else ""
+        raise RefusedError(f"A cap of {durations.show(cap)} is no cap{limit}.")
+    answer = Answer(by.principal, by.name, now, _clipped(reason), cap)
+    after = replace(approval, state=State.APPROVED, answer=answer, version=approval.version + 1)
+    sentence = f"approved by {by.name}{_with_cap(after)}{_because(answer)}"
+    purse = Purse(
+        approval_id=approval.id,
+        account=approval.asked.account,
+        specs=approval.asked.specs,
+        granted_usd=after.granted_usd,
+        granted_runtime=after.granted_runtime,
+        jobs_left=max(1, len(approval.asked.specs)),
+        expires_at=now + approval.yes_lasts,
+        source=approval.source,
+    )
+    return _answered(approval, after, Transition.APPROVED, sentence, now, purse)
+
+
+def deny(approval: Approval, by: Clicker, *, reason: str, now: datetime) -> ApprovalStep:
+    """A no. Raises RefusedError with a sentence for the clicker."""
+    _check_may_answer(approval, by, now)
+    answer = Answer(by.principal, by.name, now, _clipped(reason))
+    after = replace(approval, state=State.DENIED, answer=answer, version=approval.version + 1)
+    return _answered(approval, after, Transition.DENIED, f"denied by {by.name}{_because(answer)}", now)
+
+
+def expire(approval: Approval, now: datetime) -> ApprovalStep | None:
+    """No answer in time means no. None: it is answered, or its time (exclusive) is not over."""
+    if approval.state is not State.PENDING or now < approval.answer_by:
+        return None
+    answer = Answer("costwatch", "Costwatch", now, "no answer came in time")
+    after = replace(approval, state=State.EXPIRED, answer=answer, version=approval.version + 1)
+    sentence = f"expired: no answer came by {times.to_key(approval.answer_by)}, and that means no"
+    return _answered(approval, after, Transition.EXPIRED, sentence, now)
+
+
+def withdraw(approval: Approval, reason: str, now: datetime) -> ApprovalStep | None:
+    """Whoever asked does not need an answer any more. None: it is answered already."""
+    if approval.state is not State.PENDING:
+        return None
+    answer = Answer("costwatch", "Costwatch", now, _clipped(reason))
+    after = replace(approval, state=State.WITHDRAWN, answer=answer, version=approval.version + 1)
+    return _answered(approval, after, Transition.WITHDRAWN, f"withdrawn: {answer.reason}", now)
+
+
+def remind(approval: Approval, now: datetime) -> ApprovalStep | None:
+    """Once, from `remind_at` (inclusive) until the answer is due. None: not now."""
+    due = approval.remind_at <= now < approval.answer_by
+    if approval.state is not State.PENDING or approval.reminded_at is not None or not due:
+        return None
+    after = replace(approval, reminded_at=now, version=approval.version + 1)
+    left = durations.show(approval.answer_by - now)
+    entry = _entry(after, Transition.REMINDED, f"reminded: {left} are left to answer", now)
+    return ApprovalStep(approval, after, (entry,), (message(after, MessageKind.APPROVAL_REMINDER),))
+
+
+def posted(approval: Approval, post: Post) -> ApprovalStep:
+    """Slack shows the question at `post`."""
+    posts = approval.posts if post in approval.posts else (*approval.posts, post)
+    return ApprovalStep(approval, replace(approval, posts=posts, version=approval.version + 1), ())
+
+
+def claim_effect(approval: Approval, now: datetime) -> ApprovalStep | None:
+    """Take what follows from the answer, under a lease. None: it is settled, or somebody else has it."""
+    effect = approval.effect
+    if approval.state is State.PENDING:
+        return None
+    if effect is not None and (effect.settled_at is not None or now < effect.lease_until):
+        return None
+    taken = Effect((effect.attempt if effect is not None else 0) + 1, now + EFFECT_LEASE)
+    return ApprovalStep(approval, replace(approval, effect=taken, version=approval.version + 1), ())
+
+
+def effect_failed(approval: Approval, why: str, now: datetime) -> ApprovalStep:
+    """It could not be done: it is done again by whoever comes next, from now on. The effect must be claimed."""
+    if approval.effect is None:
+        raise ValueError("an effect fails that nobody claimed")
+    effect = replace(approval.effect, lease_until=now, outcome=why[:LONGEST_REASON])
+    return ApprovalStep(approval, replace(approval, effect=effect, version=approval.version + 1), ())
+
+
+def settle_effect(approval: Approval, outcome: str, now: datetime) -> ApprovalStep:
+    """What came of it, read from the world. The effect must be claimed."""
+    if approval.effect is None:
+        raise ValueError("an effect is settled that nobody claimed")
+    effect = replace(approval.effect, settled_at=now, outcome=outcome)
+    after = replace(approval, effect=effect, version=approval.version + 1)
+    return ApprovalStep(approval, after, (_entry(after, Transition.ANSWERED, outcome, now),))
+
+
+def message(approval: Approval, kind: MessageKind) -> Message:
+    """What is to be said of it. Everything else is read from its row at the moment of sending."""
+    audience = Audience.APPROVERS
+    facts = {"approval": approval.id, "account": approval.asked.account, "team": approval.asked.team}
+    return Message(f"{approval.id}#{approval.version:06d}#{kind.value}", kind, audience, facts)
+
+
+def _answered(
+    before: Approval, after: Approval, transition: Transition, sentence: str, now: datetime, purse: Purse | None = None
+) -> ApprovalStep:
+    actor = after.answer.by if after.answer is not None else "costwatch"
+    saw = {
+        "expected_usd": _text(after.asked.expected_usd),
+        "p90_usd": _text(after.asked.p90_usd),
+        "worst_case_usd": _text(after.asked.worst_case_usd),
+        "capacity": after.asked.capacity,
+        "above_usd": str(after.asked.above_usd),
+        "price_as_of": after.asked.price_as_of.isoformat() if after.asked.price_as_of else "",
+        "requester": after.requester.principal or after.requester.name,
+        "requester_verified": "yes" if after.requester.verified else "no",
+    }
+    entry = _entry(after, transition, sentence, now, actor=actor, evidence=saw)
+    return ApprovalStep(before, after, (entry,), (message(after, MessageKind.APPROVAL_ANSWERED),), purse)
+
+
+def _check_may_answer(approval: Approval, by: Clicker, now: datetime) -> None:
+    if approval.state is not State.PENDING:
+        raise RefusedError(f"It was {told(approval)} before you.")
+    if now >= approval.answer_by:
+        raise RefusedError("Too late: no answer came in time, and that means no.")
+    if not approval.approvers:
+        raise RefusedError("Nobody may decide this: no approver is configured for this amount.")
+    if not may_answer(approval, by.principal, by.groups):
+        raise RefusedError(f"You may not decide this; {', '.join(approval.approvers)} may.")
+
+
+def may_answer(approval: Approval, principal: str, groups: Collection[str]) -> bool:
+    """Whether the person, or a group of theirs, is among the approvers. An empty list is nobody."""
+    return bool(principal) and (principal in approval.approvers or bool(set(groups) & set(approval.approvers)))
+
+
+def _check_not_own(approval: Approval, by: Clicker, owner_user: str) -> None:
+    if approval.requester_may_approve:
+        return
+    asked_by = approval.requester
+    if asked_by.verified and by.principal in (asked_by.principal, asked_by.slack_user):
+        raise RefusedError("You asked for it, so another approver has to say yes.")
+    if not asked_by.verified and by.principal in (owner_user, approval.asked.owner) and by.principal:
+        raise RefusedError("Who asked is not proven and you are its owner, so another approver has to say yes.")
+
+
+def told(approval: Approval) -> str:
+    """The answer as a sentence's part: `approved by Maria Lopez at 2026-11-22T10:02:00Z, capped at 17 h`."""
+    answer = approval.answer
+    if answer is None:
+        return "asked"
+    at = times.to_key(answer.at)
+    if approval.state in (State.APPROVED, State.DENIED):
+        return f"{approval.state.value} by {answer.name} at {at}{_with_cap(approval)}"
+    return f"{approval.state.value} at {at}"
+
+
+def sentence(approval: Approval) -> str:
+    """The same for people, without a time of ours: `approved by Maria Lopez, capped at 17 h ($859.00 at most)`."""
+    answer = approval.answer
+    if answer is None or approval.state is State.EXPIRED:
+        return "expired: no answer came in time, and that means no" if answer is not None else "asked"
+    if approval.state is State.WITHDRAWN:
+        return f"withdrawn: {answer.reason}"
+    return f"{approval.state.value} by {answer.name}{_with_cap(approval)}"
+
+
+def _with_cap(approval: Approval) -> str:
+    cap = approval.answer.cap if approval.answer is not None else None
+    if cap is None:
+        return ""
+    usd = approval.granted_usd
+    return f", capped at {durations.show(cap)}" + (f" ({show_usd(usd)} at most)" if usd is not None else "")
+
+
+def _because(answer: Answer) -> str:
+    return f": {answer.reason}" if answer.reason else ""
+
+
+def _clipped(reason: str) -> str:
+    return " ".join(reason.split())[:LONGEST_REASON]
+
+
+def _text(usd: Decimal | None) -> str:
+    return f"{usd:.2f}" if usd is not None else "unknown"
+
+
+def _entry(
+    approval: Approval,
+    transition: Transition,
+    reason: str,
+    at: datetime,
+    *,
+    actor: str = "costwatch",
+    evidence: Mapping[str, str] | None = None,
+) -> Entry:
+    facts = {"approval": approval.id, "way": approval.way.value, "name": approval.asked.name, "waits": approval.source}
+    found = tuple((key, value) for key, value in {**facts, **(evidence or {})}.items() if value)
+    return Entry(at, transition, reason, actor=actor, mode=approval.mode.value, evidence=found)

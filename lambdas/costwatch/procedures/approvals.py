@@ -1,0 +1,329 @@
+"""Ask before money flows, take the one answer, do what follows from it, and let nobody wait for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Protocol
+
+from costwatch.adapters.ledger_approvals import Approvals
+from costwatch.core import approvals, families, gate
+from costwatch.core.approvals import Approval, ApprovalStep, Clicker, State, Way
+from costwatch.core.families import PastRun
+from costwatch.core.gate import Request, Verdict
+from costwatch.core.messages import Audience, Message, MessageKind
+from costwatch.core.money import show_usd
+from costwatch.core.policy import Mode
+from costwatch.core.quote import Part, Quote, quote
+from costwatch.core.record import Entry, Transition
+from costwatch.core.token_answer import TokenAnswer
+from costwatch.errors import AwsError, RefusedError, UnknownRun
+from costwatch.procedures import outbox
+from costwatch.procedures.ports import Watchdog
+from costwatch.procedures.report import SweepReport
+
+_TRIES: Final = 5
+DENIED: Final = "Costwatch.Denied"
+EXPIRED: Final = "Costwatch.Expired"
+WITHDRAWN: Final = "Costwatch.Withdrawn"
+"""The names by which a state machine's task fails: a Catch compares them."""
+
+
+class CallbackStepsPort(Protocol):
+    """See adapters.callback_steps.CallbackSteps."""
+
+    def succeed(self, token: str, outputs: Mapping[str, str], *, execution_arn: str = ...) -> TokenAnswer: ...
+    def fail(self, token: str, reason: str, *, execution_arn: str = ...) -> TokenAnswer: ...
+
+
+class TaskTokensPort(Protocol):
+    """See adapters.task_tokens.TaskTokens."""
+
+    def succeed(self, token: str, output: Mapping[str, str]) -> TokenAnswer: ...
+    def fail(self, token: str, error: str, cause: str) -> TokenAnswer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Everything that asks, answers and follows. `steps`: by region."""
+
+    w: Watchdog
+    approvals: Approvals
+    steps: Callable[[str], CallbackStepsPort]
+    tasks: TaskTokensPort
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a request. `waits`: nobody has answered yet. `outputs`: for whatever comes after it, all texts."""
+
+    id: str
+    decision: str
+    """`pass`, `would hold`, or a state of the question."""
+    reason: str
+    outputs: Mapping[str, str]
+    goes_on: bool
+    waits: bool = False
+
+
+def ask(g: Gate, request: Request) -> Reply:
+    """Price a request; let it go on where nobody is to be asked, else ask once, however often it comes.
+
+    Whatever waits by a token and need not wait is answered here. Raises AwsError where the ledger, or the answer,
+    fails: then the request comes again, and nothing is said twice.
+    """
+    w, now, policy = g.w, g.w.now(), g.w.policy.approval
+    made = quote(request.parts, w.prices, _past_of(w, request))
+    judged = gate.judge(made, policy)
+    if judged.verdict is not Verdict.HOLD:
+        return _let_go_on(g, request, made, judged)
+    opened = approvals.ask(gate.question(request, made, judged, policy, now))
+    if g.approvals.save(opened):
+        _log(w, opened)
+        return reply(opened.after)
+    known = g.approvals.get(request.account, request.id)
+    if known is None:
+        raise UnknownRun(f"{request.id} was asked before and is gone: ask again under another name")
+    if known.state is not State.PENDING:
+        known = settle(g, known)
+    return reply(known)
+
+
+def _let_go_on(g: Gate, request: Request, made: Quote, judged: gate.Judged) -> Reply:
+    w, now = g.w, g.w.now()
+    held = judged.verdict is Verdict.WOULD_HOLD
+    sentence = f"would have waited for a yes: {judged.reason}" if held else f"goes on: {judged.reason}"
+    outputs = {
+        "decision": judged.verdict.value,
+        "approval_id": request.id,
+        "reason": sentence,
+        **_money(made.expected_usd, made.worst_case_usd),
+    }
+    about = {"name": request.name, "way": request.way.value, "waits": request.source, "team": request.team}
+    money = {key: value for key, value in outputs.items() if key not in ("decision", "reason")}
+    transition = Transition.WOULD_HOLD if held else Transition.LET_PASS
+    entry = Entry(
+        now,
+        transition,
+        f"{request.name} {sentence}",
+        mode=w.policy.approval.mode.value,
+        evidence=tuple((key, value) for key, value in {**about, **money}.items() if value),
+    )
+    told = _would_have_asked(request, judged, made) if held and w.policy.approval.mode is Mode.WARN else None
+    g.approvals.pass_by(request.account, request.id, entry, told)
+    _answer_token(g, request.way, request.region, request.token, request.source, goes_on=True, outputs=outputs)
+    return Reply(request.id, judged.verdict.value, sentence, outputs, goes_on=True)
+
+
+def _would_have_asked(request: Request, judged: gate.Judged, made: Quote) -> Message:
+    facts = {
+        "name": request.name,
+        "reason": judged.reason,
+        "owner": request.owner,
+        "team": request.team,
+        "approvers": ", ".join(judged.tier.approvers) if judged.tier is not None else "",
+        "worst": show_usd(made.worst_case_usd) if made.worst_case_usd is not None else "unknown",
+        "source": request.source,
+    }
+    return Message(f"{request.id}#would", MessageKind.APPROVAL_WOULD, Audience.APPROVERS, facts)
+
+
+def answer(
+    g: Gate,
+    account: str,
+    approval_id: str,
+    by: Clicker,
+    *,
+    yes: bool,
+    reason: str = "",
+    cap: timedelta | None = None,
+    owner_user: str = "",
+) -> Approval:
+    """Take a person's answer, and do what follows from it.
+
+    Exactly one of all who answer is heard. Raises RefusedError with a sentence for everybody else, UnknownRun for an
+    id that nobody asked about, AwsError where the ledger fails; what follows from an answer that was taken is done by
+    the next sweep where it cannot be done now.
+    """
+    for _ in range(_TRIES):
+        found = g.approvals.get(account, approval_id)
+        if found is None:
+            raise UnknownRun(f"No question is known by {approval_id}.")
+        now = g.w.now()
+        if yes:
+            step = approvals.approve(found, by, owner_user=owner_user, reason=reason, cap=cap, now=now)
+        else:
+            step = approvals.deny(found, by, reason=reason, now=now)
+        if g.approvals.save(step):
+            _log(g.w, step)
+            return settle(g, step.after)
+    raise RefusedError("Others answered at the same moment each time; look at it again.")
+
+
+def withdraw(g: Gate, request: Request, reason: str) -> Reply:
+    """Whoever waited waits no more: the question is withdrawn, and the token answered. What was never asked is only
+    answered: a pipeline that stops waits for it.
+    """
+    found = g.approvals.get(request.account, request.id)
+    for _ in range(_TRIES):
+        step = approvals.withdraw(found, reason, g.w.now()) if found is not None else None
+        if step is None or g.approvals.save(step):
+            break
+        found = g.approvals.get(request.account, request.id)
+    if step is not None:
+        _log(g.w, step)
+        return reply(settle(g, step.after))
+    _answer_token(g, request.way, request.region, request.token, request.source, goes_on=False, reason=reason)
+    return reply(found) if found is not None else Reply(request.id, State.WITHDRAWN.value, reason, {}, goes_on=False)
+
+
+def settle(g: Gate, approval: Approval) -> Approval:
+    """Do what follows from an answer, once: under a lease, until it is settled. What fails the next sweep does."""
+    step = approvals.claim_effect(approval, g.w.now())
+    if step is None or not g.approvals.save(step):
+        return approval
+    taken = step.after
+    try:
+        outcome = _effect(g, taken)
+    except AwsError as error:
+        failed = approvals.effect_failed(taken, str(error), g.w.now())
+        g.approvals.save(failed)
+        g.w.log("effect not done", {"approval": taken.id, "reason": str(error)})
+        return failed.after
+    done = approvals.settle_effect(taken, outcome, g.w.now())
+    if g.approvals.save(done):
+        _log(g.w, done)
+        return done.after
+    return taken
+
+
+def tend(g: Gate, account: str, report: SweepReport) -> None:
+    """What time does to questions: reminders, expiry, effects that are not settled; and what is said of it.
+
+    One that fails costs the others nothing, and none of them costs the sweep anything.
+    """
+    with report.isolating("approvals"):
+        for found in g.approvals.waiting(account, report.skip):
+            with report.isolating(f"approval {found.id}"):
+                _tend(g, found)
+    outbox.flush(g.w, report, warnings=False)
+
+
+def _tend(g: Gate, found: Approval) -> None:
+    now = g.w.now()
+    if found.state is not State.PENDING:
+        settle(g, found)
+        return
+    step = approvals.expire(found, now) or approvals.remind(found, now)
+    if step is not None and g.approvals.save(step):
+        _log(g.w, step)
+        settle(g, step.after)
+
+
+def reply(approval: Approval) -> Reply:
+    """What whoever asked is told of the question as it stands."""
+    said = approvals.told(approval)
+    waits = approval.state is State.PENDING
+    reason = f"waits for an answer of {', '.join(approval.approvers) or 'nobody'}" if waits else said
+    if approval.answer is not None and approval.answer.reason:
+        reason = f"{reason}: {approval.answer.reason}"
+    asked, granted = approval.asked, approval.granted_runtime
+    outputs = {
+        "decision": approval.state.value,
+        "approval_id": approval.id,
+        "reason": reason,
+        **_money(asked.expected_usd, asked.worst_case_usd),
+    }
+    goes_on = approval.state is State.APPROVED
+    if goes_on and granted is not None:
+        outputs["max_runtime_seconds"] = str(int(granted.total_seconds()))
+    if goes_on and approval.granted_usd is not None:
+        outputs["granted_usd"] = f"{approval.granted_usd:.2f}"
+    if approval.answer is not None:
+        outputs["answered_by"] = approval.answer.name
+    return Reply(approval.id, approval.state.value, reason, outputs, goes_on=goes_on, waits=waits)
+
+
+def _effect(g: Gate, approval: Approval) -> str:
+    """Raises AwsError."""
+    said = reply(approval)
+    if approval.way in (Way.PIPELINE, Way.TASK):
+        return _answer_token(
+            g,
+            approval.way,
+            approval.asked.region,
+            approval.token,
+            approval.source,
+            goes_on=said.goes_on,
+            outputs=said.outputs,
+            reason=said.reason,
+            state=approval.state,
+        )
+    if approval.way is Way.RUN:
+        return "the sweep follows the answer"
+    return "whoever asked is told when they ask again"
+
+
+def _answer_token(
+    g: Gate,
+    way: Way,
+    region: str,
+    token: str,
+    source: str,
+    *,
+    goes_on: bool,
+    outputs: Mapping[str, str] | None = None,
+    reason: str = "",
+    state: State = State.WITHDRAWN,
+) -> str:
+    """What came of it, as a sentence. A way without a token has nobody to answer."""
+    if way is Way.PIPELINE:
+        steps = g.steps(region)
+        if goes_on:
+            answered = steps.succeed(token, outputs or {}, execution_arn=source)
+        else:
+            answered = steps.fail(token, f"Costwatch: {reason}", execution_arn=source)
+        what = "the pipeline goes on" if goes_on else "the pipeline's step fails"
+    elif way is Way.TASK:
+        error = {State.DENIED: DENIED, State.EXPIRED: EXPIRED}.get(state, WITHDRAWN)
+        answered = g.tasks.succeed(token, outputs or {}) if goes_on else g.tasks.fail(token, error, reason)
+        what = "the state machine goes on" if goes_on else f"the state machine's task fails with {error}"
+    else:
+        return ""
+    return {
+        TokenAnswer.ACCEPTED: what,
+        TokenAnswer.SETTLED: "nothing waited any more: it was answered before, or has ended",
+        TokenAnswer.NO_TOKEN: "nothing could be answered: its token is none",
+    }[answered]
+
+
+def _past_of(w: Watchdog, request: Request) -> Callable[[Part], Sequence[PastRun]]:
+    def past(part: Part) -> Sequence[PastRun]:
+        types = {group.instance_type for spec in part.choices for group in spec.groups}
+        return w.ledger.past_runs(request.account, families.family(part.name, part.image, types)) if types else ()
+
+    return past
+
+
+def _money(expected: object, worst: object) -> dict[str, str]:
+    return {
+        "expected_usd": f"{expected:.2f}" if expected is not None else "unknown",
+        "worst_case_usd": f"{worst:.2f}" if worst is not None else "unknown",
+    }
+
+
+def _log(w: Watchdog, step: ApprovalStep) -> None:
+    """One structured line per transition, as a run's."""
+    for entry in step.entries:
+        w.log(
+            "approval",
+            {
+                "approval": step.after.id,
+                "transition": entry.transition.value,
+                "reason": entry.reason,
+                "way": step.after.way.value,
+                "mode": entry.mode,
+                "policy_digest": w.policy.digest,
+            },
+        )
