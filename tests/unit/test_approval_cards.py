@@ -1,4 +1,4 @@
-"""The cards of a question about money: whatever stands in its names Slack takes them, and nobody else speaks in them."""
+"""The cards of a question about money: whatever stands in their names, Slack takes them and nobody else speaks."""
 
 from __future__ import annotations
 

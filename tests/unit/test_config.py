@@ -58,13 +58,18 @@ def test_the_committed_sample_stops_nobody() -> None:
 def test_what_the_sample_leaves_commented_out_is_valid_too(tmp_path: Path) -> None:
     lines = SAMPLE.read_text(encoding="utf-8").splitlines()
     optional = "account|slack|  platform_channel|  team_channels|  warn_owner_by|  token_parameter|email|  to"
-    optional += "|prices|  multipliers"
+    optional += "|prices|  multipliers|  signing_secret_parameter|  app_id|  workspace"
     shown = [re.sub(rf"^# ({optional}):", r"\1:", line) for line in lines]
+    shown = [re.sub(r"^(  +)# (approvers|remind_before|roles):", r"\1\2:", line) for line in shown]
     config = load(tmp_path, "\n".join(shown)).config
     assert config.account == "111122223333"
     assert config.slack.platform_channel == "#ml-platform"
     assert config.email.to == ("ml-platform@example.com",)
     assert config.prices.multipliers == {"ec2:p4d": Decimal("0.71"), "sagemaker": Decimal("0.9")}
+    assert (config.slack.app_id, config.slack.workspace) == ("A012AB3CD", "T012AB3CD")
+    assert len(config.approval.tiers[0].approvers) == 3
+    assert config.approval.remind_before == timedelta(hours=4)
+    assert config.approval.roles == ("arn:aws:iam::111122223333:role/trainer",)
 
 
 def test_the_values_the_sample_spells_out_are_the_defaults() -> None:
@@ -72,6 +77,7 @@ def test_the_values_the_sample_spells_out_are_the_defaults() -> None:
     assert sample.tags == bare.tags
     left_out = {"protect", "selectors"}
     assert sample.dead_man.model_dump(exclude=left_out) == bare.dead_man.model_dump(exclude=left_out)
+    assert sample.approval == bare.approval
 
 
 # --- reading -----------------------------------------------------------------------------------------------------

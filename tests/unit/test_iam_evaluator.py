@@ -174,6 +174,8 @@ TEAM = "aws:ResourceTag/team"
         ("StringNotLike", "p4d.*", {TEAM: "g5.xlarge"}, True),
         ("StringNotLike", "p4d.*", {TEAM: "p4d.24xlarge"}, False),
         ("StringNotLike", "p4d.*", {}, True),
+        ("StringNotLike", "?*", {TEAM: ""}, True),
+        ("StringNotLike", "?*", {TEAM: "r"}, False),
         ("StringEqualsIfExists", "risk", {}, True),
         ("StringEqualsIfExists", "risk", {TEAM: "ml"}, False),
         ("StringNotEqualsIfExists", "risk", {}, True),
@@ -214,6 +216,9 @@ def test_null_asks_whether_the_key_is_there(value: Any, context: Context, expect
         ("NumericLessThan", "10", {"aws:SecureTransport": "10"}, False),
         ("NumericLessThanEquals", 10, {"aws:SecureTransport": "10.0"}, True),
         ("NumericGreaterThan", "10", {"aws:SecureTransport": "10"}, False),
+        ("NumericGreaterThan", "10", {"aws:SecureTransport": "11"}, True),
+        ("NumericGreaterThan", "10", {}, False),  # an absent number is greater than nothing
+        ("NumericGreaterThan", ["10", "20"], {"aws:SecureTransport": "15"}, True),  # any of them
         ("NumericGreaterThanEquals", "10", {"aws:SecureTransport": "10"}, True),
         ("NumericEquals", "10", {"aws:SecureTransport": "10.0"}, True),
         ("NumericNotEquals", "10", {}, True),
@@ -250,6 +255,13 @@ def test_arn_equals_and_arn_like_are_the_same_and_compare_component_by_component
 def test_a_missing_arn_is_unlike_every_arn() -> None:
     assert not holds("ArnLike", "aws:SourceArn", "arn:aws:events:*:*:rule/*", {})
     assert holds("ArnNotEquals", "aws:SourceArn", "arn:aws:events:*:*:rule/*", {})
+    assert holds("ArnNotLike", "aws:SourceArn", "arn:aws:events:*:*:rule/*", {})
+
+
+def test_an_arn_is_not_like_several_only_where_it_is_like_none() -> None:
+    patterns = ["arn:aws:iam::*:role/Gated*", "arn:aws:iam::111122223333:role/Admin"]
+    assert not holds("ArnNotLike", "aws:PrincipalArn", patterns, {"aws:PrincipalArn": patterns[1]})
+    assert holds("ArnNotLike", "aws:PrincipalArn", patterns, {"aws:PrincipalArn": patterns[1] + "s"})
 
 
 @pytest.mark.parametrize(
@@ -267,6 +279,19 @@ def test_a_missing_arn_is_unlike_every_arn() -> None:
         ("ForAnyValue:StringNotEquals", {"aws:TagKeys": ["a", "z"]}, True),
         ("ForAnyValue:StringNotEquals", {"aws:TagKeys": ["a", "b"]}, False),
         ("ForAnyValue:StringNotEquals", {}, False),  # also when negated
+        ("ForAllValues:StringLike", {"aws:TagKeys": ["a", "b"]}, True),
+        ("ForAllValues:StringLike", {"aws:TagKeys": ["a", "ab"]}, False),
+        ("ForAllValues:StringLike", {}, True),
+        ("ForAllValues:StringNotLike", {"aws:TagKeys": ["a", "z"]}, False),
+        ("ForAllValues:StringNotLike", {}, True),
+        ("ForAnyValue:StringLike", {"aws:TagKeys": ["b", "z"]}, True),
+        ("ForAnyValue:StringLike", {"aws:TagKeys": ["y", "z"]}, False),
+        ("ForAnyValue:StringLike", {"aws:TagKeys": []}, False),
+        ("ForAnyValue:StringLike", {}, False),
+        ("ForAnyValue:StringNotLike", {"aws:TagKeys": ["a", "z"]}, True),
+        ("ForAnyValue:StringNotLike", {"aws:TagKeys": ["a", "b"]}, False),
+        ("ForAnyValue:StringNotLike", {"aws:TagKeys": []}, False),
+        ("ForAnyValue:StringNotLike", {}, False),
     ],
 )
 def test_set_operators_over_multivalued_keys(operator: str, context: Context, expected: bool) -> None:

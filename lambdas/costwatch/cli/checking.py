@@ -15,7 +15,8 @@ from costwatch.cli.session import DEFAULT_CONFIG
 from costwatch.cli.show import Row
 from costwatch.config.loader import load
 from costwatch.core import durations
-from costwatch.core.policy import Limits, Policy, Selector
+from costwatch.core.money import show_usd
+from costwatch.core.policy import ApprovalPolicy, Limits, Mode, Policy, Selector
 from costwatch.errors import ConfigError
 
 
@@ -46,6 +47,7 @@ def check_config(file: Path, as_json: bool) -> int:
                 "regions": list(policy.regions),
                 "mode": policy.mode.value,
                 "selectors": loaded.policy_document["policy"]["selectors"],
+                "approval": loaded.policy_document["policy"]["approval"],
             }
         )
         return 0
@@ -64,6 +66,7 @@ def check_config(file: Path, as_json: bool) -> int:
             ("Sweeps", f"every {durations.show(policy.sweep_every)}"),
             ("Caps", caps),
             ("Protected", "; ".join(rule.describe().removeprefix("protect: ") for rule in policy.protect)),
+            ("Approval", _approval(policy.approval)),
             ("Discounts", ", ".join(f"{key} x {by}" for key, by in policy.multipliers.items())),
             ("Digest", policy.digest),
             ("Commit", policy.config_commit),
@@ -81,6 +84,13 @@ def _durations(limits: Limits) -> tuple[str, ...]:
     runtime = durations.short(limits.max_runtime)
     own = f"its own, else {runtime}" if limits.declared else runtime
     return own, *(durations.short(each) for each in found)
+
+
+def _approval(approval: ApprovalPolicy) -> str:
+    if approval.mode is Mode.OFF:
+        return approval.mode.value
+    tiers = [f"above {show_usd(tier.above_usd)} by {', '.join(tier.approvers) or 'nobody'}" for tier in approval.tiers]
+    return f"{approval.mode.value}: {'; '.join(tiers)}; no answer in {durations.show(approval.answer_within)} is a no"
 
 
 def _percent(share: Decimal) -> str:

@@ -88,6 +88,8 @@ class Deployment:
     home_region: str
     prices_function: str = ""
     """Empty: the deployed version has no price book."""
+    slack_url: str = ""
+    """Where Slack sends clicks; empty: nowhere."""
 
     def require_version(self, minimum: str, for_what: str) -> None:
         """Refuse what the deployed functions do not know yet; a version that cannot be read counts as too old.
@@ -336,6 +338,7 @@ def _deployment(body: Any, region: str, *, table: str, function: str) -> Deploym
             regions=tuple(body["regions"]),
             home_region=region,
             prices_function=str(body.get("prices_function", "")),
+            slack_url=str(body.get("slack_url", "")),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise NotDeployedError(

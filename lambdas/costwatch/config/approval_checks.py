@@ -57,6 +57,10 @@ def warnings(config: Config) -> Iterator[Problem]:
     if not config.slack.platform_channel:
         message = "nobody sees a question in Slack (no slack.platform_channel): only the command line can answer"
         yield Problem(("approval", "mode"), message)
+    for index, tier in enumerate(approval.tiers):
+        if not tier.approvers:
+            message = "names no approvers: people are asked, and nobody may say yes"
+            yield Problem(("approval", "tiers", index), message)
 
 
 def _tiers(approval: Mapping[str, Any]) -> Iterator[Problem]:

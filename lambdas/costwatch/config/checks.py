@@ -145,6 +145,7 @@ def _tag_keys(tags: Mapping[str, Any]) -> Iterator[Problem]:
         "deadline": names.TAG_DEADLINE,
         "exempt": names.TAG_EXEMPT,
         "heartbeat": names.TAG_HEARTBEAT,
+        "approval": names.TAG_APPROVAL,
     }
     meanings: dict[str, str] = {names.TAG_NEVER: "never"}
     # Keys the file sets come last, so that the line that is told is one the reader can change.
