@@ -12,7 +12,7 @@ RETENTION = Duration.days(14)  # the longest SQS keeps a message
 
 
 class DeadLetterQueue(sqs.Queue):
-    """Encrypted, over TLS only. Its depth raises an alarm. `hidden`: how long a reader has, where people are not alone."""
+    """Encrypted, over TLS only. Its depth raises an alarm. `hidden`: how long a function has that reads it."""
 
     def __init__(self, scope: Construct, construct_id: str, *, hidden: Duration | None = None) -> None:
         super().__init__(

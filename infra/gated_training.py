@@ -14,7 +14,7 @@ from constructs import Construct
 
 from infra import gated_training_asl
 from infra.functions import LOG_RETENTION, WatchdogFunction
-from infra.nag import acknowledge
+from infra.nag import acknowledge, acknowledge_resource_wildcards
 
 
 class GatedTraining(Construct):
@@ -41,9 +41,7 @@ class GatedTraining(Construct):
         )
         jobs = f"arn:{Aws.PARTITION}:sagemaker:{region}:{Aws.ACCOUNT_ID}:training-job/*"
         role.add_to_policy(
-            iam.PolicyStatement(
-                sid="Gate", actions=["lambda:InvokeFunction"], resources=[gate.function.function_arn]
-            )
+            iam.PolicyStatement(sid="Gate", actions=["lambda:InvokeFunction"], resources=[gate.function.function_arn])
         )
         role.add_to_policy(
             iam.PolicyStatement(
@@ -61,13 +59,8 @@ class GatedTraining(Construct):
                 conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
             )
         )
-        acknowledge(
-            role,
-            {
-                f"AwsSolutions-IAM5[Resource::{jobs.replace(Aws.PARTITION, '<AWS::Partition>').replace(Aws.ACCOUNT_ID, '<AWS::AccountId>')}]":
-                "Names of jobs are chosen by those who start the machine.",
-                "AwsSolutions-IAM5[Resource::*]": "Delivery of logs has no resource level.",
-            },
+        acknowledge_resource_wildcards(
+            role, [{"Resource": [jobs, "*"]}], "Names of jobs are chosen by who starts them; delivery of logs has no level."
         )
         asl = gated_training_asl.definition(
             function=gate.function.function_arn, answer_within=answer_within, partition=Aws.PARTITION
@@ -82,8 +75,6 @@ class GatedTraining(Construct):
                 destination=logs.LogGroup(
                     self,
                     "Logs",
-                    # CloudWatch keeps the number of log groups by this prefix from filling a policy of its own.
-                    log_group_name=None,
                     retention=LOG_RETENTION,
                     removal_policy=RemovalPolicy.DESTROY,
                 ),

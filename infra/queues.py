@@ -24,9 +24,7 @@ class BatchedQueue(Construct):
         super().__init__(scope, construct_id)
         self.spec = queue
         hidden = Duration.seconds(int((_TIMEOUTS * function.timeout + queue.batch_window).total_seconds()))
-        self.dead_letters = DeadLetterQueue(
-            self, "DeadLetters", hidden=hidden if queue.answers_dead_letters else None
-        )
+        self.dead_letters = DeadLetterQueue(self, "DeadLetters", hidden=hidden if queue.answers_dead_letters else None)
         self.queue = sqs.Queue(
             self,
             "Queue",

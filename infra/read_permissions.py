@@ -103,20 +103,20 @@ def answers(targets: Targets) -> list[Statement]:
 
     A task's token names its state machine to IAM, and a callback step's its execution.
     """
-    where = f"{targets.home_region}:{targets.account}"
-    executions = f"arn:{targets.partition}:sagemaker:{where}:pipeline/*/execution/*"
-    machines = f"arn:{targets.partition}:states:{where}:stateMachine:*"
+    executions = f"arn:{targets.partition}:sagemaker:*:{targets.account}:pipeline/*/execution/*"
+    machines = f"arn:{targets.partition}:states:{targets.home_region}:{targets.account}:stateMachine:*"
     return [
-        _allow("AnswerSteps", list(_ANSWERS_TO_STEPS), executions),
+        _allow("AnswerSteps", list(_ANSWERS_TO_STEPS), executions, _in(targets.regions)),
         _allow("AnswerTasks", ["states:SendTaskFailure", "states:SendTaskSuccess"], machines),
     ]
 
 
 def _waiting_steps(targets: Targets) -> list[Statement]:
     """How the sweep finds callback steps again whose message was lost."""
-    pipelines = f"arn:{targets.partition}:sagemaker:{targets.home_region}:{targets.account}:pipeline/*"
+    pipelines = f"arn:{targets.partition}:sagemaker:*:{targets.account}:pipeline/*"
+    in_regions = _in(targets.regions)
     return [
-        _allow("ListPipelines", ["sagemaker:ListPipelines"], "*", _in(targets.home_region)),  # no resource level
+        _allow("ListPipelines", ["sagemaker:ListPipelines"], "*", in_regions),  # no resource level
         _allow(
             "WaitingSteps",
             [
@@ -125,11 +125,12 @@ def _waiting_steps(targets: Targets) -> list[Statement]:
                 "sagemaker:ListPipelineParametersForExecution",
             ],
             pipelines,
+            in_regions,
         ),
     ]
 
 
-def _in(*regions: str) -> dict[str, Any]:
+def _in(regions: Sequence[str]) -> dict[str, Any]:
     return {"StringEquals": {"aws:RequestedRegion": list(regions)}}
 
 

@@ -19,7 +19,11 @@ class Function:
     handler: str
     service: str
     settings: (
-        type[DeadmanSettings] | type[HintsSettings] | type[HeartbeatsSettings] | type[PricesSettings] | type[GateSettings]
+        type[DeadmanSettings]
+        | type[HintsSettings]
+        | type[HeartbeatsSettings]
+        | type[PricesSettings]
+        | type[GateSettings]
     )
     timeout: timedelta
     memory_mb: int

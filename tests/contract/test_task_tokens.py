@@ -38,12 +38,13 @@ def adapter(aws: EmbeddedAws) -> TaskTokens:
     return TaskTokens(aws.client("stepfunctions"))
 
 
-def machine(aws: EmbeddedAws, timeout_seconds: int = 60) -> str:
+def machine(aws: EmbeddedAws) -> str:
     task = {
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
         "Parameters": {"FunctionName": make_function(aws), "Payload": {"token.$": "$$.Task.Token"}},
-        "TimeoutSeconds": timeout_seconds,
+        "TimeoutSeconds": 60,
+        "HeartbeatSeconds": 30,
         "End": True,
     }
     return make_machine(aws, {"StartAt": "Ask", "States": {"Ask": task}}, "asks")
@@ -70,8 +71,9 @@ def test_a_no_fails_the_task_by_its_name_and_with_its_cause(
 def test_a_heartbeat_of_a_task_that_waits_is_accepted(aws: EmbeddedAws, adapter: TaskTokens, asked: Asked) -> None:
     execution = start(aws, machine(aws), {})
     until(lambda: asked.tokens)
+    assert adapter.heartbeat(asked.tokens[0]) is TokenAnswer.ACCEPTED
     adapter.succeed(asked.tokens[0], {})
-    ended(aws, execution)
+    assert ended(aws, execution)["status"] == "SUCCEEDED"
 
 
 @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist"])
@@ -91,10 +93,10 @@ def test_a_token_that_is_none_is_told_apart(aws: EmbeddedAws, adapter: TaskToken
     assert adapter.succeed("x" * 2049, {}) is TokenAnswer.NO_TOKEN
 
 
-@pytest.mark.parametrize(("code", "error"), [("ThrottlingException", TransientAwsError), ("AccessDeniedException", PermanentAwsError)])
-def test_other_errors_are_translated(
-    aws: EmbeddedAws, adapter: TaskTokens, code: str, error: type[Exception]
-) -> None:
+@pytest.mark.parametrize(
+    ("code", "error"), [("ThrottlingException", TransientAwsError), ("AccessDeniedException", PermanentAwsError)]
+)
+def test_other_errors_are_translated(aws: EmbeddedAws, adapter: TaskTokens, code: str, error: type[Exception]) -> None:
     aws.faults.fail("stepfunctions", "SendTaskSuccess", code)
     with pytest.raises(error, match="states:SendTaskSuccess"):
         adapter.succeed("token", {})

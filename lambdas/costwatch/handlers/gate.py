@@ -55,7 +55,7 @@ def _taken(gate: Gate, message: intake.GateMessage, wired: wiring.Wiring) -> boo
     try:
         take(gate, message)
     except AwsError as error:
-        wired.logger.error("gate message not handled", extra={"reason": str(error)})
+        wired.logger.warning("gate message not handled", extra={"reason": str(error)})
         return False
     if isinstance(message, intake.GivenUp):
         _refuse(wired, message.event, "the gate failed on it time after time; whoever waited has been answered")

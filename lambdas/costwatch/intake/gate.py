@@ -98,7 +98,9 @@ class Here:
 
 
 _TOKEN: Final = re.compile(r"[a-zA-Z0-9]{10}")
-_EXECUTION: Final = re.compile(r"arn:aws[a-z-]*:sagemaker:([a-z0-9-]{5,30}):[0-9]{12}:pipeline/.{1,256}/execution/.{1,64}")
+_EXECUTION: Final = re.compile(
+    r"arn:aws[a-z-]*:sagemaker:([a-z0-9-]{5,30}):[0-9]{12}:pipeline/.{1,256}/execution/.{1,64}"
+)
 _STOPPING: Final = "stopping"
 _LONGEST_TASK_TOKEN: Final = 2048
 _LONGEST_TEXT: Final = 2048
