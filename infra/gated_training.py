@@ -60,7 +60,9 @@ class GatedTraining(Construct):
             )
         )
         acknowledge_resource_wildcards(
-            role, [{"Resource": [jobs, "*"]}], "Names of jobs are chosen by who starts them; delivery of logs has no level."
+            role,
+            [{"Resource": [jobs, "*"]}],
+            "Names of jobs are chosen by those who start them; the delivery of logs has no resource level.",
         )
         asl = gated_training_asl.definition(
             function=gate.function.function_arn, answer_within=answer_within, partition=Aws.PARTITION

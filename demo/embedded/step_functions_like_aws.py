@@ -38,15 +38,15 @@ def _backends() -> Any:
     from moto.stepfunctions.parser.models import stepfunctions_parser_backends  # noqa: PLC0415
 
     moto_jsonata._eval_jsonata = evaluate
-    moto_client.moto_server_port = _port
+    setattr(moto_client, "moto_server_port", _port)  # noqa: B010 - moto imports it there, and does not say so
     return stepfunctions_parser_backends
 
 
-def _port() -> int:
+def _port() -> str:
     port = current().port
     if port is None:
         raise LookupError("no server is running")
-    return port
+    return str(port)
 
 
 def _backend(account: str, region: str) -> Any:

@@ -52,23 +52,23 @@ _VARIABLES = {
     "slack_token_parameter": names.ENV_SLACK_TOKEN_PARAMETER,
     "slack_api_url": names.ENV_SLACK_API_URL,
 }
-_OPTIONAL = frozenset({"slack_token_parameter", "slack_api_url"})
+_OPTIONAL = frozenset({"slack_token_parameter", "slack_api_url", "gate_queue_url"})
 
 
 @dataclass(frozen=True, slots=True)
 class DeadmanSettings(_Environment):
     """The sweep: ledger table name, topic for alerts and fallback notices, queue for refused events.
 
-    `gate_queue_url`: by which it finds the callback steps that wait.
+    `gate_queue_url`: by which it finds the callback steps that wait; empty: it looks for none.
     """
 
     ledger_table: str
     alerts_topic_arn: str
     refused_queue_url: str
     heartbeat_bus: str
-    gate_queue_url: str
     slack_token_parameter: str = ""
     slack_api_url: str = ""
+    gate_queue_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +110,6 @@ class GateSettings(_Environment):
     gate_dead_letters_arn: str
     slack_token_parameter: str = ""
     slack_api_url: str = ""
+
+
+AnySettings = DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | GateSettings

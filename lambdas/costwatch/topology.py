@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from costwatch import names
-from costwatch.settings import DeadmanSettings, GateSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.settings import AnySettings, DeadmanSettings, GateSettings, HeartbeatsSettings, HintsSettings, PricesSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +18,7 @@ class Function:
     name: str
     handler: str
     service: str
-    settings: (
-        type[DeadmanSettings]
-        | type[HintsSettings]
-        | type[HeartbeatsSettings]
-        | type[PricesSettings]
-        | type[GateSettings]
-    )
+    settings: type[AnySettings]
     timeout: timedelta
     memory_mb: int
     retry_attempts: int

@@ -42,7 +42,7 @@ from costwatch.intake.gate import Here
 from costwatch.procedures.approvals import Gate
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.refresh_prices import PriceSources
-from costwatch.settings import DeadmanSettings, GateSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.settings import AnySettings, DeadmanSettings, GateSettings, HeartbeatsSettings, HintsSettings, PricesSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -68,7 +68,7 @@ class TableWiring:
     `clock` and `policy_file` are arguments so that a demo can bring its own.
     """
 
-    settings: DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | GateSettings
+    settings: AnySettings
     policy_file: Path
     service: str
     clock: Callable[[], datetime] = utc_now
