@@ -8,7 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 from costwatch import names
-from costwatch.settings import AnySettings, DeadmanSettings, GateSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.settings import (
+    AnySettings,
+    DeadmanSettings,
+    GateSettings,
+    HeartbeatsSettings,
+    HintsSettings,
+    PricesSettings,
+)
 
 
 @dataclass(frozen=True, slots=True)

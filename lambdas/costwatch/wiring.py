@@ -42,7 +42,14 @@ from costwatch.intake.gate import Here
 from costwatch.procedures.approvals import Gate
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.refresh_prices import PriceSources
-from costwatch.settings import AnySettings, DeadmanSettings, GateSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.settings import (
+    AnySettings,
+    DeadmanSettings,
+    GateSettings,
+    HeartbeatsSettings,
+    HintsSettings,
+    PricesSettings,
+)
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -179,6 +186,11 @@ class Wiring(TableWiring):
         """What asks, answers and follows, for one invocation."""
         w = self.watchdog(context)
         return Gate(w, Approvals(w.ledger), self._callback_steps, self._task_tokens)
+
+    @property
+    def gate_queue_url(self) -> str:
+        """Empty where the function is told of none."""
+        return self.settings.gate_queue_url if isinstance(self.settings, DeadmanSettings) else ""
 
     def here(self, context: LambdaContext | None) -> Here:
         """Where the gate's function stands."""

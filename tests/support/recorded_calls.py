@@ -23,6 +23,7 @@ from demo.iam_questions import Question
 from demo.recorder import (
     DEADMAN,
     ENV_FILE,
+    GATE,
     HEARTBEATS,
     HINTS,
     OPERATOR,
@@ -44,6 +45,7 @@ from tests.support.iam import Decision, Statement, Verdict, evaluate, statements
 
 __all__ = [
     "DEADMAN",
+    "GATE",
     "HEARTBEATS",
     "HINTS",
     "OPERATOR",

@@ -28,9 +28,12 @@ from costwatch import names
 from costwatch.core.approvals import Requester, Way
 from costwatch.core.gate import Request
 from costwatch.core.policy import TagKeys
+from costwatch.core.quote import Part
 from costwatch.errors import InputError, MalformedEvent
 from costwatch.intake.heartbeats import Refused
+from costwatch.intake.job_bodies import KnownLater
 from costwatch.intake.job_requests import JobRequest, job_request
+from costwatch.intake.pipelines import arguments_of
 from costwatch.intake.reading import body_of, mapping, shown, text_of, unknown
 
 
@@ -121,6 +124,28 @@ def gate(event: object, here: Here) -> GateBatch | Asked | Malformed | Amend:
     raise unknown(body)
 
 
+def waiter(here: Here, token: str, execution: str) -> Request:
+    """Whoever waits by a callback step's token: a request without a job."""
+    found = _EXECUTION.fullmatch(execution)
+    return _waiter(here, Way.PIPELINE, token, found[0] if found else "", found[1] if found else here.region)
+
+
+def found_again(
+    waiting: Request, step: str, definition: str, given: Mapping[str, str], here: Here
+) -> Asked | Malformed:
+    """The request of a callback step whose message is gone, from what its pipeline was started with.
+
+    What only the running pipeline knew nobody can tell any more: then it is asked about as what has no known price.
+    """
+    try:
+        return _judged(waiting, arguments_of(definition, step, given), here.tags)
+    except KnownLater as error:
+        part = Part(step, "Callback", unpriced=f"its message was lost, and {error}")
+        return Asked(replace(waiting, name=step, parts=(part,)))
+    except InputError as error:
+        return Malformed(waiting, str(error))
+
+
 def _batch(body: Mapping[str, Any], here: Here) -> GateBatch:
     records = body["Records"]
     if not isinstance(records, list):
@@ -149,15 +174,13 @@ def _message(raw: Mapping[str, Any], message_id: str, here: Here) -> GateMessage
     if not _TOKEN.fullmatch(token):
         raise MalformedEvent(f"token is {shown(token)}; expected the 10 letters and digits of a callback step")
     execution = body.get("pipelineExecutionArn")
-    found = _EXECUTION.fullmatch(execution) if isinstance(execution, str) else None
-    source, region = (found[0], found[1]) if found else ("", here.region)
-    waiter = _waiter(here, Way.PIPELINE, token, source, region)
+    waiting = waiter(here, token, execution if isinstance(execution, str) else "")
     status = body.get("status", body.get("Status"))
     if isinstance(status, str) and status.strip().lower() == _STOPPING:
-        return Withdrawn(waiter, message_id)
+        return Withdrawn(waiting, message_id)
     if here.dead_letters_arn and raw.get("eventSourceARN") == here.dead_letters_arn:
-        return GivenUp(waiter, text, message_id)
-    return _judged(waiter, body.get("arguments"), here.tags, message_id)
+        return GivenUp(waiting, text, message_id)
+    return _judged(waiting, body.get("arguments"), here.tags, message_id)
 
 
 def _task(body: Mapping[str, Any], here: Here) -> Asked | Malformed:
@@ -177,36 +200,36 @@ def _command(detail: Mapping[str, Any], here: Here) -> Asked | Malformed:
         raise MalformedEvent("detail.key is no text")
     # Whoever may invoke the function could write another name here.
     requester = Requester(name=principal.rpartition("/")[2], principal=principal)
-    waiter = Request(Way.COMMAND, (principal, key), "", here.account, here.region, (), requester)
-    return _judged(waiter, asked, here.tags)
+    waiting = Request(Way.COMMAND, (principal, key), "", here.account, here.region, (), requester)
+    return _judged(waiting, asked, here.tags)
 
 
 def _waiter(here: Here, way: Way, token: str, source: str, region: str) -> Request:
     return Request(way, (source, token), "", here.account, region, (), token=token, source=source)
 
 
-def _judged(waiter: Request, arguments: object, tags: TagKeys, message_id: str = "") -> Asked | Malformed:
+def _judged(waiting: Request, arguments: object, tags: TagKeys, message_id: str = "") -> Asked | Malformed:
     try:
         json.dumps(arguments, ensure_ascii=False).encode()  # half a character can be written in JSON and nowhere else
-        found = job_request(arguments, waiter.region)
-        if waiter.way is Way.PIPELINE and found.region != waiter.region:
-            raise InputError(f"region: its pipeline runs in {waiter.region}, and so does what it starts")
+        found = job_request(arguments, waiting.region)
+        if waiting.way is Way.PIPELINE and found.region != waiting.region:
+            raise InputError(f"region: its pipeline runs in {waiting.region}, and so does what it starts")
     except InputError as error:
-        return Malformed(waiter, str(error), message_id)
+        return Malformed(waiting, str(error), message_id)
     except Exception as error:  # noqa: BLE001 - whoever waits is answered, whatever a request does to us
-        return Malformed(waiter, f"request: it could not be read ({type(error).__name__})", message_id)
-    return Asked(_request(waiter, found, tags), message_id)
+        return Malformed(waiting, f"request: it could not be read ({type(error).__name__})", message_id)
+    return Asked(_request(waiting, found, tags), message_id)
 
 
-def _request(waiter: Request, found: JobRequest, tags: TagKeys) -> Request:
+def _request(waiting: Request, found: JobRequest, tags: TagKeys) -> Request:
     """What is given beats what the job's tags say."""
     said = found.requester
     return replace(
-        waiter,
+        waiting,
         name=found.name,
         region=found.region,
         parts=(found.part,),
-        requester=replace(waiter.requester, name=said) if said else waiter.requester,
+        requester=replace(waiting.requester, name=said) if said else waiting.requester,
         owner=found.owner or found.tags.get(tags.owner, ""),
         team=found.team or found.tags.get(tags.team, ""),
         project=found.project or found.tags.get(tags.project, ""),

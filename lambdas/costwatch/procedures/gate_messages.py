@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from costwatch.core.approvals import Requester, Way
-from costwatch.core.estimator import DEFAULT_MAX_RUNTIME
 from costwatch.core.gate import Request
 from costwatch.core.policy import Mode
 from costwatch.errors import AwsError, InputError
@@ -59,14 +58,7 @@ def _unjudged(g: Gate, waiter: Request, reason: str) -> Reply:
     """What cannot be judged is rejected in enforce alone: in any other mode the world goes on as without us."""
     denied = g.w.policy.approval.mode is Mode.ENFORCE
     sentence = f"Costwatch could not judge this request: {reason}"
-    outputs = {
-        "decision": REFUSED if denied else NOT_JUDGED,
-        "approval_id": "",
-        "reason": sentence,
-        "expected_usd": "unknown",
-        "worst_case_usd": "unknown",
-        "max_runtime_seconds": str(int(DEFAULT_MAX_RUNTIME.total_seconds())),
-    }
+    outputs = approvals.outputs_of(REFUSED if denied else NOT_JUDGED, "", sentence)
     if waiter.way is Way.PIPELINE and denied:
         g.steps(waiter.region).fail(waiter.token, sentence, execution_arn=waiter.source)
     elif waiter.way is Way.PIPELINE:
