@@ -228,6 +228,8 @@ class Stage:
             alerts_topic_arn=self.topic_arn,
             refused_queue_url=self.refused_queue_url,
             heartbeat_bus=names.HEARTBEAT_BUS,
+            gate_queue_url=self._queue_urls[topology.REQUESTS.name],
+            gate_dead_letters_arn=f"{topology.REQUESTS.name}-dead-letters",
             slack_token_parameter=token_parameter,
             slack_api_url=self.slack.base_url,
         )
@@ -260,6 +262,9 @@ class Stage:
             "table": TABLE,
             "function": f"costwatch-{topology.DEADMAN.name}",
             "prices_function": f"costwatch-{topology.PRICES.name}",
+            "gate_function": f"costwatch-{topology.GATE.name}",
+            "gate_queue_url": self._queue_urls[topology.REQUESTS.name],
+            "gated_training_arn": "",
             "refused_queue_url": self.refused_queue_url,
             "alerts_topic_arn": self.topic_arn,
             "policy_digest": loaded.policy_document["digest"],
