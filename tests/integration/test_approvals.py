@@ -469,7 +469,7 @@ def test_a_deleted_message_is_said_anew(house: House) -> None:
 
 
 def test_while_slack_is_down_the_question_goes_by_mail_with_the_command_that_answers_it(house: House) -> None:
-    house.town.world.slack_is_up = False
+    house.town.world.slack_is_up, house.town.world.topic_has_listener = False, True
     asked = house.ask()
     house.tend()
     ((_, subject, text),) = house.town.world.mails

@@ -10,7 +10,9 @@ from costwatch.core.messages import Audience, Message, MessageKind
 from tests.support.builders import HOUR, MINUTE, NOW
 
 RUN_ID = "111122223333/us-east-1/instance/i-0abc"
-CARD_KINDS = [kind for kind in MessageKind if kind is not MessageKind.RUN_STOPPED]  # that one is for pipelines
+_OF_APPROVALS = frozenset(kind for kind in MessageKind if "approval" in kind.value)
+# The event is for pipelines; cards of approvals are of a question and of no run (tests/unit/test_approval_cards.py).
+CARD_KINDS = [kind for kind in MessageKind if kind not in _OF_APPROVALS | {MessageKind.RUN_STOPPED}]
 _OF_MANY = (MessageKind.UNWATCHED, MessageKind.SUMMARY, MessageKind.MASS_SILENCE)
 RUN_KINDS = [kind for kind in CARD_KINDS if kind not in _OF_MANY]
 STOPS_AT = NOW + HOUR
