@@ -256,6 +256,21 @@ def test_an_unproven_requester_needs_an_approver_who_is_not_the_tagged_owner(hou
     assert approvals.answer(house.gate, ACCOUNT, asked.id, LEE, yes=True, owner_user=MARIA.principal)
 
 
+def test_a_principal_whose_session_is_an_e_mail_address_is_found_in_slack_and_may_not_say_yes(house: House) -> None:
+    house.town.world.slack_users["maria@example.com"] = MARIA.principal
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/Scientist/maria@example.com"
+    asked = house.ask(requester=Requester("maria@example.com", session, verified=True))
+    with pytest.raises(RefusedError, match="You asked for it"):
+        approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True)
+
+
+def test_of_a_principal_that_slack_does_not_know_the_tagged_owner_may_not_say_yes(house: House) -> None:
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/Scientist/botocore-session-1"
+    asked = house.ask(requester=Requester("botocore-session-1", session, verified=True), owner="maria@example.com")
+    with pytest.raises(RefusedError, match="not proven"):
+        approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True, owner_user=MARIA.principal)
+
+
 def test_the_second_answer_is_told_the_first(house: House) -> None:
     asked = house.ask()
     approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True)

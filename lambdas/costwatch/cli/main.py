@@ -21,6 +21,7 @@ _MODULES: Final = {
     "exempt": "granting",
     "explain": "reading",
     "extend": "granting",
+    "gate": "gating",
     "guardrail-policy": "guardrail",
     "heartbeat": "heartbeat",
     "ledger": "reading",
@@ -64,7 +65,7 @@ def main() -> None:
     Auto Scaling group, or a training job. Modes are off, observe, warn and enforce. From here nothing is stopped:
     that is the deployed function's alone. AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL are honoured.
 
-    Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 3 a price is unknown, 4 denied.
+    Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 3 a price is unknown, 4 denied, 5 expired, 8 pending.
     """
 
 

@@ -88,6 +88,8 @@ class Deployment:
     home_region: str
     prices_function: str = ""
     """Empty: the deployed version has no price book."""
+    gate_function: str = ""
+    """Empty: the deployed version has no gate."""
     slack_url: str = ""
     """Where Slack sends clicks; empty: nowhere."""
 
@@ -338,6 +340,7 @@ def _deployment(body: Any, region: str, *, table: str, function: str) -> Deploym
             regions=tuple(body["regions"]),
             home_region=region,
             prices_function=str(body.get("prices_function", "")),
+            gate_function=str(body.get("gate_function", "")),
             slack_url=str(body.get("slack_url", "")),
         )
     except (KeyError, TypeError, AttributeError) as error:

@@ -369,7 +369,9 @@ def _check_not_own(approval: Approval, by: Clicker, owner_user: str) -> None:
     asked_by = approval.requester
     if asked_by.verified and by.principal in (asked_by.principal, asked_by.slack_user):
         raise RefusedError("You asked for it, so another approver has to say yes.")
-    if not asked_by.verified and by.principal in (owner_user, approval.asked.owner) and by.principal:
+    # Of a principal of IAM nobody knows the Slack user, and the other way round: then its owner may be who asked.
+    known = asked_by.verified and (bool(asked_by.slack_user) or by.principal.startswith("arn:"))
+    if not known and by.principal in (owner_user, approval.asked.owner):
         raise RefusedError("Who asked is not proven and you are its owner, so another approver has to say yes.")
 
 

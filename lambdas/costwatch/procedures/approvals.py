@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from costwatch.adapters.ledger_approvals import Approvals
 from costwatch.core import approvals, families, gate
-from costwatch.core.approvals import Approval, ApprovalStep, Clicker, State, Way
+from costwatch.core.approvals import Approval, ApprovalStep, Clicker, Requester, State, Way
 from costwatch.core.families import PastRun
 from costwatch.core.gate import Request, Verdict
 from costwatch.core.messages import Audience, Message, MessageKind
@@ -74,6 +74,7 @@ def ask(g: Gate, request: Request) -> Reply:
     fails: then the request comes again, and nothing is said twice.
     """
     w, now, policy = g.w, g.w.now(), g.w.policy.approval
+    request = replace(request, requester=_known_to_slack(w, request.requester))
     made = quote(request.parts, w.prices, _past_of(w, request))
     judged = gate.judge(made, policy)
     if judged.verdict is not Verdict.HOLD:
@@ -88,6 +89,18 @@ def ask(g: Gate, request: Request) -> Reply:
     if known.state is not State.PENDING:
         known = settle(g, known)
     return reply(known)
+
+
+def _known_to_slack(w: Watchdog, requester: Requester) -> Requester:
+    """Sessions of people are often called by their e-mail address; who asked may not say yes in Slack either."""
+    session = requester.principal.rpartition("/")[2]
+    if w.slack is None or not requester.verified or requester.slack_user or "@" not in session:
+        return requester
+    try:
+        return replace(requester, slack_user=w.slack.user_id(session) or "")
+    except AwsError as error:
+        w.log("requester not found in Slack", {"reason": str(error)})
+        return requester
 
 
 def _let_go_on(g: Gate, request: Request, made: Quote, judged: gate.Judged) -> Reply:
