@@ -23,15 +23,23 @@ import boto3
 import botocore.handlers
 from botocore.hooks import BaseEventHooks
 
+from costwatch.adapters.signed_calls import SignedCalls
 from costwatch.core.policy import Policy
-from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.settings import (
+    ClicksSettings,
+    DeadmanSettings,
+    DoorSettings,
+    HeartbeatsSettings,
+    HintsSettings,
+    PricesSettings,
+)
 from demo.iam_questions import Question, questions
 from demo.resource_context import describe
 
 ENV_FILE: Final = "COSTWATCH_RECORD_CALLS"
-DEADMAN, HINTS, HEARTBEATS, PRICES = "deadman", "hints", "heartbeats", "prices"
+DEADMAN, HINTS, HEARTBEATS, PRICES, DOOR, CLICKS = "deadman", "hints", "heartbeats", "prices", "door", "clicks"
 OPERATOR, SCANNER, PREVIEWER = "operator", "scanner", "previewer"
-ROLES: Final = (DEADMAN, HINTS, HEARTBEATS, PRICES, OPERATOR, SCANNER, PREVIEWER)
+ROLES: Final = (DEADMAN, HINTS, HEARTBEATS, PRICES, DOOR, CLICKS, OPERATOR, SCANNER, PREVIEWER)
 _EVENT: Final = "before-parameter-build"
 _DEFAULT_ACCOUNT: Final = "123456789012"  # moto's
 
@@ -98,6 +106,7 @@ def install() -> None:
         return
     _installed = True
     botocore.handlers.BUILTIN_HANDLERS.append((_EVENT, _on_call))
+    _watch_signed_calls()
     default = boto3.DEFAULT_SESSION
     if default is not None:
         _register(default._session.get_component("event_emitter"))
@@ -109,6 +118,17 @@ def install_if_asked() -> None:
         install()
 
 
+def _watch_signed_calls() -> None:
+    """The door makes no client, so it has no handlers either."""
+    call = SignedCalls.call
+
+    def recorded(self: SignedCalls, service: str, target: str, parameters: Mapping[str, Any], **rest: Any) -> Any:
+        _saw(service, target.partition(".")[2], self.region, parameters)
+        return call(self, service, target, parameters, **rest)
+
+    SignedCalls.call = recorded  # type: ignore[method-assign]
+
+
 def _register(events: BaseEventHooks) -> None:
     events.register(_EVENT, _on_call, unique_id="costwatch-recorder")
 
@@ -118,7 +138,14 @@ def acting_as(
     role: str | None,
     *,
     policy: Policy | Mapping[str, Any] | None = None,
-    settings: DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | Mapping[str, str] | None = None,
+    settings: DeadmanSettings
+    | HintsSettings
+    | HeartbeatsSettings
+    | PricesSettings
+    | DoorSettings
+    | ClicksSettings
+    | Mapping[str, str]
+    | None = None,
 ) -> Iterator[None]:
     """Calls made inside are made by one of ROLES; None: by nobody, such as a fake's own doings.
 
@@ -128,7 +155,7 @@ def acting_as(
     global _somebody_acts  # noqa: PLW0603 -- counts over all threads
     if role is not None and role not in ROLES:
         raise ValueError(f"{role!r} is none of {', '.join(ROLES)}")
-    kinds = DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings
+    kinds = DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | DoorSettings | ClicksSettings
     pairs = settings.to_env() if isinstance(settings, kinds) else dict(settings or {})
     pairs = {name: value for name, value in pairs.items() if name.startswith("COSTWATCH_")}
     acting = role and Acting(role, _canonical(policy), tuple(sorted(pairs.items())))
@@ -188,11 +215,13 @@ def reset() -> None:
 
 
 def _on_call(params: Any, model: Any, context: Mapping[str, Any] | None = None, **_: Any) -> None:
+    _saw(model.service_model.service_name, model.name, str((context or {}).get("client_region") or ""), params)
+
+
+def _saw(service: str, operation: str, region: str, params: Mapping[str, Any]) -> None:
     if _paused.get():
         return
     acting = _acting.get()
-    service, operation = model.service_model.service_name, model.name
-    region = str((context or {}).get("client_region") or "")
     for listen in _listeners:
         listen(Call(acting.role if acting else None, service, operation, region, dict(params)))
     stray = acting is None and bool(_somebody_acts) and threading.current_thread() is not threading.main_thread()

@@ -53,8 +53,12 @@ class Targets:
     refused_queue: str
     log_group: str
     """As CloudFormation gives it, ending in `:*`: the group's streams."""
+    deadman_function: str
+    """The function that may stop something; empty for that function itself."""
     slack_token_parameter: str
     """Name of the parameter; empty where Slack is not configured."""
+    slack_signing_secret_parameter: str
+    """The same of the secret that Slack signs with."""
 
 
 def statements_of(function: topology.Function, targets: Targets) -> list[Statement]:
@@ -74,15 +78,32 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
             _allow("RefusedEvents", ["sqs:SendMessage"], targets.refused_queue),
             _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], targets.log_group),
         ]
+    if function is topology.DOOR:
+        only = {
+            "StringEquals": {"events:source": [names.SOURCE_SLACK]},
+            "ForAllValues:StringEquals": {"events:detail-type": [names.DETAIL_SLACK_INTERACTION]},
+        }
+        return [
+            _allow("Clicks", ["events:PutEvents"], _bus(targets, "default"), only),
+            _allow("SigningSecret", ["ssm:GetParameter"], _parameter(targets, targets.slack_signing_secret_parameter)),
+            _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], targets.log_group),
+        ]
+    if function is topology.CLICKS:
+        kept = ("Ledger", "LedgerByDay", "Alerts", "RefusedEvents", "Events", "Logs", "SlackToken")
+        return [
+            *(statement for statement in statements(targets) if statement["Sid"] in kept),
+            _allow("SigningSecret", ["ssm:GetParameter"], _parameter(targets, targets.slack_signing_secret_parameter)),
+            # It stops nothing itself: whoever clicks Stop now has the one function asked that may.
+            _allow("AskToStop", ["lambda:InvokeFunction"], targets.deadman_function),
+        ]
     granted = statements(targets)
     if function is topology.DEADMAN:
-        bus = f"arn:{targets.partition}:events:{targets.home_region}:{targets.account}:event-bus/{names.HEARTBEAT_BUS}"
         only = {
             "StringEquals": {"events:source": [names.SOURCE_CLIENT]},
             # A call may carry several events, so to IAM this key has several values.
             "ForAllValues:StringEquals": {"events:detail-type": [names.DETAIL_CANARY]},
         }
-        granted.append(_allow("Canary", ["events:PutEvents"], bus, only))
+        granted.append(_allow("Canary", ["events:PutEvents"], _bus(targets, names.HEARTBEAT_BUS), only))
         granted.extend(_verify_anywhere(targets))
     return granted
 
@@ -135,16 +156,23 @@ def statements(targets: Targets) -> list[Statement]:
         _allow(
             "Events",
             ["events:PutEvents"],
-            f"{arn}:events:{targets.home_region}:{targets.account}:event-bus/default",
+            _bus(targets, "default"),
             {"StringEquals": {"events:source": [names.SOURCE_COSTWATCH]}},
         ),
         _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], targets.log_group),
     ]
     if targets.slack_token_parameter:
-        name = targets.slack_token_parameter.lstrip("/")
-        parameter = f"{arn}:ssm:{targets.home_region}:{targets.account}:parameter/{name}"
+        parameter = _parameter(targets, targets.slack_token_parameter)
         granted.append(_allow("SlackToken", ["ssm:GetParameter"], parameter))
     return granted
+
+
+def _bus(targets: Targets, name: str) -> str:
+    return f"arn:{targets.partition}:events:{targets.home_region}:{targets.account}:event-bus/{name}"
+
+
+def _parameter(targets: Targets, name: str) -> str:
+    return f"arn:{targets.partition}:ssm:{targets.home_region}:{targets.account}:parameter/{name.lstrip('/')}"
 
 
 def _allow(

@@ -47,10 +47,14 @@ _VARIABLES = {
     "alerts_topic_arn": names.ENV_ALERTS_TOPIC_ARN,
     "refused_queue_url": names.ENV_REFUSED_QUEUE_URL,
     "heartbeat_bus": names.ENV_HEARTBEAT_BUS,
+    "deadman_function": names.ENV_DEADMAN_FUNCTION,
     "slack_token_parameter": names.ENV_SLACK_TOKEN_PARAMETER,
     "slack_api_url": names.ENV_SLACK_API_URL,
+    "slack_signing_secret_parameter": names.ENV_SLACK_SIGNING_SECRET_PARAMETER,
+    "slack_app_id": names.ENV_SLACK_APP_ID,
+    "slack_workspace": names.ENV_SLACK_WORKSPACE,
 }
-_OPTIONAL = frozenset({"slack_token_parameter", "slack_api_url"})
+_OPTIONAL = frozenset({"slack_token_parameter", "slack_api_url", "slack_app_id", "slack_workspace"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +95,31 @@ class PricesSettings(_Environment):
 
     ledger_table: str
     refused_queue_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoorSettings(_Environment):
+    """What takes Slack's clicks: the parameter with the signing secret, and whose clicks it takes.
+
+    Empty app or workspace: of any that has the secret.
+    """
+
+    slack_signing_secret_parameter: str
+    slack_app_id: str = ""
+    slack_workspace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClicksSettings(_Environment):
+    """What decides about clicks in Slack: as the hints, the secret that Slack signs with, and the name of the function
+    that may stop something.
+    """
+
+    ledger_table: str
+    alerts_topic_arn: str
+    refused_queue_url: str
+    heartbeat_bus: str
+    deadman_function: str
+    slack_signing_secret_parameter: str
+    slack_token_parameter: str = ""
+    slack_api_url: str = ""

@@ -109,6 +109,8 @@ class Deployed:
                 return {f"{logical_id}.Arn": f"arn:aws:dynamodb:{region}:{account}:table/{name}"}
             case "AWS::Lambda::Function":
                 return {f"{logical_id}.Arn": f"arn:aws:lambda:{region}:{account}:function:{name}"}
+            case "AWS::ApiGatewayV2::Api":
+                return {f"{logical_id}.ApiEndpoint": f"https://{physical_id}.execute-api.{region}.amazonaws.com"}
             case "AWS::IAM::Role":
                 return {f"{logical_id}.Arn": f"arn:aws:iam::{account}:role/{name}"}
             case "AWS::Events::Rule":

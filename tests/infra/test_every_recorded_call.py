@@ -14,6 +14,7 @@ from costwatch.scan.permissions import CALLS
 from tests.infra.allowed_in_observe import ALLOWED_IN_OBSERVE, DESTRUCTIVE
 from tests.support.recorded_calls import (
     DEADMAN,
+    DOOR,
     HEARTBEATS,
     HINTS,
     OPERATOR,
@@ -67,6 +68,7 @@ def test_the_recorded_calls_cover_what_the_roles_are_there_for(
         "sqs:SendMessage",
     }
     assert actions[HEARTBEATS] == {"dynamodb:GetItem", "dynamodb:PutItem", "sqs:SendMessage"}
+    assert actions[DOOR] == {"events:PutEvents", "ssm:GetParameter"}
     assert {"dynamodb:GetItem", "ec2:DescribeInstances"} <= actions[HINTS] <= ALLOWED_IN_OBSERVE
     assert {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"} <= actions[OPERATOR]
     assert "lambda:InvokeFunction" in actions[OPERATOR], "an enforce sweep asked for by the console script"
