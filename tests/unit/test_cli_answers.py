@@ -550,6 +550,26 @@ def test_check_config_names_every_problem_with_file_line_and_key(config: Path, m
     assert len(json.loads(answer.stdout)["problems"]) == len(lines)
 
 
+@pytest.mark.parametrize(
+    ("approval", "shown"),
+    [
+        ("", "observe: above $100.00 by nobody"),
+        ("approval: {mode: off}\n", "off"),
+        (
+            "approval: {mode: enforce, tiers: [{above_usd: 50, approvers: ['@ml', U012AB3CD]}, "
+            "{above_usd: 400, approvers: ['@risk']}]}\n",
+            "enforce: above $50.00 by @ml, U012AB3CD; above $400.00 by @risk; no answer in 24 h is a no",
+        ),
+    ],
+)
+def test_check_config_shows_who_is_asked(config: Path, maria: Terminal, approval: str, shown: str) -> None:
+    config.write_text(CONFIG + approval, encoding="utf-8")
+    told = " ".join(maria.costwatch("check-config", str(config)).stdout.split())
+    assert f"Approval {shown} Digest" in told
+    document = json.loads(maria.costwatch("check-config", str(config), "--json").stdout)
+    assert document["approval"]["mode"] == shown.partition(":")[0]
+
+
 def test_check_config_warns_beside_the_result(config: Path, maria: Terminal) -> None:
     config.write_text(CONFIG.replace('slack: {platform_channel: "#ml-platform"}\n', ""), encoding="utf-8")
     answer = json.loads(maria.costwatch("check-config", str(config), "--json").stdout)

@@ -76,6 +76,12 @@ def maria(tmp_path: Path, town: Town) -> Terminal:
     return Terminal(tmp_path / "costwatch.yaml", town)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may need longer than a person waits, and that is not what most tests are about."""
+    monkeypatch.setattr(completion, "PATIENCE_SECONDS", 30.0)
+
+
 def offered(maria: Terminal, *words: str, incomplete: str = "") -> list[str]:
     tools = Tools(
         environ=maria.environ, clock=maria.town.clock, clients={"sts": maria.sts, "ssm": maria.ssm}, table=maria.table

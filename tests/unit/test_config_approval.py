@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from costwatch.config import loader
-from costwatch.core.policy import ApprovalPolicy, JudgeBy, Mode, Policy, Tier
+from costwatch.core.policy import ApprovalPolicy, JudgeBy, Mode, Policy, Tier, digest_of
 from tests.support.refusals import TOP, refusal
 
 TIERS = "approval: {tiers: ["
@@ -96,8 +96,8 @@ ONE_PROBLEM = {
     "a part of a cent": (TIERS + "{above_usd: 0.001}]}", 3, "approval.tiers[0].above_usd", f"0.001 {USD}"),
     "an amount with its currency": (TIERS + "{above_usd: $100}]}", 3, "approval.tiers[0].above_usd", f"'$100' {USD}"),
     "an amount with a comma": (TIERS + "{above_usd: '1,000'}]}", 3, "approval.tiers[0].above_usd", f"'1,000' {USD}"),
-    "an amount that is not finite": (TIERS + "{above_usd: .inf}]}", 3, "approval.tiers[0].above_usd", f"inf {USD}"),
-    "an amount that is no number": (TIERS + "{above_usd: .nan}]}", 3, "approval.tiers[0].above_usd", f"nan {USD}"),
+    "an amount that is not finite": (TIERS + "{above_usd: .inf}]}", 3, "approval.tiers[0].above_usd", f"'.inf' {USD}"),
+    "an amount that is no number": (TIERS + "{above_usd: .nan}]}", 3, "approval.tiers[0].above_usd", f"'.nan' {USD}"),
     "an amount of true": (TIERS + "{above_usd: true}]}", 3, "approval.tiers[0].above_usd", f"true {USD}"),
     "an amount without end": (
         TIERS + "{above_usd: 1e99999999}]}",
@@ -309,7 +309,7 @@ def test_a_tier_begins_above_its_amount_and_an_unknown_price_belongs_to_the_high
 def test_a_policy_that_an_older_version_compiled_observes() -> None:
     body = loader.load(Path(__file__).parents[2] / "costwatch.yaml").policy_document
     older = {key: value for key, value in body["policy"].items() if key != "approval"}
-    assert Policy.from_document({**body, "policy": older}).approval == ApprovalPolicy()
+    assert Policy.from_document({**body, "policy": older, "digest": digest_of(older)}).approval == ApprovalPolicy()
 
 
 # --- warnings -----------------------------------------------------------------------------------------

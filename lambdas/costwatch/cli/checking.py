@@ -90,7 +90,8 @@ def _approval(approval: ApprovalPolicy) -> str:
     if approval.mode is Mode.OFF:
         return approval.mode.value
     tiers = [f"above {show_usd(tier.above_usd)} by {', '.join(tier.approvers) or 'nobody'}" for tier in approval.tiers]
-    return f"{approval.mode.value}: {'; '.join(tiers)}; no answer in {durations.show(approval.answer_within)} is a no"
+    waits = f"; no answer in {durations.show(approval.answer_within)} is a no" if approval.mode is Mode.ENFORCE else ""
+    return f"{approval.mode.value}: {'; '.join(tiers)}{waits}"
 
 
 def _percent(share: Decimal) -> str:

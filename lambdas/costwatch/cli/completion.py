@@ -29,7 +29,8 @@ _QUICK: Final = Config(connect_timeout=1, read_timeout=1, retries={"total_max_at
 # The shell splits, expands and runs what it is offered; other people's names are offered only where they are words.
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
-_Names = Callable[[RunRecord], Iterable[str]]
+_Found = Iterable[tuple[str, str]]
+"""What may be offered, each with a word of help."""
 
 
 @click.command(short_help="Print the script that lets your shell complete.")
@@ -62,7 +63,12 @@ class OpenRun(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         del param
-        return _offered(ctx, incomplete, self.names)
+        return _offered(ctx, incomplete, self.found)
+
+    def found(self, session: Session) -> _Found:
+        """Every name of every open run."""
+        records = runs.open_records(session, session.ledger())
+        return ((name, record.status.value) for record in records for name in self.names(record))
 
     def names(self, record: RunRecord) -> Iterable[str]:
         """The name in the run's id, whole, and the name it shows: what commands take."""
@@ -76,23 +82,35 @@ class HoldOrRun(OpenRun):
         return (record.hold.id, *super().names(record)) if record.hold is not None else ()
 
 
-_TYPES: Final = {"RUN": OpenRun(), "HOLD_ID|RUN": HoldOrRun()}
+class Question(OpenRun):
+    """Text that names an approval, completed from what waits for an answer."""
+
+    def found(self, session: Session) -> _Found:
+        """The id of each, with what is asked about."""
+        from costwatch.adapters.ledger_approvals import Approvals  # noqa: PLC0415 - other commands need none of it
+        from costwatch.core.approvals import State  # noqa: PLC0415
+
+        waiting = Approvals(session.ledger()).waiting(session.caller.account, session.skip)
+        return ((each.id, each.asked.name) for each in waiting if each.state is State.PENDING)
+
+
+_TYPES: Final = {"APPROVAL": Question(), "RUN": OpenRun(), "HOLD_ID|RUN": HoldOrRun()}
 
 
 def complete_runs(command: click.Command) -> None:
-    """Let every argument of `command` that names a run complete."""
+    """Let every argument of `command` that names a run, or what waits for an answer, complete."""
     for param in command.params:
         if isinstance(param, click.Argument) and param.metavar in _TYPES:
             param.type = _TYPES[param.metavar]
 
 
-def _offered(ctx: click.Context, incomplete: str, names: _Names) -> list[CompletionItem]:
+def _offered(ctx: click.Context, incomplete: str, look_up: Callable[[Session], _Found]) -> list[CompletionItem]:
     """In a thread of its own, which is left alone when the time is over."""
     found: list[CompletionItem] = []
 
     def look() -> None:
         with suppress(Exception):  # see the module's first lines
-            found.extend(_matching(_records(ctx), incomplete, names))
+            found.extend(_matching(look_up(_session(ctx)), incomplete))
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
@@ -100,17 +118,15 @@ def _offered(ctx: click.Context, incomplete: str, names: _Names) -> list[Complet
     return list(found)
 
 
-def _records(ctx: click.Context) -> list[RunRecord]:
+def _session(ctx: click.Context) -> Session:
     tools = ctx.find_object(Tools)
     given = ctx.params
-    session = Session(config=given.get("config"), region=given.get("region"), tools=tools, client_config=_QUICK)
-    return runs.open_records(session, session.ledger())
+    return Session(config=given.get("config"), region=given.get("region"), tools=tools, client_config=_QUICK)
 
 
-def _matching(records: Iterable[RunRecord], incomplete: str, names: _Names) -> list[CompletionItem]:
+def _matching(found: _Found, incomplete: str) -> list[CompletionItem]:
     offered: dict[str, CompletionItem] = {}
-    for record in records:
-        for name in names(record):
-            if name.startswith(incomplete) and _WORD.fullmatch(name):
-                offered.setdefault(name, CompletionItem(name, help=record.status.value))
+    for name, told in found:
+        if name.startswith(incomplete) and _WORD.fullmatch(name):
+            offered.setdefault(name, CompletionItem(name, help=told if told.isprintable() else None))
     return list(offered.values())

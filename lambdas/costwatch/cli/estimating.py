@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 from costwatch.cli import estimate_document, estimate_shown, known_types, price_source, show
 from costwatch.cli.estimate_shown import Verdict
 from costwatch.cli.failures import DENIED, UNKNOWN, begun
-from costwatch.cli.options import Duration, as_json
+from costwatch.cli.options import Duration, Usd, as_json
 from costwatch.cli.session import Session, Tools
 from costwatch.config import regions
 from costwatch.core import families
@@ -50,23 +50,6 @@ _OF_A_JOB: Final = (
     "jobs", "parallel", "total_runtime",
 )  # fmt: skip
 """What a file says by itself."""
-
-
-class Usd(click.ParamType[Decimal]):
-    """An amount of USD, zero or more."""
-
-    name = "usd"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        if isinstance(value, Decimal):
-            return value
-        try:
-            amount = Decimal(value)
-        except InvalidOperation:
-            self.fail(f"{value!r} is no amount of USD such as 400 or 99.50", param, ctx)
-        if not amount.is_finite() or amount < 0:
-            self.fail(f"{value!r} is no amount of USD such as 400 or 99.50", param, ctx)
-        return amount
 
 
 class _Parameter(click.ParamType[tuple[str, str]]):

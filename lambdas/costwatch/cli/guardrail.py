@@ -136,7 +136,9 @@ def _cannot(guardrail: Guardrail, form: Format) -> list[str]:
         )
     if not guardrail.refuse_unbounded:
         told.append("AutoML jobs pass, because no key knows their runtime or types: --deny-automl refuses them")
-    told.append("notebooks, endpoints, transform jobs, HyperPod clusters and EC2 instances are not its subject")
+    told.append(
+        "transform jobs, monitoring schedules, notebooks, endpoints, clusters and EC2 instances are not its subject"
+    )
     if form is Format.SCP:
         told.append("a service control policy binds neither the management account nor service-linked roles")
     else:

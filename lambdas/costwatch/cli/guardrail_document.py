@@ -1,7 +1,7 @@
 """The guardrail policy: Deny statements that refuse a SageMaker job without a bound before it costs anything.
 
-Which action knows which condition key is the word of AWS's service authorization reference (Amazon SageMaker, read in
-November 2026). What an absent key means is never left to an operator's default alone: each is judged, by `Null` or by a
+Which action knows which condition key is the word of AWS's service authorization reference (Amazon SageMaker, as of
+October 2026). What an absent key means is never left to an operator's default alone: each is judged, by `Null` or by a
 negated operator, which also holds where nothing is there.
 """
 
@@ -138,8 +138,8 @@ def _too_long(guardrail: Guardrail) -> list[Explained]:
         kinds = [kind for kind in ACTIONS if guardrail.bounds[kind] == bound]
         sid = "CostwatchRuntimeTooLong" + ("" if len(kinds) == len(ACTIONS) else _camel(kinds))
         condition = {"NumericGreaterThan": {MAX_RUNTIME: str(int(bound.total_seconds()))}}
-        jobs = " and ".join(kind.value for kind in kinds) if len(kinds) < len(ACTIONS) else "any"
-        does = f"refuses {jobs} jobs that declare more than {durations.short(bound)}; exactly that passes"
+        job = " or ".join(kind.value for kind in kinds) + " job" if len(kinds) < len(ACTIONS) else "job"
+        does = f"refuses a {job} that declares more than {durations.short(bound)}; exactly that passes"
         made.append(_deny(guardrail, sid, [ACTIONS[kind] for kind in kinds], condition, does))
     return made
 

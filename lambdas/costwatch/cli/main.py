@@ -12,8 +12,11 @@ from costwatch import __version__
 from costwatch.cli.failures import Commands
 
 _MODULES: Final = {
+    "approvals": "approving",
+    "approve": "approving",
     "check-config": "checking",
     "completion": "completion",
+    "deny": "approving",
     "estimate": "estimating",
     "exempt": "granting",
     "explain": "reading",

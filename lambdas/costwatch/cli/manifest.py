@@ -47,7 +47,8 @@ def request_url(written: str) -> str:
         )
     if "?" in written or "#" in written:
         raise InputError(f"{written!r} has a query or a fragment; expected {_EXPECTED}, and nothing behind its path")
-    if not _HOST.fullmatch(parts.netloc) or not _SEGMENTS.fullmatch(parts.path):
+    # urlsplit drops line ends and blanks around an address, so what was written is looked at too.
+    if not _HOST.fullmatch(parts.netloc) or not _SEGMENTS.fullmatch(parts.path) or parts.geturl() != written:
         raise InputError(f"{written!r} is not {_EXPECTED}")
     path = parts.path.rstrip("/")
     return f"https://{parts.netloc}{path if path.endswith(_PATH) else path + _PATH}"

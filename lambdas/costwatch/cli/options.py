@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,23 @@ class DurationOrMoment(click.ParamType[timedelta | datetime]):
         except ValueError:
             expected = f"neither {durations.EXPECTED} nor a time such as 2026-12-01T00:00:00Z"
             self.fail(f"{value!r} is {expected}", param, ctx)
+
+
+class Usd(click.ParamType[Decimal]):
+    """An amount of USD, zero or more."""
+
+    name = "usd"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        if isinstance(value, Decimal):
+            return value
+        try:
+            amount = Decimal(value)
+        except InvalidOperation:
+            self.fail(f"{value!r} is no amount of USD such as 400 or 99.50", param, ctx)
+        if not amount.is_finite() or amount < 0:
+            self.fail(f"{value!r} is no amount of USD such as 400 or 99.50", param, ctx)
+        return amount
 
 
 def with_session(command: Callable[..., Any]) -> Callable[..., Any]:

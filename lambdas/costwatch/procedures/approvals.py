@@ -166,18 +166,40 @@ def answer(
     id that nobody asked about, AwsError where the ledger fails; what follows from an answer that was taken is done by
     the next sweep where it cannot be done now.
     """
+    step = decide(
+        g.approvals, account, approval_id, by, yes=yes, reason=reason, cap=cap, owner_user=owner_user, clock=g.w.now
+    )
+    _log(g.w, step)
+    return settle(g, step.after)
+
+
+def decide(
+    kept: Approvals,
+    account: str,
+    approval_id: str,
+    by: Clicker,
+    *,
+    clock: Callable[[], datetime],
+    yes: bool,
+    reason: str = "",
+    cap: timedelta | None = None,
+    owner_user: str = "",
+) -> ApprovalStep:
+    """Write a person's answer, and nothing of what follows from it: `answer` or the next sweep does that.
+
+    Raises as `answer` does.
+    """
     for _ in range(_TRIES):
-        found = g.approvals.get(account, approval_id)
+        found = kept.get(account, approval_id)
         if found is None:
             raise UnknownRun(f"No question is known by {approval_id}.")
-        now = g.w.now()
+        now = clock()
         if yes:
             step = approvals.approve(found, by, owner_user=owner_user, reason=reason, cap=cap, now=now)
         else:
             step = approvals.deny(found, by, reason=reason, now=now)
-        if g.approvals.save(step):
-            _log(g.w, step)
-            return settle(g, step.after)
+        if kept.save(step):
+            return step
     raise RefusedError("Others answered at the same moment each time; look at it again.")
 
 
