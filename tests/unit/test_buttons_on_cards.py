@@ -26,6 +26,11 @@ def buttons(of: Card) -> dict[str, dict[str, Any]]:
     return {each["action_id"]: each for row in rows for each in row["elements"]}
 
 
+def absurd(kind: MessageKind, what: str) -> Card:
+    facts: dict[str, Any] = dict.fromkeys(FREE_FACTS, ABSURD[what])
+    return clickable_card(kind, **facts)
+
+
 def carried(of: Card) -> dict[str, str]:
     return {action: each["value"] for action, each in buttons(of).items()}
 
@@ -65,7 +70,7 @@ def test_only_stop_now_asks_again_and_every_button_carries_an_id_and_nothing_els
 @pytest.mark.parametrize("what", ABSURD)
 @pytest.mark.parametrize("kind", CARD_KINDS)
 def test_absurd_facts_make_a_clickable_card_that_slack_takes(kind: MessageKind, what: str) -> None:
-    made = clickable_card(kind, **dict.fromkeys(FREE_FACTS, ABSURD[what]))
+    made = absurd(kind, what)
     assert_slack_takes(made)
     assert_calls_nobody(made, mention="")
 
@@ -84,7 +89,7 @@ def test_an_id_that_a_button_cannot_carry_leaves_the_commands(run_tag: str) -> N
 def test_a_card_that_was_clicked_is_drawn_again_without_buttons_and_slack_takes_it(
     kind: MessageKind, what: str
 ) -> None:
-    made = clickable_card(kind, **dict.fromkeys(FREE_FACTS, ABSURD[what]))
+    made = absurd(kind, what)
     # As Slack shows it, with ids that it gave and keys that we never sent.
     shown = [{**block, "block_id": f"b{n}", "extra": {"a": 1}} for n, block in enumerate(made.blocks)]
     again = redrawn(made.text, kept_blocks(shown), "Left by Maria at 20:14: it goes on.")
