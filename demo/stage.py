@@ -31,7 +31,7 @@ from moto.events.models import EventPattern
 from costwatch import __version__, names, topology
 from costwatch.config import loader
 from costwatch.config.loader import Loaded
-from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.settings import DeadmanSettings, GateSettings, HeartbeatsSettings, HintsSettings, PricesSettings
 from costwatch.wiring import PricesWiring, TableWiring, Wiring
 from demo import recorder
 from demo.embedded import EmbeddedAws
@@ -247,7 +247,7 @@ class Stage:
         elif isinstance(told, PricesSettings):
             wiring = _PricesWiring(told, policy_file, spec.service, clock=self.clock)
         else:
-            assert isinstance(told, DeadmanSettings | HintsSettings)
+            assert isinstance(told, DeadmanSettings | HintsSettings | GateSettings)
             wiring = _Wiring(told, policy_file, spec.service, clock=self.clock)
         module = importlib.import_module(spec.handler.rpartition(".")[0])
         return _Deployed(spec, environment, wiring, module.handle, self._queue(f"costwatch-{spec.name}-dead-letters"))
