@@ -34,6 +34,7 @@ def main() -> int:
         inputs = Inputs.of(
             loaded.policy_document,
             slack_token_parameter=loaded.config.slack.token_parameter,
+            slack_signing_secret_parameter=loaded.config.slack.signing_secret_parameter,
             alert_emails=tuple(loaded.config.email.to),
             environ=os.environ,
         )

@@ -125,8 +125,10 @@ class Endpoint:
         process.stdout.close()
 
 
-def run(command: Sequence[str], endpoint: Endpoint, *, timeout_seconds: float) -> Sample:
-    """Run it to its end, or kill it with its children when its time is over.
+def run(
+    command: Sequence[str], endpoint: Endpoint, *, timeout_seconds: float, more: Mapping[str, str] | None = None
+) -> Sample:
+    """Run it to its end, or kill it with its children when its time is over. `more` goes into its environment.
 
     Raises BenchmarkError when it ends with anything but 0.
     """
@@ -136,7 +138,7 @@ def run(command: Sequence[str], endpoint: Endpoint, *, timeout_seconds: float) -
         timed = [sys.executable, "-I", "-S", str(_TIMED), str(timeout_seconds), str(stdout), str(stderr), *command]
         # Popen and not run: its end closes the pipe, and an interrupt here leaves no process behind.
         with subprocess.Popen(
-            timed, cwd=ROOT, env=endpoint.environment(), text=True,
+            timed, cwd=ROOT, env={**endpoint.environment(), **(more or {})}, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         ) as process:  # fmt: skip
             assert process.stdout is not None

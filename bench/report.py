@@ -42,6 +42,8 @@ def tables(results: Mapping[str, Any]) -> list[Table]:
         parts.append(("whole process, CPU", _spread(process["cpu_seconds"], 0, times=1000)))
         title = f"Cold start of the sweep's function, {process['rounds']} new processes"
         found.append(Table(title, ("part", "ms"), parts))
+    if "door" in results:
+        found.append(_doors(results["door"]))
     if "acts" in results:
         acts = results["acts"]
         per_stop = [("CPU ms", f"{acts['ms']:.1f}"), *((name, f"{count:.2f}") for name, count in acts["calls"].items())]
@@ -89,6 +91,23 @@ def _sweeps(rows: Sequence[Mapping[str, Any]]) -> Iterable[Table]:
         rounds = max(row["rounds"] for row in of_cell)
         title = f"{instances:,} instances, {delay_ms:g} ms a call, rounds: {rounds}"
         yield Table(title, heads, ([row["contender"], *_process(row), _ratio(custodian, row)] for row in of_cell))
+
+
+def _doors(rows: Sequence[Mapping[str, Any]]) -> Table:
+    title = f"A click in Slack, from a new process to the bus, {rows[0]['process']['rounds']} new processes each, ms"
+    parts = [(name, [row["parts_ms"][name] for row in rows], 1) for name in rows[0]["parts_ms"]]
+    whole = (("whole process, wall", "wall_seconds"), ("whole process, CPU", "cpu_seconds"))
+    parts.extend((name, [row["process"][figure] for row in rows], 1000) for name, figure in whole)
+    lines = [
+        (name, *(_spread(spread, 0, times=times) for spread in spreads), _share(spreads))
+        for name, spreads, times in parts
+    ]
+    return Table(title, ("part", *(row["who"] for row in rows), "share"), lines)
+
+
+def _share(spreads: Sequence[Mapping[str, float]]) -> str:
+    """Of the first in the last, by their medians."""
+    return f"{spreads[0]['median'] / spreads[-1]['median']:.2f}" if spreads[-1]["median"] else "-"
 
 
 def _process(row: Mapping[str, Any]) -> list[str]:

@@ -10,18 +10,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bench import machine, report
+from bench import click, machine, report
 from bench.contenders import AGAIN, FIRST, NAMES, Contender, contenders, sweep_command
 from bench.endpoint.fleet import OVERDUE_EVERY
 from bench.measure import BUILD, ROOT, BenchmarkError, Endpoint, Sample, run
 from bench.parsers import VARIANTS
+from costwatch import names
 
 SWEEPS: Final = "sweeps"
 JOBS: Final = "jobs"
 COLD_START: Final = "cold-start"
+DOOR: Final = "door"
 ACTS: Final = "acts"
 PARSERS: Final = "parsers"
-SECTIONS: Final = (SWEEPS, JOBS, COLD_START, ACTS, PARSERS)
+SECTIONS: Final = (SWEEPS, JOBS, COLD_START, DOOR, ACTS, PARSERS)
+
+DOORS: Final = {"the door": "costwatch.handlers.door", "slack-sdk and boto3": "bench.peers.slack_handler"}
+"""Who takes a click, and the module with its handler."""
 
 _WARM_UP_INSTANCES: Final = 50
 _COLD_START_INSTANCES: Final = 10
@@ -108,6 +113,8 @@ def _measured(arguments: argparse.Namespace) -> Iterator[tuple[str, Any]]:
         yield JOBS, _jobs(arguments)
     if COLD_START in arguments.only:
         yield COLD_START, _cold_start(arguments.starts)
+    if DOOR in arguments.only:
+        yield DOOR, doors(arguments.starts)
     if ACTS in arguments.only:
         yield ACTS, _acts()
     if PARSERS in arguments.only:
@@ -176,6 +183,30 @@ def _cold_start(starts: int) -> dict[str, Any]:
         "parts_ms": {name: _spread([each[name] for each in parts]) for name in parts[0]},
         "process": _figures(counted),
     }
+
+
+def doors(starts: int) -> list[dict[str, Any]]:
+    """A row for each that takes a click, as `_cold_start`. Interleaved, and each does the same calls."""
+    told = {
+        names.ENV_SLACK_SIGNING_SECRET_PARAMETER: names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER,
+        names.ENV_SLACK_APP_ID: click.APP,
+    }
+    samples: dict[str, list[Sample]] = {who: [] for who in DOORS}
+    with Endpoint(instances=0) as endpoint:
+        for number in range(starts + 1):
+            for who, module in DOORS.items():
+                _say(f"cold start {number} of {starts}: {who}")
+                command = [sys.executable, "-m", "bench.door_cold_start", module, json.dumps(click.event())]
+                sample = run(command, endpoint, timeout_seconds=60, more=told)
+                if sample.calls != {"events:PutEvents": 2, "ssm:GetParameter": 1}:
+                    raise BenchmarkError(f"{who} made other calls than a click takes: {sample.calls}")
+                samples[who].append(sample)
+    rows = []
+    for who, (_, *counted) in samples.items():  # the first wrote bytecode
+        parts = [json.loads(sample.stdout) for sample in counted]
+        parts_ms = {name: _spread([each[name] for each in parts]) for name in parts[0]}
+        rows.append({"who": who, "parts_ms": parts_ms, "process": _figures(counted)})
+    return rows
 
 
 def _acts() -> dict[str, Any]:

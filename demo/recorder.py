@@ -23,6 +23,7 @@ import boto3
 import botocore.handlers
 from botocore.hooks import BaseEventHooks
 
+from costwatch.adapters.signed_calls import SignedCalls
 from costwatch.core.policy import Policy
 from costwatch.settings import AnySettings
 from demo.iam_questions import Question, questions
@@ -30,8 +31,9 @@ from demo.resource_context import describe
 
 ENV_FILE: Final = "COSTWATCH_RECORD_CALLS"
 DEADMAN, HINTS, HEARTBEATS, PRICES, GATE = "deadman", "hints", "heartbeats", "prices", "gate"
+DOOR, CLICKS = "door", "clicks"
 OPERATOR, SCANNER, PREVIEWER = "operator", "scanner", "previewer"
-ROLES: Final = (DEADMAN, HINTS, HEARTBEATS, PRICES, GATE, OPERATOR, SCANNER, PREVIEWER)
+ROLES: Final = (DEADMAN, HINTS, HEARTBEATS, PRICES, GATE, DOOR, CLICKS, OPERATOR, SCANNER, PREVIEWER)
 _EVENT: Final = "before-parameter-build"
 _DEFAULT_ACCOUNT: Final = "123456789012"  # moto's
 
@@ -98,6 +100,7 @@ def install() -> None:
         return
     _installed = True
     botocore.handlers.BUILTIN_HANDLERS.append((_EVENT, _on_call))
+    _watch_signed_calls()
     default = boto3.DEFAULT_SESSION
     if default is not None:
         _register(default._session.get_component("event_emitter"))
@@ -107,6 +110,17 @@ def install_if_asked() -> None:
     """For a program's start: record when COSTWATCH_RECORD_CALLS names a file."""
     if os.environ.get(ENV_FILE):
         install()
+
+
+def _watch_signed_calls() -> None:
+    """The door makes no client, so it has no handlers either."""
+    call = SignedCalls.call
+
+    def recorded(self: SignedCalls, service: str, target: str, parameters: Mapping[str, Any], **rest: Any) -> Any:
+        _saw(service, target.partition(".")[2], self.region, parameters)
+        return call(self, service, target, parameters, **rest)
+
+    SignedCalls.call = recorded  # type: ignore[method-assign]
 
 
 def _register(events: BaseEventHooks) -> None:
@@ -187,11 +201,13 @@ def reset() -> None:
 
 
 def _on_call(params: Any, model: Any, context: Mapping[str, Any] | None = None, **_: Any) -> None:
+    _saw(model.service_model.service_name, model.name, str((context or {}).get("client_region") or ""), params)
+
+
+def _saw(service: str, operation: str, region: str, params: Mapping[str, Any]) -> None:
     if _paused.get():
         return
     acting = _acting.get()
-    service, operation = model.service_model.service_name, model.name
-    region = str((context or {}).get("client_region") or "")
     for listen in _listeners:
         listen(Call(acting.role if acting else None, service, operation, region, dict(params)))
     stray = acting is None and bool(_somebody_acts) and threading.current_thread() is not threading.main_thread()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-# https://api.slack.com/reference/block-kit/blocks
+from demo.slack_elements import ANY_TEXT, Findings, check_element, length
+
+# https://docs.slack.dev/reference/block-kit/blocks
 MAX_BLOCKS: Final = 50
 MAX_SECTION_CHARACTERS: Final = 3000
 MAX_HEADER_CHARACTERS: Final = 150
@@ -16,99 +18,21 @@ MAX_FIELDS: Final = 10
 MAX_FIELD_CHARACTERS: Final = 2000
 MAX_CONTEXT_ELEMENTS: Final = 10
 MAX_ACTIONS: Final = 25
-MAX_BUTTON_CHARACTERS: Final = 75
-MAX_BUTTON_VALUE_CHARACTERS: Final = 2000
+MAX_LABEL_CHARACTERS: Final = 2000
+MAX_HINT_CHARACTERS: Final = 2000
 MAX_BLOCK_ID_CHARACTERS: Final = 255
-MAX_ACTION_ID_CHARACTERS: Final = 255
 MAX_TEXT_CHARACTERS: Final = 40_000
 MAX_BLOCKS_CHARACTERS: Final = 13_000  # all texts of a message's blocks together
 
 
 class SlackRefusal(Exception):
-    """Slack's `error` text, with its `response_metadata.messages`."""
+    """Slack's `error` text, with its `response_metadata.messages` and whatever else the answer says."""
 
-    def __init__(self, error: str, *messages: str) -> None:
+    def __init__(self, error: str, *messages: str, **more: Any) -> None:
         super().__init__(error)
         self.error = error
         self.messages = messages
-
-
-def length(text: str) -> int:
-    """As the strictest reading of *characters* counts it."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-def _text_of(element: Any, pointer: str, limit: int, problems: list[str], *, kinds: tuple[str, ...]) -> int:
-    """The length of a text object after noting what is wrong with it."""
-    if not isinstance(element, dict) or element.get("type") not in kinds:
-        problems.append(f"must be a text object of type {' or '.join(kinds)} [json-pointer:{pointer}]")
-        return 0
-    text = element.get("text")
-    if not isinstance(text, str) or not text:
-        problems.append(f"must be more than 0 characters [json-pointer:{pointer}/text]")
-        return 0
-    if length(text) > limit:
-        problems.append(f"must be less than {limit + 1} characters [json-pointer:{pointer}/text]")
-    return length(text)
-
-
-def _check_section(block: dict[str, Any], pointer: str, problems: list[str]) -> int:
-    total = 0
-    kinds = ("mrkdwn", "plain_text")
-    if "text" not in block and "fields" not in block:
-        problems.append(f"missing required field: text or fields [json-pointer:{pointer}]")
-    if "text" in block:
-        total += _text_of(block["text"], f"{pointer}/text", MAX_SECTION_CHARACTERS, problems, kinds=kinds)
-    fields = block.get("fields", [])
-    if "fields" in block and not 1 <= len(fields) <= MAX_FIELDS:
-        problems.append(f"between 1 and {MAX_FIELDS} items allowed [json-pointer:{pointer}/fields]")
-    for position, each in enumerate(fields):
-        total += _text_of(each, f"{pointer}/fields/{position}", MAX_FIELD_CHARACTERS, problems, kinds=kinds)
-    return total
-
-
-def _check_button(element: dict[str, Any], pointer: str, problems: list[str]) -> int:
-    if element.get("type") != "button":
-        return 0
-    if len(str(element.get("value", ""))) > MAX_BUTTON_VALUE_CHARACTERS:
-        problems.append(
-            f"must be less than {MAX_BUTTON_VALUE_CHARACTERS + 1} characters [json-pointer:{pointer}/value]"
-        )
-    if len(str(element.get("action_id", ""))) > MAX_ACTION_ID_CHARACTERS:
-        problems.append(
-            f"must be less than {MAX_ACTION_ID_CHARACTERS + 1} characters [json-pointer:{pointer}/action_id]"
-        )
-    return _text_of(element.get("text"), f"{pointer}/text", MAX_BUTTON_CHARACTERS, problems, kinds=("plain_text",))
-
-
-def _check_elements(block: dict[str, Any], pointer: str, problems: list[str]) -> int:
-    limit = MAX_ACTIONS if block["type"] == "actions" else MAX_CONTEXT_ELEMENTS
-    elements = block.get("elements") or []
-    if not 1 <= len(elements) <= limit:
-        problems.append(f"between 1 and {limit} items allowed [json-pointer:{pointer}/elements]")
-    total = 0
-    for position, element in enumerate(elements):
-        place = f"{pointer}/elements/{position}"
-        if block["type"] == "actions":
-            total += _check_button(element, place, problems)
-        elif element.get("type") != "image":
-            total += _text_of(element, place, MAX_SECTION_CHARACTERS, problems, kinds=("mrkdwn", "plain_text"))
-    return total
-
-
-def _check_block(block: Any, pointer: str, problems: list[str]) -> int:
-    kind = block.get("type") if isinstance(block, dict) else None
-    if kind is not None and len(str(block.get("block_id", ""))) > MAX_BLOCK_ID_CHARACTERS:
-        problems.append(f"must be less than {MAX_BLOCK_ID_CHARACTERS + 1} characters [json-pointer:{pointer}/block_id]")
-    if kind == "section":
-        return _check_section(block, pointer, problems)
-    if kind == "header":
-        return _text_of(block.get("text"), f"{pointer}/text", MAX_HEADER_CHARACTERS, problems, kinds=("plain_text",))
-    if kind in ("context", "actions"):
-        return _check_elements(block, pointer, problems)
-    if kind != "divider":
-        problems.append(f"unsupported type: {kind} [json-pointer:{pointer}/type]")
-    return 0
+        self.more = more
 
 
 def check_message(text: str, blocks: list[Any]) -> None:
@@ -117,14 +41,84 @@ def check_message(text: str, blocks: list[Any]) -> None:
         raise SlackRefusal("no_text")
     if length(text) > MAX_TEXT_CHARACTERS:
         raise SlackRefusal("msg_too_long")
-    problems: list[str] = []
+    found = Findings()
     if len(blocks) > MAX_BLOCKS:
-        problems.append(f"no more than {MAX_BLOCKS} items allowed [json-pointer:/blocks]")
-    total = sum(_check_block(block, f"/blocks/{position}", problems) for position, block in enumerate(blocks))
-    ids = [block["block_id"] for block in blocks if isinstance(block, dict) and block.get("block_id")]
-    if len(ids) != len(set(ids)):
-        problems.append("block_id must be unique [json-pointer:/blocks]")
-    if problems:
-        raise SlackRefusal("invalid_blocks", *(f"[ERROR] {problem}" for problem in problems))
-    if total > MAX_BLOCKS_CHARACTERS:
+        found.note(f"no more than {MAX_BLOCKS} items allowed", "/blocks")
+    for position, block in enumerate(blocks):
+        _check_block(found, block, f"/blocks/{position}")
+    found.unique(blocks, "block_id", "/blocks")
+    if found.problems:
+        raise SlackRefusal("invalid_blocks", *found.problems)
+    if found.characters > MAX_BLOCKS_CHARACTERS:
         raise SlackRefusal("msg_blocks_too_long")
+
+
+def _check_block(found: Findings, block: Any, pointer: str) -> None:
+    kind = block.get("type") if isinstance(block, dict) else None
+    checks = {
+        "section": _check_section,
+        "header": _check_header,
+        "context": _check_context,
+        "actions": _check_actions,
+        "input": _check_input,
+        "divider": _check_divider,
+    }
+    if kind not in checks:
+        found.note(f"unsupported type: {kind}", f"{pointer}/type")
+        return
+    found.short(block, "block_id", MAX_BLOCK_ID_CHARACTERS, pointer)
+    checks[kind](found, block, pointer)
+
+
+def _check_section(found: Findings, block: dict[str, Any], pointer: str) -> None:
+    found.fields(block, {"block_id", "text", "fields", "accessory", "expand"}, pointer)
+    if "text" not in block and "fields" not in block:
+        found.note("missing required field: text or fields", pointer)
+    if "text" in block:
+        found.text(block["text"], MAX_SECTION_CHARACTERS, f"{pointer}/text", kinds=ANY_TEXT)
+    if "fields" in block:
+        for position, each in enumerate(found.items(block["fields"], MAX_FIELDS, f"{pointer}/fields")):
+            found.text(each, MAX_FIELD_CHARACTERS, f"{pointer}/fields/{position}", kinds=ANY_TEXT)
+    if "accessory" in block:
+        check_element(found, block["accessory"], f"{pointer}/accessory", kinds=("button", "static_select", "image"))
+
+
+def _check_header(found: Findings, block: dict[str, Any], pointer: str) -> None:
+    found.fields(block, {"block_id", "text"}, pointer)
+    found.text(block.get("text"), MAX_HEADER_CHARACTERS, f"{pointer}/text")
+
+
+def _check_context(found: Findings, block: dict[str, Any], pointer: str) -> None:
+    found.fields(block, {"block_id", "elements"}, pointer)
+    elements = found.items(block.get("elements"), MAX_CONTEXT_ELEMENTS, f"{pointer}/elements")
+    for position, element in enumerate(elements):
+        place = f"{pointer}/elements/{position}"
+        if isinstance(element, dict) and element.get("type") == "image":
+            check_element(found, element, place, kinds=("image",))
+        else:
+            found.text(element, MAX_SECTION_CHARACTERS, place, kinds=ANY_TEXT)
+
+
+def _check_actions(found: Findings, block: dict[str, Any], pointer: str) -> None:
+    found.fields(block, {"block_id", "elements"}, pointer)
+    elements = found.items(block.get("elements"), MAX_ACTIONS, f"{pointer}/elements")
+    for position, element in enumerate(elements):
+        check_element(found, element, f"{pointer}/elements/{position}", kinds=("button", "static_select"))
+    found.unique(elements, "action_id", f"{pointer}/elements")
+
+
+def _check_input(found: Findings, block: dict[str, Any], pointer: str) -> None:
+    known = {"block_id", "label", "element", "dispatch_action", "hint", "optional"}
+    found.fields(block, known, pointer, required=("label", "element"))
+    found.flags(block, ("dispatch_action", "optional"), pointer)
+    if "label" in block:
+        found.text(block["label"], MAX_LABEL_CHARACTERS, f"{pointer}/label")
+    if "hint" in block:
+        found.text(block["hint"], MAX_HINT_CHARACTERS, f"{pointer}/hint")
+    if "element" in block:
+        kinds = ("plain_text_input", "static_select")
+        check_element(found, block["element"], f"{pointer}/element", kinds=kinds)
+
+
+def _check_divider(found: Findings, block: dict[str, Any], pointer: str) -> None:
+    found.fields(block, {"block_id"}, pointer)

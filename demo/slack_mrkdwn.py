@@ -34,10 +34,11 @@ _QUOTED = re.compile("^(?:>|&gt;) ?")
 
 @dataclass(frozen=True)
 class Names:
-    """What ids are called: user id -> name, channel id -> name, neither with its sign."""
+    """What ids are called: user id -> name, channel id -> name, user group id -> handle, none with its sign."""
 
     users: Mapping[str, str] = field(default_factory=dict)
     channels: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ def _control(inside: str, names: Names) -> Piece:
         return Piece("date", label or unix, target=unix if unix.isdecimal() else "", pattern=pattern)
     if target.startswith("!"):
         kind, _, ident = target[1:].partition("^")
-        return Piece("user" if ident else "everyone", "@" + (label or ident or kind).removeprefix("@"))
+        called = label or names.groups.get(ident, ident) or kind
+        return Piece("user" if ident else "everyone", "@" + called.removeprefix("@"))
     return Piece("link", label or target, target=target)
 
 

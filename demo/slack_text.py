@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from demo.slack_cards import Card, Part, parts
+from demo.slack_cards import Card, Control, Part, parts
 from demo.slack_mrkdwn import Names, Piece
 
 _WIDTH: Final = 76
@@ -50,15 +50,26 @@ def _lines(part: Part) -> Iterator[str]:
         yield "=" * min(len(texts[0]), _WIDTH)
     elif part.kind == "text":
         yield from texts[0].split("\n")
+        yield from (_shown(control) for control in part.controls)
     elif part.kind == "fields":
         yield from _two_columns(texts)
     elif part.kind == "context":
         for text in texts:
             yield from (f"· {line}" for line in text.split("\n"))
     elif part.kind == "actions":
-        yield " ".join(f"[ {button.label} ]" for button in part.buttons)
+        yield " ".join(_shown(control) for control in part.controls)
+    elif part.kind == "input":
+        yield f"{texts[0]}: {_shown(part.controls[0])}"
     elif part.kind == "divider":
         yield "-" * _WIDTH
+
+
+def _shown(control: Control) -> str:
+    """A button or a select in brackets, a text to be written as a line."""
+    if control.kind == "text":
+        return control.initial or "_" * 12
+    chosen = next((each.label for each in control.options if each.value == control.initial), control.label)
+    return f"[ {chosen} v ]" if control.kind == "select" else f"[ {control.label} ]"
 
 
 def render_text(message: Card, names: Mapping[str, str] | None = None) -> str:

@@ -31,7 +31,7 @@ from moto.events.models import EventPattern
 from costwatch import __version__, names, topology
 from costwatch.config import loader
 from costwatch.config.loader import Loaded
-from costwatch.settings import HeartbeatsSettings, PricesSettings
+from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings, PricesSettings
 from costwatch.wiring import PricesWiring, TableWiring, Wiring
 from demo import recorder
 from demo.embedded import EmbeddedAws
@@ -197,8 +197,10 @@ class Stage:
         token = loaded.config.slack.token_parameter
         ssm = self.aws.client("ssm")
         ssm.put_parameter(Name=token, Value=DEFAULT_TOKEN, Type="SecureString", Overwrite=True)
-        self._functions = {spec.name: self._deployed(spec, policy_file, token) for spec in topology.FUNCTIONS}
-        self._rules = topology.rules(loaded.config.dead_man.sweep_every)
+        self._functions = {
+            spec.name: self._deployed(spec, policy_file, token) for spec in topology.functions(slack=False)
+        }
+        self._rules = topology.rules(loaded.config.dead_man.sweep_every, slack=False)
         for rule in self._rules:
             if rule.every is not None:
                 # A schedule begins when it is made. The sweep's first one is not waited for here.
@@ -245,6 +247,7 @@ class Stage:
         elif isinstance(told, PricesSettings):
             wiring = _PricesWiring(told, policy_file, spec.service, clock=self.clock)
         else:
+            assert isinstance(told, DeadmanSettings | HintsSettings)
             wiring = _Wiring(told, policy_file, spec.service, clock=self.clock)
         module = importlib.import_module(spec.handler.rpartition(".")[0])
         return _Deployed(spec, environment, wiring, module.handle, self._queue(f"costwatch-{spec.name}-dead-letters"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -21,17 +21,23 @@ _TROUBLE: Final = {
     names.METRIC_SWEEP_FAILURES: "A sweep could not handle a region, a service or a run. The others went on.",
     names.METRIC_NOTICES_UNDELIVERED: "A notice found no taker, neither Slack nor a subscriber: its run is held.",
     names.METRIC_RUNS_CAME_BACK: "A stopped run came back: `costwatch explain RUN` quotes what relaunched it.",
+    names.METRIC_CLICKS_NOT_TAKEN: "A click in Slack was not taken, and whoever clicked was told to try again: the log "
+    "of the function `door` says whether the signing secret could not be read or the bus did not answer.",
 }
 # The sweep and the hints look whether a stopped run came back; only the sweep sweeps and sends.
 _REPORTED_BY: Final = {
     names.METRIC_SWEEP_FAILURES: (names.SERVICE_DEADMAN,),
     names.METRIC_NOTICES_UNDELIVERED: (names.SERVICE_DEADMAN,),
     names.METRIC_RUNS_CAME_BACK: (names.SERVICE_DEADMAN, names.SERVICE_HINTS),
+    names.METRIC_CLICKS_NOT_TAKEN: (names.SERVICE_DOOR,),
 }
 
 
 class Alarms(Construct):
-    """Every alarm tells the alerts topic; those about missed sweeps and old prices also when they recover."""
+    """Every alarm tells the alerts topic; those about missed sweeps and old prices also when they recover.
+
+    `services`: those of the functions that are deployed.
+    """
 
     def __init__(
         self,
@@ -40,6 +46,7 @@ class Alarms(Construct):
         *,
         topic: sns.ITopic,
         sweep_every: timedelta,
+        services: Collection[str],
         queues: Mapping[str, sqs.IQueue],
     ) -> None:
         super().__init__(scope, construct_id)
@@ -57,8 +64,8 @@ class Alarms(Construct):
         )
         missed.add_alarm_action(self._action)
         missed.add_ok_action(self._action)
-        for metric, services in _REPORTED_BY.items():
-            for service in services:
+        for metric, reporting in _REPORTED_BY.items():
+            for service in (each for each in reporting if each in services):
                 part = service.removeprefix(f"{names.PROJECT}-").title()
                 self._above_zero(f"{metric}{part}", _metric(metric, service, 300), _TROUBLE[metric])
         self._stale_prices()

@@ -18,6 +18,8 @@ class Inputs:
     """What ships as policy.json."""
     slack_token_parameter: str
     """Name of the SSM parameter with Slack's token; empty where Slack is not configured."""
+    slack_signing_secret_parameter: str
+    """Name of the SSM parameter with the secret that Slack signs with; empty where Slack is not configured."""
     alert_emails: tuple[str, ...]
     """Subscribed to the alerts topic; each must confirm once."""
     account: str | None
@@ -29,12 +31,17 @@ class Inputs:
         body: Mapping[str, Any] = self.policy_document["policy"]
         return body
 
+    @property
+    def has_slack(self) -> bool:
+        return bool(self.policy["slack"]["platform_channel"])
+
     @classmethod
     def of(
         cls,
         policy_document: Mapping[str, Any],
         *,
         slack_token_parameter: str = names.DEFAULT_SLACK_TOKEN_PARAMETER,
+        slack_signing_secret_parameter: str = names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER,
         alert_emails: tuple[str, ...] = (),
         environ: Mapping[str, str],
     ) -> Inputs:
@@ -54,6 +61,9 @@ class Inputs:
         return cls(
             policy_document=policy_document,
             slack_token_parameter=slack_token_parameter if policy["slack"]["platform_channel"] else "",
+            slack_signing_secret_parameter=(
+                slack_signing_secret_parameter if policy["slack"]["platform_channel"] else ""
+            ),
             alert_emails=alert_emails,
             account=wanted or found,
             home_region=policy["regions"][0],

@@ -30,7 +30,6 @@ _READS_OF_JOBS: Final = (
 )
 _KINDS_OF_JOBS: Final = ("training-job", "processing-job", "hyper-parameter-tuning-job", "automl-job")
 _ANSWERS_TO_STEPS: Final = (
-    "sagemaker:DescribePipelineExecution",
     "sagemaker:ListPipelineExecutionSteps",
     "sagemaker:SendPipelineExecutionStepFailure",
     "sagemaker:SendPipelineExecutionStepSuccess",
@@ -44,6 +43,8 @@ _LEDGER_TABLE_ACTIONS: Final = (
     "dynamodb:Query",
     "dynamodb:UpdateItem",
 )
+_LEDGER_ACTIONS_OF_CLICKS: Final = ("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
+"""Nothing is counted and no pause is checked there: that belongs to stopping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,12 @@ class Targets:
     refused_queue: str
     log_group: str
     """As CloudFormation gives it, ending in `:*`: the group's streams."""
+    deadman_function: str
+    """The function that may stop something; empty for that function itself."""
     slack_token_parameter: str
     """Name of the parameter; empty where Slack is not configured."""
+    slack_signing_secret_parameter: str
+    """The same of the secret that Slack signs with."""
 
 
 def statements_of(function: topology.Function, targets: Targets) -> list[Statement]:
@@ -82,20 +87,46 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
         ]
     if function is topology.GATE:
         asked = ("Ledger", "LedgerByDay", "Alerts", "RefusedEvents", "Logs", "SlackToken")
-        return [s for s in statements(targets) if s["Sid"] in asked] + answers(targets)
+        return [s for s in statements(targets) if s["Sid"] in asked] + answers(targets) + _starters(targets)
+    if function is topology.DOOR:
+        only = {
+            "StringEquals": {"events:source": [names.SOURCE_SLACK]},
+            "ForAllValues:StringEquals": {"events:detail-type": [names.DETAIL_SLACK_INTERACTION]},
+        }
+        return [
+            _allow("Clicks", ["events:PutEvents"], _bus(targets, "default"), only),
+            _allow("SigningSecret", ["ssm:GetParameter"], _parameter(targets, targets.slack_signing_secret_parameter)),
+            _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], targets.log_group),
+        ]
+    if function is topology.CLICKS:
+        kept = ("Alerts", "RefusedEvents", "Events", "Logs", "SlackToken")
+        return [
+            *(statement for statement in statements(targets) if statement["Sid"] in kept),
+            _allow("Ledger", list(_LEDGER_ACTIONS_OF_CLICKS), targets.ledger_table),
+            *answers(targets),
+            _allow("SigningSecret", ["ssm:GetParameter"], _parameter(targets, targets.slack_signing_secret_parameter)),
+            # It stops nothing itself: whoever clicks Stop now has the one function asked that may.
+            _allow("AskToStop", ["lambda:InvokeFunction"], targets.deadman_function),
+        ]
     granted = statements(targets)
     if function is topology.DEADMAN:
         granted.extend(answers(targets))
+        granted.extend(_starters(targets))
         granted.extend(_waiting_steps(targets))
-        bus = f"arn:{targets.partition}:events:{targets.home_region}:{targets.account}:event-bus/{names.HEARTBEAT_BUS}"
         only = {
             "StringEquals": {"events:source": [names.SOURCE_CLIENT]},
             # A call may carry several events, so to IAM this key has several values.
             "ForAllValues:StringEquals": {"events:detail-type": [names.DETAIL_CANARY]},
         }
-        granted.append(_allow("Canary", ["events:PutEvents"], bus, only))
+        granted.append(_allow("Canary", ["events:PutEvents"], _bus(targets, names.HEARTBEAT_BUS), only))
         granted.extend(_verify_anywhere(targets))
     return granted
+
+
+def _starters(targets: Targets) -> list[Statement]:
+    """Who started an execution: for whoever takes requests."""
+    executions = f"arn:{targets.partition}:sagemaker:*:{targets.account}:pipeline/*/execution/*"
+    return [_allow("Starters", ["sagemaker:DescribePipelineExecution"], executions, _in(targets.regions))]
 
 
 def answers(targets: Targets) -> list[Statement]:
@@ -182,16 +213,23 @@ def statements(targets: Targets) -> list[Statement]:
         _allow(
             "Events",
             ["events:PutEvents"],
-            f"{arn}:events:{targets.home_region}:{targets.account}:event-bus/default",
+            _bus(targets, "default"),
             {"StringEquals": {"events:source": [names.SOURCE_COSTWATCH]}},
         ),
         _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], targets.log_group),
     ]
     if targets.slack_token_parameter:
-        name = targets.slack_token_parameter.lstrip("/")
-        parameter = f"{arn}:ssm:{targets.home_region}:{targets.account}:parameter/{name}"
+        parameter = _parameter(targets, targets.slack_token_parameter)
         granted.append(_allow("SlackToken", ["ssm:GetParameter"], parameter))
     return granted
+
+
+def _bus(targets: Targets, name: str) -> str:
+    return f"arn:{targets.partition}:events:{targets.home_region}:{targets.account}:event-bus/{name}"
+
+
+def _parameter(targets: Targets, name: str) -> str:
+    return f"arn:{targets.partition}:ssm:{targets.home_region}:{targets.account}:parameter/{name.lstrip('/')}"
 
 
 def _allow(

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import Aws, Stack
+from aws_cdk import Aws, CfnOutput, Stack
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
@@ -19,6 +19,7 @@ from infra.alerts import Alerts
 from infra.dead_letters import DeadLetterQueue
 from infra.functions import WatchdogFunction
 from infra.gated_training import GatedTraining
+from infra.http_api import SlackApi
 from infra.inputs import Inputs
 from infra.ledger import Ledger
 from infra.queues import BatchedQueue
@@ -38,38 +39,59 @@ class CostwatchStack(Stack):
         self._alerts = Alerts(self, "Alerts", emails=inputs.alert_emails)
         self._refused = DeadLetterQueue(self, "RefusedEvents")
         code = lambda_.Code.from_asset(str(asset))
-        specs = {spec.name: spec for spec in topology.FUNCTIONS}
+        by_name = {spec.name: spec for spec in topology.functions(slack=inputs.has_slack)}
         self._batched = {
-            queue.name: BatchedQueue(self, _title(queue.name), queue=queue, function=specs[queue.function])
+            queue.name: BatchedQueue(self, _title(queue.name), queue=queue, function=by_name[queue.function])
             for queue in topology.QUEUES
         }
-        functions = {name: self._function(spec, code) for name, spec in specs.items()}
+        functions: dict[str, WatchdogFunction] = {}
+        for name, spec in by_name.items():
+            functions[name] = self._function(spec, code, functions)
         for queue in topology.QUEUES:
             self._batched[queue.name].feed(functions[queue.function])
         sweep_every = timedelta(seconds=inputs.policy["sweep_every_seconds"])
-        Rules(self, "Rules", rules=topology.rules(sweep_every), functions=functions, queues=self._batched)
+        Rules(
+            self,
+            "Rules",
+            rules=topology.rules(sweep_every, slack=inputs.has_slack),
+            functions=functions,
+            queues=self._batched,
+        )
         Alarms(
             self,
             "Alarms",
             topic=self._alerts.topic,
             sweep_every=sweep_every,
+            services=[each.spec.service for each in functions.values()],
             queues={name: each.dead_letters for name, each in functions.items() if each.dead_letters is not None}
             | {name: each.dead_letters for name, each in self._batched.items()}
             | {"refused": self._refused},
         )
-        self._record(functions, self._gated_training(functions[topology.GATE.name]))
+        self._record(
+            functions,
+            self._gated_training(functions[topology.GATE.name]),
+            self._slack_api(functions[topology.DOOR.name]) if inputs.has_slack else "",
+        )
 
-    def _function(self, spec: topology.Function, code: lambda_.Code) -> WatchdogFunction:
+    def _function(
+        self, spec: topology.Function, code: lambda_.Code, before: Mapping[str, WatchdogFunction]
+    ) -> WatchdogFunction:
+        """`before`: the functions that were made before it; the one that may stop runs is the first."""
         inputs = self._inputs
+        deadman = before.get(topology.DEADMAN.name)
         requests = self._batched[topology.REQUESTS.name]
         settings = spec.settings.of(
             ledger_table=self._ledger.table.table_name,
             alerts_topic_arn=self._alerts.topic.topic_arn,
             refused_queue_url=self._refused.queue_url,
             heartbeat_bus=names.HEARTBEAT_BUS,
+            deadman_function=deadman.function.function_name if deadman is not None else "",
             gate_queue_url=requests.queue.queue_url,
             gate_dead_letters_arn=requests.dead_letters.queue_arn,
             slack_token_parameter=inputs.slack_token_parameter,
+            slack_signing_secret_parameter=inputs.slack_signing_secret_parameter,
+            slack_app_id=inputs.policy["slack"].get("app_id", ""),
+            slack_workspace=inputs.policy["slack"].get("workspace", ""),
         )
         created = WatchdogFunction(self, spec.name.title(), function=spec, code=code, environment=settings.to_env())
         created.may(
@@ -84,7 +106,9 @@ class CostwatchStack(Stack):
                     alerts_topic=self._alerts.topic.topic_arn,
                     refused_queue=self._refused.queue_arn,
                     log_group=created.log_group.log_group_arn,
+                    deadman_function=deadman.function.function_arn if deadman is not None else "",
                     slack_token_parameter=inputs.slack_token_parameter,
+                    slack_signing_secret_parameter=inputs.slack_signing_secret_parameter,
                 ),
             ),
             why_wildcards="EC2 and SageMaker lists and the price list have no resource level, and which instances and "
@@ -94,6 +118,12 @@ class CostwatchStack(Stack):
         if spec.stops_runs:
             created.may_stop(stop_policies(inputs.policy, account=self.account, partition=Aws.PARTITION))
         return created
+
+    def _slack_api(self, door: WatchdogFunction) -> str:
+        """The URL that the Slack app is given."""
+        url = SlackApi(self, "SlackApi", door=door).request_url
+        CfnOutput(self, "SlackRequestUrl", value=url, description="The Slack app's Interactivity request URL")
+        return url
 
     def _gated_training(self, gate: WatchdogFunction) -> GatedTraining | None:
         """Where no roles are configured there is none: it could hand nothing to a job."""
@@ -109,7 +139,9 @@ class CostwatchStack(Stack):
             region=self.region,
         )
 
-    def _record(self, functions: Mapping[str, WatchdogFunction], gated: GatedTraining | None) -> None:
+    def _record(
+        self, functions: Mapping[str, WatchdogFunction], gated: GatedTraining | None, slack_request_url: str
+    ) -> None:
         """What the command line reads to find this deployment, and to refuse a policy that is not the deployed one."""
         document = self._inputs.policy_document
         ssm.StringParameter(
@@ -127,6 +159,7 @@ class CostwatchStack(Stack):
                     "gated_training_arn": gated.machine.state_machine_arn if gated is not None else "",
                     "refused_queue_url": self._refused.queue_url,
                     "alerts_topic_arn": self._alerts.topic.topic_arn,
+                    "slack_request_url": slack_request_url,
                     "policy_digest": document["digest"],
                     "config_commit": document["config_commit"],
                     "version": __version__,

@@ -14,6 +14,7 @@ from costwatch import __version__, names
 LEDGER_TABLE: Final = "costwatch-ledger"
 ALERTS_TOPIC_ARN: Final = f"arn:aws:sns:{REGION}:{ACCOUNT}:costwatch-alerts"
 REFUSED_QUEUE_URL: Final = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/costwatch-refused"
+SLACK_SIGNING_SECRET: Final = "8f742231b10e8888abcd99yyyzzz85a5"
 
 _DEPLOYMENT: Final = {
     "table": LEDGER_TABLE,
@@ -64,10 +65,13 @@ def json_answer(service: str, operation: str, body: Mapping[str, Any]) -> Mappin
     """SSM and EventBridge. Raises Refused."""
     match service, operation:
         case "ssm", "GetParameter":
-            if body["Name"] != names.DEPLOYMENT_PARAMETER:
+            known = {
+                names.DEPLOYMENT_PARAMETER: json.dumps(_DEPLOYMENT),
+                names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER: SLACK_SIGNING_SECRET,
+            }
+            if body["Name"] not in known:
                 raise Refused("ParameterNotFound", f"{body['Name']} is not known here")
-            value = json.dumps(_DEPLOYMENT)
-            return {"Parameter": {"Name": body["Name"], "Type": "String", "Value": value, "Version": 1}}
+            return {"Parameter": {"Name": body["Name"], "Type": "String", "Value": known[body["Name"]], "Version": 1}}
         case "events", "PutEvents":
             return {"FailedEntryCount": 0, "Entries": [{"EventId": str(n)} for n, _ in enumerate(body["Entries"])]}
     raise Refused("UnknownOperationException", f"{service}:{operation} is not known here")

@@ -1,68 +1,46 @@
-"""The page of the local Slack: what it received, as Slack shows it. One file, nothing is fetched from elsewhere."""
+"""The page of the local Slack: what it received, as Slack shows it, to whoever reads it. One file, nothing is fetched
+from elsewhere.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from demo.slack_cards import Part, parts
+from demo.slack_messages import SlackMessage
 from demo.slack_mrkdwn import Names
+from demo.slack_people import Person
 
 _HERE: Final = Path(__file__).parent
 _AVATARS: Final = 6  # colours for people, in page.css
+_SCRIPTS: Final = ("dates.js", "clicks.js", "page.js")  # in this order
 
 
-class Received(Protocol):
-    """A message as the endpoint keeps it."""
+@dataclass(frozen=True)
+class Scene:
+    """What is to be shown. `viewer`: as whom; None shows everybody's messages, and nobody can click.
 
-    @property
-    def number(self) -> int:
-        """Counts from 1."""
+    `groups`: user group id -> handle. `channels`: channel id -> name, as far as known. `version`: another text as soon
+    as something changed. `now`: the sender's clock, what *today* in a date means.
+    """
 
-    @property
-    def ts(self) -> str:
-        """Slack's id of the message in its channel."""
-
-    @property
-    def channel(self) -> str:
-        """As the sender named it."""
-
-    @property
-    def channel_id(self) -> str:
-        """C... or, for a direct message, D..."""
-
-    @property
-    def to(self) -> str | None:
-        """A direct message's reader, by e-mail."""
-
-    @property
-    def text(self) -> str:
-        """What a phone pushes."""
-
-    @property
-    def blocks(self) -> Sequence[Mapping[str, Any]]:
-        """Block Kit."""
-
-    @property
-    def thread_ts(self) -> str | None:
-        """The ts of the message this one answers."""
-
-    @property
-    def at(self) -> datetime:
-        """When it was posted, aware."""
-
-    @property
-    def edited_at(self) -> datetime | None:
-        """When it was changed last, aware."""
+    messages: Sequence[SlackMessage]
+    people: Sequence[Person]
+    viewer: Person | None
+    groups: Mapping[str, str]
+    channels: Mapping[str, str]
+    version: str
+    now: datetime
 
 
 @dataclass(frozen=True)
@@ -80,46 +58,41 @@ class Conversation:
 class Entry:
     """One message with its answers."""
 
-    message: Received
+    message: SlackMessage
     conversation: Conversation
     parts: list[Part]
     is_answer: bool = False
     answers: list[Entry] = field(default_factory=list)
 
 
-def page(messages: Iterable[Received], users: Mapping[str, str], *, now: datetime, live: bool) -> str:
-    """The whole page. `users`: e-mail -> user id. `now`: the sender's clock, what *today* in a date means.
-
-    `live`: it asks its server for what came since.
-    """
-    files = {name: (_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")}
-    template = _templates().get_template("page.html")
-    return template.render(
-        **_view(messages, users, now),
-        live=live,
-        # From our own two files, never from a message; `</` would end the element.
-        css=Markup(files["page.css"]),
-        js=Markup(files["page.js"]),
-        policy=_content_policy(css=files["page.css"], js=files["page.js"]),
+def page(scene: Scene, *, live: bool, token: str) -> str:
+    """The whole page. `live`: it asks its server for what came since, and sends clicks with `token`."""
+    css = (_HERE / "page.css").read_text(encoding="utf-8")
+    js = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            **_view(scene),
+            live=live,
+            token=token,
+            # From our own files, never from a message; `</` would end the element.
+            css=Markup(css),
+            js=Markup(js),
+            policy=_content_policy(css=css, js=js),
+        )
     )
 
 
-def update(messages: Iterable[Received], users: Mapping[str, str], *, now: datetime) -> dict[str, Any]:
+def update(scene: Scene) -> dict[str, Any]:
     """What a page that is open replaces: its list of conversations and its messages, and their `version`."""
-    view = _view(messages, users, now)
+    view = _view(scene)
     return {
-        "version": view["version"],
-        "now": int(now.timestamp()),
+        "version": scene.version,
+        "now": int(scene.now.timestamp()),
         "sidebar": _templates().get_template("sidebar.html").render(**view),
         "stream": _templates().get_template("stream.html").render(**view),
     }
-
-
-def version(messages: Sequence[Received]) -> str:
-    """Another text as soon as a message came or was changed."""
-    edited = max((each.edited_at.timestamp() for each in messages if each.edited_at), default=0)
-    changed = sum(1 for each in messages if each.edited_at)
-    return f"{messages[0].number if messages else 0}-{len(messages)}-{changed}-{edited:.0f}"
 
 
 @cache
@@ -141,11 +114,18 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _view(messages: Iterable[Received], users: Mapping[str, str], now: datetime) -> dict[str, Any]:
-    kept = list(messages)
-    conversations = _conversations(kept)
-    channels = {each.id: each.name for each in conversations.values() if not each.is_person}
-    names = Names({ident: email.partition("@")[0] for email, ident in users.items()}, channels)
+def _is_seen(message: SlackMessage, viewer: Person | None) -> bool:
+    """An ephemeral message by one person alone, a direct one by its reader, and both are never looked at for them."""
+    if viewer is None:
+        return message.only_for is None
+    return message.only_for in (None, viewer.id) and message.to in (None, viewer.email)
+
+
+def _view(scene: Scene) -> dict[str, Any]:
+    kept = [each for each in scene.messages if _is_seen(each, scene.viewer)]
+    conversations = _conversations(kept, scene.channels)
+    channels = dict(scene.channels) | {each.id: each.name for each in conversations.values() if not each.is_person}
+    names = Names({each.id: each.name for each in scene.people}, channels, scene.groups)
     entries: list[Entry] = []
     parents: dict[tuple[str, str], Entry] = {}
     for message in kept:
@@ -158,17 +138,22 @@ def _view(messages: Iterable[Received], users: Mapping[str, str], now: datetime)
             entries.append(entry)
         parents[message.channel_id, message.ts] = parent or entry  # an answer to an answer joins the same thread
     return {
-        "version": version(kept),
-        "now": int(now.timestamp()),
+        "version": scene.version,
+        "now": int(scene.now.timestamp()),
         "count": len(kept),
         "channels": sorted((each for each in conversations.values() if not each.is_person), key=lambda c: c.name),
-        "people": sorted((each for each in conversations.values() if each.is_person), key=lambda c: c.name),
+        "direct": sorted((each for each in conversations.values() if each.is_person), key=lambda c: c.name),
         "entries": entries,
+        "people": [each for each in scene.people if not each.deleted],
+        "viewer": scene.viewer,
     }
 
 
-def _conversations(messages: Sequence[Received]) -> dict[str, Conversation]:
-    named = {each.channel_id: (each.to or each.channel.removeprefix("#"), each.to is not None) for each in messages}
+def _conversations(messages: Sequence[SlackMessage], channels: Mapping[str, str]) -> dict[str, Conversation]:
+    named = {
+        each.channel_id: (each.to or channels.get(each.channel_id, each.channel), each.to is not None)
+        for each in messages
+    }
     return {
         ident: Conversation(
             id=ident,

@@ -80,6 +80,7 @@ METRIC_RUNS_HELD: Final = "RunsHeld"
 METRIC_RUNS_CAME_BACK: Final = "RunsCameBack"
 METRIC_NOTICES_UNDELIVERED: Final = "NoticesUndelivered"
 METRIC_EVENTS_REFUSED: Final = "EventsRefused"
+METRIC_CLICKS_NOT_TAKEN: Final = "ClicksNotTaken"  # verified or not: AWS did not answer the door
 METRIC_BURN: Final = "BurnUsdPerHour"  # of all runs that the sweep judged, over every team: one metric and no more
 METRIC_PRICE_BOOK_AGE: Final = "PriceBookAgeHours"  # of its oldest part
 
@@ -92,7 +93,13 @@ ENV_GATE_QUEUE_URL: Final = "COSTWATCH_GATE_QUEUE_URL"
 ENV_GATE_DEAD_LETTERS_ARN: Final = "COSTWATCH_GATE_DEAD_LETTERS_ARN"
 ENV_SLACK_TOKEN_PARAMETER: Final = "COSTWATCH_SLACK_TOKEN_PARAMETER"
 ENV_SLACK_SIGNING_SECRET_PARAMETER: Final = "COSTWATCH_SLACK_SIGNING_SECRET_PARAMETER"
+ENV_SLACK_APP_ID: Final = "COSTWATCH_SLACK_APP_ID"
+ENV_SLACK_WORKSPACE: Final = "COSTWATCH_SLACK_WORKSPACE"
+ENV_DEADMAN_FUNCTION: Final = "COSTWATCH_DEADMAN_FUNCTION"  # the one that may stop anything
 ENV_SLACK_API_URL: Final = "COSTWATCH_SLACK_API_URL"  # empty: Slack's own; the demo sets its endpoint
+
+# --- the door ---------------------------------------------------------------------------------------
+SLACK_PATH: Final = "/slack"  # where the HTTP API takes Slack's clicks, by POST
 
 # --- the asset and the deployment --------------------------------------------------------------------
 POLICY_FILE: Final = "policy.json"  # at the root of the asset

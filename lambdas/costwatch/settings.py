@@ -47,12 +47,16 @@ _VARIABLES = {
     "alerts_topic_arn": names.ENV_ALERTS_TOPIC_ARN,
     "refused_queue_url": names.ENV_REFUSED_QUEUE_URL,
     "heartbeat_bus": names.ENV_HEARTBEAT_BUS,
+    "deadman_function": names.ENV_DEADMAN_FUNCTION,
     "gate_queue_url": names.ENV_GATE_QUEUE_URL,
     "gate_dead_letters_arn": names.ENV_GATE_DEAD_LETTERS_ARN,
     "slack_token_parameter": names.ENV_SLACK_TOKEN_PARAMETER,
     "slack_api_url": names.ENV_SLACK_API_URL,
+    "slack_signing_secret_parameter": names.ENV_SLACK_SIGNING_SECRET_PARAMETER,
+    "slack_app_id": names.ENV_SLACK_APP_ID,
+    "slack_workspace": names.ENV_SLACK_WORKSPACE,
 }
-_OPTIONAL = frozenset({"slack_token_parameter", "slack_api_url", "gate_queue_url"})
+_OPTIONAL = frozenset({"slack_token_parameter", "slack_api_url", "slack_app_id", "slack_workspace", "gate_queue_url"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +116,34 @@ class GateSettings(_Environment):
     slack_api_url: str = ""
 
 
-AnySettings = DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | GateSettings
+@dataclass(frozen=True, slots=True)
+class DoorSettings(_Environment):
+    """What takes Slack's clicks: the parameter with the signing secret, and whose clicks it takes.
+
+    Empty app or workspace: of any that has the secret.
+    """
+
+    slack_signing_secret_parameter: str
+    slack_app_id: str = ""
+    slack_workspace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClicksSettings(_Environment):
+    """What decides about clicks in Slack: as the hints, the secret that Slack signs with, and the name of the function
+    that may stop something.
+    """
+
+    ledger_table: str
+    alerts_topic_arn: str
+    refused_queue_url: str
+    heartbeat_bus: str
+    deadman_function: str
+    slack_signing_secret_parameter: str
+    slack_token_parameter: str = ""
+    slack_api_url: str = ""
+
+
+LedgerSettings = DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | GateSettings | ClicksSettings
+"""Of the functions that write into the ledger: all but the door."""
+AnySettings = LedgerSettings | DoorSettings

@@ -10,7 +10,9 @@ from typing import Any
 from costwatch import names
 from costwatch.settings import (
     AnySettings,
+    ClicksSettings,
     DeadmanSettings,
+    DoorSettings,
     GateSettings,
     HeartbeatsSettings,
     HintsSettings,
@@ -32,7 +34,10 @@ class Function:
     stops_runs: bool
     """Whether the function's role may ever hold a destructive permission."""
     asynchronous: bool = True
-    """Whether events invoke it, so that what it fails on goes into its dead-letter queue; else it reads a queue."""
+    """Whether events invoke it, so that what it fails on goes into its dead-letter queue; else it reads a queue, or
+    somebody waits for its answer."""
+    needs_slack: bool = False
+    """Whether it is deployed only where Slack is configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,31 @@ GATE = Function(
     stops_runs=False,
     asynchronous=False,
 )
-FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES, GATE)
+DOOR = Function(
+    name="door",
+    handler="costwatch.handlers.door.handler",
+    service=names.SERVICE_DOOR,
+    settings=DoorSettings,
+    timeout=timedelta(seconds=5),  # Slack has gone after three
+    memory_mb=512,
+    retry_attempts=0,
+    stops_runs=False,
+    asynchronous=False,
+    needs_slack=True,
+)
+CLICKS = Function(
+    name="clicks",
+    handler="costwatch.handlers.clicks.handler",
+    service=names.SERVICE_CLICKS,
+    settings=ClicksSettings,
+    timeout=timedelta(minutes=3),  # a stop that was asked for is waited for
+    memory_mb=512,
+    retry_attempts=2,
+    stops_runs=False,
+    needs_slack=True,
+)
+FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES, GATE, DOOR, CLICKS)
+"""All there are; `functions` says which of them a stack has."""
 
 BEATS = Queue(
     name="beats",
@@ -145,9 +174,17 @@ PRICES_EVERY = timedelta(days=1)
 BUSES: tuple[str, ...] = (names.HEARTBEAT_BUS,)
 
 
-def rules(sweep_every: timedelta) -> tuple[Rule, ...]:
-    """All rules of the stack, for a sweep every `sweep_every` (whole minutes, at least one)."""
-    return (
+def functions(*, slack: bool) -> tuple[Function, ...]:
+    """Those that are deployed where Slack is configured, or where it is not."""
+    return tuple(function for function in FUNCTIONS if slack or not function.needs_slack)
+
+
+def rules(sweep_every: timedelta, *, slack: bool = True) -> tuple[Rule, ...]:
+    """All rules of the stack, for a sweep every `sweep_every` (whole minutes, at least one).
+
+    `slack`: whether it is configured; else nobody clicks.
+    """
+    found = (
         Rule(
             name="sweep",
             function=DEADMAN.name,
@@ -195,7 +232,15 @@ def rules(sweep_every: timedelta) -> tuple[Rule, ...]:
             description="What trainers say of themselves, and the sweep's canary, gathered for one write a run.",
             pattern={"source": [names.SOURCE_CLIENT]},
         ),
+        Rule(
+            name="slack-interactions",
+            function=CLICKS.name,
+            description="Somebody clicked in Slack: decide, act, and say so on the card.",
+            pattern={"source": [names.SOURCE_SLACK], "detail-type": [names.DETAIL_SLACK_INTERACTION]},
+        ),
     )
+    left_out = {function.name for function in FUNCTIONS} - {function.name for function in functions(slack=slack)}
+    return tuple(rule for rule in found if rule.function not in left_out)
 
 
 def _changed(detail_type: str, status: str) -> Mapping[str, Any]:

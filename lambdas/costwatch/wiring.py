@@ -20,10 +20,12 @@ from costwatch import names
 from costwatch.adapters.autoscaling import AutoScaling
 from costwatch.adapters.bus import Bus
 from costwatch.adapters.callback_steps import CallbackSteps
+from costwatch.adapters.deployed_function import DeployedFunction
 from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ec2 import Ec2
 from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.ledger_approvals import Approvals
+from costwatch.adapters.ledger_clicks import Clicks
 from costwatch.adapters.price_list import REGION as PRICE_LIST_REGION
 from costwatch.adapters.price_list import PriceList
 from costwatch.adapters.price_store import KeptBook, PriceStore
@@ -31,6 +33,7 @@ from costwatch.adapters.prices import SeedPrices
 from costwatch.adapters.pulses import Pulses
 from costwatch.adapters.refused import RefusedEvents
 from costwatch.adapters.sagemaker import SageMaker
+from costwatch.adapters.signing_secret import SigningSecret
 from costwatch.adapters.slack import Slack, token_from_parameter
 from costwatch.adapters.spot_prices import SpotPrices
 from costwatch.adapters.task_tokens import TaskTokens
@@ -38,16 +41,19 @@ from costwatch.adapters.topic import Topic
 from costwatch.core.policy import Policy
 from costwatch.core.price_book import TrustedPrices
 from costwatch.errors import AwsError, ConfigError
+from costwatch.intake import Click
 from costwatch.intake.gate import Here
 from costwatch.procedures.approvals import Gate
+from costwatch.procedures.clicked_runs import Desk
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.refresh_prices import PriceSources
 from costwatch.settings import (
-    AnySettings,
+    ClicksSettings,
     DeadmanSettings,
     GateSettings,
     HeartbeatsSettings,
     HintsSettings,
+    LedgerSettings,
     PricesSettings,
 )
 
@@ -60,6 +66,8 @@ _CLIENT_CONFIG = Config(
 )
 # The price list answers so many a second and no more: what it refuses is asked again, and waits longer each time.
 _PRICES_CONFIG = _CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "max_attempts": 4}))
+# A stop is asked for once: a second asking would be another order.
+_INVOKE_CONFIG = _CLIENT_CONFIG.merge(Config(read_timeout=120, retries={"total_max_attempts": 1}))
 _LAST_MOMENT_SECONDS = 3600.0
 
 
@@ -75,7 +83,7 @@ class TableWiring:
     `clock` and `policy_file` are arguments so that a demo can bring its own.
     """
 
-    settings: AnySettings
+    settings: LedgerSettings
     policy_file: Path
     service: str
     clock: Callable[[], datetime] = utc_now
@@ -152,7 +160,7 @@ class PricesWiring(TableWiring):
 class Wiring(TableWiring):
     """Builds what a sweep, or a hint, works with."""
 
-    settings: DeadmanSettings | HintsSettings | GateSettings
+    settings: DeadmanSettings | HintsSettings | GateSettings | ClicksSettings
 
     @cached_property
     def slack(self) -> Slack | None:
@@ -255,6 +263,31 @@ class Wiring(TableWiring):
         self.logger.info(message, extra=dict(fields))
 
 
+@dataclass(frozen=True)
+class ClicksWiring(Wiring):
+    """Builds what a click works with."""
+
+    settings: ClicksSettings
+
+    @cached_property
+    def secret(self) -> SigningSecret:
+        read = token_from_parameter(
+            self.client("ssm"), self.settings.slack_signing_secret_parameter, what="Slack signing secret"
+        )
+        return SigningSecret(lambda _seconds: read())
+
+    def desk(self, context: LambdaContext | None, click: Click) -> Desk:
+        """Where one click is dealt with. Raises ConfigError where Slack is not configured."""
+        if self.slack is None:
+            raise ConfigError("a click came, and neither slack.platform_channel nor a token is configured")
+        return Desk(self.gate(context), Clicks(self.ledger), self.slack, self._deadman, click)
+
+    @cached_property
+    def _deadman(self) -> DeployedFunction:
+        client = self.client("lambda", config=_INVOKE_CONFIG)
+        return DeployedFunction(client, self.settings.deadman_function)
+
+
 def from_environment(
     settings: type[DeadmanSettings] | type[HintsSettings] | type[GateSettings], service: str
 ) -> Wiring:
@@ -272,6 +305,11 @@ def prices_from_environment(service: str) -> PricesWiring:
     """The same for the function that refreshes the price book."""
     settings = PricesSettings.from_env(os.environ)
     return PricesWiring(settings=settings, policy_file=_policy_file(), service=service)
+
+
+def clicks_from_environment(service: str) -> ClicksWiring:
+    """The same for the function behind the door."""
+    return ClicksWiring(settings=ClicksSettings.from_env(os.environ), policy_file=_policy_file(), service=service)
 
 
 def _policy_file() -> Path:

@@ -151,7 +151,36 @@ def event_source(stack: Deployed, mapping: str, wanted: Properties) -> None:
     assert found["BatchSize"] == wanted["BatchSize"]
 
 
+def http_api(stack: Deployed, api_id: str, wanted: Properties) -> None:
+    found = stack.aws.client("apigatewayv2").get_api(ApiId=api_id)
+    assert {key: found[key] for key in wanted} == wanted
+
+
+def integration(stack: Deployed, integration_id: str, wanted: Properties) -> None:
+    client = stack.aws.client("apigatewayv2")
+    found = client.get_integration(ApiId=wanted["ApiId"], IntegrationId=integration_id)
+    assert _without_api(found, wanted) == _without_api(wanted)
+
+
+def route(stack: Deployed, route_id: str, wanted: Properties) -> None:
+    found = stack.aws.client("apigatewayv2").get_route(ApiId=wanted["ApiId"], RouteId=route_id)
+    assert _without_api(found, wanted) == _without_api(wanted)
+
+
+def stage(stack: Deployed, name: str, wanted: Properties) -> None:
+    found = stack.aws.client("apigatewayv2").get_stage(ApiId=wanted["ApiId"], StageName=name)
+    assert _without_api(found, wanted) == _without_api(wanted)
+
+
+def _without_api(properties: Properties, wanted: Properties | None = None) -> dict[str, Any]:
+    return {key: properties[key] for key in wanted or properties if key != "ApiId"}
+
+
 CHECKS: Final[Mapping[str, Check]] = {
+    "AWS::ApiGatewayV2::Api": http_api,
+    "AWS::ApiGatewayV2::Integration": integration,
+    "AWS::ApiGatewayV2::Route": route,
+    "AWS::ApiGatewayV2::Stage": stage,
     "AWS::CloudWatch::Alarm": alarm,
     "AWS::DynamoDB::Table": table,
     "AWS::Events::EventBus": bus,

@@ -8,6 +8,7 @@ import copy
 import dataclasses
 import importlib
 import json
+import os
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -49,6 +50,16 @@ def _remember_calls(calls: list[dict[str, Any]]) -> None:
         calls.append({**call, "region": context["client_region"], "params": copy.deepcopy(params)})
 
     handlers.BUILTIN_HANDLERS.append(("before-parameter-build", remember))
+    # The door makes no client, so botocore's handlers see nothing of it.
+    signed = importlib.import_module("costwatch.adapters.signed_calls").SignedCalls
+    call = signed.call
+
+    def remember_signed(self: Any, service: str, target: str, parameters: Any, **rest: Any) -> Any:
+        operation, region = target.partition(".")[2], os.environ["AWS_REGION"]
+        calls.append({"service": service, "operation": operation, "region": region, "params": parameters})
+        return call(self, service, target, parameters, **rest)
+
+    signed.call = remember_signed
 
 
 def _shift_clock(module: Any, offset: timedelta) -> None:

@@ -42,6 +42,8 @@ ALLOWED_IN_OBSERVE = frozenset(
         "logs:PutLogEvents",
         "sns:Publish",
         "sqs:SendMessage",
+        # ask the one function that may stop something, for whoever clicked; in observe it may not either
+        "lambda:InvokeFunction",
         # answer who waits at the gate: in observe everybody is let go on
         "sagemaker:SendPipelineExecutionStepFailure",
         "sagemaker:SendPipelineExecutionStepSuccess",

@@ -7,6 +7,7 @@ from typing import Any
 from tests.support import policies
 
 REGIONS = ["us-east-1", "eu-central-1"]
+SLACK_APP, SLACK_WORKSPACE = "A0123456789", "T0123456789"
 
 
 def selector(name: str, **changes: Any) -> dict[str, Any]:
@@ -31,7 +32,13 @@ def policy(*selectors: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """The body of policy.json."""
     deployed = {
         "regions": REGIONS,
-        "slack": {"platform_channel": "#ml-platform", "team_channels": {}, "warn_owner_by": "dm"},
+        "slack": {
+            "platform_channel": "#ml-platform",
+            "team_channels": {},
+            "warn_owner_by": "dm",
+            "app_id": SLACK_APP,
+            "workspace": SLACK_WORKSPACE,
+        },
         "blast_cap": {"runs": 5, "share": "0.2", "per_day": 20},
         "protect": [{"tags": {"Environment": ["prod"]}, "asg": None}, {"tags": {}, "asg": "inference-*"}],
         "selectors": list(selectors),

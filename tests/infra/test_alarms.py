@@ -31,7 +31,8 @@ def test_three_intervals_without_a_completed_sweep_raise_an_alarm_and_silence_co
 
 
 def test_trouble_that_a_function_reports_raises_an_alarm_at_the_first_occurrence(assembly: Synthesized) -> None:
-    for metric, services in SERVICES.items():
+    with_slack = {names.METRIC_CLICKS_NOT_TAKEN: {names.SERVICE_DOOR}}
+    for metric, services in (SERVICES | (with_slack if assembly.slack else {})).items():
         alarms = alarms_on(metric, assembly)
         dimensions = [tuple(d.items()) for a in alarms for d in a["Dimensions"]]
         expected = [(("Name", names.METRIC_DIMENSION_SERVICE), ("Value", service)) for service in services]
@@ -70,6 +71,6 @@ def test_every_dead_letter_queue_raises_an_alarm_when_something_waits_in_it(asse
 def test_every_alarm_tells_the_alerts_topic(assembly: Synthesized) -> None:
     (topic,) = assembly.of_type("AWS::SNS::Topic")
     alarms = assembly.of_type("AWS::CloudWatch::Alarm").values()
-    assert len(alarms) == 12
+    assert len(alarms) == 12 + 2 * assembly.slack
     for alarm in alarms:
         assert alarm["Properties"]["AlarmActions"] == [{"Ref": topic}]

@@ -34,8 +34,11 @@ from tests.support.template_roles import (
 
 Template = Mapping[str, Any]
 
+FUNCTION = "AWS::Lambda::Function"
 ACCOUNT, OTHER_ACCOUNT, HOME = "111122223333", "444455556666", "us-east-1"
 FUNCTIONS = {function.name: function for function in topology.FUNCTIONS}
+WITHOUT_SLACK = [function.name for function in topology.functions(slack=False)]
+"""Those that the configuration `observe`, which leaves Slack out, deploys."""
 WATCHERS = (topology.DEADMAN.name, topology.HINTS.name)
 """They look at the world; the third takes heartbeats and looks at nothing, the fourth looks at prices only."""
 DESTRUCTIVE = (
@@ -160,7 +163,35 @@ GATE_MAY: Mapping[str, frozenset[str]] = {
     **{a: _REQUESTS for a in HEARTBEATS_MAY if a.startswith("sqs:") and a != "sqs:SendMessage"},
 }
 
-OTHERS_MAY = {topology.GATE.name: GATE_MAY, topology.HEARTBEATS.name: HEARTBEATS_MAY, topology.PRICES.name: PRICES_MAY}
+DOOR_MAY: Mapping[str, frozenset[str]] = {
+    "events:PutEvents": ALLOWED_IN_OBSERVE["events:PutEvents"],
+    "ssm:GetParameter": frozenset({f"arn:aws:ssm:{HOME}:{ACCOUNT}:parameter/costwatch/slack-signing-secret"}),
+    **{a: ALLOWED_IN_OBSERVE[a] for a in ("logs:CreateLogStream", "logs:PutLogEvents")},
+}
+
+# Whoever clicks Stop now has the sweep's function asked; the function behind the door can stop nothing.
+CLICKS_MAY: Mapping[str, frozenset[str]] = {
+    **{
+        action: resources
+        for action, resources in ALLOWED_IN_OBSERVE.items()
+        if action.partition(":")[0] in ("events", "logs", "sns", "sqs")
+    },
+    **{
+        f"dynamodb:{name}": frozenset({f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger"})
+        for name in ("DeleteItem", "GetItem", "PutItem", "Query")
+    },
+    **{action: resources for action, resources in ANSWERS.items() if "Describe" not in action},
+    "ssm:GetParameter": ALLOWED_IN_OBSERVE["ssm:GetParameter"] | DOOR_MAY["ssm:GetParameter"],
+    "lambda:InvokeFunction": frozenset({f"arn:aws:lambda:{HOME}:{ACCOUNT}:function:deadman-function"}),
+}
+
+OTHERS_MAY = {
+    topology.GATE.name: GATE_MAY,
+    topology.HEARTBEATS.name: HEARTBEATS_MAY,
+    topology.PRICES.name: PRICES_MAY,
+    topology.DOOR.name: DOOR_MAY,
+    topology.CLICKS.name: CLICKS_MAY,
+}
 ONLY_WITH_SLACK = frozenset({"ssm:GetParameter"})
 
 # botocore's service -> the prefix of its IAM actions. Everything that holds compute, data, identities or money.
@@ -248,6 +279,8 @@ def physical_names(template: Template) -> dict[str, str]:
                 given[logical_id] = f"{queue}-dead-letters" if "DeadLetters" in logical_id else queue
             case "AWS::SQS::Queue":
                 given[logical_id] = f"{owner}-dead-letters" if owner else "refused"
+            case "AWS::Lambda::Function":
+                given[logical_id] = f"{owner}-function"
             case "AWS::Logs::LogGroup" if not logical_id.startswith("GatedTraining"):
                 given[logical_id] = f"{owner}-logs"
     return given
@@ -262,6 +295,17 @@ def role(template: Template, function: str, *, boundary: Mapping[str, Any] | Non
     return policies_of(template, holder, resolver, boundaries=boundaries)
 
 
+def deployed(template: Template) -> list[str]:
+    """The functions that a template has."""
+    handlers = [r["Properties"]["Handler"] for r in template["Resources"].values() if r["Type"] == FUNCTION]
+    return [name for name, function in FUNCTIONS.items() if function.handler in handlers]
+
+
+def every_role(templates: Mapping[str, Template]) -> Iterator[tuple[Template, str]]:
+    """Of every configuration, with the name of its function."""
+    return ((template, function) for template in templates.values() for function in deployed(template))
+
+
 def allowing(*actions: str) -> dict[str, Any]:
     statement = {"Sid": "Boundary", "Effect": "Allow", "Action": list(actions), "Resource": "*"}
     return {"Version": "2012-10-17", "Statement": [statement]}
@@ -270,8 +314,10 @@ def allowing(*actions: str) -> dict[str, Any]:
 # --- nothing in enforce -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("mode", ["observe", "enforce"])
+@pytest.mark.parametrize(
+    ("mode", "function"),
+    [*(("observe", function) for function in WITHOUT_SLACK), *(("enforce", function) for function in FUNCTIONS)],
+)
 def test_a_role_holds_the_written_list_and_in_enforce_only_the_stop_permissions_more(
     mode: str, function: str, templates: Mapping[str, Template]
 ) -> None:
@@ -304,12 +350,12 @@ def written_list(function: str, *, slack: bool) -> dict[str, set[str]]:
 
 def test_every_role_of_the_stack_is_one_of_the_functions(templates: Mapping[str, Template]) -> None:
     for name, template in templates.items():
-        owned = {role_of_function(template, function.handler) for function in FUNCTIONS.values()}
+        owned = {role_of_function(template, FUNCTIONS[function].handler) for function in deployed(template)}
         others = [each for each in role_ids(template) if each not in owned]
         assert [each.startswith("GatedTraining") for each in others] == ([True] if name == "gated" else [])
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", WITHOUT_SLACK)
 def test_in_observe_no_role_allows_any_other_action_of_any_service(
     function: str, templates: Mapping[str, Template], action_universe: frozenset[str]
 ) -> None:
@@ -329,6 +375,8 @@ def test_in_observe_no_role_allows_any_other_action_of_any_service(
         ("enforce", "heartbeats"),
         ("enforce", "prices"),
         ("enforce", "gate"),
+        ("enforce", "door"),
+        ("enforce", "clicks"),
     ],
 )
 def test_what_the_stop_role_is_for_is_denied_to_everybody_else(
@@ -343,7 +391,7 @@ def test_actions_are_written_out_and_belong_to_a_service_that_was_enumerated(
     templates: Mapping[str, Template],
 ) -> None:
     prefixes = set(SERVICES.values())
-    for template, function in itertools.product(templates.values(), FUNCTIONS):
+    for template, function in every_role(templates):
         for statement in role(template, function).statements:
             for action in statement.actions:
                 assert "*" not in action and "?" not in action, statement  # noqa: PT018 -- one claim
@@ -352,7 +400,7 @@ def test_actions_are_written_out_and_belong_to_a_service_that_was_enumerated(
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_can_write_its_own_log_and_no_other(function: str, templates: Mapping[str, Template]) -> None:
-    holder = role(templates["observe"], function)
+    holder = role(templates["enforce"], function)
     other = next(name for name in FUNCTIONS if name != function)
     group = f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:"
     for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
@@ -376,7 +424,7 @@ def an_event(*detail_types: str, source: str = names.SOURCE_CLIENT) -> dict[str,
 
 def test_only_the_sweep_sends_canaries_and_nothing_else_on_their_way(templates: Mapping[str, Template]) -> None:
     for function in FUNCTIONS:
-        holder = role(templates["observe"], function)
+        holder = role(templates["enforce"], function)
         canary = an_event(names.DETAIL_CANARY)
         assert holder.evaluate("events:PutEvents", CANARY_BUS, canary).allowed is (function == topology.DEADMAN.name)
         for other in (
@@ -385,6 +433,28 @@ def test_only_the_sweep_sends_canaries_and_nothing_else_on_their_way(templates: 
             an_event(names.DETAIL_CANARY, names.DETAIL_HEARTBEAT),
         ):
             assert not holder.evaluate("events:PutEvents", CANARY_BUS, other).allowed
+
+
+def test_the_door_puts_clicks_on_the_default_bus_and_nothing_else(templates: Mapping[str, Template]) -> None:
+    holder = role(templates["enforce"], topology.DOOR.name)
+    bus = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default"
+    click, source = names.DETAIL_SLACK_INTERACTION, names.SOURCE_SLACK
+    assert holder.evaluate("events:PutEvents", bus, an_event(click, source=source)).allowed
+    assert not holder.evaluate("events:PutEvents", CANARY_BUS, an_event(click, source=source)).allowed
+    for other in (
+        an_event(click, source=names.SOURCE_COSTWATCH),
+        an_event(click, source=names.SOURCE_CLI),
+        an_event(names.DETAIL_STOP_REQUESTED, source=source),
+        an_event(click, names.DETAIL_STOP_REQUESTED, source=source),
+    ):
+        assert not holder.evaluate("events:PutEvents", bus, other).allowed
+
+
+@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != topology.DOOR.name])
+def test_nobody_but_the_door_puts_clicks_on_the_bus(function: str, templates: Mapping[str, Template]) -> None:
+    bus = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default"
+    click = an_event(names.DETAIL_SLACK_INTERACTION, source=names.SOURCE_SLACK)
+    assert not role(templates["enforce"], function).evaluate("events:PutEvents", bus, click).allowed
 
 
 def test_the_statement_that_trainers_paste_lets_them_beat_and_try_and_send_no_canary() -> None:
@@ -421,7 +491,7 @@ def test_the_world_is_read_in_the_configured_regions_only(function: str, templat
 
 
 def test_policies_stay_within_iams_limits(templates: Mapping[str, Template]) -> None:
-    for template, function in itertools.product(templates.values(), FUNCTIONS):
+    for template, function in every_role(templates):
         held = role(template, function).documents
         inline = [policy_characters(body) for name, body in held.items() if name.startswith("inline:")]
         managed = [policy_characters(body) for name, body in held.items() if name.startswith("managed:")]

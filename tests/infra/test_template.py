@@ -13,6 +13,10 @@ from tests.support.synth import BOUNDARY, EMAIL, Synthesized, as_list, filled_in
 
 ROOT = Path(__file__).parents[2]
 KNOWN_TYPES = {
+    "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::Integration",
+    "AWS::ApiGatewayV2::Route",
+    "AWS::ApiGatewayV2::Stage",
     "AWS::CloudWatch::Alarm",
     "AWS::DynamoDB::Table",
     "AWS::Events::EventBus",
@@ -40,8 +44,8 @@ def test_the_stack_holds_known_resource_types_only_and_no_custom_resource(assemb
 
 def test_every_function_of_the_topology_is_deployed_as_it_says(assembly: Synthesized) -> None:
     deployed = {r["Properties"]["Handler"]: r["Properties"] for r in assembly.of_type("AWS::Lambda::Function").values()}
-    assert set(deployed) == {f.handler for f in topology.FUNCTIONS}
-    for function in topology.FUNCTIONS:
+    assert set(deployed) == {f.handler for f in assembly.functions}
+    for function in assembly.functions:
         properties = deployed[function.handler]
         assert properties["Runtime"] == "python3.13"
         assert properties["Architectures"] == ["arm64"]
@@ -63,7 +67,7 @@ def test_every_function_has_its_own_role_and_log_group_and_a_dead_letter_queue_w
     functions = [f["Properties"] for f in assembly.of_type("AWS::Lambda::Function").values()]
     for key in ("Role", "LoggingConfig"):
         assert len({json.dumps(f[key]) for f in functions}) == len(functions), key
-    invoked = {f.handler for f in topology.FUNCTIONS if f.asynchronous}
+    invoked = {f.handler for f in assembly.functions if f.asynchronous}
     assert {f["Handler"] for f in functions if "DeadLetterConfig" in f} == invoked
     functions = [f for f in functions if f["Handler"] in invoked]
     assert len({json.dumps(f["DeadLetterConfig"]) for f in functions}) == len(functions)
@@ -80,7 +84,7 @@ def test_asynchronous_retries_are_those_of_the_topology(assembly: Synthesized) -
         handlers[c["Properties"]["FunctionName"]["Ref"]]: c["Properties"]["MaximumRetryAttempts"]
         for c in assembly.of_type("AWS::Lambda::EventInvokeConfig").values()
     }
-    assert configured == {f.handler: f.retry_attempts for f in topology.FUNCTIONS if f.asynchronous}
+    assert configured == {f.handler: f.retry_attempts for f in assembly.functions if f.asynchronous}
 
 
 def test_every_queue_of_the_topology_is_read_in_batches_by_its_function_and_gives_up_into_dead_letters(
@@ -152,12 +156,13 @@ def test_the_ledger_has_the_keys_and_the_index_that_names_gives_them(assembly: S
 
 def test_every_log_group_forgets_after_90_days(assembly: Synthesized) -> None:
     groups = assembly.of_type("AWS::Logs::LogGroup").values()
-    assert [g["Properties"]["RetentionInDays"] for g in groups] == [90] * len(topology.FUNCTIONS)
+    # One for each function, and one for who called the API where there is one.
+    assert [g["Properties"]["RetentionInDays"] for g in groups] == [90] * (len(assembly.functions) + assembly.slack)
 
 
 def test_dead_letters_wait_14_days_encrypted_and_over_tls_only(assembly: Synthesized) -> None:
     queues = assembly.of_type("AWS::SQS::Queue")
-    asynchronous = [f for f in topology.FUNCTIONS if f.asynchronous]
+    asynchronous = [f for f in assembly.functions if f.asynchronous]
     # and the queue of refused events
     assert len(assembly.dead_letter_queues) == len(asynchronous) + len(topology.QUEUES) + 1
     for name in assembly.dead_letter_queues:
@@ -197,6 +202,7 @@ def test_the_command_line_finds_the_deployment_in_one_parameter(enforce: Synthes
         "gated_training_arn",
         "refused_queue_url",
         "alerts_topic_arn",
+        "slack_request_url",
         "policy_digest",
         "config_commit",
         "version",
@@ -208,7 +214,7 @@ def test_the_command_line_finds_the_deployment_in_one_parameter(enforce: Synthes
 
 def test_the_permissions_boundary_is_on_every_role(assemblies: dict[str, Synthesized]) -> None:
     roles = assemblies["boundary"].of_type("AWS::IAM::Role")
-    assert len(roles) == len(topology.FUNCTIONS)
+    assert len(roles) == len(assemblies["boundary"].functions)
     for role in roles.values():
         assert filled_in(role["Properties"]["PermissionsBoundary"]).endswith(f":policy/{BOUNDARY}")
 
@@ -224,11 +230,22 @@ def test_only_lambda_takes_the_roles_and_no_managed_policy_of_aws_is_on_them(ass
         assert "ManagedPolicyArns" not in role["Properties"]
 
 
-def test_only_eventbridge_may_invoke_and_only_by_a_rule_of_the_stack(assembly: Synthesized) -> None:
+def test_only_rules_of_the_stack_may_invoke_and_the_door_only_its_own_api_by_its_one_route(
+    assembly: Synthesized,
+) -> None:
     rules = set(assembly.of_type("AWS::Events::Rule"))
+    handlers = {k: f["Properties"]["Handler"] for k, f in assembly.of_type("AWS::Lambda::Function").items()}
     for permission in assembly.of_type("AWS::Lambda::Permission").values():
-        assert permission["Properties"]["Principal"] == "events.amazonaws.com"
-        assert permission["Properties"]["SourceArn"]["Fn::GetAtt"][0] in rules
+        properties = permission["Properties"]
+        if handlers[properties["FunctionName"]["Fn::GetAtt"][0]] == topology.DOOR.handler:
+            (api,) = assembly.of_type("AWS::ApiGatewayV2::Api")
+            assert properties["Principal"] == "apigateway.amazonaws.com"
+            source = properties["SourceArn"]["Fn::Join"][1]
+            assert {"Ref": api} in source
+            assert source[-1] == "/*/POST/slack"
+        else:
+            assert properties["Principal"] == "events.amazonaws.com"
+            assert properties["SourceArn"]["Fn::GetAtt"][0] in rules
 
 
 def test_what_a_role_holds_inline_stays_within_iams_limit(assembly: Synthesized) -> None:
@@ -247,6 +264,39 @@ def test_reads_are_allowed_in_the_configured_regions_only(enforce: Synthesized) 
     for statement in reads:
         if statement["Effect"] == "Allow" and statement not in anywhere:
             assert statement["Condition"]["StringEquals"]["aws:RequestedRegion"] == ["us-east-1", "eu-central-1"]
+
+
+def test_the_api_has_one_route_to_the_door_and_is_throttled_and_logged(enforce: Synthesized) -> None:
+    functions = enforce.of_type("AWS::Lambda::Function")
+    (door,) = [k for k, f in functions.items() if f["Properties"]["Handler"] == topology.DOOR.handler]
+    (api,) = enforce.of_type("AWS::ApiGatewayV2::Api")
+    (integration,) = enforce.of_type("AWS::ApiGatewayV2::Integration")
+    assert enforce.only("AWS::ApiGatewayV2::Api")["ProtocolType"] == "HTTP"
+    to_door = enforce.only("AWS::ApiGatewayV2::Integration")
+    assert (to_door["IntegrationType"], to_door["PayloadFormatVersion"]) == ("AWS_PROXY", "2.0")
+    assert to_door["IntegrationUri"] == {"Fn::GetAtt": [door, "Arn"]}
+    route = enforce.only("AWS::ApiGatewayV2::Route")
+    assert route["RouteKey"] == "POST /slack"
+    assert route["Target"] == {"Fn::Join": ["", ["integrations/", {"Ref": integration}]]}
+    stage = enforce.only("AWS::ApiGatewayV2::Stage")
+    assert (stage["StageName"], stage["AutoDeploy"], stage["ApiId"]) == ("$default", True, {"Ref": api})
+    assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": 40, "ThrottlingRateLimit": 20}
+    logged = json.loads(stage["AccessLogSettings"]["Format"])
+    # Neither headers nor bodies: a signature would be in them.
+    assert set(logged) == {"requestId", "time", "ip", "route", "status", "milliseconds", "error"}
+
+
+def test_a_person_finds_the_url_for_the_slack_app_in_the_output_and_in_the_deployment(enforce: Synthesized) -> None:
+    (api,) = enforce.of_type("AWS::ApiGatewayV2::Api")
+    url = {"Fn::Join": ["", [{"Fn::GetAtt": [api, "ApiEndpoint"]}, "/slack"]]}
+    assert enforce.template["Outputs"]["SlackRequestUrl"]["Value"] == url
+    assert enforce.only("AWS::SSM::Parameter")["Value"]["Fn::Join"][1].count({"Fn::GetAtt": [api, "ApiEndpoint"]}) == 1
+
+
+def test_without_slack_there_is_neither_door_nor_api(observe: Synthesized) -> None:
+    assert not observe.slack
+    assert not [name for name, r in observe.template["Resources"].items() if r["Type"].startswith("AWS::ApiGateway")]
+    assert "SlackRequestUrl" not in observe.template.get("Outputs", {})
 
 
 @pytest.mark.parametrize(("channel", "granted"), [("", False), ("#ml-platform", True)])

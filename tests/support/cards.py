@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from costwatch.core import times
 from costwatch.core.cards import Card, CardContext, render
@@ -12,8 +13,11 @@ from tests.support.builders import HOUR, MINUTE, NOW
 RUN_ID = "111122223333/us-east-1/instance/i-0abc"
 _OF_APPROVALS = frozenset(kind for kind in MessageKind if "approval" in kind.value)
 # The event is for pipelines; cards of approvals are of a question and of no run (tests/unit/test_approval_cards.py).
-CARD_KINDS = [kind for kind in MessageKind if kind not in _OF_APPROVALS | {MessageKind.RUN_STOPPED}]
-_OF_MANY = (MessageKind.UNWATCHED, MessageKind.SUMMARY, MessageKind.MASS_SILENCE)
+# What became of a click is no card of its own: it is put on the one that was clicked.
+CARD_KINDS = [
+    kind for kind in MessageKind if kind not in _OF_APPROVALS | {MessageKind.RUN_STOPPED, MessageKind.CLICKED}
+]
+_OF_MANY = (MessageKind.UNWATCHED, MessageKind.SUMMARY, MessageKind.MASS_SILENCE, MessageKind.APPROVER_GROUP)
 RUN_KINDS = [kind for kind in CARD_KINDS if kind not in _OF_MANY]
 STOPS_AT = NOW + HOUR
 
@@ -56,14 +60,25 @@ def facts(**changes: str) -> dict[str, str]:
         "until": times.to_text(STOPS_AT + 2 * HOUR),
         "forecast": "$263.49 (12 h: the median of its last 11 runs), at most $527.00",
         "cost": "$241.53 by run seconds; forecast was $263.49, at most $527.00",
+        "by": "Maria Lopez (Slack U0MARIA00)",
+        "group": "@risk-leads",
         "head": "Costwatch observes: 2 would be stopped now, $43.92 an hour",
         **changes,
     }
 
 
 def card(kind: MessageKind, *, mention: str = "", **changes: str) -> Card:
+    return _drawn(kind, changes, mention=mention)
+
+
+def clickable_card(kind: MessageKind, *, has_approvers: bool = True, **changes: str) -> Card:
+    """The same where Slack knows where clicks go: with buttons."""
+    return _drawn(kind, changes, clickable=True, has_approvers=has_approvers)
+
+
+def _drawn(kind: MessageKind, changes: dict[str, str], **how: Any) -> Card:
     steps = (timedelta(hours=4), timedelta(hours=12))
-    context = CardContext(now=NOW, stops_at=STOPS_AT, extend_steps=steps, mention=mention)
+    context = CardContext(now=NOW, stops_at=STOPS_AT, extend_steps=steps, **how)
     return render(Message("id", kind, Audience.OWNER, facts(**changes)), context)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -32,11 +32,15 @@ _REFUSED: Final = "costwatch-refused"
 class GateTown:
     """An account with a gate. `changes` are those of `approval:` in its policy; nothing listens in Slack."""
 
+    slack: Mapping[str, Any] = {"platform_channel": "", "team_channels": {}, "warn_owner_by": "dm"}
+    selectors: Sequence[Mapping[str, Any]] = ()
+
     def __init__(self, aws: EmbeddedAws, clock: TestClock, directory: Path, **changes: Any) -> None:
         tiers = [{"above_usd": "100", "approvers": [MARIA.principal]}]
         approval = policies.approval(**{"mode": "enforce", "tiers": tiers, **changes})
-        slack = {"platform_channel": "", "team_channels": {}, "warn_owner_by": "dm"}
-        self.document = policies.document(approval=approval, slack=slack, selectors=[])
+        self.document = policies.document(
+            approval=approval, slack=dict(self.slack), selectors=[dict(each) for each in self.selectors]
+        )
         self.aws, self.clock = aws, clock
         self._policy_file = directory / "policy.json"
         self._policy_file.write_text(json.dumps(self.document), "utf-8")

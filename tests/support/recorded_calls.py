@@ -21,7 +21,9 @@ from costwatch.preview import permissions as preview_permissions
 from costwatch.scan import permissions
 from demo.iam_questions import Question
 from demo.recorder import (
+    CLICKS,
     DEADMAN,
+    DOOR,
     ENV_FILE,
     GATE,
     HEARTBEATS,
@@ -44,7 +46,9 @@ from infra.stop_permissions import stop_statements
 from tests.support.iam import Decision, Statement, Verdict, evaluate, statements_of
 
 __all__ = [
+    "CLICKS",
     "DEADMAN",
+    "DOOR",
     "GATE",
     "HEARTBEATS",
     "HINTS",
@@ -205,20 +209,23 @@ def statements_for(acting: Acting) -> tuple[Statement, ...]:
         raise ValueError(f"{acting.role} acted without policy or settings: pass both to acting_as")
     policy = json.loads(acting.policy)
     settings = dict(acting.settings)
-    # The functions that take heartbeats and read prices know no topic, and so no region.
+    # The functions that take heartbeats and clicks and read prices know no topic, and so no region.
     topic = settings.get(names.ENV_ALERTS_TOPIC_ARN) or f"arn:aws:sns:us-east-1:{acting.account}:none"
     _, partition, _, region, account, _ = topic.split(":", 5)
-    queue = settings[names.ENV_REFUSED_QUEUE_URL].rpartition("/")[2]
+    queue = settings.get(names.ENV_REFUSED_QUEUE_URL, "").rpartition("/")[2]
+    table = settings.get(names.ENV_LEDGER_TABLE, "none")
     targets = Targets(
         partition=partition,
         account=account,
         home_region=region,
         regions=policy["regions"],
-        ledger_table=f"arn:{partition}:dynamodb:{region}:{account}:table/{settings[names.ENV_LEDGER_TABLE]}",
+        ledger_table=f"arn:{partition}:dynamodb:{region}:{account}:table/{table}",
         alerts_topic=topic,
         refused_queue=f"arn:{partition}:sqs:{region}:{account}:{queue}",
         log_group=f"arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/costwatch-{acting.role}",
+        deadman_function=f"arn:{partition}:lambda:{region}:{account}:function:{settings.get(names.ENV_DEADMAN_FUNCTION)}",
         slack_token_parameter=settings.get(names.ENV_SLACK_TOKEN_PARAMETER, ""),
+        slack_signing_secret_parameter=settings.get(names.ENV_SLACK_SIGNING_SECRET_PARAMETER, ""),
     )
     function = next(function for function in topology.FUNCTIONS if function.name == acting.role)
     granted = read_statements(function, targets)

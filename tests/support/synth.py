@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from costwatch import topology
 from infra.runtime import use_node
 from tests.infra import documents
 from tests.support.large import load_large
@@ -25,6 +26,13 @@ class Synthesized:
 
     directory: Path
     template: dict[str, Any]
+    slack: bool
+    """Whether its configuration names a channel of Slack's."""
+
+    @property
+    def functions(self) -> tuple[topology.Function, ...]:
+        """Those that its configuration asks for."""
+        return topology.functions(slack=self.slack)
 
     def of_type(self, resource_type: str) -> dict[str, dict[str, Any]]:
         """Resources of one CloudFormation type, by logical id."""
@@ -70,7 +78,7 @@ def synthesize(
     stack = compose(app, inputs=inputs, asset=asset)
     app.synth()
     template = json.loads((directory / f"{stack.artifact_id}.template.json").read_text("utf-8"))
-    return Synthesized(directory, template)
+    return Synthesized(directory, template, slack=bool(policy_document["policy"]["slack"]["platform_channel"]))
 
 
 def synthesize_all(directory: Path) -> dict[str, Synthesized]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from costwatch.errors import ConfigError
-from costwatch.settings import DeadmanSettings, GateSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.settings import (
+    DeadmanSettings,
+    DoorSettings,
+    GateSettings,
+    HeartbeatsSettings,
+    HintsSettings,
+    PricesSettings,
+)
 
 KINDS = [DeadmanSettings, HintsSettings, GateSettings]
 FULL = {
@@ -76,3 +83,20 @@ def test_a_function_is_told_what_it_needs_and_no_more() -> None:
     )
     assert prices.to_env() == told.to_env()
     assert PricesSettings.from_env(prices.to_env()) == prices
+
+
+def test_the_door_is_told_of_slack_alone_and_must_know_where_the_secret_is() -> None:
+    told = DoorSettings.of(
+        ledger_table="costwatch-ledger",
+        slack_token_parameter="/costwatch/slack-token",
+        slack_signing_secret_parameter="/costwatch/slack-signing-secret",
+        slack_app_id="",
+        slack_workspace="T0123456789",
+    )
+    assert told.to_env() == {
+        "COSTWATCH_SLACK_SIGNING_SECRET_PARAMETER": "/costwatch/slack-signing-secret",
+        "COSTWATCH_SLACK_WORKSPACE": "T0123456789",
+    }
+    assert DoorSettings.from_env(told.to_env()) == told
+    with pytest.raises(ConfigError, match="COSTWATCH_SLACK_SIGNING_SECRET_PARAMETER"):
+        DoorSettings.from_env({})

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from moto.events.models import EventPattern
 
-from costwatch import topology
+from costwatch import names, topology
 from costwatch.procedures import stop
 from tests.unit.test_intake import INSTANCE, JOB, PROCESSING_JOB, TUNING_JOB, changed
 
@@ -43,6 +43,20 @@ def test_every_queue_is_read_by_a_function_that_no_event_invokes() -> None:
     asynchronous = {function.name: function.asynchronous for function in topology.FUNCTIONS}
     assert [asynchronous[queue.function] for queue in topology.QUEUES] == [False, False]
     assert {rule.function for rule in RULES if rule.function} == {n for n, each in asynchronous.items() if each}
+
+
+def test_door_and_clicks_are_deployed_where_slack_is_configured_and_nowhere_else() -> None:
+    assert topology.functions(slack=True) == topology.FUNCTIONS
+    assert set(topology.FUNCTIONS) - set(topology.functions(slack=False)) == {topology.DOOR, topology.CLICKS}
+    without = topology.rules(timedelta(minutes=5), slack=False)
+    assert {rule.name for rule in RULES} - {rule.name for rule in without} == {"slack-interactions"}
+
+
+def test_a_click_that_the_door_put_on_the_bus_reaches_the_clicks() -> None:
+    click = {"source": names.SOURCE_SLACK, "detail-type": names.DETAIL_SLACK_INTERACTION, "detail": {"body": "x"}}
+    assert matches("slack-interactions", click)
+    assert not matches("slack-interactions", {**click, "source": names.SOURCE_COSTWATCH})
+    assert not matches("slack-interactions", {**click, "detail-type": names.DETAIL_STOP_REQUESTED})
 
 
 def test_only_the_dead_mans_switch_may_ever_stop_anything() -> None:

@@ -22,6 +22,7 @@
     approval#<origin>#<account>#<id>     <at>#<version>#<n>          its timeline
     granted#<origin>#<account>#<source>  <id>                        which yes was given to an execution
     purse#<origin>#<account>             <id>                        what is left of a yes
+    click#<origin>                       <click id>                  that a click in Slack was taken
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
 
@@ -185,9 +186,9 @@ class Ledger:
         """Whether `row` is the open record of `run_id`, whatever stands in it."""
         return Key(row.pk, row.sk) == self._record_key(run_id)
 
-    def save(self, step: Step) -> bool:
-        """Write a step; False: somebody else was first and nothing was written."""
-        writes, exempted = self._writes(step), self._exempted(step)
+    def save(self, step: Step, also: Sequence[Write] = ()) -> bool:
+        """Write a step, and `also` with it; False: somebody else was first and nothing was written."""
+        writes, exempted = [*self._writes(step), *also], self._exempted(step)
         # A run of very many members does not fit one transaction: the run's own row and the first ones go with it.
         room = MOST_WRITES - len(writes)
         if not self._written([*writes, *exempted[:room]]):
@@ -482,10 +483,12 @@ class Ledger:
         item = self._table.get(_PAUSE)
         return read(item, pause_from_item) if item else None
 
-    def set_pause(self, pause: Pause, before: Pause | None, entry: Entry | None = None) -> bool:
-        """Begin, change or end a pause, with its entry; False: somebody else changed it first."""
+    def set_pause(
+        self, pause: Pause, before: Pause | None, entry: Entry | None = None, also: Sequence[Write] = ()
+    ) -> bool:
+        """Begin, change or end a pause, with its entry and `also`; False: somebody else changed it first."""
         condition: Condition = Equals("version", before.version) if before else Absent()
-        writes = [Put({**_at(_PAUSE), **pause_to_item(pause), **self._stamped()}, condition)]
+        writes: list[Write] = [Put({**_at(_PAUSE), **pause_to_item(pause), **self._stamped()}, condition), *also]
         if entry is not None:
             writes.append(self._control_put(entry, pause.version))
         return self._written(writes)

@@ -25,6 +25,7 @@ _MESSAGE = {"parse": "none", "link_names": False, "unfurl_links": False, "unfurl
 _PATIENCE_SECONDS = 3
 """What one call may wait for in all, where Slack says how long; whoever is told to wait longer waits for a sweep."""
 RATE_LIMITED = "ratelimited"
+_NOBODY = frozenset({"users_not_found", "invalid_arguments", "invalid_arg_value"})
 _TRANSIENT = frozenset({RATE_LIMITED, "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 
 
@@ -103,7 +104,9 @@ class Slack:
             return None
         try:
             answer = self._call("users_lookupByEmail", email=owner)
-        except PermanentAwsError:
+        except PermanentAwsError as error:
+            if error.code not in _NOBODY:
+                raise  # not to be allowed to look is not to have looked
             return None
         return str(answer["user"]["id"])
 
@@ -163,7 +166,7 @@ def _retry_after(response: Any) -> float | None:
     return None
 
 
-def token_from_parameter(client: SSMClient, name: str) -> Callable[[], str]:
+def token_from_parameter(client: SSMClient, name: str, *, what: str = "Slack token") -> Callable[[], str]:
     """Reads the SecureString parameter `name` when called. Raises PermanentAwsError when it is absent."""
 
     def read() -> str:
@@ -171,7 +174,7 @@ def token_from_parameter(client: SSMClient, name: str) -> Callable[[], str]:
             with translated("ssm:GetParameter"):
                 answer = client.get_parameter(Name=name, WithDecryption=True)
         except AwsError as error:
-            raise type(error)(f"Slack token: {error}", code=error.code, operation=error.operation) from error
+            raise type(error)(f"{what}: {error}", code=error.code, operation=error.operation) from error
         return answer["Parameter"]["Value"]
 
     return read

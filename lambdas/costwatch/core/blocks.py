@@ -9,8 +9,9 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+MOST_BLOCKS: Final = 50
 _HEADER, _SECTION, _FIELD, _SMALL_PRINT = 150, 3000, 2000, 2000
 _BUTTON, _OPTION, _LABEL, _PLACEHOLDER = 75, 75, 2000, 150
 _CONFIRM_TITLE, _CONFIRM_TEXT, _CONFIRM_BUTTON = 100, 300, 30

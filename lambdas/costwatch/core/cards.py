@@ -1,18 +1,18 @@
 """Cards for people: from facts to Slack blocks and a push text, in the words of the moment of sending.
 
 We *stop* and *ask*. The push text carries job, time and dollars. Times are Slack date tokens, shown in the
-reader's zone, with UTC as fallback. What a button will do later is given as the command that does it now.
+reader's zone, with UTC as fallback. Where nobody can click, a command stands for each button.
 """
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from costwatch.core import durations, times
+from costwatch.core import card_buttons, durations, times
 from costwatch.core.blocks import (
     Block,
     cleaned,
@@ -31,6 +31,7 @@ from costwatch.core.blocks import (
 from costwatch.core.messages import Message, MessageKind
 from costwatch.core.model import RunKind
 from costwatch.core.money import show_usd, spent_usd
+from costwatch.core.selection import HoldCode
 
 _TEXT = 4000  # what Slack advises for the text of a message
 # Other people's text is cut first, so that our own sentence after it stays whole.
@@ -72,11 +73,17 @@ class CardContext:
     extend_steps: tuple[timedelta, ...]
     mention: str = ""
     """Slack user id of the owner, when the card goes to a channel."""
+    clickable: bool = False
+    """Whether clicks reach us: else commands stand in the place of buttons."""
+    has_approvers: bool = False
+    """Whether anybody may press what only approvers may."""
 
 
 def render(message: Message, context: CardContext) -> Card:
     """The card of a message at `context.now`."""
     facts = {name: cleaned(value, lines=name in _OF_LINES) for name, value in message.facts.items()}
+    if facts.get("run") != message.facts.get("run"):
+        context = replace(context, clickable=False)  # a button must carry the id as it is, and this is another one
     return _RENDERERS[message.kind](facts, context)
 
 
@@ -112,13 +119,6 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
     nobody = f"*If nobody answers:* {date_token(stops_at)} {how}"
     if warn_only:
         nobody = f"This selector only warns: {date_token(stops_at)} nothing happens to it."
-    commands = [
-        f"`costwatch extend {_run(facts)} {durations.short(step)}` {_plus(rate, step)}" for step in context.extend_steps
-    ]
-    commands.append(f"`costwatch exempt {_run(facts)} --for 7d --reason ...`")
-    hard_cap = _time(facts, "hard_cap_at")
-    if hard_cap is not None:
-        commands.append(f"Nothing moves it past {date_token(hard_cap)}, the hard cap; only an exemption does.")
     blocks = [
         header(head),
         section(f"{_mention(context)}{why}"),
@@ -129,11 +129,36 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
             *_alive(facts, now),
         ),
         section(nobody),
-        section_of_lines("*Needs longer?*", commands),
+        *_ways_on(facts, context),
         _context(facts),
     ]
     push = f"{_name(facts)} {verb} in {in_time} ({stops_at:%H:%M} UTC); spent {_usd(spent)}, {_hourly(rate)}"
     return Card(_push(push), blocks)
+
+
+def _ways_on(facts: Mapping[str, str], context: CardContext) -> list[Block]:
+    """How it gets more time: buttons, or the commands where there can be none."""
+    rate, hard_cap = _rate(facts), _time(facts, "hard_cap_at")
+    limits = (
+        [f"Nothing moves it past {date_token(hard_cap)}, the hard cap; only an exemption does."] if hard_cap else []
+    )
+    row: list[Block] = []
+    if context.clickable:
+        row = card_buttons.of_warning(
+            facts["run"],
+            facts["name"],
+            rate,
+            context.extend_steps,
+            stop=facts["mode"] == "enforce",
+            ask=context.has_approvers,
+        )
+    if row:
+        return [*row, *(section(limit) for limit in limits)]
+    commands = [
+        f"`costwatch extend {_run(facts)} {durations.short(step)}` {_plus(rate, step)}" for step in context.extend_steps
+    ]
+    commands.append(f"`costwatch exempt {_run(facts)} --for 7d --reason ...`")
+    return [section_of_lines("*Needs longer?*", [*commands, *limits])]
 
 
 def _disks_of_stopped(facts: Mapping[str, str]) -> str:
@@ -179,6 +204,7 @@ def _stopped(facts: Mapping[str, str], context: CardContext) -> Card:
             *_forecast(facts),
         ),
         section(f"Why: `costwatch explain {_run(facts)}`"),
+        *(card_buttons.of_stop(facts["run"]) if context.clickable and context.has_approvers else []),
         _context(facts),
     ]
     return Card(_push(f"{head} at {stopped_at:%H:%M} UTC; spent {_usd(spent)}"), blocks)
@@ -204,7 +230,9 @@ def _held(facts: Mapping[str, str], context: CardContext) -> Card:
     head = f"Held: {_name(facts)} {'is silent' if facts.get('silent') else 'is past its time'} and goes on"
     spent, rate = _spent(facts, context.now), _rate(facts)
     then = "It is looked at again in every sweep."
-    if facts["code"] in ("cap", "mass-silence"):
+    row: list[Block] = []
+    if facts["code"] in {code.value for code in HoldCode if code.waits_for_release}:
+        row = card_buttons.of_hold(facts["run"], facts["hold"]) if context.clickable and context.has_approvers else []
         then = f"Let it be stopped: `costwatch release {facts['hold']}`. Or leave it: nothing happens without that."
     blocks = [
         header(head),
@@ -216,6 +244,7 @@ def _held(facts: Mapping[str, str], context: CardContext) -> Card:
             ("What", _note(facts["capacity"])),
             *_forecast(facts),
         ),
+        *row,
         _context(facts),
     ]
     return Card(_push(f"{head} ({_clock(context)}): {_usd(spent)} so far, {_hourly(rate)}; {facts['hold']}"), blocks)
@@ -313,6 +342,41 @@ def _stalled(facts: Mapping[str, str], context: CardContext) -> Card:
     return Card(_push(push), blocks)
 
 
+def _exemption_asked(facts: Mapping[str, str], context: CardContext) -> Card:
+    head = f"An exemption is asked for: {_name(facts)}"
+    spent, rate = _spent(facts, context.now), _rate(facts)
+    blocks = [
+        header(head),
+        section(
+            f"{_note(facts['by'])} asks. While it lasts nothing stops it, the hard cap included, and every hour costs. "
+            "Nothing changes until somebody grants it."
+        ),
+        fields(
+            ("Running", _running(facts, context.now)),
+            ("Spent", f"{_usd(spent)}, and {_hourly(rate)} ({_note(facts['price_note'])})"),
+            *_forecast(facts),
+        ),
+        *(card_buttons.of_exemption(facts["run"]) if context.clickable and context.has_approvers else []),
+        section(f"As a command: `costwatch exempt {_run(facts)} --for 7d --reason ...`"),
+        _context(facts),
+    ]
+    return Card(_push(f"{head} ({_clock(context)}): {_usd(spent)} so far, {_hourly(rate)}"), blocks)
+
+
+def _approver_group(facts: Mapping[str, str], context: CardContext) -> Card:
+    del context
+    head = f"Nobody decides as {cut(facts['group'], _NAME)}"
+    blocks = [
+        header(head),
+        section(
+            f"{_sentence(facts['problem'], of_names=True)} It stands among the approvers of costwatch.yaml, and until "
+            "Slack names its members it is nobody: only approvers who are named themselves, or are in another group, "
+            "may decide."
+        ),
+    ]
+    return Card(_push(f"{head}: {facts['problem']}"), blocks)
+
+
 def _mass_silence(facts: Mapping[str, str], context: CardContext) -> Card:
     before = facts.get("before", "")
     runs = "run" if facts["count"] == "1" else "runs"
@@ -363,6 +427,8 @@ _RENDERERS: dict[MessageKind, Callable[[Mapping[str, str], CardContext], Card]] 
     MessageKind.STALLED: _stalled,
     MessageKind.MASS_SILENCE: _mass_silence,
     MessageKind.UNWATCHED: _unwatched,
+    MessageKind.EXEMPTION_ASKED: _exemption_asked,
+    MessageKind.APPROVER_GROUP: _approver_group,
     MessageKind.SUMMARY: _summary,
 }
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from costwatch.core import durations, times
 from costwatch.core.exemptions import Exemption
+from costwatch.core.messages import Audience, MessageKind, about
 from costwatch.core.money import show_usd, spent_usd
 from costwatch.core.overrides import LONGEST_EXEMPTION
 from costwatch.core.record import Entry, Extension, Pause, RunRecord, Status, StopOrder, Transition
@@ -57,12 +58,20 @@ class PauseStep:
 
 
 def extend(
-    record: RunRecord, *, by: str, duration: timedelta, owner_total: timedelta, hard_cap: timedelta, now: datetime
+    record: RunRecord,
+    *,
+    by: str,
+    duration: timedelta,
+    owner_total: timedelta,
+    hard_cap: timedelta,
+    now: datetime,
+    past_total: bool = False,
 ) -> Step:
     """Move the deadline by `duration` from the deadline, or from `now` where that is later.
 
     Never past the start plus `hard_cap`: what goes beyond is cut off, and only what was gained counts. All
-    extensions of a run together gain at most `owner_total`, inclusive. Raises RefusedError.
+    extensions of a run together gain at most `owner_total`, inclusive, unless an approver goes `past_total`. Raises
+    RefusedError.
     """
     _refuse_when_stopping(record)
     if record.start is None or record.deadline is None:
@@ -76,8 +85,8 @@ def extend(
             f"the hard cap of {durations.show(hard_cap)} ends {record.run_id} at {times.to_key(hard_cap_at)}; no "
             "extension goes past it, only an exemption does: costwatch exempt"
         )
-    left = max(owner_total - record.extended_total, timedelta(0))
-    if gained > left:
+    left = left_to_extend(record, owner_total)
+    if gained > left and not past_total:
         raise RefusedError(
             f"{durations.show(left)} of {durations.show(owner_total)} are left to extend {record.run_id} by, not "
             f"{durations.show(gained)}; past that it takes an exemption: costwatch exempt"
@@ -98,9 +107,14 @@ def extend(
         deadline=times.to_key(until),
         deadline_before=times.to_key(record.deadline),
         cost_usd=f"{cost:.2f}" if cost is not None else "unknown",
-        left=durations.show(owner_total - after.extended_total),
+        left=durations.show(left_to_extend(after, owner_total)),
     )
     return Step(record, after, (entry,))
+
+
+def left_to_extend(record: RunRecord, owner_total: timedelta) -> timedelta:
+    """Of what all extensions of a run together may gain without an approver."""
+    return max(owner_total - record.extended_total, timedelta(0))
 
 
 def exempt(record: RunRecord, *, by: str, until: datetime, reason: str, now: datetime) -> Step:
@@ -121,6 +135,14 @@ def exempt(record: RunRecord, *, by: str, until: datetime, reason: str, now: dat
     after = replace(record, exemption=exemption)
     entry = _entry(record, Transition.EXEMPTED, exemption.sentence, by, now, until=times.to_key(until))
     return Step(record, after, (entry,), exempted=exemption)
+
+
+def ask_exemption(record: RunRecord, *, by: str, now: datetime) -> Step:
+    """Whoever may exempt is asked to. It changes nothing of the run. Raises RefusedError."""
+    _refuse_when_stopping(record)
+    step = Step(record, record, (_entry(record, Transition.EXEMPTION_ASKED, f"{by} asks for an exemption", by, now),))
+    asked = about(record, MessageKind.EXEMPTION_ASKED, Audience.PLATFORM, version=step.version, by=by)
+    return replace(step, messages=(asked,))
 
 
 def order_stop(record: RunRecord, *, by: str, reason: str, members: Sequence[str], now: datetime) -> Step:

@@ -18,6 +18,8 @@ class Audience(StrEnum):
     """The platform channel, else SNS."""
     APPROVERS = "approvers"
     """The team's channel, else the platform channel, else SNS."""
+    CARD = "card"
+    """Whoever sees the card that was clicked: in its place, and in its thread."""
     BUS = "bus"
     """Pipelines, by an event; no person reads it."""
 
@@ -36,6 +38,9 @@ class MessageKind(StrEnum):
     MASS_SILENCE = "mass silence"
     UNWATCHED = "unwatched"
     SUMMARY = "summary"
+    EXEMPTION_ASKED = "exemption asked for"
+    APPROVER_GROUP = "approver group"
+    CLICKED = "clicked"
     APPROVAL = "approval"
     APPROVAL_WOULD = "would ask for approval"
     APPROVAL_REMINDER = "approval reminder"

@@ -187,6 +187,11 @@ class SlackRoutes:
     workspace: str = ""
     """The same for Slack's workspace (`T...`)."""
 
+    @property
+    def clickable(self) -> bool:
+        """Whether cards get buttons: whoever names the app has set it up to tell us of clicks."""
+        return bool(self.platform_channel and self.app_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Tier:

@@ -52,6 +52,7 @@ class Transition(StrEnum):
     MODE_CHANGED = "mode changed"
     EXTENDED = "extended"
     EXEMPTED = "exempted"
+    EXEMPTION_ASKED = "exemption asked for"
     RELEASED = "released"
     STOP_ASKED = "stop asked for"
     LOWERED = "capacity lowered"

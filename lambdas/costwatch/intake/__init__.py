@@ -1,5 +1,6 @@
 """The one door: a raw event becomes a typed message here, or is refused with a sentence. Nobody else indexes one."""
 
+from costwatch.intake.clicks import Click, SignedClick, click, signed_click
 from costwatch.intake.events import (
     PricesRequested,
     ResourceChanged,
@@ -19,6 +20,7 @@ __all__ = [
     "Arrived",
     "Asked",
     "Canary",
+    "Click",
     "GateBatch",
     "GateMessage",
     "GivenUp",
@@ -29,13 +31,16 @@ __all__ = [
     "Refused",
     "ResourceChanged",
     "RestoreRequested",
+    "SignedClick",
     "StopRequested",
     "SweepRequested",
     "Tick",
     "Withdrawn",
+    "click",
     "deadman",
     "gate",
     "heartbeats",
     "hint",
     "prices",
+    "signed_click",
 ]

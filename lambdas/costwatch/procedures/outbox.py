@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 from costwatch.adapters.slack import RATE_LIMITED
@@ -16,7 +17,7 @@ from costwatch.core.model import RunId
 from costwatch.core.record import Entry, RunRecord, Status, Transition
 from costwatch.core.selection import HoldCode
 from costwatch.errors import AwsError
-from costwatch.procedures import approval_posts
+from costwatch.procedures import approval_posts, click_posts
 from costwatch.procedures.ports import SlackPort, Watchdog
 from costwatch.procedures.report import DATA_ERRORS, Failure, SweepReport
 from costwatch.procedures.slack_seen import SlackSeen
@@ -46,6 +47,8 @@ def flush(w: Watchdog, report: SweepReport, *, warnings: bool) -> None:
                     _publish(w, message)
                 elif message.audience is Audience.APPROVERS:
                     approval_posts.send(w, message, report, slack_seen)
+                elif message.audience is Audience.CARD:
+                    click_posts.send(w, message, slack_seen)
                 else:
                     _send(w, message, report, slack_seen)
 
@@ -95,7 +98,13 @@ def _send(w: Watchdog, message: Message, report: SweepReport, slack_seen: SlackS
     via = ""
     tried = slack_seen.up
     if w.slack is not None and slack_seen.up:
-        context = CardContext(now=now, stops_at=stops_at, extend_steps=w.policy.extend_steps)
+        context = CardContext(
+            now=now,
+            stops_at=stops_at,
+            extend_steps=w.policy.extend_steps,
+            clickable=w.policy.slack.clickable,
+            has_approvers=bool(w.policy.approval.tiers[-1].approvers),
+        )
         via = _by_slack(w, message, context, errors, slack_seen)
     if not via and w.topic is not None:
         card = render(message, CardContext(now=now, stops_at=stops_at, extend_steps=w.policy.extend_steps))
@@ -144,7 +153,7 @@ def _by_slack(w: Watchdog, message: Message, context: CardContext, errors: list[
             targets.append((channel, f"Slack in {channel}", user or ""))
     targets.append((routes.platform_channel, f"Slack in {routes.platform_channel}", user or ""))
     for channel, via, mention in targets:
-        card = render(message, CardContext(context.now, context.stops_at, context.extend_steps, mention))
+        card = render(message, replace(context, mention=mention))
         try:
             slack.post(channel, card)
         except AwsError as error:
