@@ -13,7 +13,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any, Final
 
-_WAIT_SECONDS: Final = 60.0
+_WAIT_SECONDS: Final = 180.0  # it takes twelve where nobody else uses the machine
 
 
 @dataclass(frozen=True, slots=True)
