@@ -12,6 +12,7 @@ import io
 import json
 import os
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -31,10 +32,20 @@ from moto.events.models import EventPattern
 from costwatch import __version__, names, topology
 from costwatch.config import loader
 from costwatch.config.loader import Loaded
-from costwatch.settings import DeadmanSettings, HeartbeatsSettings, HintsSettings, PricesSettings
-from costwatch.wiring import PricesWiring, TableWiring, Wiring
+from costwatch.core.policy import Policy
+from costwatch.door_wiring import DoorWiring
+from costwatch.settings import (
+    ClicksSettings,
+    DeadmanSettings,
+    DoorSettings,
+    HeartbeatsSettings,
+    HintsSettings,
+    PricesSettings,
+)
+from costwatch.wiring import ClicksWiring, PricesWiring, TableWiring, Wiring
 from demo import recorder
 from demo.embedded import EmbeddedAws
+from demo.embedded.http_front import HttpFront
 from demo.ledger_table import create_ledger_table
 from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
 from demo.state_events import Event, StateEvents, event
@@ -111,7 +122,22 @@ class _PricesWiring(PricesWiring):
         return _session()
 
 
+@dataclass(frozen=True)
+class _ClicksWiring(ClicksWiring):
+    """The real wiring of the function behind the door. `stage` runs what it invokes: moto's Lambda wants Docker."""
+
+    stage: Stage | None = None
+
+    @cached_property
+    def session(self) -> boto3.session.Session:
+        return _session()
+
+    def client(self, service: Any, region: str | None = None, **options: Any) -> Any:
+        return self.stage if service == "lambda" else super().client(service, region, **options)
+
+
 _API_DESCRIPTIONS: Final = create_loader()
+_CLICKS_EVERY_SECONDS: Final = 0.05
 _BATCH: Final = 10
 """The most that one call of SQS gives out."""
 
@@ -122,7 +148,8 @@ class _Deployed:
 
     spec: topology.Function
     environment: dict[str, str]
-    wiring: TableWiring
+    policy: Policy
+    wiring: TableWiring | DoorWiring
     handle: Callable[[object, Any, Any], dict[str, Any]]
     dead_letters_url: str
 
@@ -144,11 +171,15 @@ class Stage:
         self._next_at: dict[str, datetime] = {}
         self._later: list[tuple[datetime, Callable[[], object]]] = []
         self._due_events: list[tuple[datetime, Event]] = []
+        self._turn = (
+            threading.RLock()
+        )  # functions have a process each, and these share one: its environment, its output
 
     def __enter__(self) -> Self:
         try:
             self._cleanup.enter_context(self.aws)
             self._cleanup.enter_context(self.slack)
+            self._api = self._cleanup.enter_context(HttpFront(self._door))
             self._directory = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="costwatch-demo-")))
             self._build()
         except BaseException:
@@ -176,6 +207,7 @@ class Stage:
         client("events").put_targets(Rule="pipeline", Targets=[{"Id": "queue", "Arn": arn["Attributes"]["QueueArn"]}])
         for bus in topology.BUSES:
             client("events").create_event_bus(Name=bus)
+        self._clicks_url = self._queue("bus-to-clicks")
         self._queue_urls = {queue.name: self._queue(f"costwatch-{queue.name}") for queue in topology.QUEUES}
         self.state_events = StateEvents(self.aws, self.clock)
 
@@ -197,39 +229,50 @@ class Stage:
         token = loaded.config.slack.token_parameter
         ssm = self.aws.client("ssm")
         ssm.put_parameter(Name=token, Value=DEFAULT_TOKEN, Type="SecureString", Overwrite=True)
+        secret = loaded.config.slack.signing_secret_parameter
+        ssm.put_parameter(Name=secret, Value=self.slack.signing_secret, Type="SecureString", Overwrite=True)
+        slack = bool(loaded.config.slack.platform_channel)
+        self.slack.interactivity_url = self._api.url if slack else ""
         self._functions = {
-            spec.name: self._deployed(spec, policy_file, token) for spec in topology.functions(slack=False)
+            spec.name: self._deployed(spec, loaded, policy_file) for spec in topology.functions(slack=slack)
         }
-        self._rules = topology.rules(loaded.config.dead_man.sweep_every, slack=False)
+        self._rules = topology.rules(loaded.config.dead_man.sweep_every, slack=slack)
         for rule in self._rules:
             if rule.every is not None:
                 # A schedule begins when it is made. The sweep's first one is not waited for here.
                 begins = self.clock() if rule.function == topology.DEADMAN.name else self.clock() + rule.every
                 self._next_at.setdefault(rule.name, begins)
             if rule.queue:
-                self._connect(rule)
+                self._connect(rule, self._queue_urls[rule.queue])
+            elif rule.function == topology.CLICKS.name:
+                self._connect(rule, self._clicks_url)
         ssm.put_parameter(
             Name=names.DEPLOYMENT_PARAMETER, Value=json.dumps(self._deployment(loaded)), Type="String", Overwrite=True
         )
         self.config_file = file
         return loaded
 
-    def _connect(self, rule: topology.Rule) -> None:
-        """EventBridge itself carries what matches into a queue: moto does that."""
+    def _connect(self, rule: topology.Rule, url: str) -> None:
+        """EventBridge itself carries what matches into a queue: moto does that, and it does so for no function."""
         events, sqs = self.aws.client("events"), self.aws.client("sqs")
-        events.put_rule(Name=rule.name, EventPattern=json.dumps(rule.pattern), EventBusName=rule.bus)
-        url = self._queue_urls[rule.queue]
+        bus = {"EventBusName": rule.bus} if rule.bus else {}
+        events.put_rule(Name=rule.name, EventPattern=json.dumps(rule.pattern), **bus)
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        events.put_targets(Rule=rule.name, EventBusName=rule.bus, Targets=[{"Id": "queue", "Arn": arn}])
+        events.put_targets(Rule=rule.name, **bus, Targets=[{"Id": "queue", "Arn": arn}])
 
-    def _deployed(self, spec: topology.Function, policy_file: Path, token_parameter: str) -> _Deployed:
+    def _deployed(self, spec: topology.Function, loaded: Loaded, policy_file: Path) -> _Deployed:
+        slack = loaded.config.slack
         settings = spec.settings.of(
             ledger_table=TABLE,
             alerts_topic_arn=self.topic_arn,
             refused_queue_url=self.refused_queue_url,
             heartbeat_bus=names.HEARTBEAT_BUS,
-            slack_token_parameter=token_parameter,
+            deadman_function=f"{names.PROJECT}-{topology.DEADMAN.name}",
+            slack_token_parameter=slack.token_parameter,
             slack_api_url=self.slack.base_url,
+            slack_signing_secret_parameter=slack.signing_secret_parameter,
+            slack_app_id=slack.app_id,
+            slack_workspace=slack.workspace,
         )
         environment = {
             **self.aws.environment(),
@@ -239,8 +282,12 @@ class Stage:
         }
         # As wiring.from_environment does, but with this policy and this clock.
         told = spec.settings.from_env(environment)
-        wiring: TableWiring
-        if isinstance(told, HeartbeatsSettings):
+        wiring: TableWiring | DoorWiring
+        if isinstance(told, DoorSettings):
+            wiring = DoorWiring(told, environment, clock=self.clock)
+        elif isinstance(told, ClicksSettings):
+            wiring = _ClicksWiring(told, policy_file, spec.service, clock=self.clock, stage=self)
+        elif isinstance(told, HeartbeatsSettings):
             wiring = _TableWiring(told, policy_file, spec.service, clock=self.clock)
         elif isinstance(told, PricesSettings):
             wiring = _PricesWiring(told, policy_file, spec.service, clock=self.clock)
@@ -248,7 +295,11 @@ class Stage:
             assert isinstance(told, DeadmanSettings | HintsSettings)
             wiring = _Wiring(told, policy_file, spec.service, clock=self.clock)
         module = importlib.import_module(spec.handler.rpartition(".")[0])
-        return _Deployed(spec, environment, wiring, module.handle, self._queue(f"costwatch-{spec.name}-dead-letters"))
+        policy, dead_letters_url = (
+            Policy.from_document(loaded.policy_document),
+            self._queue(f"costwatch-{spec.name}-dead-letters"),
+        )
+        return _Deployed(spec, environment, policy, wiring, module.handle, dead_letters_url)
 
     def _subscribe(self, addresses: tuple[str, ...]) -> None:
         for address in addresses:
@@ -308,6 +359,7 @@ class Stage:
                 self._look()
         for queue in topology.QUEUES:
             yield from self._batches(queue)
+        yield from self.take_clicks()
 
     def fire(self, name: str) -> Invocation:
         """Let a rule of the schedule be due now; it is due again when its time has passed since."""
@@ -330,6 +382,38 @@ class Stage:
             wanted = EventPattern.load(json.dumps(rule.pattern)) if rule.function and rule.pattern else None
             if wanted is not None and wanted.matches_event(message):
                 yield self._invoke(rule, what)
+
+    # --- clicks -----------------------------------------------------------------------------------------
+
+    def _door(self, event: dict[str, Any], _context: Any) -> dict[str, Any]:
+        """What the HTTP API hands to the door, in a thread of the request."""
+        return self._attempt(self._functions[topology.DOOR.name], event)
+
+    def take_clicks(self) -> Iterator[Invocation]:
+        """Give what the door has put on the bus to the function whose rule matches it."""
+        sqs = self.aws.client("sqs")
+        while messages := sqs.receive_message(QueueUrl=self._clicks_url, MaxNumberOfMessages=_BATCH).get("Messages"):
+            for message in messages:
+                sqs.delete_message(QueueUrl=self._clicks_url, ReceiptHandle=message["ReceiptHandle"])
+                yield from self.deliver(json.loads(message["Body"]))
+
+    @contextmanager
+    def taking_clicks(self) -> Iterator[None]:
+        """While the block runs, clicks are taken as they come, in a thread of their own."""
+        ends = threading.Event()
+
+        def take() -> None:
+            while not ends.wait(_CLICKS_EVERY_SECONDS):
+                for _done in self.take_clicks():
+                    pass
+
+        thread = threading.Thread(target=take, name="embedded-bus", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ends.set()
+            thread.join(timeout=30)
 
     # --- invocations ------------------------------------------------------------------------------------
 
@@ -385,8 +469,9 @@ class Stage:
         spec = function.spec
         arn = f"arn:aws:lambda:{self.aws.region}:{self.aws.account_id}:function:costwatch-{spec.name}"
         context = LambdaContext(arn, str(uuid.uuid4()), spec.timeout)
-        acting = recorder.acting_as(spec.name, policy=function.wiring.policy, settings=function.wiring.settings)
+        acting = recorder.acting_as(spec.name, policy=function.policy, settings=function.wiring.settings)
         with (
+            self._turn,
             environment(function.environment),
             acting,
             nullcontext() if self._recorded else recorder.paused(),
