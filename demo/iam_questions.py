@@ -41,6 +41,7 @@ _WITHOUT_RESOURCE_LEVEL = frozenset(
         ("sagemaker", "ListEndpoints"),
         ("sagemaker", "ListHyperParameterTuningJobs"),
         ("sagemaker", "ListNotebookInstances"),
+        ("sagemaker", "ListPipelines"),
         ("sagemaker", "ListProcessingJobs"),
         ("sagemaker", "ListTrainingJobs"),
         ("sagemaker", "Search"),
@@ -61,6 +62,12 @@ _ABOUT_JOBS = {
     "DescribeAutoMLJobV2": (AUTOML_JOB, "AutoMLJobName"),
     "ListTrainingJobsForHyperParameterTuningJob": (TUNING_JOB, "HyperParameterTuningJobName"),
 }  # fmt: skip
+_ABOUT_EXECUTIONS = frozenset(
+    {"DescribePipelineDefinitionForExecution", "DescribePipelineExecution", "ListPipelineExecutionSteps",
+     "ListPipelineParametersForExecution"}
+)  # fmt: skip
+_ANSWERS_TO_STEPS = frozenset({"SendPipelineExecutionStepFailure", "SendPipelineExecutionStepSuccess"})
+_ANSWERS_TO_TASKS = frozenset({"SendTaskFailure", "SendTaskHeartbeat", "SendTaskSuccess"})
 _GROUP_ACTIONS = frozenset({"TerminateInstanceInAutoScalingGroup", "UpdateAutoScalingGroup"})
 _OF_A_GROUP_UPDATE = ("LaunchConfigurationName", "MaxSize", "MinSize", "VPCZoneIdentifier")
 """What of a request is a condition key; the last one is called by its plural there."""
@@ -158,6 +165,20 @@ def _sagemaker(operation: str, params: Mapping[str, Any], where: _Where) -> Iter
     elif operation in _NAMED_BY:
         kind, parameter = _NAMED_BY[operation]
         yield where.ask(f"sagemaker:{operation}", where.arn("sagemaker", f"{kind}/{params[parameter]}"))
+    elif operation in _ABOUT_EXECUTIONS:
+        yield where.ask(f"sagemaker:{operation}", params["PipelineExecutionArn"])
+    elif operation == "ListPipelineExecutions":
+        yield where.ask(f"sagemaker:{operation}", where.named("sagemaker", "pipeline/", params["PipelineName"]))
+    elif operation in _ANSWERS_TO_STEPS:
+        # SageMaker knows the execution by the token; whose it is does not matter to a grant for all of an account's.
+        yield where.ask(f"sagemaker:{operation}", where.arn("sagemaker", "pipeline/some/execution/one"))
+
+
+def _states(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    del params
+    if operation in _ANSWERS_TO_TASKS:
+        # Of a task's token IAM judges the state machine that waits.
+        yield where.ask(f"states:{operation}", where.arn("states", "stateMachine:some"))
 
 
 def _sns(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
@@ -214,4 +235,5 @@ _BY_SERVICE: dict[str, Callable[[str, Mapping[str, Any], _Where], Iterator[Quest
     "sns": _sns,
     "sqs": _sqs,
     "ssm": _ssm,
+    "stepfunctions": _states,
 }

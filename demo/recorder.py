@@ -25,21 +25,15 @@ from botocore.hooks import BaseEventHooks
 
 from costwatch.adapters.signed_calls import SignedCalls
 from costwatch.core.policy import Policy
-from costwatch.settings import (
-    ClicksSettings,
-    DeadmanSettings,
-    DoorSettings,
-    HeartbeatsSettings,
-    HintsSettings,
-    PricesSettings,
-)
+from costwatch.settings import AnySettings
 from demo.iam_questions import Question, questions
 from demo.resource_context import describe
 
 ENV_FILE: Final = "COSTWATCH_RECORD_CALLS"
-DEADMAN, HINTS, HEARTBEATS, PRICES, DOOR, CLICKS = "deadman", "hints", "heartbeats", "prices", "door", "clicks"
+DEADMAN, HINTS, HEARTBEATS, PRICES, GATE = "deadman", "hints", "heartbeats", "prices", "gate"
+DOOR, CLICKS = "door", "clicks"
 OPERATOR, SCANNER, PREVIEWER = "operator", "scanner", "previewer"
-ROLES: Final = (DEADMAN, HINTS, HEARTBEATS, PRICES, DOOR, CLICKS, OPERATOR, SCANNER, PREVIEWER)
+ROLES: Final = (DEADMAN, HINTS, HEARTBEATS, PRICES, GATE, DOOR, CLICKS, OPERATOR, SCANNER, PREVIEWER)
 _EVENT: Final = "before-parameter-build"
 _DEFAULT_ACCOUNT: Final = "123456789012"  # moto's
 
@@ -138,14 +132,7 @@ def acting_as(
     role: str | None,
     *,
     policy: Policy | Mapping[str, Any] | None = None,
-    settings: DeadmanSettings
-    | HintsSettings
-    | HeartbeatsSettings
-    | PricesSettings
-    | DoorSettings
-    | ClicksSettings
-    | Mapping[str, str]
-    | None = None,
+    settings: AnySettings | Mapping[str, str] | None = None,
 ) -> Iterator[None]:
     """Calls made inside are made by one of ROLES; None: by nobody, such as a fake's own doings.
 
@@ -155,8 +142,7 @@ def acting_as(
     global _somebody_acts  # noqa: PLW0603 -- counts over all threads
     if role is not None and role not in ROLES:
         raise ValueError(f"{role!r} is none of {', '.join(ROLES)}")
-    kinds = DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | DoorSettings | ClicksSettings
-    pairs = settings.to_env() if isinstance(settings, kinds) else dict(settings or {})
+    pairs = settings.to_env() if isinstance(settings, AnySettings) else dict(settings or {})
     pairs = {name: value for name, value in pairs.items() if name.startswith("COSTWATCH_")}
     acting = role and Acting(role, _canonical(policy), tuple(sorted(pairs.items())))
     token = _acting.set(acting or None)

@@ -1,58 +1,40 @@
 """The stage: the stack's own functions, rules and schedule over an embedded AWS and Slack, on a clock that runs fast.
 
-What to run comes from `costwatch.topology`, which infra builds the real stack from. Each function has its own
-environment, wiring and boto3 session, as in Lambda, and is invoked the way EventBridge does: asynchronously, retried,
-and what still fails lands in its dead-letter queue.
+What to run comes from `costwatch.topology`, which infra builds the real stack from. Functions are invoked the way
+EventBridge does: asynchronously, retried, and what still fails lands in their dead-letter queues. Slack's clicks come
+through the HTTP API to the door, which puts them on the bus.
 """
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
-import os
 import tempfile
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-import boto3
-import botocore.session
-from botocore.loaders import create_loader
 from moto.events.models import EventPattern
 
 from costwatch import __version__, names, topology
 from costwatch.config import loader
 from costwatch.config.loader import Loaded
-from costwatch.core.policy import Policy
-from costwatch.door_wiring import DoorWiring
-from costwatch.settings import (
-    ClicksSettings,
-    DeadmanSettings,
-    DoorSettings,
-    HeartbeatsSettings,
-    HintsSettings,
-    PricesSettings,
-)
-from costwatch.wiring import ClicksWiring, PricesWiring, TableWiring, Wiring
 from demo import recorder
 from demo.embedded import EmbeddedAws
 from demo.embedded.http_front import HttpFront
 from demo.ledger_table import create_ledger_table
 from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
+from demo.stage_functions import Deployed, LambdaContext, deployed, environment
 from demo.state_events import Event, StateEvents, event
 
 TABLE: Final = "costwatch-ledger"
 _EVENT_DELAY: Final = timedelta(seconds=20)
-_OWN_PREFIXES: Final = ("AWS_", "COSTWATCH_", "POWERTOOLS_")
 
 
 class FastClock:
@@ -63,20 +45,6 @@ class FastClock:
 
     def __call__(self) -> datetime:
         return self.now
-
-
-@dataclass(frozen=True)
-class LambdaContext:
-    """What the functions use of Lambda's context object."""
-
-    invoked_function_arn: str
-    aws_request_id: str
-    timeout: timedelta
-    started: float = field(default_factory=time.monotonic)
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Until the timeout, in real time."""
-        return max(0, int((self.timeout.total_seconds() - (time.monotonic() - self.started)) * 1000))
 
 
 @dataclass(frozen=True)
@@ -91,67 +59,9 @@ class Invocation:
     error: str = ""
 
 
-def _session() -> boto3.session.Session:
-    """Sessions share the API descriptions they read, 25 MB of JSON, and nothing else."""
-    core = botocore.session.Session()
-    core.register_component("data_loader", _API_DESCRIPTIONS)
-    return boto3.session.Session(botocore_session=core)
-
-
-class _Wiring(Wiring):
-    """The real wiring."""
-
-    @cached_property
-    def session(self) -> boto3.session.Session:
-        return _session()
-
-
-class _TableWiring(TableWiring):
-    """The real wiring of a function that knows the ledger's table alone."""
-
-    @cached_property
-    def session(self) -> boto3.session.Session:
-        return _session()
-
-
-class _PricesWiring(PricesWiring):
-    """The real wiring of the function that reads prices."""
-
-    @cached_property
-    def session(self) -> boto3.session.Session:
-        return _session()
-
-
-@dataclass(frozen=True)
-class _ClicksWiring(ClicksWiring):
-    """The real wiring of the function behind the door. `stage` runs what it invokes: moto's Lambda wants Docker."""
-
-    stage: Stage | None = None
-
-    @cached_property
-    def session(self) -> boto3.session.Session:
-        return _session()
-
-    def client(self, service: Any, region: str | None = None, **options: Any) -> Any:
-        return self.stage if service == "lambda" else super().client(service, region, **options)
-
-
-_API_DESCRIPTIONS: Final = create_loader()
 _CLICKS_EVERY_SECONDS: Final = 0.05
 _BATCH: Final = 10
 """The most that one call of SQS gives out."""
-
-
-@dataclass
-class _Deployed:
-    """One function: its environment, its wiring, and what it printed."""
-
-    spec: topology.Function
-    environment: dict[str, str]
-    policy: Policy
-    wiring: TableWiring | DoorWiring
-    handle: Callable[[object, Any, Any], dict[str, Any]]
-    dead_letters_url: str
 
 
 class Stage:
@@ -166,14 +76,13 @@ class Stage:
         self._recorded = recorded
         self._start = start
         self._cleanup = ExitStack()
-        self._functions: dict[str, _Deployed] = {}
+        self._functions: dict[str, Deployed] = {}
         self._rules: tuple[topology.Rule, ...] = ()
         self._next_at: dict[str, datetime] = {}
         self._later: list[tuple[datetime, Callable[[], object]]] = []
         self._due_events: list[tuple[datetime, Event]] = []
-        self._turn = (
-            threading.RLock()
-        )  # functions have a process each, and these share one: its environment, its output
+        # In Lambda each has a process of its own; here they share one, its environment and its output.
+        self._turn = threading.RLock()
 
     def __enter__(self) -> Self:
         try:
@@ -260,46 +169,32 @@ class Stage:
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         events.put_targets(Rule=rule.name, **bus, Targets=[{"Id": "queue", "Arn": arn}])
 
-    def _deployed(self, spec: topology.Function, loaded: Loaded, policy_file: Path) -> _Deployed:
+    def _deployed(self, spec: topology.Function, loaded: Loaded, policy_file: Path) -> Deployed:
         slack = loaded.config.slack
-        settings = spec.settings.of(
-            ledger_table=TABLE,
-            alerts_topic_arn=self.topic_arn,
-            refused_queue_url=self.refused_queue_url,
-            heartbeat_bus=names.HEARTBEAT_BUS,
-            deadman_function=f"{names.PROJECT}-{topology.DEADMAN.name}",
-            slack_token_parameter=slack.token_parameter,
-            slack_api_url=self.slack.base_url,
-            slack_signing_secret_parameter=slack.signing_secret_parameter,
-            slack_app_id=slack.app_id,
-            slack_workspace=slack.workspace,
-        )
-        environment = {
-            **self.aws.environment(),
-            **settings.to_env(),
-            "POWERTOOLS_SERVICE_NAME": spec.service,
-            "POWERTOOLS_METRICS_NAMESPACE": names.METRIC_NAMESPACE,
+        values = {
+            "ledger_table": TABLE,
+            "alerts_topic_arn": self.topic_arn,
+            "refused_queue_url": self.refused_queue_url,
+            "heartbeat_bus": names.HEARTBEAT_BUS,
+            "deadman_function": f"{names.PROJECT}-{topology.DEADMAN.name}",
+            "gate_queue_url": self._queue_urls[topology.REQUESTS.name],
+            "gate_dead_letters_arn": f"{topology.REQUESTS.name}-dead-letters",
+            "slack_token_parameter": slack.token_parameter,
+            "slack_api_url": self.slack.base_url,
+            "slack_signing_secret_parameter": slack.signing_secret_parameter,
+            "slack_app_id": slack.app_id,
+            "slack_workspace": slack.workspace,
         }
-        # As wiring.from_environment does, but with this policy and this clock.
-        told = spec.settings.from_env(environment)
-        wiring: TableWiring | DoorWiring
-        if isinstance(told, DoorSettings):
-            wiring = DoorWiring(told, environment, clock=self.clock)
-        elif isinstance(told, ClicksSettings):
-            wiring = _ClicksWiring(told, policy_file, spec.service, clock=self.clock, stage=self)
-        elif isinstance(told, HeartbeatsSettings):
-            wiring = _TableWiring(told, policy_file, spec.service, clock=self.clock)
-        elif isinstance(told, PricesSettings):
-            wiring = _PricesWiring(told, policy_file, spec.service, clock=self.clock)
-        else:
-            assert isinstance(told, DeadmanSettings | HintsSettings)
-            wiring = _Wiring(told, policy_file, spec.service, clock=self.clock)
-        module = importlib.import_module(spec.handler.rpartition(".")[0])
-        policy, dead_letters_url = (
-            Policy.from_document(loaded.policy_document),
-            self._queue(f"costwatch-{spec.name}-dead-letters"),
+        return deployed(
+            spec,
+            aws=self.aws.environment(),
+            values=values,
+            policy_document=loaded.policy_document,
+            policy_file=policy_file,
+            clock=self.clock,
+            lambdas=self,
+            dead_letters_url=self._queue(f"costwatch-{spec.name}-dead-letters"),
         )
-        return _Deployed(spec, environment, policy, wiring, module.handle, dead_letters_url)
 
     def _subscribe(self, addresses: tuple[str, ...]) -> None:
         for address in addresses:
@@ -311,6 +206,9 @@ class Stage:
             "table": TABLE,
             "function": f"costwatch-{topology.DEADMAN.name}",
             "prices_function": f"costwatch-{topology.PRICES.name}",
+            "gate_function": f"costwatch-{topology.GATE.name}",
+            "gate_queue_url": self._queue_urls[topology.REQUESTS.name],
+            "gated_training_arn": "",
             "refused_queue_url": self.refused_queue_url,
             "alerts_topic_arn": self.topic_arn,
             "policy_digest": loaded.policy_document["digest"],
@@ -465,7 +363,7 @@ class Stage:
         self._look()
         return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(answer).encode()), **failed}
 
-    def _attempt(self, function: _Deployed, what: Event | Mapping[str, Any]) -> dict[str, Any]:
+    def _attempt(self, function: Deployed, what: Event | Mapping[str, Any]) -> dict[str, Any]:
         spec = function.spec
         arn = f"arn:aws:lambda:{self.aws.region}:{self.aws.account_id}:function:costwatch-{spec.name}"
         context = LambdaContext(arn, str(uuid.uuid4()), spec.timeout)
@@ -479,7 +377,7 @@ class Stage:
         ):
             return function.handle(what, context, function.wiring)
 
-    def _dead_letter(self, function: _Deployed, what: Event, reason: str) -> None:
+    def _dead_letter(self, function: Deployed, what: Event, reason: str) -> None:
         self.aws.client("sqs").send_message(
             QueueUrl=function.dead_letters_url,
             MessageBody=json.dumps(what),
@@ -495,22 +393,3 @@ class Stage:
     def sweeps(self) -> int:
         """How many sweeps the schedule asked for so far."""
         return sum(1 for each in self.invocations if each.rule == "sweep")
-
-
-@contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """os.environ as a function sees it: nothing of the caller's AWS, no proxy, and everything put back afterwards."""
-    foreign = [
-        name
-        for name in os.environ
-        if (name.startswith(_OWN_PREFIXES) or name.lower().endswith("_proxy")) and name != recorder.ENV_FILE
-    ]
-    before = {name: os.environ.pop(name) for name in foreign}
-    before |= {name: os.environ[name] for name in variables if name in os.environ}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name in variables:
-            os.environ.pop(name, None)
-        os.environ.update(before)

@@ -12,14 +12,15 @@ RETENTION = Duration.days(14)  # the longest SQS keeps a message
 
 
 class DeadLetterQueue(sqs.Queue):
-    """Encrypted, over TLS only. Nothing reads it but people: its depth raises an alarm."""
+    """Encrypted, over TLS only. Its depth raises an alarm. `hidden`: how long a function has that reads it."""
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, hidden: Duration | None = None) -> None:
         super().__init__(
             scope,
             construct_id,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=RETENTION,
+            visibility_timeout=hidden,
         )
         acknowledge(self, {"AwsSolutions-SQS3": "This is a dead-letter queue; its depth raises an alarm."})

@@ -29,6 +29,12 @@ _READS_OF_JOBS: Final = (
     "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
 )
 _KINDS_OF_JOBS: Final = ("training-job", "processing-job", "hyper-parameter-tuning-job", "automl-job")
+_ANSWERS_TO_STEPS: Final = (
+    "sagemaker:DescribePipelineExecution",
+    "sagemaker:ListPipelineExecutionSteps",
+    "sagemaker:SendPipelineExecutionStepFailure",
+    "sagemaker:SendPipelineExecutionStepSuccess",
+)
 _LEDGER_TABLE_ACTIONS: Final = (
     "dynamodb:BatchWriteItem",
     "dynamodb:ConditionCheckItem",
@@ -78,6 +84,9 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
             _allow("RefusedEvents", ["sqs:SendMessage"], targets.refused_queue),
             _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], targets.log_group),
         ]
+    if function is topology.GATE:
+        asked = ("Ledger", "LedgerByDay", "Alerts", "RefusedEvents", "Logs", "SlackToken")
+        return [s for s in statements(targets) if s["Sid"] in asked] + answers(targets)
     if function is topology.DOOR:
         only = {
             "StringEquals": {"events:source": [names.SOURCE_SLACK]},
@@ -92,12 +101,15 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
         kept = ("Ledger", "LedgerByDay", "Alerts", "RefusedEvents", "Events", "Logs", "SlackToken")
         return [
             *(statement for statement in statements(targets) if statement["Sid"] in kept),
+            *answers(targets),
             _allow("SigningSecret", ["ssm:GetParameter"], _parameter(targets, targets.slack_signing_secret_parameter)),
             # It stops nothing itself: whoever clicks Stop now has the one function asked that may.
             _allow("AskToStop", ["lambda:InvokeFunction"], targets.deadman_function),
         ]
     granted = statements(targets)
     if function is topology.DEADMAN:
+        granted.extend(answers(targets))
+        granted.extend(_waiting_steps(targets))
         only = {
             "StringEquals": {"events:source": [names.SOURCE_CLIENT]},
             # A call may carry several events, so to IAM this key has several values.
@@ -106,6 +118,42 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
         granted.append(_allow("Canary", ["events:PutEvents"], _bus(targets, names.HEARTBEAT_BUS), only))
         granted.extend(_verify_anywhere(targets))
     return granted
+
+
+def answers(targets: Targets) -> list[Statement]:
+    """What whoever answers for the gate may do: let what waits go on or fail, and see whether it still waits.
+
+    A task's token names its state machine to IAM, and a callback step's its execution.
+    """
+    executions = f"arn:{targets.partition}:sagemaker:*:{targets.account}:pipeline/*/execution/*"
+    machines = f"arn:{targets.partition}:states:{targets.home_region}:{targets.account}:stateMachine:*"
+    return [
+        _allow("AnswerSteps", list(_ANSWERS_TO_STEPS), executions, _in(targets.regions)),
+        _allow("AnswerTasks", ["states:SendTaskFailure", "states:SendTaskSuccess"], machines),
+    ]
+
+
+def _waiting_steps(targets: Targets) -> list[Statement]:
+    """How the sweep finds callback steps again whose message was lost."""
+    pipelines = f"arn:{targets.partition}:sagemaker:*:{targets.account}:pipeline/*"
+    in_regions = _in(targets.regions)
+    return [
+        _allow("ListPipelines", ["sagemaker:ListPipelines"], "*", in_regions),  # no resource level
+        _allow(
+            "WaitingSteps",
+            [
+                "sagemaker:DescribePipelineDefinitionForExecution",
+                "sagemaker:ListPipelineExecutions",
+                "sagemaker:ListPipelineParametersForExecution",
+            ],
+            pipelines,
+            in_regions,
+        ),
+    ]
+
+
+def _in(regions: Sequence[str]) -> dict[str, Any]:
+    return {"StringEquals": {"aws:RequestedRegion": list(regions)}}
 
 
 def _verify_anywhere(targets: Targets) -> list[Statement]:

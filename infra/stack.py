@@ -18,6 +18,7 @@ from infra.alarms import Alarms
 from infra.alerts import Alerts
 from infra.dead_letters import DeadLetterQueue
 from infra.functions import WatchdogFunction
+from infra.gated_training import GatedTraining
 from infra.http_api import SlackApi
 from infra.inputs import Inputs
 from infra.ledger import Ledger
@@ -38,20 +39,23 @@ class CostwatchStack(Stack):
         self._alerts = Alerts(self, "Alerts", emails=inputs.alert_emails)
         self._refused = DeadLetterQueue(self, "RefusedEvents")
         code = lambda_.Code.from_asset(str(asset))
-        functions: dict[str, WatchdogFunction] = {}
-        for spec in topology.functions(slack=inputs.has_slack):
-            functions[spec.name] = self._function(spec, code, functions)
-        batched = {
-            queue.name: BatchedQueue(self, queue.name.title(), queue=queue, function=functions[queue.function])
+        by_name = {spec.name: spec for spec in topology.functions(slack=inputs.has_slack)}
+        self._batched = {
+            queue.name: BatchedQueue(self, _title(queue.name), queue=queue, function=by_name[queue.function])
             for queue in topology.QUEUES
         }
+        functions: dict[str, WatchdogFunction] = {}
+        for name, spec in by_name.items():
+            functions[name] = self._function(spec, code, functions)
+        for queue in topology.QUEUES:
+            self._batched[queue.name].feed(functions[queue.function])
         sweep_every = timedelta(seconds=inputs.policy["sweep_every_seconds"])
         Rules(
             self,
             "Rules",
             rules=topology.rules(sweep_every, slack=inputs.has_slack),
             functions=functions,
-            queues=batched,
+            queues=self._batched,
         )
         Alarms(
             self,
@@ -60,10 +64,14 @@ class CostwatchStack(Stack):
             sweep_every=sweep_every,
             services=[each.spec.service for each in functions.values()],
             queues={name: each.dead_letters for name, each in functions.items() if each.dead_letters is not None}
-            | {name: each.dead_letters for name, each in batched.items()}
+            | {name: each.dead_letters for name, each in self._batched.items()}
             | {"refused": self._refused},
         )
-        self._record(functions, self._slack_api(functions[topology.DOOR.name]) if inputs.has_slack else "")
+        self._record(
+            functions,
+            self._gated_training(functions[topology.GATE.name]),
+            self._slack_api(functions[topology.DOOR.name]) if inputs.has_slack else "",
+        )
 
     def _function(
         self, spec: topology.Function, code: lambda_.Code, before: Mapping[str, WatchdogFunction]
@@ -71,12 +79,15 @@ class CostwatchStack(Stack):
         """`before`: the functions that were made before it; the one that may stop runs is the first."""
         inputs = self._inputs
         deadman = before.get(topology.DEADMAN.name)
+        requests = self._batched[topology.REQUESTS.name]
         settings = spec.settings.of(
             ledger_table=self._ledger.table.table_name,
             alerts_topic_arn=self._alerts.topic.topic_arn,
             refused_queue_url=self._refused.queue_url,
             heartbeat_bus=names.HEARTBEAT_BUS,
             deadman_function=deadman.function.function_name if deadman is not None else "",
+            gate_queue_url=requests.queue.queue_url,
+            gate_dead_letters_arn=requests.dead_letters.queue_arn,
             slack_token_parameter=inputs.slack_token_parameter,
             slack_signing_secret_parameter=inputs.slack_signing_secret_parameter,
             slack_app_id=inputs.policy["slack"].get("app_id", ""),
@@ -114,7 +125,23 @@ class CostwatchStack(Stack):
         CfnOutput(self, "SlackRequestUrl", value=url, description="The Slack app's Interactivity request URL")
         return url
 
-    def _record(self, functions: Mapping[str, WatchdogFunction], slack_request_url: str) -> None:
+    def _gated_training(self, gate: WatchdogFunction) -> GatedTraining | None:
+        """Where no roles are configured there is none: it could hand nothing to a job."""
+        approval = self._inputs.policy.get("approval", {})
+        if not approval.get("roles"):
+            return None
+        return GatedTraining(
+            self,
+            "GatedTraining",
+            gate=gate,
+            answer_within=timedelta(seconds=approval["answer_within_seconds"]),
+            roles=approval["roles"],
+            region=self.region,
+        )
+
+    def _record(
+        self, functions: Mapping[str, WatchdogFunction], gated: GatedTraining | None, slack_request_url: str
+    ) -> None:
         """What the command line reads to find this deployment, and to refuse a policy that is not the deployed one."""
         document = self._inputs.policy_document
         ssm.StringParameter(
@@ -127,6 +154,9 @@ class CostwatchStack(Stack):
                     "table": self._ledger.table.table_name,
                     "function": functions[topology.DEADMAN.name].function.function_name,
                     "prices_function": functions[topology.PRICES.name].function.function_name,
+                    "gate_function": functions[topology.GATE.name].function.function_name,
+                    "gate_queue_url": self._batched[topology.REQUESTS.name].queue.queue_url,
+                    "gated_training_arn": gated.machine.state_machine_arn if gated is not None else "",
                     "refused_queue_url": self._refused.queue_url,
                     "alerts_topic_arn": self._alerts.topic.topic_arn,
                     "slack_request_url": slack_request_url,
@@ -137,3 +167,8 @@ class CostwatchStack(Stack):
                 }
             ),
         )
+
+
+def _title(name: str) -> str:
+    """`gate-requests` as a construct is called: `GateRequests`."""
+    return "".join(part.title() for part in name.split("-"))

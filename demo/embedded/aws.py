@@ -115,6 +115,7 @@ class EmbeddedAws:
             server.start()
             self._cleanup.callback(server.stop)
             self._server = server
+            self.world.port = server.get_host_and_port()[1]
             directory = self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="embedded-aws-"))
             self._session = self._make_session(Path(directory))
         except BaseException:

@@ -11,12 +11,14 @@ from demo.embedded import (
     dispatch,
     ec2_like_aws,
     events_like_aws,
+    pipelines_like_aws,
     sagemaker_families,
     sagemaker_like_aws,
     sagemaker_search,
     shortcuts,
     sns_like_aws,
     spot_history_like_aws,
+    step_functions_like_aws,
     world,
 )
 from demo.embedded.patching import Patch
@@ -34,8 +36,10 @@ def _patches() -> list[Patch]:
         *sagemaker_like_aws.patches(),
         *sagemaker_families.patches(),
         *sagemaker_search.patches(),
+        *pipelines_like_aws.patches(),
         *sns_like_aws.patches(),
         *spot_history_like_aws.patches(),
+        *step_functions_like_aws.patches(),
         *shortcuts.patches(),
     ]
 

@@ -45,6 +45,8 @@ class World:
     stop_grace: timedelta = timedelta(seconds=120)
     faults: Faults = field(default_factory=Faults)
     sns_messages: list[SnsMessage] = field(default_factory=list)
+    # Of the server, for services that call others as Step Functions does; None where there is no server.
+    port: int | None = None
     # Instances AWS no longer describes (about an hour after their end), with the zone they were in.
     forgotten_instance_zones: dict[str, str] = field(default_factory=dict)
     _prices: PriceListLikeAws | None = None

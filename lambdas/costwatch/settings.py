@@ -48,18 +48,23 @@ _VARIABLES = {
     "refused_queue_url": names.ENV_REFUSED_QUEUE_URL,
     "heartbeat_bus": names.ENV_HEARTBEAT_BUS,
     "deadman_function": names.ENV_DEADMAN_FUNCTION,
+    "gate_queue_url": names.ENV_GATE_QUEUE_URL,
+    "gate_dead_letters_arn": names.ENV_GATE_DEAD_LETTERS_ARN,
     "slack_token_parameter": names.ENV_SLACK_TOKEN_PARAMETER,
     "slack_api_url": names.ENV_SLACK_API_URL,
     "slack_signing_secret_parameter": names.ENV_SLACK_SIGNING_SECRET_PARAMETER,
     "slack_app_id": names.ENV_SLACK_APP_ID,
     "slack_workspace": names.ENV_SLACK_WORKSPACE,
 }
-_OPTIONAL = frozenset({"slack_token_parameter", "slack_api_url", "slack_app_id", "slack_workspace"})
+_OPTIONAL = frozenset({"slack_token_parameter", "slack_api_url", "slack_app_id", "slack_workspace", "gate_queue_url"})
 
 
 @dataclass(frozen=True, slots=True)
 class DeadmanSettings(_Environment):
-    """The sweep: ledger table name, topic for alerts and fallback notices, queue for refused events."""
+    """The sweep: ledger table name, topic for alerts and fallback notices, queue for refused events.
+
+    `gate_queue_url`: by which it finds the callback steps that wait; empty: it looks for none.
+    """
 
     ledger_table: str
     alerts_topic_arn: str
@@ -67,6 +72,7 @@ class DeadmanSettings(_Environment):
     heartbeat_bus: str
     slack_token_parameter: str = ""
     slack_api_url: str = ""
+    gate_queue_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,19 @@ class PricesSettings(_Environment):
 
 
 @dataclass(frozen=True, slots=True)
+class GateSettings(_Environment):
+    """The approval gate: as the sweep, and the queue of requests that failed time after time."""
+
+    ledger_table: str
+    alerts_topic_arn: str
+    refused_queue_url: str
+    heartbeat_bus: str
+    gate_dead_letters_arn: str
+    slack_token_parameter: str = ""
+    slack_api_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DoorSettings(_Environment):
     """What takes Slack's clicks: the parameter with the signing secret, and whose clicks it takes.
 
@@ -123,3 +142,8 @@ class ClicksSettings(_Environment):
     slack_signing_secret_parameter: str
     slack_token_parameter: str = ""
     slack_api_url: str = ""
+
+
+LedgerSettings = DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | GateSettings | ClicksSettings
+"""Of the functions that write into the ledger: all but the door."""
+AnySettings = LedgerSettings | DoorSettings

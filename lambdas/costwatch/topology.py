@@ -9,9 +9,11 @@ from typing import Any
 
 from costwatch import names
 from costwatch.settings import (
+    AnySettings,
     ClicksSettings,
     DeadmanSettings,
     DoorSettings,
+    GateSettings,
     HeartbeatsSettings,
     HintsSettings,
     PricesSettings,
@@ -25,14 +27,7 @@ class Function:
     name: str
     handler: str
     service: str
-    settings: (
-        type[DeadmanSettings]
-        | type[HintsSettings]
-        | type[HeartbeatsSettings]
-        | type[PricesSettings]
-        | type[DoorSettings]
-        | type[ClicksSettings]
-    )
+    settings: type[AnySettings]
     timeout: timedelta
     memory_mb: int
     retry_attempts: int
@@ -49,7 +44,8 @@ class Function:
 class Queue:
     """An SQS queue that a function reads in batches: at most `batch_size` messages, gathered for `batch_window`.
 
-    A message that fails `tries` times goes into the queue's own dead-letter queue.
+    A message that fails `tries` times goes into the queue's own dead-letter queue. `answers_dead_letters`: the function
+    reads that too, since somebody waits for an answer.
     """
 
     name: str
@@ -58,6 +54,7 @@ class Queue:
     batch_window: timedelta
     most_at_once: int
     tries: int
+    answers_dead_letters: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +114,17 @@ PRICES = Function(
     retry_attempts=2,
     stops_runs=False,
 )
+GATE = Function(
+    name="gate",
+    handler="costwatch.handlers.gate.handler",
+    service=names.SERVICE_GATE,
+    settings=GateSettings,
+    timeout=timedelta(minutes=1),
+    memory_mb=1024,
+    retry_attempts=0,
+    stops_runs=False,
+    asynchronous=False,
+)
 DOOR = Function(
     name="door",
     handler="costwatch.handlers.door.handler",
@@ -140,7 +148,7 @@ CLICKS = Function(
     stops_runs=False,
     needs_slack=True,
 )
-FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES, DOOR, CLICKS)
+FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES, GATE, DOOR, CLICKS)
 """All there are; `functions` says which of them a stack has."""
 
 BEATS = Queue(
@@ -151,7 +159,17 @@ BEATS = Queue(
     most_at_once=2,
     tries=5,
 )
-QUEUES: tuple[Queue, ...] = (BEATS,)
+REQUESTS = Queue(
+    name="gate-requests",
+    function=GATE.name,
+    batch_size=10,
+    batch_window=timedelta(0),
+    most_at_once=5,
+    tries=5,
+    answers_dead_letters=True,
+)
+"""Callback steps of SageMaker pipelines put their messages here."""
+QUEUES: tuple[Queue, ...] = (BEATS, REQUESTS)
 PRICES_EVERY = timedelta(days=1)
 BUSES: tuple[str, ...] = (names.HEARTBEAT_BUS,)
 

@@ -42,11 +42,20 @@ from costwatch.core.policy import Policy
 from costwatch.core.price_book import TrustedPrices
 from costwatch.errors import AwsError, ConfigError
 from costwatch.intake import Click
+from costwatch.intake.gate import Here
 from costwatch.procedures.approvals import Gate
 from costwatch.procedures.clicked_runs import Desk
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.refresh_prices import PriceSources
-from costwatch.settings import ClicksSettings, DeadmanSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.settings import (
+    ClicksSettings,
+    DeadmanSettings,
+    GateSettings,
+    HeartbeatsSettings,
+    HintsSettings,
+    LedgerSettings,
+    PricesSettings,
+)
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -74,7 +83,7 @@ class TableWiring:
     `clock` and `policy_file` are arguments so that a demo can bring its own.
     """
 
-    settings: DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | ClicksSettings
+    settings: LedgerSettings
     policy_file: Path
     service: str
     clock: Callable[[], datetime] = utc_now
@@ -151,7 +160,7 @@ class PricesWiring(TableWiring):
 class Wiring(TableWiring):
     """Builds what a sweep, or a hint, works with."""
 
-    settings: DeadmanSettings | HintsSettings | ClicksSettings
+    settings: DeadmanSettings | HintsSettings | GateSettings | ClicksSettings
 
     @cached_property
     def slack(self) -> Slack | None:
@@ -185,6 +194,16 @@ class Wiring(TableWiring):
         """What asks, answers and follows, for one invocation."""
         w = self.watchdog(context)
         return Gate(w, Approvals(w.ledger), self._callback_steps, self._task_tokens)
+
+    @property
+    def gate_queue_url(self) -> str:
+        """Empty where the function is told of none."""
+        return self.settings.gate_queue_url if isinstance(self.settings, DeadmanSettings) else ""
+
+    def here(self, context: LambdaContext | None) -> Here:
+        """Where the gate's function stands."""
+        dead_letters = self.settings.gate_dead_letters_arn if isinstance(self.settings, GateSettings) else ""
+        return Here(account_of(context), region_of(context), self.policy.tags, dead_letters)
 
     def prices(self, now: datetime) -> TrustedPrices:
         """For one invocation: the book where it has a price, else the seed."""
@@ -269,7 +288,9 @@ class ClicksWiring(Wiring):
         return DeployedFunction(client, self.settings.deadman_function)
 
 
-def from_environment(settings: type[DeadmanSettings] | type[HintsSettings], service: str) -> Wiring:
+def from_environment(
+    settings: type[DeadmanSettings] | type[HintsSettings] | type[GateSettings], service: str
+) -> Wiring:
     """The wiring of a deployed function: settings from its environment, the policy from its asset."""
     return Wiring(settings=settings.from_env(os.environ), policy_file=_policy_file(), service=service)
 
@@ -301,6 +322,14 @@ def account_of(context: LambdaContext | None) -> str:
     if len(parts) < 5 or not parts[4]:
         raise ConfigError("the invocation names no function ARN, so the account is unknown")
     return parts[4]
+
+
+def region_of(context: LambdaContext | None) -> str:
+    """The region of the function itself: the fourth part of its ARN."""
+    parts = context.invoked_function_arn.split(":") if context else []
+    if len(parts) < 5 or not parts[3]:
+        raise ConfigError("the invocation names no function ARN, so the region is unknown")
+    return parts[3]
 
 
 def _seconds_left(context: LambdaContext | None) -> Callable[[], float]:

@@ -10,10 +10,13 @@ from tests.e2e.deployed import Deployed
 from tests.e2e.deploying import deploying
 
 EMAIL = "ml-platform@example.com"
+JOB_ROLE = "arn:aws:iam::123456789012:role/training"
 CONFIG = f"""\
 version: 1
 regions: [us-east-1]
 email: {{to: [{EMAIL}]}}
+approval:
+  roles: ["{JOB_ROLE}"]
 dead_man:
   mode: observe
   sweep_every: 5m

@@ -157,15 +157,29 @@ class Deployed:
         }
 
     def deliver_heartbeats(self) -> list[Invocation]:
-        """What Lambda's poller does with the deployed queue: a batch to the function, and what it kept is deleted."""
-        (mapping,) = self.aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+        """What Lambda's poller does with the deployed queue of heartbeats."""
+        return self.deliver("heartbeats")
+
+    def deliver(self, function: str) -> list[Invocation]:
+        """What Lambda's poller does with the queues of a function: a batch to it, and what it kept is deleted."""
+        mappings = self.aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+        own = [mapping for mapping in mappings if mapping["FunctionArn"] == self.function(function)]
+        assert own, f"{function} reads no queue"
+        return [done for mapping in own for done in self._deliver(mapping)]
+
+    def _deliver(self, mapping: Mapping[str, Any]) -> list[Invocation]:
         sqs, queue = self.aws.client("sqs"), mapping["EventSourceArn"].rpartition(":")[2]
         url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
         done: list[Invocation] = []
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             arrived = str(int(self.clock().timestamp() * 1000))
             records = [
-                {"messageId": m["MessageId"], "body": m["Body"], "attributes": {"SentTimestamp": arrived}}
+                {
+                    "messageId": m["MessageId"],
+                    "body": m["Body"],
+                    "attributes": {"SentTimestamp": arrived},
+                    "eventSourceARN": mapping["EventSourceArn"],
+                }
                 for m in messages
             ]
             done.append(self.invoke(mapping["FunctionArn"], {"Records": records}))

@@ -120,6 +120,13 @@ def rule(stack: Deployed, name: str, wanted: Properties) -> None:
     assert events.list_targets_by_rule(Rule=found["Name"], **on)["Targets"] == wanted["Targets"]
 
 
+def state_machine(stack: Deployed, arn: str, wanted: Properties) -> None:
+    found = stack.aws.client("stepfunctions").describe_state_machine(stateMachineArn=arn)
+    assert found["status"] == "ACTIVE"
+    assert found["roleArn"] == wanted["RoleArn"]
+    assert json.loads(found["definition"]) == json.loads(wanted["DefinitionString"])
+
+
 def alarm(stack: Deployed, name: str, wanted: Properties) -> None:
     (found,) = stack.aws.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
     assert {key: found[key] for key in wanted} == wanted
@@ -191,6 +198,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "AWS::SNS::TopicPolicy": topic_policy,
     "AWS::SQS::Queue": queue,
     "AWS::SQS::QueuePolicy": queue_policy,
+    "AWS::StepFunctions::StateMachine": state_machine,
     "AWS::SSM::Parameter": parameter,
 }
 EXCUSED: Final = frozenset({"AWS::CDK::Metadata"})  # about the library, nothing in the account

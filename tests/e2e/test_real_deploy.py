@@ -27,9 +27,10 @@ from demo.iam_questions import questions
 from demo.resource_context import describe
 from tests.e2e import cdk, recorded_console
 from tests.e2e.cdk import ROOT
-from tests.e2e.conftest import EMAIL
+from tests.e2e.conftest import EMAIL, JOB_ROLE
 from tests.e2e.deployed import Deployed, Invocation
 from tests.e2e.resource_checks import CHECKS, EXCUSED
+from tests.support import machines, pipelines
 from tests.support.iam import evaluate, statements_of
 
 TRAINER = {"Purpose": "transient-ml-training", "owner": "maria@example.com"}
@@ -301,6 +302,34 @@ def test_a_beat_that_nobody_can_read_waits_in_the_refused_queue(deployed: Deploy
     (message,) = deployed.aws.client("sqs").receive_message(QueueUrl=url)["Messages"]
     refused = json.loads(message["Body"])
     assert (refused["function"], refused["reason"]) == ("heartbeats", "detail.member is missing or no object")
+
+
+# --- the gate ------------------------------------------------------------------------------------------
+
+
+def test_a_pipelines_callback_step_goes_through_the_deployed_queue_and_function(deployed: Deployed) -> None:
+    execution = pipelines.start(deployed.aws, pipelines.definition(_deployment(deployed)["gate_queue_url"]), "gated")
+    (batch,) = deployed.deliver("gate")
+    assert batch.answer == {"batchItemFailures": []}
+    job = pipelines.job_of(deployed.aws, execution)  # the gate is in observe: it would have held
+    assert job["StoppingCondition"]["MaxRuntimeInSeconds"] == 86400
+    told = pipelines.steps(deployed.aws, execution)["Ask"]["Metadata"]["Callback"]["OutputParameters"]
+    assert {"Name": "decision", "Value": "would hold"} in told
+
+
+def test_gated_training_runs_a_job_through_the_deployed_machine_and_function(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LambdaFunction, "_invoke_lambda", _run_by(deployed))
+    body = {**pipelines.TRAINING, "TrainingJobName": "gated-training", "RoleArn": JOB_ROLE}
+    execution = machines.start(deployed.aws, _deployment(deployed)["gated_training_arn"], {"job": body})
+
+    def running() -> bool:
+        listed = deployed.aws.client("sagemaker").list_training_jobs(NameContains="gated-training")
+        return bool(listed["TrainingJobSummaries"])
+
+    machines.until(running)
+    deployed.aws.client("stepfunctions").stop_execution(executionArn=execution)  # the next look is a minute away
 
 
 def test_every_call_the_functions_made_is_allowed_by_the_roles_that_were_deployed(

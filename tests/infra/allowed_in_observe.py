@@ -20,6 +20,12 @@ ALLOWED_IN_OBSERVE = frozenset(
         "sagemaker:ListTags",
         "sagemaker:ListTrainingJobs",
         "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+        "sagemaker:DescribePipelineDefinitionForExecution",
+        "sagemaker:DescribePipelineExecution",
+        "sagemaker:ListPipelineExecutionSteps",
+        "sagemaker:ListPipelineExecutions",
+        "sagemaker:ListPipelineParametersForExecution",
+        "sagemaker:ListPipelines",
         "sns:ListSubscriptionsByTopic",
         "ssm:GetParameter",
         # remember, in the ledger
@@ -36,7 +42,14 @@ ALLOWED_IN_OBSERVE = frozenset(
         "logs:PutLogEvents",
         "sns:Publish",
         "sqs:SendMessage",
-        # take heartbeats from their queue
+        # ask the one function that may stop something, for whoever clicked; in observe it may not either
+        "lambda:InvokeFunction",
+        # answer who waits at the gate: in observe everybody is let go on
+        "sagemaker:SendPipelineExecutionStepFailure",
+        "sagemaker:SendPipelineExecutionStepSuccess",
+        "states:SendTaskFailure",
+        "states:SendTaskSuccess",
+        # take heartbeats and requests from their queues
         "sqs:ChangeMessageVisibility",
         "sqs:DeleteMessage",
         "sqs:GetQueueAttributes",

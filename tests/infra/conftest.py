@@ -11,7 +11,7 @@ from tests.support.synth import Synthesized, synthesize_all
 
 @pytest.fixture(scope="session")
 def assemblies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Synthesized]:
-    """`observe`, `enforce`, `boundary` and `large`, synthesized."""
+    """`observe`, `enforce`, `boundary`, `large` and `gated`, synthesized."""
     return synthesize_all(tmp_path_factory.mktemp("synth") / "out")
 
 
@@ -35,6 +35,11 @@ def observe(assemblies: dict[str, Synthesized]) -> Synthesized:
 @pytest.fixture(scope="session")
 def enforce(assemblies: dict[str, Synthesized]) -> Synthesized:
     return assemblies["enforce"]
+
+
+@pytest.fixture(scope="session")
+def gated(assemblies: dict[str, Synthesized]) -> Synthesized:
+    return assemblies["gated"]
 
 
 @pytest.fixture(scope="session")

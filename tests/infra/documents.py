@@ -23,6 +23,8 @@ PROCESSING, TUNING, AUTOML = (
     selector(f"jobs/{kind}", service=kind, tags={"costwatch": [kind]}, action="stop")
     for kind in ("processing", "tuning", "automl")
 )
+ROLE = "arn:aws:iam::111122223333:role/training"
+APPROVAL = policies.approval(roles=[ROLE])
 ENFORCING = (SPOT, WORKBENCHES, PAUSED, TRAINING, PROCESSING, TUNING, AUTOML)
 
 

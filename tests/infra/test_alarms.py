@@ -71,6 +71,6 @@ def test_every_dead_letter_queue_raises_an_alarm_when_something_waits_in_it(asse
 def test_every_alarm_tells_the_alerts_topic(assembly: Synthesized) -> None:
     (topic,) = assembly.of_type("AWS::SNS::Topic")
     alarms = assembly.of_type("AWS::CloudWatch::Alarm").values()
-    assert len(alarms) == 11 + 2 * assembly.slack
+    assert len(alarms) == 12 + 2 * assembly.slack
     for alarm in alarms:
         assert alarm["Properties"]["AlarmActions"] == [{"Ref": topic}]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from costwatch.adapters.callback_steps import ExecutionSource, Waiting
 from costwatch.adapters.ledger_approvals import Approvals
 from costwatch.core.approvals import Clicker, Requester, State, Way
 from costwatch.core.estimator import InstanceGroup, JobSpec
@@ -46,6 +47,15 @@ class Steps:
 
     def fail(self, token: str, reason: str, *, execution_arn: str = "") -> TokenAnswer:
         return self._answer("fail", token, reason, execution_arn)
+
+    def started_by(self, execution_arn: str) -> str:
+        raise NotImplementedError(execution_arn)
+
+    def waiting_steps(self, queue_url: str, since: datetime) -> Waiting:
+        raise NotImplementedError(queue_url, since)
+
+    def source_of(self, execution_arn: str) -> ExecutionSource:
+        raise NotImplementedError(execution_arn)
 
     def _answer(self, word: str, token: str, what: Any, execution_arn: str) -> TokenAnswer:
         del execution_arn

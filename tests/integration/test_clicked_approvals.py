@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -193,7 +194,7 @@ def test_of_two_people_at_once_the_second_hears_who_was_first(house: House) -> N
     asked = house.ask()
     mine, yours = house.press("approve", asked.id), house.press("deny", asked.id, by=LEE)
 
-    def meanwhile(writes: list[Write]) -> None:
+    def meanwhile(writes: Sequence[Write]) -> None:
         del writes
         house.town.table.before_transact = None
         house.again(yours)
@@ -299,7 +300,7 @@ def test_an_ephemeral_message_that_slack_does_not_take_there_goes_to_the_person(
 def test_nothing_internal_is_told_when_the_ledger_fails_and_the_reason_comes_back_for_the_log(house: House) -> None:
     asked = house.ask()
 
-    def broken(writes: list[Write]) -> None:
+    def broken(writes: Sequence[Write]) -> None:
         raise TransientAwsError("dynamodb:TransactWriteItems: Throttling: table costwatch-ledger", code="Throttling")
 
     house.town.table.before_transact = broken
@@ -314,7 +315,7 @@ def test_a_failure_after_the_answer_was_written_says_that_it_is_recorded(house: 
     asked = house.ask()
     written = 0
 
-    def second_fails(writes: list[Write]) -> None:
+    def second_fails(writes: Sequence[Write]) -> None:
         nonlocal written
         written += 1
         if written == 2:

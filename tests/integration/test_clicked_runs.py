@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -103,7 +104,7 @@ def test_two_deliveries_of_one_press_at_the_same_moment_extend_once(house: House
     post = card_with(house, "extend:4h")
     click = house.press("extend", value(house, post, "extend:4h"), by=MARIA, post=post)
 
-    def meanwhile(writes: list[Write]) -> None:
+    def meanwhile(writes: Sequence[Write]) -> None:
         del writes
         house.town.table.before_transact = None
         house.again(click)
@@ -122,7 +123,7 @@ def test_two_people_who_extend_at_once_both_count_and_both_stand_on_the_card(hou
         for action, by in (("extend:4h", MARIA), ("extend:12h", OMAR))
     )
 
-    def meanwhile(writes: list[Write]) -> None:
+    def meanwhile(writes: Sequence[Write]) -> None:
         del writes
         house.town.table.before_transact = None
         house.again(twelve)
@@ -266,7 +267,7 @@ def test_what_slack_does_not_take_now_stands_on_the_card_after_the_next_sweep(ho
 def test_a_ledger_that_fails_changes_nothing_and_says_so_without_a_word_of_why(house: House) -> None:
     trainer = warned(house)
 
-    def broken(writes: list[Write]) -> None:
+    def broken(writes: Sequence[Write]) -> None:
         raise TransientAwsError("dynamodb:TransactWriteItems: costwatch-ledger is not there")
 
     post = card_with(house, "extend:4h")

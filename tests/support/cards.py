@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from costwatch.core import times
 from costwatch.core.cards import Card, CardContext, render
@@ -66,14 +67,18 @@ def facts(**changes: str) -> dict[str, str]:
     }
 
 
-def card(
-    kind: MessageKind, *, mention: str = "", clickable: bool = False, has_approvers: bool = True, **changes: str
-) -> Card:
+def card(kind: MessageKind, *, mention: str = "", **changes: str) -> Card:
+    return _drawn(kind, changes, mention=mention)
+
+
+def clickable_card(kind: MessageKind, *, has_approvers: bool = True, **changes: str) -> Card:
+    """The same where Slack knows where clicks go: with buttons."""
+    return _drawn(kind, changes, clickable=True, has_approvers=has_approvers)
+
+
+def _drawn(kind: MessageKind, changes: dict[str, str], **how: Any) -> Card:
     steps = (timedelta(hours=4), timedelta(hours=12))
-    context = CardContext(
-        now=NOW, stops_at=STOPS_AT, extend_steps=steps, mention=mention, clickable=clickable,
-        has_approvers=has_approvers,
-    )  # fmt: skip
+    context = CardContext(now=NOW, stops_at=STOPS_AT, extend_steps=steps, **how)
     return render(Message("id", kind, Audience.OWNER, facts(**changes)), context)
 
 

@@ -68,6 +68,21 @@ def body(**changes: Any) -> dict[str, Any]:
     }
 
 
+def approval(**changes: Any) -> dict[str, Any]:
+    """The gate as it is configured by default; `changes` replace its keys."""
+    return {
+        "mode": "observe",
+        "judge_by": "forecast_p90",
+        "tiers": [{"above_usd": "100", "approvers": []}],
+        "answer_within_seconds": 86400,
+        "remind_before_seconds": 14400,
+        "yes_lasts_seconds": 604800,
+        "requester_may_approve": False,
+        "roles": [],
+        **changes,
+    }
+
+
 def document(**changes: Any) -> dict[str, Any]:
     """What policy.json holds."""
     policy = body(**changes)

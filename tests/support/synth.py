@@ -40,12 +40,14 @@ class Synthesized:
 
     @property
     def dead_letter_queues(self) -> set[str]:
-        """Logical ids of the queues that nothing but people reads."""
+        """Logical ids of the queues that nothing but people reads, or that another one gives up into."""
         read = {
             m["Properties"]["EventSourceArn"]["Fn::GetAtt"][0]
             for m in self.of_type("AWS::Lambda::EventSourceMapping").values()
         }
-        return set(self.of_type("AWS::SQS::Queue")) - read
+        queues = self.of_type("AWS::SQS::Queue")
+        redriven = [q["Properties"]["RedrivePolicy"] for q in queues.values() if "RedrivePolicy" in q["Properties"]]
+        return set(queues) - read | {policy["deadLetterTargetArn"]["Fn::GetAtt"][0] for policy in redriven}
 
     def only(self, resource_type: str) -> dict[str, Any]:
         """The properties of the one resource of a type."""
@@ -82,7 +84,8 @@ def synthesize(
 def synthesize_all(directory: Path) -> dict[str, Synthesized]:
     """`observe`: the committed sample with the real asset. `enforce`: three enforcing selectors. `boundary`: the same
     as an organisation with rules for roles deploys it, under a permissions boundary and with a prefix on every name.
-    `large`: 50 selectors and 40 teams. The last three carry a stand-in for the asset."""
+    `large`: 50 selectors and 40 teams. `gated`: with roles that the state machine GatedTraining hands on. The last four
+    carry a stand-in for the asset."""
     use_node()
     from costwatch.config import loader  # noqa: PLC0415
     from infra.asset import build_asset  # noqa: PLC0415
@@ -99,6 +102,7 @@ def synthesize_all(directory: Path) -> dict[str, Synthesized]:
         "enforce": synthesize(directory / "enforce", enforcing, asset=stand_in),
         "boundary": synthesize(directory / "boundary", enforcing, asset=stand_in, context=boundary),
         "large": synthesize(directory / "large", large, asset=stand_in),
+        "gated": synthesize(directory / "gated", documents.document(approval=documents.APPROVAL), asset=stand_in),
     }
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import pytest
 
 from costwatch.errors import ConfigError
-from costwatch.settings import DeadmanSettings, DoorSettings, HeartbeatsSettings, HintsSettings, PricesSettings
+from costwatch.settings import (
+    DeadmanSettings,
+    DoorSettings,
+    GateSettings,
+    HeartbeatsSettings,
+    HintsSettings,
+    PricesSettings,
+)
 
-KINDS = [DeadmanSettings, HintsSettings]
+KINDS = [DeadmanSettings, HintsSettings, GateSettings]
 FULL = {
     "COSTWATCH_LEDGER_TABLE": "costwatch-ledger",
     "COSTWATCH_ALERTS_TOPIC_ARN": "arn:aws:sns:us-east-1:111122223333:costwatch-alerts",
@@ -16,19 +23,28 @@ FULL = {
     "COSTWATCH_SLACK_TOKEN_PARAMETER": "/costwatch/slack-token",
     "COSTWATCH_SLACK_API_URL": "http://127.0.0.1:1/api/",
 }
-Settings = type[DeadmanSettings] | type[HintsSettings]
+Settings = type[DeadmanSettings] | type[HintsSettings] | type[GateSettings]
+OWN = {
+    DeadmanSettings: {"COSTWATCH_GATE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/costwatch-gate"},
+    HintsSettings: {},
+    GateSettings: {"COSTWATCH_GATE_DEAD_LETTERS_ARN": "arn:aws:sqs:us-east-1:111122223333:costwatch-gate-dead"},
+}
+
+
+def full(kind: Settings) -> dict[str, str]:
+    return {**FULL, **OWN[kind]}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_is_read_back(kind: Settings) -> None:
-    settings = kind.from_env(FULL)
+    settings = kind.from_env(full(kind))
     assert kind.from_env(settings.to_env()) == settings
-    assert settings.to_env() == FULL
+    assert settings.to_env() == full(kind)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_slack_is_optional_and_left_out_of_the_environment(kind: Settings) -> None:
-    required = {name: value for name, value in FULL.items() if "SLACK" not in name}
+    required = {name: value for name, value in full(kind).items() if "SLACK" not in name}
     settings = kind.from_env(required)
     assert (settings.slack_token_parameter, settings.slack_api_url) == ("", "")
     assert settings.to_env() == required
@@ -40,14 +56,14 @@ def test_slack_is_optional_and_left_out_of_the_environment(kind: Settings) -> No
 def test_a_required_variable_that_is_missing_or_empty_is_named(
     kind: Settings, variable: str, value: str | None
 ) -> None:
-    env = {name: each for name, each in FULL.items() if name != variable}
+    env = {name: each for name, each in full(kind).items() if name != variable}
     with pytest.raises(ConfigError, match=variable):
         kind.from_env(env if value is None else {**env, variable: value})
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_other_variables_of_the_runtime_do_not_matter(kind: Settings) -> None:
-    assert kind.from_env({**FULL, "AWS_REGION": "us-east-1", "TZ": ":UTC"}) == kind.from_env(FULL)
+    assert kind.from_env({**full(kind), "AWS_REGION": "us-east-1", "TZ": ":UTC"}) == kind.from_env(full(kind))
 
 
 def test_a_function_is_told_what_it_needs_and_no_more() -> None:

@@ -41,7 +41,7 @@ def test_every_rule_has_a_target_that_exists_and_either_a_pattern_or_a_schedule(
 
 def test_every_queue_is_read_by_a_function_that_no_event_invokes() -> None:
     asynchronous = {function.name: function.asynchronous for function in topology.FUNCTIONS}
-    assert [asynchronous[queue.function] for queue in topology.QUEUES] == [False]
+    assert [asynchronous[queue.function] for queue in topology.QUEUES] == [False, False]
     assert {rule.function for rule in RULES if rule.function} == {n for n, each in asynchronous.items() if each}
 
 

@@ -9,6 +9,7 @@ from costwatch import intake, wiring
 from costwatch.errors import MalformedEvent, RefusedError
 from costwatch.handlers.metrics import count_refused, count_sweep
 from costwatch.procedures.approvals import tend
+from costwatch.procedures.gate_waiting import find_waiting
 from costwatch.procedures.restore_asked import restore_asked
 from costwatch.procedures.stop_asked import stop_asked
 from costwatch.procedures.sweep import sweep
@@ -55,6 +56,7 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
     gate = wired.gate(context)
     report = sweep(gate.w)
     tend(gate, wiring.account_of(context), report)
+    find_waiting(gate, wired.gate_queue_url, wired.here(context), report)
     for failure in report.failures:
         wired.logger.error("not handled", extra={"where": failure.where, "reason": failure.reason})
     count_sweep(report, DEADMAN.service, wired.price_book_age(report.at))

@@ -12,13 +12,21 @@ from costwatch.intake.events import (
     hint,
     prices,
 )
+from costwatch.intake.gate import Amend, Asked, GateBatch, GateMessage, GivenUp, Here, Malformed, Withdrawn, gate
 from costwatch.intake.heartbeats import Arrived, Canary, Heartbeats, Refused, heartbeats
 
 __all__ = [
+    "Amend",
     "Arrived",
+    "Asked",
     "Canary",
     "Click",
+    "GateBatch",
+    "GateMessage",
+    "GivenUp",
     "Heartbeats",
+    "Here",
+    "Malformed",
     "PricesRequested",
     "Refused",
     "ResourceChanged",
@@ -27,8 +35,10 @@ __all__ = [
     "StopRequested",
     "SweepRequested",
     "Tick",
+    "Withdrawn",
     "click",
     "deadman",
+    "gate",
     "heartbeats",
     "hint",
     "prices",

@@ -7,7 +7,7 @@ given or its DefaultValue, `{"Std:Join": {"On", "Values"}}` is text; all others 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from costwatch.core.quote import Part
@@ -62,6 +62,40 @@ def steps_of(body: Mapping[str, Any], region: str, given: Mapping[str, str]) -> 
     if twice:
         raise InputError(f"Steps: two steps are called {shown(twice)}; expected a name of its own for each")
     return parts
+
+
+def arguments_of(definition: str, step_name: str, given: Mapping[str, str]) -> Mapping[str, Any]:
+    """What a callback step's message had in it: its arguments, with the execution's parameters filled in.
+
+    Raises InputError where the definition has no such step, KnownLater for what only the running pipeline knew.
+    """
+    root = Node(parsed(definition.encode(), "PipelineDefinition"))
+    resolve = _References(_parameters(root, given)).resolve
+    for step in _flat(root.nodes("Steps"), depth=0):
+        if step.text("Name") == step_name:
+            found: Mapping[str, Any] = _filled_in(step.value.get("Arguments") or {}, "Arguments", resolve)
+            return found
+    raise InputError(f"Steps: the pipeline has no step {shown(step_name)}")
+
+
+def _flat(steps: Iterable[Node], *, depth: int) -> Iterator[Node]:
+    for step in steps:
+        yield step
+        arguments = step.node("Arguments") if depth < _DEEPEST and step.text("Type") == "Condition" else None
+        if arguments is not None:
+            for branch in ("IfSteps", "ElseSteps"):
+                yield from _flat(arguments.nodes(branch), depth=depth + 1)
+
+
+def _filled_in(value: Any, path: str, resolve: Callable[[object, str], object]) -> Any:
+    found = resolve(value, path)
+    if found is not value:
+        return found
+    if isinstance(value, Mapping):
+        return {key: _filled_in(each, f"{path}.{key}", resolve) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_filled_in(each, f"{path}[{number}]", resolve) for number, each in enumerate(value)]
+    return value
 
 
 def _step(step: Node, region: str, *, depth: int) -> Iterator[Part]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from costwatch.adapters.callback_steps import ExecutionSource, Waiting
 from costwatch.adapters.ledger_approvals import Approvals
 from costwatch.core import approvals, families, gate
 from costwatch.core.approvals import Approval, ApprovalStep, Clicker, Requester, State, Way
+from costwatch.core.estimator import DEFAULT_MAX_RUNTIME
 from costwatch.core.families import PastRun
 from costwatch.core.gate import Request, Verdict
 from costwatch.core.messages import Audience, Message, MessageKind
@@ -35,6 +37,9 @@ class CallbackStepsPort(Protocol):
 
     def succeed(self, token: str, outputs: Mapping[str, str], *, execution_arn: str = ...) -> TokenAnswer: ...
     def fail(self, token: str, reason: str, *, execution_arn: str = ...) -> TokenAnswer: ...
+    def started_by(self, execution_arn: str) -> str: ...
+    def waiting_steps(self, queue_url: str, since: datetime) -> Waiting: ...
+    def source_of(self, execution_arn: str) -> ExecutionSource: ...
 
 
 class TaskTokensPort(Protocol):
@@ -107,12 +112,14 @@ def _let_go_on(g: Gate, request: Request, made: Quote, judged: gate.Judged) -> R
     w, now = g.w, g.w.now()
     held = judged.verdict is Verdict.WOULD_HOLD
     sentence = f"would have waited for a yes: {judged.reason}" if held else f"goes on: {judged.reason}"
-    outputs = {
-        "decision": judged.verdict.value,
-        "approval_id": request.id,
-        "reason": sentence,
+    specs = [each.estimate.spec for each in made.parts if each.estimate is not None]
+    outputs = outputs_of(
+        judged.verdict.value,
+        request.id,
+        sentence,
         **_money(made.expected_usd, made.worst_case_usd),
-    }
+        runtime=max((spec.max_runtime for spec in specs), default=None),
+    )
     about = {"name": request.name, "way": request.way.value, "waits": request.source, "team": request.team}
     money = {key: value for key, value in outputs.items() if key not in ("decision", "reason")}
     transition = Transition.WOULD_HOLD if held else Transition.LET_PASS
@@ -233,6 +240,16 @@ def settle(g: Gate, approval: Approval) -> Approval:
     return taken
 
 
+def answer_again(g: Gate, approval: Approval) -> None:
+    """Something still waits by a question that was answered: its effect was settled and did not arrive. Raises
+    AwsError.
+    """
+    if approval.open:
+        settle(g, approval)
+    else:
+        g.w.log("answered again", {"approval": approval.id, "outcome": _effect(g, approval)})
+
+
 def tend(g: Gate, account: str, report: SweepReport) -> None:
     """What time does to questions: reminders, expiry, effects that are not settled; and what is said of it.
 
@@ -264,20 +281,43 @@ def reply(approval: Approval) -> Reply:
     if approval.answer is not None and approval.answer.reason:
         reason = f"{reason}: {approval.answer.reason}"
     asked, granted = approval.asked, approval.granted_runtime
-    outputs = {
-        "decision": approval.state.value,
-        "approval_id": approval.id,
-        "reason": reason,
-        **_money(asked.expected_usd, asked.worst_case_usd),
-    }
     goes_on = approval.state is State.APPROVED
-    if goes_on and granted is not None:
-        outputs["max_runtime_seconds"] = str(int(granted.total_seconds()))
-    if goes_on and approval.granted_usd is not None:
-        outputs["granted_usd"] = f"{approval.granted_usd:.2f}"
-    if approval.answer is not None:
-        outputs["answered_by"] = approval.answer.name
+    outputs = outputs_of(
+        approval.state.value,
+        approval.id,
+        reason,
+        **_money(asked.expected_usd, asked.worst_case_usd),
+        runtime=granted,
+        granted_usd=f"{approval.granted_usd:.2f}" if goes_on and approval.granted_usd is not None else "",
+        answered_by=approval.answer.name if approval.answer is not None else "",
+    )
     return Reply(approval.id, approval.state.value, reason, outputs, goes_on=goes_on, waits=waits)
+
+
+def outputs_of(
+    decision: str,
+    approval_id: str,
+    reason: str,
+    *,
+    expected_usd: str = "unknown",
+    worst_case_usd: str = "unknown",
+    runtime: timedelta | None = None,
+    granted_usd: str = "",
+    answered_by: str = "",
+) -> dict[str, str]:
+    """Always the same names: a step of a pipeline that refers to one that is not there fails. `runtime`: how long it
+    may run; None: nobody said, and SageMaker takes its own default.
+    """
+    return {
+        "decision": decision,
+        "approval_id": approval_id,
+        "reason": reason,
+        "expected_usd": expected_usd,
+        "worst_case_usd": worst_case_usd,
+        "max_runtime_seconds": str(int((runtime or DEFAULT_MAX_RUNTIME).total_seconds())),
+        "granted_usd": granted_usd,
+        "answered_by": answered_by,
+    }
 
 
 def _effect(g: Gate, approval: Approval) -> str:
