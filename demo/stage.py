@@ -83,6 +83,7 @@ class Stage:
         self._due_events: list[tuple[datetime, Event]] = []
         # In Lambda each has a process of its own; here they share one, its environment and its output.
         self._turn = threading.RLock()
+        self._bus = threading.Lock()
 
     def __enter__(self) -> Self:
         try:
@@ -302,8 +303,9 @@ class Stage:
 
         def take() -> None:
             while not ends.wait(_CLICKS_EVERY_SECONDS):
-                for _done in self.take_clicks():
-                    pass
+                with self._bus:
+                    for _done in self.take_clicks():
+                        pass
 
         thread = threading.Thread(target=take, name="embedded-bus", daemon=True)
         thread.start()
@@ -312,6 +314,12 @@ class Stage:
         finally:
             ends.set()
             thread.join(timeout=30)
+
+    @contextmanager
+    def clicks_held(self) -> Iterator[None]:
+        """What is clicked while the block runs stays on the bus until it ends."""
+        with self._bus:
+            yield
 
     # --- invocations ------------------------------------------------------------------------------------
 
