@@ -30,7 +30,6 @@ _READS_OF_JOBS: Final = (
 )
 _KINDS_OF_JOBS: Final = ("training-job", "processing-job", "hyper-parameter-tuning-job", "automl-job")
 _ANSWERS_TO_STEPS: Final = (
-    "sagemaker:DescribePipelineExecution",
     "sagemaker:ListPipelineExecutionSteps",
     "sagemaker:SendPipelineExecutionStepFailure",
     "sagemaker:SendPipelineExecutionStepSuccess",
@@ -44,6 +43,8 @@ _LEDGER_TABLE_ACTIONS: Final = (
     "dynamodb:Query",
     "dynamodb:UpdateItem",
 )
+_LEDGER_ACTIONS_OF_CLICKS: Final = ("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
+"""Nothing is counted and no pause is checked there: that belongs to stopping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
         ]
     if function is topology.GATE:
         asked = ("Ledger", "LedgerByDay", "Alerts", "RefusedEvents", "Logs", "SlackToken")
-        return [s for s in statements(targets) if s["Sid"] in asked] + answers(targets)
+        return [s for s in statements(targets) if s["Sid"] in asked] + answers(targets) + _starters(targets)
     if function is topology.DOOR:
         only = {
             "StringEquals": {"events:source": [names.SOURCE_SLACK]},
@@ -98,9 +99,10 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
             _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], targets.log_group),
         ]
     if function is topology.CLICKS:
-        kept = ("Ledger", "LedgerByDay", "Alerts", "RefusedEvents", "Events", "Logs", "SlackToken")
+        kept = ("Alerts", "RefusedEvents", "Events", "Logs", "SlackToken")
         return [
             *(statement for statement in statements(targets) if statement["Sid"] in kept),
+            _allow("Ledger", list(_LEDGER_ACTIONS_OF_CLICKS), targets.ledger_table),
             *answers(targets),
             _allow("SigningSecret", ["ssm:GetParameter"], _parameter(targets, targets.slack_signing_secret_parameter)),
             # It stops nothing itself: whoever clicks Stop now has the one function asked that may.
@@ -109,6 +111,7 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
     granted = statements(targets)
     if function is topology.DEADMAN:
         granted.extend(answers(targets))
+        granted.extend(_starters(targets))
         granted.extend(_waiting_steps(targets))
         only = {
             "StringEquals": {"events:source": [names.SOURCE_CLIENT]},
@@ -118,6 +121,12 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
         granted.append(_allow("Canary", ["events:PutEvents"], _bus(targets, names.HEARTBEAT_BUS), only))
         granted.extend(_verify_anywhere(targets))
     return granted
+
+
+def _starters(targets: Targets) -> list[Statement]:
+    """Who started an execution: for whoever takes requests."""
+    executions = f"arn:{targets.partition}:sagemaker:*:{targets.account}:pipeline/*/execution/*"
+    return [_allow("Starters", ["sagemaker:DescribePipelineExecution"], executions, _in(targets.regions))]
 
 
 def answers(targets: Targets) -> list[Statement]:

@@ -136,7 +136,7 @@ class Deployed:
         return self.function(function) in [target["Arn"] for target in targets]
 
     def emit(self, event: dict[str, Any]) -> list[Invocation]:
-        """Hand an event to the targets of every deployed rule that it matches."""
+        """Hand an event to the functions of every rule that it matches."""
         matching = [
             rule for rule in self._rules() if rule.get("EventPattern") and _matches(rule["EventPattern"], event)
         ]
@@ -196,9 +196,10 @@ class Deployed:
     def _to_targets(self, rule: Mapping[str, Any], event: Mapping[str, Any]) -> list[Invocation]:
         targets = self.aws.client("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]
         assert targets, f"rule {rule['Name']} reaches nobody"
-        for target in targets:
-            assert self._may_invoke(rule["Arn"], target["Arn"]), f"{rule['Name']} may not invoke {target['Arn']}"
-        return [self.invoke(target["Arn"], event) for target in targets]
+        functions = [target["Arn"] for target in targets if ":lambda:" in target["Arn"]]
+        for function in functions:
+            assert self._may_invoke(rule["Arn"], function), f"{rule['Name']} may not invoke {function}"
+        return [self.invoke(function, event) for function in functions]
 
     def _may_invoke(self, rule_arn: str, function_arn: str) -> bool:
         policy = json.loads(self.aws.client("lambda").get_policy(FunctionName=function_arn)["Policy"])

@@ -13,6 +13,7 @@ from costwatch.preview.permissions import CALLS as PREVIEW_CALLS
 from costwatch.scan.permissions import CALLS
 from tests.infra.allowed_in_observe import ALLOWED_IN_OBSERVE, DESTRUCTIVE
 from tests.support.recorded_calls import (
+    CLICKS,
     DEADMAN,
     DOOR,
     HEARTBEATS,
@@ -31,6 +32,23 @@ _WRITTEN_BY_LAMBDA = frozenset({"logs:CreateLogStream", "logs:PutLogEvents"})
 # Lambda's own poller reads the queue of the heartbeats under the function's role.
 _POLLED_BY_LAMBDA = {action for action in ALLOWED_IN_OBSERVE if action.startswith("sqs:")} - {"sqs:SendMessage"}
 
+_ONLY_OF_CLICKS = {"lambda:InvokeFunction"}
+_ASKED_FOR_BY_CLICKS = _ONLY_OF_CLICKS | {
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "events:PutEvents",
+    "sagemaker:ListPipelineExecutionSteps",
+    "sagemaker:SendPipelineExecutionStepFailure",
+    "sagemaker:SendPipelineExecutionStepSuccess",
+    "sns:ListSubscriptionsByTopic",
+    "sns:Publish",
+    "sqs:SendMessage",
+    "ssm:GetParameter",
+    "states:SendTaskFailure",
+    "states:SendTaskSuccess",
+}
 _READ_BY_PRICES = {"ec2:DescribeSpotPriceHistory", "pricing:GetProducts"}
 
 
@@ -60,7 +78,7 @@ def test_the_recorded_calls_cover_what_the_roles_are_there_for(
             actions[one.acting.role].add(one.question.action)
     # A permission that no test ever uses is one the role should not have.
     asked_for = (ALLOWED_IN_OBSERVE | DESTRUCTIVE) - _WRITTEN_BY_LAMBDA - _POLLED_BY_LAMBDA
-    assert actions[DEADMAN] == asked_for - _READ_BY_PRICES
+    assert actions[DEADMAN] == asked_for - _READ_BY_PRICES - _ONLY_OF_CLICKS
     assert actions[PRICES] == _READ_BY_PRICES | {
         "dynamodb:GetItem",
         "dynamodb:PutItem",
@@ -69,6 +87,7 @@ def test_the_recorded_calls_cover_what_the_roles_are_there_for(
     }
     assert actions[HEARTBEATS] == {"dynamodb:GetItem", "dynamodb:PutItem", "sqs:SendMessage"}
     assert actions[DOOR] == {"events:PutEvents", "ssm:GetParameter"}
+    assert actions[CLICKS] == _ASKED_FOR_BY_CLICKS
     assert {"dynamodb:GetItem", "ec2:DescribeInstances"} <= actions[HINTS] <= ALLOWED_IN_OBSERVE
     assert {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"} <= actions[OPERATOR]
     assert "lambda:InvokeFunction" in actions[OPERATOR], "an enforce sweep asked for by the console script"

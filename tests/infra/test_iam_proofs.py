@@ -174,9 +174,13 @@ CLICKS_MAY: Mapping[str, frozenset[str]] = {
     **{
         action: resources
         for action, resources in ALLOWED_IN_OBSERVE.items()
-        if action.partition(":")[0] in ("dynamodb", "events", "logs", "sns", "sqs")
+        if action.partition(":")[0] in ("events", "logs", "sns", "sqs")
     },
-    **ANSWERS,
+    **{
+        f"dynamodb:{name}": frozenset({f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/ledger"})
+        for name in ("DeleteItem", "GetItem", "PutItem", "Query")
+    },
+    **{action: resources for action, resources in ANSWERS.items() if "Describe" not in action},
     "ssm:GetParameter": ALLOWED_IN_OBSERVE["ssm:GetParameter"] | DOOR_MAY["ssm:GetParameter"],
     "lambda:InvokeFunction": frozenset({f"arn:aws:lambda:{HOME}:{ACCOUNT}:function:deadman-function"}),
 }

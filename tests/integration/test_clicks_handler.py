@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from costwatch import names
-from costwatch.core.approvals import State
+from costwatch.core.approvals import Post, State
 from costwatch.errors import ConfigError, TransientAwsError
 from demo.embedded import EmbeddedAws
 from demo.slack_endpoint import SlackEndpoint
@@ -51,6 +52,15 @@ def found(town: ClickTown, approval_id: str) -> State:
     known = town._gate().approvals.get(town.aws.account_id, approval_id)
     assert known is not None
     return known.state
+
+
+def used_by_clicks() -> Counter[str]:
+    """How often the function asked for which permission, so far."""
+    used: Counter[str] = Counter()
+    for one, times in asked().items():
+        if one.acting is not None and one.acting.role == CLICKS:
+            used[one.question.action] += times
+    return used
 
 
 def kept(town: ClickTown) -> list[str]:
@@ -127,6 +137,55 @@ def test_the_card_of_a_stop_pauses_the_switch(town: ClickTown) -> None:
     pause = town.clicks_wired.ledger.pause()
     assert pause is not None
     assert pause.until == town.clock() + 24 * HOUR
+
+
+@pytest.mark.parametrize("action", ["approve", "deny"])
+def test_a_task_of_a_state_machine_is_answered_by_its_token(town: ClickTown, action: str) -> None:
+    figures = {"instance_type": "ml.p4d.24xlarge", "instance_count": 2, "max_runtime_seconds": 86400}
+    town.invoke({"task_token": "t" * 100, "execution": "arn:aws:states:us-east-1:1:execution:x:y", "request": figures})
+    town.tend()
+    (question,) = town.questions()
+    assert town.click(action) == {"result": "taken"}
+    # Nobody waits by this token here: the answer found that out, and is settled.
+    assert any("nothing" in str(row) for row in town.timeline(question.id))
+    assert town.questions() == []
+
+
+def test_a_step_that_somebody_else_answered_is_settled(town: ClickTown) -> None:
+    asked_for, execution = town.ask()
+    (raw,) = town.aws.client("sagemaker").list_pipeline_execution_steps(PipelineExecutionArn=execution)[
+        "PipelineExecutionSteps"
+    ]
+    token = raw["Metadata"]["Callback"]["CallbackToken"]
+    town.aws.client("sagemaker").send_pipeline_execution_step_failure(CallbackToken=token, FailureReason="by hand")
+    assert town.click("approve") == {"result": "taken"}
+    assert any("nothing waited any more" in str(row) for row in town.timeline(asked_for.id))
+    assert status(town.aws, execution) == "Failed"
+
+
+def test_while_slack_is_down_the_answer_is_mailed(town: ClickTown) -> None:
+    asked_for, _ = town.ask()
+    event = town.event(town.pressed("approve"))
+    address = "ops@example.com"
+    town.aws.client("sns").subscribe(TopicArn=town.topic_arn, Protocol="email", Endpoint=address)
+    town.aws.fleet.confirm_subscriptions(town.topic_arn, address)
+    town.posted.go_down()
+    assert town.take(event) == {"result": "taken"}
+    town.posted.come_up()
+    assert found(town, asked_for.id) is State.APPROVED
+    assert any("pproved by" in each.message for each in town.aws.sns_messages)
+
+
+def test_what_the_sweep_could_not_put_on_the_bus_goes_there_with_the_next_click(town: ClickTown) -> None:
+    town.warn()
+    town.aws.faults.fail("events", "PutEvents", "InternalFailure", times=40)
+    town.click("stop", by=OWNER_USER)
+    town.aws.faults.clear()
+    town.clock.forward(minutes=5)
+    card = town.posted.messages[0]
+    before = used_by_clicks()["events:PutEvents"]
+    assert town.click("reason", at=(Post(card.channel_id, card.ts), "")) == {"result": "ignored"}
+    assert used_by_clicks()["events:PutEvents"] == before + 1
 
 
 # --- what is not Slack's ---------------------------------------------------------------------------------------
@@ -273,7 +332,7 @@ def test_what_failed_after_its_person_was_told_is_kept_for_people_and_not_repeat
 def test_it_asks_for_no_permission_that_stops_anything(town: ClickTown) -> None:
     town.warn()
     town.click("stop", by=OMAR)
-    used = {one.question.action for one in asked() if one.acting is not None and one.acting.role == CLICKS}
+    used = used_by_clicks()
     assert "lambda:InvokeFunction" in used
     assert not {action for action in used if action.startswith(("ec2:", "autoscaling:"))}
     assert "sagemaker:StopTrainingJob" not in used

@@ -1,4 +1,4 @@
-"""The door as the real command line deploys it where Slack is configured: its API, its role, a click through both."""
+"""Door and clicks as the real command line deploys them where Slack is configured: API, bus, roles, a whole click."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from costwatch import names, topology
 from demo.iam_questions import questions
 from demo.resource_context import describe
+from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
 from tests.e2e.deployed import Deployed, Invocation
 from tests.e2e.deploying import deploying
 from tests.e2e.resource_checks import CHECKS, EXCUSED
@@ -48,6 +49,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         events.put_targets(Rule=QUEUE, Targets=[{"Id": "1", "Arn": arn}])
         yield deployed
         assert aws.errors == []
+
+
+@pytest.fixture(scope="module")
+def slack(stack: Deployed) -> Iterator[SlackEndpoint]:
+    """Where the deployed function finds Slack, instead of slack.com."""
+    functions, name = stack.aws.client("lambda"), stack.function(topology.CLICKS.name)
+    stack.aws.client("ssm").put_parameter(
+        Name=names.DEFAULT_SLACK_TOKEN_PARAMETER, Value=DEFAULT_TOKEN, Type="SecureString"
+    )
+    with SlackEndpoint(users={"maria@example.com": "U0123456789"}) as running:
+        told = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        variables = {**told, names.ENV_SLACK_API_URL: running.base_url}
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -90,17 +105,48 @@ def test_the_deployed_function_knows_whose_clicks_it_takes(stack: Deployed) -> N
     assert waiting(stack) == []
 
 
+def test_from_the_bus_it_reaches_the_function_that_answers_whoever_clicked(
+    stack: Deployed, slack: SlackEndpoint
+) -> None:
+    stack.invoke(stack.function("door"), slack_event(stack.clock()))
+    (event,) = waiting(stack)
+    (taken,) = stack.emit(event)
+    assert taken.function_arn == stack.function(topology.CLICKS.name)
+    assert taken.answer == {"result": "refused"}
+    (told,) = slack.ephemerals
+    assert told.text == "Nobody knows this question any more."
+    assert_allowed(stack, taken)
+    assert ("ssm", "GetParameter") in {(call["service"], call["operation"]) for call in taken.calls}
+
+
+def test_what_others_put_on_the_bus_is_refused_there(stack: Deployed, slack: SlackEndpoint) -> None:
+    before = len(slack.calls)
+    forged = slack_event(stack.clock(), secret="guessed")
+    signed = {key: forged["headers"][f"x-slack-{name}"] for key, name in
+              (("timestamp", "request-timestamp"), ("signature", "signature"))}  # fmt: skip
+    detail = {"body": form().decode(), "retry": "", **signed}
+    event = stack.event(names.SOURCE_SLACK, names.DETAIL_SLACK_INTERACTION, detail, "")
+    (refused,) = stack.emit(event)
+    assert refused.answer["refused"].startswith("not Slack's: ")
+    assert len(slack.calls) == before
+
+
 def test_every_call_it_made_is_allowed_to_its_role_and_it_made_two(stack: Deployed, clicked: Invocation) -> None:
     assert [(call["service"], call["operation"]) for call in clicked.calls] == [
         ("ssm", "GetParameter"),
         ("events", "PutEvents"),
     ]
-    function = stack.aws.client("lambda").get_function_configuration(FunctionName=clicked.function_arn)
+    assert_allowed(stack, clicked)
+
+
+def assert_allowed(stack: Deployed, invocation: Invocation) -> None:
+    """By the policies of the function's role, as they were deployed."""
+    function = stack.aws.client("lambda").get_function_configuration(FunctionName=invocation.function_arn)
     role = function["Role"].rpartition("/")[2]
     iam = stack.aws.client("iam")
     (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
     granted = statements_of(iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"])
-    for call in clicked.calls:
+    for call in invocation.calls:
         for asked in questions(
             call["service"], call["operation"], call["params"],
             account=stack.aws.account_id, region=call["region"], describe=describe,

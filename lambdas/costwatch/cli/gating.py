@@ -55,7 +55,7 @@ def gate(
 
     \b
     costwatch gate --job create-training-job.json --wait
-    costwatch gate --job job.json --key "$GITHUB_RUN_ID" --json
+    costwatch gate --job job.json --key "$BUILD_ID" --json
 
     The same job is asked about once a day, or once for each --key: whoever asks again is told what became of it. A yes
     prints its id; give it to the job as the tag costwatch:approval, so that nobody is asked about it again. Exit codes:
