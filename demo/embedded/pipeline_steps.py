@@ -27,8 +27,8 @@ class Step:
     arguments: Mapping[str, Any]
     needs: frozenset[str]
     queue_url: str = ""
-    promised: frozenset[str] = frozenset()
-    """Names of the output parameters that its definition has."""
+    promised: Mapping[str, str] = field(default_factory=dict)
+    """The output parameters that its definition has, each with its type."""
     status: str = ""
     started: datetime | None = None
     ended: datetime | None = None
@@ -54,7 +54,7 @@ def steps_of(definition: str) -> list[Step]:
     for raw in json.loads(definition).get("Steps", []):
         arguments = raw.get("Arguments", {})
         needs = frozenset([*raw.get("DependsOn", []), *_OF_A_STEP.findall(json.dumps(arguments))])
-        promised = frozenset(each["OutputName"] for each in raw.get("OutputParameters", []))
+        promised = {each["OutputName"]: each["OutputType"] for each in raw.get("OutputParameters", [])}
         found.append(Step(raw["Name"], raw["Type"], arguments, needs, raw.get("SqsQueueUrl", ""), promised))
     return found
 
@@ -93,7 +93,13 @@ def filled_in(value: Any, parameters: Mapping[str, Any], steps: list[Step], exec
 def _referred(source: str, parameters: Mapping[str, Any], steps: list[Step], execution_arn: str) -> Any:
     output = _OUTPUT.fullmatch(source)
     if output:
-        return next(step.outputs[output[2]] for step in steps if step.name == output[1])
+        return next(_typed(step, output[2]) for step in steps if step.name == output[1])
     if source == "Execution.PipelineExecutionArn":
         return execution_arn
     return parameters.get(source.removeprefix("Parameters."), source)
+
+
+def _typed(step: Step, name: str) -> Any:
+    """An answer's outputs are text; what is declared a number is handed on as one. KeyError: it was not promised."""
+    kind, value = step.promised[name], step.outputs[name]
+    return json.loads(value) if kind in ("Integer", "Float", "Boolean") else value

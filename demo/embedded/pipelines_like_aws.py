@@ -93,6 +93,8 @@ def _begin(backend: Any, execution: Any, step: Step) -> None:
     if step.kind == "Callback":
         step.token = "".join(random.choices(string.ascii_letters + string.digits, k=10))
         _send(backend, execution, step, "Executing")
+    elif step.kind == "Training" and isinstance(_seconds(step.told), str):
+        step.end("Failed", naive_now(), "ClientError: MaxRuntimeInSeconds is text; expected a number")
     elif step.kind == "Training":
         step.job = f"pipelines-{execution.arn.rpartition('/')[2]}-{step.name}"[:63]
         _create_job(backend, execution, step)
@@ -110,6 +112,10 @@ def _send(backend: Any, execution: Any, step: Step, status: str) -> None:
         step.end("Failed", naive_now(), f"ClientError: the queue {step.queue_url} does not exist")
 
 
+def _seconds(body: Mapping[str, Any]) -> Any:
+    return body.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")
+
+
 def _create_job(backend: Any, execution: Any, step: Step) -> None:
     body = step.told
     backend.create_training_job(
@@ -121,7 +127,7 @@ def _create_job(backend: Any, execution: Any, step: Step) -> None:
         output_data_config=body.get("OutputDataConfig"),
         resource_config=body.get("ResourceConfig"),
         vpc_config=body.get("VpcConfig"),
-        stopping_condition=_whole(body.get("StoppingCondition", {})),
+        stopping_condition=dict(body.get("StoppingCondition", {})),
         tags=[*body.get("Tags", []), {"Key": _TAG, "Value": execution.arn}],
         enable_network_isolation=False,
         enable_inter_container_traffic_encryption=False,
@@ -132,11 +138,6 @@ def _create_job(backend: Any, execution: Any, step: Step) -> None:
         tensor_board_output_config=None,
         experiment_config=None,
     )
-
-
-def _whole(condition: Mapping[str, Any]) -> dict[str, int]:
-    """Outputs of a callback step are text; a pipeline hands one that is declared an Integer on as a number."""
-    return {key: int(value) for key, value in condition.items()}
 
 
 def _follow_job(backend: Any, step: Step) -> None:
@@ -192,7 +193,7 @@ def _success_response(response: Any) -> ActionResult:
     if found is not None:
         execution, step = found
         step.outputs = {each["Name"]: each["Value"] for each in outputs}
-        missing = step.promised - set(step.outputs)
+        missing = set(step.promised) - set(step.outputs)
         ended = "Stopped" if step.status == "Stopping" else "Failed" if missing else "Succeeded"
         step.end(ended, naive_now(), f"output parameters are missing: {sorted(missing)}" if missing else "")
         _go_on(response.sagemaker_backend, execution)

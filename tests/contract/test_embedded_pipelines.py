@@ -91,6 +91,18 @@ def test_an_answer_hands_its_outputs_to_the_next_step(aws: EmbeddedAws, waiting:
     }
 
 
+def test_an_output_that_is_declared_text_is_no_number_for_the_next_step(aws: EmbeddedAws) -> None:
+    queue = make_queue(aws)
+    body = definition(queue)
+    for output in body["Steps"][0]["OutputParameters"]:
+        output["OutputType"] = "String"
+    execution = start(aws, body)
+    (message,) = messages(aws, queue)
+    succeed(aws, message["token"], approval_id="apr-1", max_runtime_seconds="61200")
+    assert status(aws, execution) == "Failed"
+    assert "MaxRuntimeInSeconds" in steps(aws, execution)["Train"]["FailureReason"]
+
+
 def test_an_output_that_the_definition_promises_and_the_answer_lacks_fails_the_step(
     aws: EmbeddedAws, waiting: tuple[str, str, str]
 ) -> None:

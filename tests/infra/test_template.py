@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from costwatch import names, topology
 from tests.support.synth import BOUNDARY, EMAIL, Synthesized, as_list, filled_in, statements
 
+ROOT = Path(__file__).parents[2]
 KNOWN_TYPES = {
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Integration",
@@ -112,6 +115,13 @@ def test_every_queue_of_the_topology_is_read_in_batches_by_its_function_and_give
         assert readers == ([function.handler] if queue.answers_dead_letters else [])
         waits = assembly.template["Resources"][given_up]["Properties"].get("VisibilityTimeout", 0)
         assert not readers or waits >= 6 * function.timeout.total_seconds()
+
+
+def test_the_policy_of_the_pipelines_guide_names_the_gates_queue(assembly: Synthesized) -> None:
+    guide = (ROOT / "docs" / "guides" / "sagemaker-pipelines.md").read_text("utf-8")
+    (name,) = re.findall(r":(Costwatch-[A-Za-z]+)\*", guide)
+    named = [each for each in assembly.of_type("AWS::SQS::Queue") if f"Costwatch-{each}".startswith(name)]
+    assert len(named) == 1
 
 
 def test_trainers_find_the_bus_by_its_name(assembly: Synthesized) -> None:

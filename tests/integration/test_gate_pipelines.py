@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -150,6 +151,35 @@ def test_a_malformed_request_goes_on_elsewhere_and_is_told_that_it_was_not_judge
     assert status(town.aws, execution) == "Executing"
 
 
+THREE_DAYS = 259_200
+BAD_JOB = {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": -1},
+           "StoppingCondition": {"MaxRuntimeInSeconds": THREE_DAYS}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seconds"),
+    [
+        ({**BAD, "max_runtime_seconds": THREE_DAYS}, THREE_DAYS),
+        ({**BAD, "max_runtime_seconds": "72h"}, THREE_DAYS),
+        ({"job": json.dumps(BAD_JOB)}, THREE_DAYS),
+        ({**UNKNOWN, "max_runtime_seconds": THREE_DAYS}, THREE_DAYS),
+        ({**BAD, "max_runtime_seconds": -1}, 86_400),
+        ({"job": "{"}, 86_400),
+    ],
+)
+def test_what_goes_on_unjudged_is_not_cut_short(make: Make, arguments: dict[str, Any], seconds: int) -> None:
+    town = make(mode="observe")
+    execution = begin(town, arguments)
+    assert job_of(town.aws, execution)["StoppingCondition"] == {"MaxRuntimeInSeconds": seconds}
+
+
+def test_nor_is_what_the_gate_failed_on(make: Make) -> None:
+    town = make(mode="observe")
+    execution = start(town.aws, definition(town.queue_url, {**CHEAP, "max_runtime_seconds": THREE_DAYS}))
+    town.invoke(town.records(*town.waiting(), dead=True))
+    assert job_of(town.aws, execution)["StoppingCondition"] == {"MaxRuntimeInSeconds": THREE_DAYS}
+
+
 # --- stopping, repeating, failing ---------------------------------------------------------------------------
 
 
@@ -195,6 +225,37 @@ def test_two_executions_of_one_pipeline_are_two_questions(town: GateTown) -> Non
     begin(town)
     begin(town)
     assert len(town.questions()) == 2
+
+
+def test_two_steps_of_one_execution_are_two_questions_and_an_answer_is_for_one_of_them(town: GateTown) -> None:
+    body = definition(town.queue_url, train=False)
+    (ask,) = body["Steps"]
+    body["Steps"] = [{**ask, "Name": name, "Arguments": {**ask["Arguments"], "name": name}} for name in ("a", "b")]
+    execution = start(town.aws, body)
+    town.poll()
+    first, second = town.questions()
+    assert first.source == second.source
+    town.answer(yes=True, question=first)
+    assert [question.id for question in town.questions()] == [second.id]
+    found = {name: step["StepStatus"] for name, step in steps(town.aws, execution).items()}
+    assert found == {first.asked.name: "Succeeded", second.asked.name: "Executing"}
+
+
+def test_another_request_by_the_same_token_does_not_replace_what_people_are_looking_at(town: GateTown) -> None:
+    execution = start(town.aws, definition(town.queue_url))
+    (message,) = town.waiting()
+    town.invoke(town.records(message))
+    town.invoke(town.records({**message, "arguments": CHEAP}))
+    town.invoke(town.records({**message, "arguments": {**message["arguments"], "instance_count": 8}}))
+    (question,) = town.questions()
+    assert question.asked.capacity == "2 x ml.p4d.24xlarge"
+    assert steps(town.aws, execution)["Ask"]["StepStatus"] == "Executing"
+
+
+def test_a_team_that_nobody_configured_is_asked_about_as_it_is_written(town: GateTown) -> None:
+    begin(town, {"instance_type": "ml.p4d.24xlarge", "team": "nobody-knows <!channel>"})
+    (question,) = town.questions()
+    assert question.asked.team == "nobody-knows <!channel>"
 
 
 def test_a_message_that_fails_is_delivered_again_and_costs_the_others_nothing(town: GateTown) -> None:

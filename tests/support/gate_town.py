@@ -122,11 +122,16 @@ class GateTown:
         """Those that wait for an answer or for its effect."""
         return self._gate().approvals.waiting(self.aws.account_id)
 
-    def answer(self, *, yes: bool, reason: str = "", cap: timedelta | None = None, by: Clicker = MARIA) -> Approval:
-        """Somebody answers the one question there is."""
-        (question,) = self.questions()
+    def answer(
+        self, *, yes: bool, reason: str = "", cap: timedelta | None = None, question: Approval | None = None
+    ) -> Approval:
+        """Maria answers `question`, or the only one there is."""
+        if question is None:
+            (question,) = self.questions()
         with self._acting("deadman", self.sweep_wired.settings):
-            return approvals.answer(self._gate(), self.aws.account_id, question.id, by, yes=yes, reason=reason, cap=cap)
+            return approvals.answer(
+                self._gate(), self.aws.account_id, question.id, MARIA, yes=yes, reason=reason, cap=cap
+            )
 
     def tend(self) -> SweepReport:
         report = SweepReport(at=self.clock())

@@ -10,7 +10,7 @@ from demo.embedded import EmbeddedAws
 
 QUEUE: Final = "costwatch-gate"
 ROLE: Final = "arn:aws:iam::123456789012:role/pipeline"
-OUTPUTS: Final = ("approval_id", "max_runtime_seconds")
+OUTPUTS: Final = {"approval_id": "String", "max_runtime_seconds": "Integer"}
 TRAINING: Final[Mapping[str, Any]] = {
     "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
     "OutputDataConfig": {"S3OutputPath": "s3://bucket/out"},
@@ -35,7 +35,7 @@ def definition(queue_url: str, arguments: Mapping[str, Any] = ARGUMENTS, *, trai
         "Type": "Callback",
         "SqsQueueUrl": queue_url,
         "Arguments": dict(arguments),
-        "OutputParameters": [{"OutputName": name, "OutputType": "String"} for name in OUTPUTS],
+        "OutputParameters": [{"OutputName": name, "OutputType": kind} for name, kind in OUTPUTS.items()],
     }
     granted = {"Get": "Steps.Ask.OutputParameters['max_runtime_seconds']"}
     body = {**TRAINING, "StoppingCondition": {"MaxRuntimeInSeconds": granted}}

@@ -22,6 +22,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Final
 
 from costwatch import names
@@ -32,7 +33,7 @@ from costwatch.core.quote import Part
 from costwatch.errors import InputError, MalformedEvent
 from costwatch.intake.heartbeats import Refused
 from costwatch.intake.job_bodies import KnownLater
-from costwatch.intake.job_requests import JobRequest, job_request
+from costwatch.intake.job_requests import JobRequest, declared_runtime, job_request
 from costwatch.intake.pipelines import arguments_of
 from costwatch.intake.reading import body_of, mapping, shown, text_of, unknown
 
@@ -47,11 +48,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """`waiter`: a request without a job, for whoever waits. `reason`: one sentence, which begins with what is wrong."""
+    """`waiter`: a request without a job, for whoever waits. `reason`: one sentence, which begins with what is wrong.
+
+    `runtime`: what it declares all the same, here and below; where it goes on unjudged it must not be cut short.
+    """
 
     waiter: Request
     reason: str
     message_id: str = ""
+    runtime: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class GivenUp:
     waiter: Request
     event: object
     message_id: str = ""
+    runtime: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +185,7 @@ def _message(raw: Mapping[str, Any], message_id: str, here: Here) -> GateMessage
     if isinstance(status, str) and status.strip().lower() == _STOPPING:
         return Withdrawn(waiting, message_id)
     if here.dead_letters_arn and raw.get("eventSourceARN") == here.dead_letters_arn:
-        return GivenUp(waiting, text, message_id)
+        return GivenUp(waiting, text, message_id, declared_runtime(body.get("arguments")))
     return _judged(waiting, body.get("arguments"), here.tags, message_id)
 
 
@@ -215,7 +221,7 @@ def _judged(waiting: Request, arguments: object, tags: TagKeys, message_id: str 
         if waiting.way is Way.PIPELINE and found.region != waiting.region:
             raise InputError(f"region: its pipeline runs in {waiting.region}, and so does what it starts")
     except InputError as error:
-        return Malformed(waiting, str(error), message_id)
+        return Malformed(waiting, str(error), message_id, declared_runtime(arguments))
     except Exception as error:  # noqa: BLE001 - whoever waits is answered, whatever a request does to us
         return Malformed(waiting, f"request: it could not be read ({type(error).__name__})", message_id)
     return Asked(_request(waiting, found, tags), message_id)

@@ -40,8 +40,8 @@ from costwatch.intake.job_bodies import job_of, parsed
 from costwatch.intake.reading import shown
 
 NAMED: Final = ("name", "owner", "team", "project", "model", "requester")
-_WITH_JOB: Final = frozenset({"job", "expected_runtime", "region", *NAMED})
-_FIGURES: Final = frozenset(
+WITH_JOB: Final = frozenset({"job", "expected_runtime", "region", *NAMED})
+FIGURES: Final = frozenset(
     {"service", "instance_type", "instance_count", "max_runtime_seconds", "expected_runtime", "purchase", "use_spot",
      "volume_gb", "region", *NAMED}
 )  # fmt: skip
@@ -83,17 +83,31 @@ def job_request(arguments: object, home_region: str) -> JobRequest:
     region = given.region(home_region)
     named = {name: given.text(name) for name in NAMED}
     if given.has("job"):
-        given.only(_WITH_JOB, "beside job")
+        given.only(WITH_JOB, "beside job")
         body = _body(given.value("job"))
         part = _with_expected(_job(body, region), given.duration("expected_runtime"))
         tags = _tags(body)
     else:
-        given.only(_FIGURES, "without job")
+        given.only(FIGURES, "without job")
         part, tags = _figures(given, region, named["name"]), {}
     for spec in part.choices:
         check(spec)
     named["name"] = named["name"] or part.name[:_LONGEST_TEXT]
     return JobRequest(part, region, tags=tags, **named)
+
+
+def declared_runtime(arguments: object) -> timedelta | None:
+    """The maximum runtime that a request declares, whatever else is wrong with it. None: nothing that could be one."""
+    try:
+        if not isinstance(arguments, Mapping):
+            return None
+        if arguments.get("job") is None:
+            return _Given(arguments).seconds("max_runtime_seconds", LONGEST[Service.TRAINING])
+        condition = _body(arguments["job"]).get("StoppingCondition")
+        given = _Given(condition if isinstance(condition, Mapping) else {})
+        return given.seconds("MaxRuntimeInSeconds", LONGEST[Service.TRAINING])
+    except (InputError, ValueError, RecursionError):
+        return None
 
 
 def _body(value: object) -> Mapping[str, Any]:

@@ -83,6 +83,9 @@ def ask(g: Gate, request: Request) -> Reply:
     made = quote(request.parts, w.prices, _past_of(w, request))
     judged = gate.judge(made, policy)
     if judged.verdict is not Verdict.HOLD:
+        asked_before = g.approvals.get(request.account, request.id)
+        if asked_before is not None:  # somebody's word is waited for: other figures under the same token are no answer
+            return _told_again(g, asked_before)
         return _let_go_on(g, request, made, judged)
     opened = approvals.ask(gate.question(request, made, judged, policy, now))
     if g.approvals.save(opened):
@@ -91,9 +94,11 @@ def ask(g: Gate, request: Request) -> Reply:
     known = g.approvals.get(request.account, request.id)
     if known is None:
         raise UnknownRun(f"{request.id} was asked before and is gone: ask again under another name")
-    if known.state is not State.PENDING:
-        known = settle(g, known)
-    return reply(known)
+    return _told_again(g, known)
+
+
+def _told_again(g: Gate, known: Approval) -> Reply:
+    return reply(known if known.state is State.PENDING else settle(g, known))
 
 
 def _known_to_slack(w: Watchdog, requester: Requester) -> Requester:

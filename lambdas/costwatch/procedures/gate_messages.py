@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 from costwatch.core.approvals import Requester, Way
@@ -27,15 +28,17 @@ def take(g: Gate, message: Asked | Malformed | Withdrawn | GivenUp) -> Reply:
     if isinstance(message, Withdrawn):
         return approvals.withdraw(g, message.waiter, "its pipeline was stopped")
     if isinstance(message, GivenUp):
-        return _unjudged(g, message.waiter, "the gate failed on this request time after time; its alarm says why")
-    return _unjudged(g, message.waiter, message.reason)
+        reason = "the gate failed on this request time after time; its alarm says why"
+        return _unjudged(g, message.waiter, reason, message.runtime)
+    return _unjudged(g, message.waiter, message.reason, message.runtime)
 
 
 def _ask(g: Gate, request: Request) -> Reply:
     try:
         return approvals.ask(g, _by_whom(g, request))
     except InputError as error:
-        return _unjudged(g, request, str(error))
+        declared = max((spec.max_runtime for part in request.parts for spec in part.choices), default=None)
+        return _unjudged(g, request, str(error), declared)
 
 
 def _by_whom(g: Gate, request: Request) -> Request:
@@ -54,11 +57,11 @@ def _by_whom(g: Gate, request: Request) -> Request:
     return replace(request, requester=Requester(name=name, principal=principal, verified=True))
 
 
-def _unjudged(g: Gate, waiter: Request, reason: str) -> Reply:
+def _unjudged(g: Gate, waiter: Request, reason: str, runtime: timedelta | None) -> Reply:
     """What cannot be judged is rejected in enforce alone: in any other mode the world goes on as without us."""
     denied = g.w.policy.approval.mode is Mode.ENFORCE
     sentence = f"Costwatch could not judge this request: {reason}"
-    outputs = approvals.outputs_of(REFUSED if denied else NOT_JUDGED, "", sentence)
+    outputs = approvals.outputs_of(REFUSED if denied else NOT_JUDGED, "", sentence, runtime=runtime)
     if waiter.way is Way.PIPELINE and denied:
         g.steps(waiter.region).fail(waiter.token, sentence, execution_arn=waiter.source)
     elif waiter.way is Way.PIPELINE:
