@@ -15,7 +15,8 @@ from costwatch.core import durations
 from demo import recorder
 from demo.cast import Cast, at
 from demo.end_state import Reader, Row, kind_of
-from demo.stage import Invocation, Stage, environment
+from demo.stage import Invocation, Stage
+from demo.stage_functions import environment
 from demo.telling import Teller
 
 

@@ -181,5 +181,4 @@ def _check_confirm(found: Findings, confirm: Any, pointer: str) -> None:
     found.one_of(confirm, "style", STYLES, pointer)
     for name, limit in CONFIRM_CHARACTERS.items():
         if name in confirm:
-            kinds = ANY_TEXT if name == "text" else PLAIN
-            found.text(confirm[name], limit, f"{pointer}/{name}", kinds=kinds)
+            found.text(confirm[name], limit, f"{pointer}/{name}")

@@ -21,6 +21,7 @@ from demo.slack_clicks import Delivery, Installation, SlackClickError
 from demo.slack_http import handler_of
 from demo.slack_interactivity import Interactivity
 from demo.slack_messages import SlackMessage
+from demo.slack_mrkdwn import Names
 from demo.slack_text import render_text
 from demo.slack_workspace import SlackWorkspace, utc_now
 
@@ -238,5 +239,7 @@ class SlackEndpoint(SlackWorkspace):
         return self._status
 
     def render(self, message: SlackMessage) -> str:
-        """`render_text` with the names of this endpoint's users."""
-        return render_text(message, {each.id: each.name for each in self.people.all()})
+        """`render_text` with the names of this endpoint's people, groups and channels."""
+        users = {each.id: each.name for each in self.people.all()}
+        groups = {each.id: each.handle for each in self.people.groups.values()}
+        return render_text(message, Names(users, dict(self.channel_names), groups))

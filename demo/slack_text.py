@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from demo.slack_cards import Card, Control, Part, parts
@@ -72,9 +72,9 @@ def _shown(control: Control) -> str:
     return f"[ {chosen} v ]" if control.kind == "select" else f"[ {control.label} ]"
 
 
-def render_text(message: Card, names: Mapping[str, str] | None = None) -> str:
+def render_text(message: Card, names: Names | None = None) -> str:
     """The card for a terminal: header, sections, fields in two columns, context.
 
-    `names` maps user ids to what is shown. A message without blocks is its text.
+    `names`: what ids are called. A message without blocks is its text.
     """
-    return "\n".join(line for part in parts(message, Names(users=names or {})) for line in _lines(part))
+    return "\n".join(line for part in parts(message, names) for line in _lines(part))

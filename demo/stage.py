@@ -1,47 +1,40 @@
 """The stage: the stack's own functions, rules and schedule over an embedded AWS and Slack, on a clock that runs fast.
 
-What to run comes from `costwatch.topology`, which infra builds the real stack from. Each function has its own
-environment, wiring and boto3 session, as in Lambda, and is invoked the way EventBridge does: asynchronously, retried,
-and what still fails lands in its dead-letter queue.
+What to run comes from `costwatch.topology`, which infra builds the real stack from. Functions are invoked the way
+EventBridge does: asynchronously, retried, and what still fails lands in their dead-letter queues. Slack's clicks come
+through the HTTP API to the door, which puts them on the bus.
 """
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
-import os
 import tempfile
-import time
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-import boto3
-import botocore.session
-from botocore.loaders import create_loader
 from moto.events.models import EventPattern
 
 from costwatch import __version__, names, topology
 from costwatch.config import loader
 from costwatch.config.loader import Loaded
-from costwatch.settings import DeadmanSettings, GateSettings, HeartbeatsSettings, HintsSettings, PricesSettings
-from costwatch.wiring import PricesWiring, TableWiring, Wiring
 from demo import recorder
 from demo.embedded import EmbeddedAws
+from demo.embedded.http_front import HttpFront
 from demo.ledger_table import create_ledger_table
 from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
+from demo.stage_functions import Deployed, LambdaContext, deployed, environment
 from demo.state_events import Event, StateEvents, event
 
 TABLE: Final = "costwatch-ledger"
 _EVENT_DELAY: Final = timedelta(seconds=20)
-_OWN_PREFIXES: Final = ("AWS_", "COSTWATCH_", "POWERTOOLS_")
 
 
 class FastClock:
@@ -52,20 +45,6 @@ class FastClock:
 
     def __call__(self) -> datetime:
         return self.now
-
-
-@dataclass(frozen=True)
-class LambdaContext:
-    """What the functions use of Lambda's context object."""
-
-    invoked_function_arn: str
-    aws_request_id: str
-    timeout: timedelta
-    started: float = field(default_factory=time.monotonic)
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Until the timeout, in real time."""
-        return max(0, int((self.timeout.total_seconds() - (time.monotonic() - self.started)) * 1000))
 
 
 @dataclass(frozen=True)
@@ -80,51 +59,9 @@ class Invocation:
     error: str = ""
 
 
-def _session() -> boto3.session.Session:
-    """Sessions share the API descriptions they read, 25 MB of JSON, and nothing else."""
-    core = botocore.session.Session()
-    core.register_component("data_loader", _API_DESCRIPTIONS)
-    return boto3.session.Session(botocore_session=core)
-
-
-class _Wiring(Wiring):
-    """The real wiring."""
-
-    @cached_property
-    def session(self) -> boto3.session.Session:
-        return _session()
-
-
-class _TableWiring(TableWiring):
-    """The real wiring of a function that knows the ledger's table alone."""
-
-    @cached_property
-    def session(self) -> boto3.session.Session:
-        return _session()
-
-
-class _PricesWiring(PricesWiring):
-    """The real wiring of the function that reads prices."""
-
-    @cached_property
-    def session(self) -> boto3.session.Session:
-        return _session()
-
-
-_API_DESCRIPTIONS: Final = create_loader()
+_CLICKS_EVERY_SECONDS: Final = 0.05
 _BATCH: Final = 10
 """The most that one call of SQS gives out."""
-
-
-@dataclass
-class _Deployed:
-    """One function: its environment, its wiring, and what it printed."""
-
-    spec: topology.Function
-    environment: dict[str, str]
-    wiring: TableWiring
-    handle: Callable[[object, Any, Any], dict[str, Any]]
-    dead_letters_url: str
 
 
 class Stage:
@@ -139,16 +76,20 @@ class Stage:
         self._recorded = recorded
         self._start = start
         self._cleanup = ExitStack()
-        self._functions: dict[str, _Deployed] = {}
+        self._functions: dict[str, Deployed] = {}
         self._rules: tuple[topology.Rule, ...] = ()
         self._next_at: dict[str, datetime] = {}
         self._later: list[tuple[datetime, Callable[[], object]]] = []
         self._due_events: list[tuple[datetime, Event]] = []
+        # In Lambda each has a process of its own; here they share one, its environment and its output.
+        self._turn = threading.RLock()
+        self._bus = threading.Lock()
 
     def __enter__(self) -> Self:
         try:
             self._cleanup.enter_context(self.aws)
             self._cleanup.enter_context(self.slack)
+            self._api = self._cleanup.enter_context(HttpFront(self._door))
             self._directory = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="costwatch-demo-")))
             self._build()
         except BaseException:
@@ -176,6 +117,7 @@ class Stage:
         client("events").put_targets(Rule="pipeline", Targets=[{"Id": "queue", "Arn": arn["Attributes"]["QueueArn"]}])
         for bus in topology.BUSES:
             client("events").create_event_bus(Name=bus)
+        self._clicks_url = self._queue("bus-to-clicks")
         self._queue_urls = {queue.name: self._queue(f"costwatch-{queue.name}") for queue in topology.QUEUES}
         self.state_events = StateEvents(self.aws, self.clock)
 
@@ -197,60 +139,63 @@ class Stage:
         token = loaded.config.slack.token_parameter
         ssm = self.aws.client("ssm")
         ssm.put_parameter(Name=token, Value=DEFAULT_TOKEN, Type="SecureString", Overwrite=True)
+        secret = loaded.config.slack.signing_secret_parameter
+        ssm.put_parameter(Name=secret, Value=self.slack.signing_secret, Type="SecureString", Overwrite=True)
+        slack = bool(loaded.config.slack.platform_channel)
+        self.slack.interactivity_url = self._api.url if slack else ""
         self._functions = {
-            spec.name: self._deployed(spec, policy_file, token) for spec in topology.functions(slack=False)
+            spec.name: self._deployed(spec, loaded, policy_file) for spec in topology.functions(slack=slack)
         }
-        self._rules = topology.rules(loaded.config.dead_man.sweep_every, slack=False)
+        self._rules = topology.rules(loaded.config.dead_man.sweep_every, slack=slack)
         for rule in self._rules:
             if rule.every is not None:
                 # A schedule begins when it is made. The sweep's first one is not waited for here.
                 begins = self.clock() if rule.function == topology.DEADMAN.name else self.clock() + rule.every
                 self._next_at.setdefault(rule.name, begins)
             if rule.queue:
-                self._connect(rule)
+                self._connect(rule, self._queue_urls[rule.queue])
+            elif rule.function == topology.CLICKS.name:
+                self._connect(rule, self._clicks_url)
         ssm.put_parameter(
             Name=names.DEPLOYMENT_PARAMETER, Value=json.dumps(self._deployment(loaded)), Type="String", Overwrite=True
         )
         self.config_file = file
         return loaded
 
-    def _connect(self, rule: topology.Rule) -> None:
-        """EventBridge itself carries what matches into a queue: moto does that."""
+    def _connect(self, rule: topology.Rule, url: str) -> None:
+        """EventBridge itself carries what matches into a queue: moto does that, and it does so for no function."""
         events, sqs = self.aws.client("events"), self.aws.client("sqs")
-        events.put_rule(Name=rule.name, EventPattern=json.dumps(rule.pattern), EventBusName=rule.bus)
-        url = self._queue_urls[rule.queue]
+        bus = {"EventBusName": rule.bus} if rule.bus else {}
+        events.put_rule(Name=rule.name, EventPattern=json.dumps(rule.pattern), **bus)
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        events.put_targets(Rule=rule.name, EventBusName=rule.bus, Targets=[{"Id": "queue", "Arn": arn}])
+        events.put_targets(Rule=rule.name, **bus, Targets=[{"Id": "queue", "Arn": arn}])
 
-    def _deployed(self, spec: topology.Function, policy_file: Path, token_parameter: str) -> _Deployed:
-        settings = spec.settings.of(
-            ledger_table=TABLE,
-            alerts_topic_arn=self.topic_arn,
-            refused_queue_url=self.refused_queue_url,
-            heartbeat_bus=names.HEARTBEAT_BUS,
-            gate_queue_url=self._queue_urls[topology.REQUESTS.name],
-            gate_dead_letters_arn=f"{topology.REQUESTS.name}-dead-letters",
-            slack_token_parameter=token_parameter,
-            slack_api_url=self.slack.base_url,
-        )
-        environment = {
-            **self.aws.environment(),
-            **settings.to_env(),
-            "POWERTOOLS_SERVICE_NAME": spec.service,
-            "POWERTOOLS_METRICS_NAMESPACE": names.METRIC_NAMESPACE,
+    def _deployed(self, spec: topology.Function, loaded: Loaded, policy_file: Path) -> Deployed:
+        slack = loaded.config.slack
+        values = {
+            "ledger_table": TABLE,
+            "alerts_topic_arn": self.topic_arn,
+            "refused_queue_url": self.refused_queue_url,
+            "heartbeat_bus": names.HEARTBEAT_BUS,
+            "deadman_function": f"{names.PROJECT}-{topology.DEADMAN.name}",
+            "gate_queue_url": self._queue_urls[topology.REQUESTS.name],
+            "gate_dead_letters_arn": f"{topology.REQUESTS.name}-dead-letters",
+            "slack_token_parameter": slack.token_parameter,
+            "slack_api_url": self.slack.base_url,
+            "slack_signing_secret_parameter": slack.signing_secret_parameter,
+            "slack_app_id": slack.app_id,
+            "slack_workspace": slack.workspace,
         }
-        # As wiring.from_environment does, but with this policy and this clock.
-        told = spec.settings.from_env(environment)
-        wiring: TableWiring
-        if isinstance(told, HeartbeatsSettings):
-            wiring = _TableWiring(told, policy_file, spec.service, clock=self.clock)
-        elif isinstance(told, PricesSettings):
-            wiring = _PricesWiring(told, policy_file, spec.service, clock=self.clock)
-        else:
-            assert isinstance(told, DeadmanSettings | HintsSettings | GateSettings)
-            wiring = _Wiring(told, policy_file, spec.service, clock=self.clock)
-        module = importlib.import_module(spec.handler.rpartition(".")[0])
-        return _Deployed(spec, environment, wiring, module.handle, self._queue(f"costwatch-{spec.name}-dead-letters"))
+        return deployed(
+            spec,
+            aws=self.aws.environment(),
+            values=values,
+            policy_document=loaded.policy_document,
+            policy_file=policy_file,
+            clock=self.clock,
+            lambdas=self,
+            dead_letters_url=self._queue(f"costwatch-{spec.name}-dead-letters"),
+        )
 
     def _subscribe(self, addresses: tuple[str, ...]) -> None:
         for address in addresses:
@@ -313,6 +258,7 @@ class Stage:
                 self._look()
         for queue in topology.QUEUES:
             yield from self._batches(queue)
+        yield from self.take_clicks()
 
     def fire(self, name: str) -> Invocation:
         """Let a rule of the schedule be due now; it is due again when its time has passed since."""
@@ -335,6 +281,45 @@ class Stage:
             wanted = EventPattern.load(json.dumps(rule.pattern)) if rule.function and rule.pattern else None
             if wanted is not None and wanted.matches_event(message):
                 yield self._invoke(rule, what)
+
+    # --- clicks -----------------------------------------------------------------------------------------
+
+    def _door(self, event: dict[str, Any], _context: Any) -> dict[str, Any]:
+        """What the HTTP API hands to the door, in a thread of the request."""
+        return self._attempt(self._functions[topology.DOOR.name], event)
+
+    def take_clicks(self) -> Iterator[Invocation]:
+        """Give what the door has put on the bus to the function whose rule matches it."""
+        sqs = self.aws.client("sqs")
+        while messages := sqs.receive_message(QueueUrl=self._clicks_url, MaxNumberOfMessages=_BATCH).get("Messages"):
+            for message in messages:
+                sqs.delete_message(QueueUrl=self._clicks_url, ReceiptHandle=message["ReceiptHandle"])
+                yield from self.deliver(json.loads(message["Body"]))
+
+    @contextmanager
+    def taking_clicks(self) -> Iterator[None]:
+        """While the block runs, clicks are taken as they come, in a thread of their own."""
+        ends = threading.Event()
+
+        def take() -> None:
+            while not ends.wait(_CLICKS_EVERY_SECONDS):
+                with self._bus:
+                    for _done in self.take_clicks():
+                        pass
+
+        thread = threading.Thread(target=take, name="embedded-bus", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ends.set()
+            thread.join(timeout=30)
+
+    @contextmanager
+    def clicks_held(self) -> Iterator[None]:
+        """What is clicked while the block runs stays on the bus until it ends."""
+        with self._bus:
+            yield
 
     # --- invocations ------------------------------------------------------------------------------------
 
@@ -386,12 +371,13 @@ class Stage:
         self._look()
         return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(answer).encode()), **failed}
 
-    def _attempt(self, function: _Deployed, what: Event | Mapping[str, Any]) -> dict[str, Any]:
+    def _attempt(self, function: Deployed, what: Event | Mapping[str, Any]) -> dict[str, Any]:
         spec = function.spec
         arn = f"arn:aws:lambda:{self.aws.region}:{self.aws.account_id}:function:costwatch-{spec.name}"
         context = LambdaContext(arn, str(uuid.uuid4()), spec.timeout)
-        acting = recorder.acting_as(spec.name, policy=function.wiring.policy, settings=function.wiring.settings)
+        acting = recorder.acting_as(spec.name, policy=function.policy, settings=function.wiring.settings)
         with (
+            self._turn,
             environment(function.environment),
             acting,
             nullcontext() if self._recorded else recorder.paused(),
@@ -399,7 +385,7 @@ class Stage:
         ):
             return function.handle(what, context, function.wiring)
 
-    def _dead_letter(self, function: _Deployed, what: Event, reason: str) -> None:
+    def _dead_letter(self, function: Deployed, what: Event, reason: str) -> None:
         self.aws.client("sqs").send_message(
             QueueUrl=function.dead_letters_url,
             MessageBody=json.dumps(what),
@@ -415,22 +401,3 @@ class Stage:
     def sweeps(self) -> int:
         """How many sweeps the schedule asked for so far."""
         return sum(1 for each in self.invocations if each.rule == "sweep")
-
-
-@contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """os.environ as a function sees it: nothing of the caller's AWS, no proxy, and everything put back afterwards."""
-    foreign = [
-        name
-        for name in os.environ
-        if (name.startswith(_OWN_PREFIXES) or name.lower().endswith("_proxy")) and name != recorder.ENV_FILE
-    ]
-    before = {name: os.environ.pop(name) for name in foreign}
-    before |= {name: os.environ[name] for name in variables if name in os.environ}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name in variables:
-            os.environ.pop(name, None)
-        os.environ.update(before)

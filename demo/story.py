@@ -78,7 +78,8 @@ def perform(*, auto: bool, as_json: bool, sabotage: str | None, page_file: str |
                 teller.say(f"Slack stays open until Ctrl-C: {stage.slack.page_url}")
             last_words(teller, all_well=not failed and not sabotage)
             if stays:
-                until_interrupted()
+                with stage.taking_clicks():
+                    until_interrupted()
     return 1 if failed else 0
 
 

@@ -23,7 +23,8 @@ from demo.cast import PEOPLE, START, at, seed
 from demo.sabotage import SABOTAGES
 from demo.scenes import SCENES
 from demo.scenes.extended import CONFIGURATION
-from demo.stage import Stage, environment
+from demo.stage import Stage
+from demo.stage_functions import environment
 from demo.story import last_words
 from demo.telling import Teller
 

@@ -57,8 +57,8 @@ def field(label: str, element: Mapping[str, Any], *, block_id: str, **more: Any)
 
 def confirm(title: str = "Approve churn-bert-large?", **more: Any) -> dict[str, Any]:
     """What is asked before a yes counts."""
-    text = "Up to *$1,212* may be spent: 24 h on 2 x ml.p4d.24xlarge."
-    return {"title": plain(title), "text": marked(text), "confirm": plain("Approve"), "deny": plain("Not yet"), **more}
+    text = "Up to $1,212 may be spent: 24 h on 2 x ml.p4d.24xlarge."
+    return {"title": plain(title), "text": plain(text), "confirm": plain("Approve"), "deny": plain("Not yet"), **more}
 
 
 def approval_blocks(*, mention: str = "<!subteam^S0RISK>") -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from tests.support.approval_card import (
     button,
     confirm,
     field,
+    marked,
     plain,
     section,
     select,
@@ -114,6 +115,8 @@ def test_at_the_limit_it_is_taken_and_beyond_it_the_place_is_named(
         ({"type": "input", "element": text_input("t")}, "missing required field: label"),
         (actions(button("a", "A", confirm={"title": plain("t")})), "missing required field: text"),
         (actions(button("a", "A", confirm="sure?")), "must be an object"),
+        (asked(text=""), "must be more than 0 characters"),
+        (actions(button("a", "A", confirm=confirm() | {"text": marked("t")})), "a text object of type plain_text"),
         (actions(button("a", "A", value=7)), "must be a string"),  # type: ignore[arg-type]
         (actions({"type": "button", "action_id": "a"}), "must be a text object of type plain_text"),
         (actions(select("s", {"1": "a"}, initial_option={"text": plain("b"), "value": "2"})), "must be one of the"),

@@ -337,6 +337,17 @@ def test_a_message_without_blocks_is_its_text(slack: SlackEndpoint, mrkdwn: str,
     assert render_text(slack.messages[0]) == text
 
 
+def test_groups_and_channels_are_called_by_their_names(slack: SlackEndpoint) -> None:
+    group = slack.people.add_group("@risk-leads")
+    web(slack).chat_postMessage(channel="#ml-alerts", text=f"<!subteam^{group.id}> may decide, <!subteam^S0OTHER> not")
+    channel = slack.messages[0].channel_id
+    web(slack).chat_postMessage(channel="#ml-alerts", text=f"ask in <#{channel}>")
+    assert [slack.render(each) for each in slack.messages] == [
+        "@risk-leads may decide, @S0OTHER not",
+        "ask in #ml-alerts",
+    ]
+
+
 def test_fields_too_long_for_a_column_stand_one_below_the_other(slack: SlackEndpoint) -> None:
     long = "arn:aws:sagemaker:us-east-1:123456789012:training-job/x"
     both = [{"type": "plain_text", "text": long}, {"type": "plain_text", "text": "right"}]
