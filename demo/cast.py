@@ -15,8 +15,12 @@ from demo.embedded import EmbeddedAws
 REGION: Final = "us-east-1"
 START: Final = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 PLATFORM: Final = "#ml-platform"
-MARIA, JONAS, PRIYA, LI, SAM = (f"{name}@example.com" for name in ("maria", "jonas", "priya", "li", "sam"))
-PEOPLE: Final = [MARIA, JONAS, PRIYA, LI, SAM]
+MARIA, JONAS, PRIYA, LI, SAM, RAVI = (
+    f"{name}@example.com" for name in ("maria", "jonas", "priya", "li", "sam", "ravi")
+)
+PEOPLE: Final = [MARIA, JONAS, PRIYA, LI, SAM, RAVI]
+APPROVERS: Final = "@risk-leads"
+"""Ravi is one."""
 TUNED: Final = tuple(f"lr-search-{number}" for number in range(1, 5))
 """What the tuning job has started before its time is up."""
 HPO: Final = tuple(f"hpo-{number}" for number in range(1, 6))

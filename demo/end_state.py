@@ -12,9 +12,12 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from costwatch import names
+from costwatch.adapters.ledger_approvals import ABOUT
 from costwatch.core import times
 from costwatch.core.record import Transition
+from demo import pipelines
 from demo.cast import START, Cast
+from demo.slack_messages import SlackMessage
 from demo.stage import TABLE, Stage
 
 _QUIET = (Transition.FIRST_SEEN.value, Transition.DELIVERED.value)
@@ -61,6 +64,10 @@ class EndState:
     timeline: tuple[Row, ...]
     slack: tuple[Said, ...]
     outbox: int
+    executions: Mapping[str, Mapping[str, Any]]
+    """Of pipelines, by name."""
+    ephemeral: tuple[Said, ...]
+    """What one person alone was shown, because of something they clicked."""
     stop_events: tuple[Mapping[str, Any], ...]
     refused: tuple[Mapping[str, Any], ...]
     dead_letters: Mapping[str, int]
@@ -84,6 +91,10 @@ class EndState:
         """The messages about a run in order: `maria@example.com: warning`."""
         return [f"{each.to}: {kind}" for each in self.slack if (kind := kind_of(each.text, name))]
 
+    def answers(self, name: str) -> list[str]:
+        """The steps of the question about `name`, in order."""
+        return [row.transition.removeprefix("approval ") for row in self.timeline if row.name == name and not row.quiet]
+
     def document(self) -> dict[str, Any]:
         """For machines."""
         return {
@@ -92,6 +103,7 @@ class EndState:
             "spot_requests": list(self.spot_requests),
             "jobs": dict(self.jobs),
             "auto_scaling_groups": dict(self.groups),
+            "pipelines": dict(self.executions),
             "ledger": {
                 "open": dict(self.open_records),
                 "timeline": [
@@ -125,6 +137,14 @@ _KINDS = (
     ("{name} is nearly done", "let finish"),
     ("{name} came back ", "came back"),
     ("Could not stop {name}", "could not stop"),
+    ("Approval needed: {name}", "approval needed"),
+    ("Approved: {name}", "approved"),
+    ("Denied: {name}", "denied"),
+    ("Expired: {name}", "expired"),
+    ("{name} still waits for a yes", "reminder"),
+    ("{name}: Approved by", "answered"),
+    ("{name}: Denied by", "answered"),
+    ("{name}: Expired", "answered"),
 )
 
 
@@ -184,7 +204,7 @@ class Reader:
         return Row(
             key=(item[names.TABLE_PARTITION_KEY], item[names.TABLE_SORT_KEY]),
             at=times.from_text(item["at"]),
-            name=self._cast.name_of(item["run_id"]),
+            name=_asked_about(item) or self._cast.name_of(item["run_id"]),
             transition=item["transition"],
             reason=item["reason"],
             actor=item["actor"],
@@ -226,8 +246,12 @@ class Reader:
             groups=self._groups(),
             open_records=self._open_records(),
             timeline=tuple(self._timeline("")),
-            slack=tuple(Said(each.at, each.to or each.channel, each.text) for each in stage.slack.messages),
+            slack=tuple(Said(each.at, each.to or self.channel_of(each), each.text) for each in stage.slack.messages),
             outbox=len(unsent),
+            executions=pipelines.executions(stage.aws),
+            ephemeral=tuple(
+                Said(each.at, self._email(each.only_for or ""), each.text) for each in stage.slack.ephemerals
+            ),
             stop_events=tuple(self._stop_event(body) for body in self._drain(stage.stop_events_url)),
             refused=tuple(
                 {"function": body["function"], "reason": body["reason"]}
@@ -235,6 +259,14 @@ class Reader:
             ),
             dead_letters={name: len(self._drain(url)) for name, url in stage.dead_letter_urls.items()},
         )
+
+    def channel_of(self, message: SlackMessage) -> str:
+        """By its name; what is posted into a thread goes by the channel's id."""
+        name = self._stage.slack.channel_names.get(message.channel_id, "")
+        return f"#{name.removeprefix('#')}" if name else message.channel
+
+    def _email(self, user_id: str) -> str:
+        return self._stage.slack.people.email_of(user_id) or user_id
 
     def _instances(self) -> list[dict[str, Any]]:
         pages = self._stage.aws.client("ec2").get_paginator("describe_instances").paginate()
@@ -298,6 +330,11 @@ class Reader:
 
 def _job(status: str, ended_at: datetime | None) -> dict[str, Any]:
     return {"status": status, "ended_at": times.to_key(ended_at) if ended_at else None}
+
+
+def _asked_about(item: Mapping[str, Any]) -> str:
+    """The job's name, of a line about a question."""
+    return str(item["evidence"].get("name", "")) if f"/{ABOUT}/" in item["run_id"] else ""
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from costwatch import topology
 from costwatch.cli.main import main as costwatch
 from costwatch.cli.session import Tools
 from costwatch.core import durations
@@ -36,8 +37,15 @@ class Play:
 
         `cards`: (actor, kind) whose first card is shown whole; of other messages about the scene only the push text.
         """
+        self._until(at(clock), about, cards)
+
+    def on(self, duration: str, *, about: Collection[str], cards: Collection[tuple[str, str]] = ()) -> None:
+        """The same for so long, such as `10 min`."""
+        self._until(self.stage.clock() + durations.parse(duration.replace(" ", "").replace("min", "m")), about, cards)
+
+    def _until(self, moment: datetime, about: Collection[str], cards: Collection[tuple[str, str]]) -> None:
         wanted = set(cards)
-        for invocation in self.stage.run_until(at(clock)):
+        for invocation in self.stage.run_until(moment):
             self._told(invocation, about, wanted)
         self._flush_quiet()
 
@@ -64,6 +72,27 @@ class Play:
         for each in done:
             self._told(each, about, set())
         return done
+
+    def click(
+        self, who: str, name: str, kind: str, action: str, inputs: Mapping[str, str] | None = None, *, presses: int = 1
+    ) -> None:
+        """Press a button of the newest card of `kind` about `name`, and confirm, as a person does in Slack."""
+        found = [each for each in self.stage.slack.messages if kind_of(each.text, name) == kind]
+        if not found:
+            self.tell.say(f"There is no such card: {kind} of {name}.")
+            return
+        private = len(self.stage.slack.ephemerals)
+        delivered = [self.stage.slack.click(found[-1], action, user=who, inputs=inputs) for _press in range(presses)]
+        label = str(delivered[0].payload["actions"][0]["text"]["text"])
+        self.tell.click(who, label, name, times=presses)
+        for invocation in self.stage.take_clicks():
+            self.clicked(invocation, [name])
+        for message in self.stage.slack.ephemerals[private:]:
+            self.tell.message(f"to {who} alone", message.text)
+
+    def clicked(self, invocation: Invocation, about: Collection[str]) -> None:
+        """What a click came to."""
+        self._told(invocation, about, set())
 
     def history(self, name: str) -> list[Row]:
         """Everything the ledger has about a run so far."""
@@ -121,7 +150,7 @@ class Play:
             self._said(message, about, wanted)
 
     def _said(self, message: Any, about: Collection[str], wanted: set[tuple[str, str]]) -> None:
-        to = message.to or message.channel
+        to = message.to or self.reader.channel_of(message)
         for name in about:
             kind = kind_of(message.text, name)
             if (name, kind) in wanted:
@@ -149,6 +178,10 @@ def _headline(invocation: Invocation) -> str:
     result = invocation.result
     if "refused" in result:
         return f"{invocation.function} refused the event: {result['refused']}"
+    if invocation.function == topology.GATE.name:
+        return "a pipeline's callback step asks the gate function"
+    if invocation.function == topology.CLICKS.name:
+        return "through the door and over the bus: the clicks function looks who it was and what they may"
     if invocation.rule != "sweep":
         return f"event {invocation.rule}: the {invocation.function} function looks at the run now"
     parts = [f"{result['watched']} runs watched"]

@@ -219,6 +219,11 @@ class Stage:
         }
 
     @property
+    def gate_queue_url(self) -> str:
+        """Where callback steps of pipelines ask."""
+        return self._queue_urls[topology.REQUESTS.name]
+
+    @property
     def dead_letter_urls(self) -> dict[str, str]:
         """Queue URL by function name; a function that reads a queue has none of its own."""
         return {name: each.dead_letters_url for name, each in self._functions.items() if each.spec.asynchronous}
@@ -297,15 +302,15 @@ class Stage:
                 yield from self.deliver(json.loads(message["Body"]))
 
     @contextmanager
-    def taking_clicks(self) -> Iterator[None]:
-        """While the block runs, clicks are taken as they come, in a thread of their own."""
+    def taking_clicks(self, told: Callable[[Invocation], object] = lambda _done: None) -> Iterator[None]:
+        """While the block runs, clicks are taken as they come, in a thread of their own. `told` hears of each."""
         ends = threading.Event()
 
         def take() -> None:
             while not ends.wait(_CLICKS_EVERY_SECONDS):
                 with self._bus:
-                    for _done in self.take_clicks():
-                        pass
+                    for done in self.take_clicks():
+                        told(done)
 
         thread = threading.Thread(target=take, name="embedded-bus", daemon=True)
         thread.start()

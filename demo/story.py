@@ -22,12 +22,12 @@ from costwatch.core.money import show_usd
 from costwatch.core.price_book import TrustedPrices
 from costwatch.topology import PRICES
 from demo import history, recorder
-from demo.cast import PEOPLE, PLATFORM, START, Cast, seed
+from demo.cast import APPROVERS, MARIA, PEOPLE, PLATFORM, RAVI, SAM, START, Cast, seed
 from demo.checks import Check, Checker
 from demo.end_state import EndState, total_usd
 from demo.play import Play, ago
 from demo.sabotage import SABOTAGES
-from demo.scenes import SCENES, begin
+from demo.scenes import SCENES, begin, open_card
 from demo.scenes.extended import CONFIGURATION
 from demo.stage import TABLE, Stage
 from demo.telling import Teller
@@ -45,6 +45,8 @@ def perform(*, auto: bool, as_json: bool, sabotage: str | None, page_file: str |
     teller = Teller(console, paced=not auto and not as_json and console.is_terminal)
     broken = SABOTAGES[sabotage][1]() if sabotage else nullcontext()
     with broken, Stage(start=START, people=PEOPLE, recorded=sabotage is None) as stage:
+        stage.slack.people.titles.update({MARIA: "owner", RAVI: "approver", SAM: "stranger to risk"})
+        stage.slack.people.add_group(APPROVERS, [RAVI])
         loaded = stage.deploy(CONFIGURATION.read_text(encoding="utf-8"))
         document = loaded.policy_document
         table = DynamoTable(stage.aws.client("dynamodb"), TABLE)
@@ -65,6 +67,9 @@ def perform(*, auto: bool, as_json: bool, sabotage: str | None, page_file: str |
         end = play.reader.read()
         checks = _checks(end, stage)
         _totals(teller, end)
+        stays = not auto and not as_json and (sys.stdin.isatty() or sys.stdout.isatty())
+        if not stays:  # nobody is there to press anything, or Ctrl-C
+            checks += open_card.answer(play)
         failed = [check for check in checks if not check.ok]
         if page_file:
             Path(page_file).write_text(stage.slack.page(live=False), encoding="utf-8")
@@ -73,12 +78,14 @@ def perform(*, auto: bool, as_json: bool, sabotage: str | None, page_file: str |
             print(json.dumps(body | {"checks": [check.document() for check in checks]}, indent=2, default=str))
         else:
             _compared(teller, checks, every_line=auto, seconds=time.monotonic() - began)
-            stays = not auto and (sys.stdin.isatty() or sys.stdout.isatty())  # else nobody is there to press Ctrl-C
             if stays:
-                teller.say(f"Slack stays open until Ctrl-C: {stage.slack.page_url}")
+                ravi = stage.slack.page_url_of(RAVI)
+                teller.say(
+                    f"Slack stays open until Ctrl-C. As Ravi you may say yes or no to {open_card.PIPELINE}: {ravi}"
+                )
             last_words(teller, all_well=not failed and not sabotage)
             if stays:
-                with stage.taking_clicks():
+                with stage.taking_clicks(lambda done: play.clicked(done, [open_card.PIPELINE])):
                     until_interrupted()
     return 1 if failed else 0
 

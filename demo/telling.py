@@ -104,6 +104,15 @@ class Teller:
             self._write(each, indent=_INDENT)
         self.pause(0.8)
 
+    def click(self, who: str, label: str, name: str, *, times: int = 1) -> None:
+        """A button somebody presses in Slack."""
+        again = ", twice" if times > 1 else ""
+        line = Text.assemble(
+            (f"{who.partition('@')[0]} presses ", "bold yellow"), f"[{label}] on the card of {name}{again}"
+        )
+        self._write(line, indent=_INDENT)
+        self.pause(0.8)
+
     def lines(self, lines: Iterable[str], *, indent: int = _INDENT) -> None:
         """Text as it is, such as a diff."""
         for line in lines:

@@ -8,19 +8,23 @@ from demo.checks import Checker
 from demo.end_state import EndState
 from demo.play import Play
 from demo.scenes import (
+    approved,
     bastion,
     capped,
+    denied,
     extended,
     forgotten,
     group,
     job,
     malformed_tag,
     mass_silence,
+    open_card,
     refused,
     spot,
     stuck_loop,
     switched,
     tuner,
+    unanswered,
 )
 
 
@@ -57,4 +61,8 @@ SCENES: Final[tuple[Scene, ...]] = (
     mass_silence,
     tuner,
     group,
+    approved,
+    denied,
+    unanswered,
+    open_card,
 )

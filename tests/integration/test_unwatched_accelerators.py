@@ -26,14 +26,14 @@ def test_an_accelerator_that_no_selector_picks_is_told_once_and_never_touched() 
         later(of, hours=1)
     assert stranger.alive
     told = [card.text for _, _, card in of.world.posts]
-    assert told == ["1 accelerators that no selector picks: $21.96 an hour"]
+    assert told == ["1 run on accelerators that no selector picks: $21.96 an hour"]
 
 
 def test_one_without_a_price_is_told_without_a_number() -> None:
     of = Town(watching())
     of.world.launch(age=40 * HOUR, tags={}, instance_type="p9.unheard-of")
     sweep(of.watchdog())
-    assert [card.text for _, _, card in of.world.posts] == ["1 accelerators that no selector picks: rate unknown"]
+    assert [card.text for _, _, card in of.world.posts] == ["1 run on accelerators that no selector picks: rate unknown"]
 
 
 def test_one_that_a_protect_rule_says_is_meant_so_is_not_told() -> None:

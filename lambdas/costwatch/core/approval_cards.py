@@ -99,7 +99,9 @@ def answer_card(approval: Approval) -> Card:
     if answer is not None and answer.reason and approval.state in (State.APPROVED, State.DENIED):
         text += f"\nReason: {safe(cut(_clean(answer.reason), _NOTE))}"
     saw = f"What they saw: expected {_usd(asked.expected_usd)}, at most {_usd(asked.worst_case_usd)}, {asked.capacity}."
-    push = safe(cut(f"{cut(_clean(asked.name), _NAME)}: {_said(approval)}; {_usd(asked.judged_usd)}", _PUSH))
+    push = safe(
+        cut(f"{cut(_clean(asked.name), _NAME)}: {_said(approval).rstrip('.')}; {_usd(asked.judged_usd)}", _PUSH)
+    )
     return Card(push, [section(f"{text}\n{safe(_clean(saw))}")])
 
 
@@ -174,7 +176,7 @@ def _expected(asked: Asked) -> str:
         return "unknown: no known price"
     runtime = f" ({durations.show(asked.expected_runtime)}: {asked.basis})" if asked.expected_runtime else ""
     more = ""
-    if asked.p90_usd is not None and asked.p90_usd != asked.expected_usd:
+    if asked.p90_usd is not None and asked.p90_usd not in (asked.expected_usd, asked.worst_case_usd):
         more = f"; 9 in 10 stay under {show_usd(asked.p90_usd)}"
     return safe(_clean(f"{show_usd(asked.expected_usd)}{runtime}{more}"))
 

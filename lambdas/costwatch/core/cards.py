@@ -399,7 +399,8 @@ def _mass_silence(facts: Mapping[str, str], context: CardContext) -> Card:
 
 def _unwatched(facts: Mapping[str, str], context: CardContext) -> Card:
     del context
-    head = f"{facts['count']} accelerators that no selector picks: {facts['burn']}"
+    runs = "run" if facts["count"] == "1" else "runs"
+    head = f"{facts['count']} {runs} on accelerators that no selector picks: {facts['burn']}"
     blocks = [
         header(head),
         quoted_section(facts["lines"]),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costwatch import intake, wiring
 from costwatch.errors import AwsError, MalformedEvent
 from costwatch.handlers.metrics import count_refused
+from costwatch.procedures import approvals
 from costwatch.procedures.approvals import Gate, Reply
 from costwatch.procedures.gate_messages import amended, take
 from costwatch.settings import GateSettings
@@ -43,10 +44,13 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
         return {"job": amended(message.job, message.granted, wired.policy.tags.approval)}
     gate = wired.gate(context)
     if not isinstance(message, intake.GateBatch):
-        return _document(take(gate, message))
+        reply = take(gate, message)
+        approvals.say(gate.w)
+        return _document(reply)
     for refused in message.refused:
         _refuse(wired, refused.event, refused.reason)
     failed = [each.message_id for each in message.messages if not _taken(gate, each, wired)]
+    approvals.say(gate.w)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 

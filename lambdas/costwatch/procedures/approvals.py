@@ -255,16 +255,28 @@ def answer_again(g: Gate, approval: Approval) -> None:
         g.w.log("answered again", {"approval": approval.id, "outcome": _effect(g, approval)})
 
 
+def say(w: Watchdog) -> None:
+    """Show questions to who may answer them, and their answers, now; what nothing takes the next sweep says."""
+    report = SweepReport(at=w.now())
+    with report.isolating("outbox"):
+        outbox.flush(w, report, warnings=False, only=Audience.APPROVERS)
+    for failure in report.failures:
+        w.log("not said", {"where": failure.where, "reason": failure.reason})
+
+
 def tend(g: Gate, account: str, report: SweepReport) -> None:
     """What time does to questions: reminders, expiry, effects that are not settled; and what is said of it.
 
     One that fails costs the others nothing, and none of them costs the sweep anything.
     """
+    waiting: list[Approval] = []
     with report.isolating("approvals"):
-        for found in g.approvals.waiting(account, report.skip):
-            with report.isolating(f"approval {found.id}"):
-                _tend(g, found)
-    outbox.flush(g.w, report, warnings=False)
+        waiting = g.approvals.waiting(account, report.skip)
+    for found in waiting:
+        with report.isolating(f"approval {found.id}"):
+            _tend(g, found)
+    if waiting:
+        outbox.flush(g.w, report, warnings=False)
 
 
 def _tend(g: Gate, found: Approval) -> None:

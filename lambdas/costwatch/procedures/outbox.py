@@ -27,13 +27,16 @@ SLOW_LOOKUP = timedelta(seconds=5)
 _RECORD_TRIES = 5
 
 
-def flush(w: Watchdog, report: SweepReport, *, warnings: bool) -> None:
+def flush(w: Watchdog, report: SweepReport, *, warnings: bool, only: Audience | None = None) -> None:
     """Send what is pending, what was tried last comes last. What nothing takes is kept for the next sweep and reported.
 
-    `warnings` false: they are kept back, since their runs have not been judged just now, or nothing stops now.
+    `warnings` false: they are kept back, since their runs have not been judged just now, or nothing stops now. `only`:
+    what else waits is left to the sweep.
     """
     slack_seen = SlackSeen()
     for message in w.ledger.outbox(w.now(), report.skip):
+        if only is not None and message.audience is not only:
+            continue
         if message.kind is MessageKind.WARNING and not warnings:
             continue
         if w.seconds_left() < SECONDS_TO_SEND:
