@@ -143,18 +143,18 @@ STORIES = (
         "a run and a job are warned, stopped and verified",
         policies.document(selectors=_EC2_AND_JOBS),
         _overdue_run_and_job,
-        (Step("warn", 0, 54), Step("stop", 35, 86), Step("verify once", 5, 31), Step("verify twice", 5, 46)),
+        (Step("warn", 0, 55), Step("stop", 35, 87), Step("verify once", 5, 32), Step("verify twice", 5, 47)),
     ),
     Story(
         "a tuning job is stopped with its children, and a warm pool is ended",
         policies.document(selectors=_JOBS),
         _overdue_tuning_job_and_one_with_a_warm_pool,
         (
-            Step("warn", 0, 60),
-            Step("stop", 35, 96),
-            Step("end the pool", 5, 34),
-            Step("verify once", 5, 47),
-            Step("verify twice", 5, 34),
+            Step("warn", 0, 61),
+            Step("stop", 35, 97),
+            Step("end the pool", 5, 35),
+            Step("verify once", 5, 48),
+            Step("verify twice", 5, 35),
         ),
     ),
     Story(
@@ -166,7 +166,7 @@ STORIES = (
             Step("stop", 35),
             Step("first event", 1, 7, hint_about=lambda account: min(account.instances())),
             Step("second event", 3, 16, hint_about=lambda account: max(account.instances())),
-            Step("sweep", 1, 27),
+            Step("sweep", 1, 28),
             Step("verify", 5),
         ),
     ),
@@ -174,7 +174,7 @@ STORIES = (
         "more is due than the cap of a sweep allows",
         policies.document(blast_cap={"runs": 1, "share": "1", "per_day": 20}),
         _two_overdue_instances,
-        (Step("warn", 0), Step("stop and hold", 35, 60), Step("verify once", 5), Step("verify twice", 5)),
+        (Step("warn", 0), Step("stop and hold", 35, 61), Step("verify once", 5), Step("verify twice", 5)),
         stays=frozenset({"held"}),
     ),
     Story(
@@ -182,17 +182,17 @@ STORIES = (
         policies.document(selectors=[policies.selector(at_min_size="lower")]),
         _a_spot_group_at_its_minimum,
         (
-            Step("warn", 0, 40),
-            Step("stop", 35, 67),
-            Step("verify once", 5, 27),
-            Step("verify twice", 5, 37),
+            Step("warn", 0, 41),
+            Step("stop", 35, 68),
+            Step("verify once", 5, 28),
+            Step("verify twice", 5, 38),
         ),
     ),
     Story(
         "a group that may not be ended after it was lowered gets its numbers back",
         policies.document(selectors=[policies.selector(at_min_size="lower")]),
         _a_group_that_another_joins_while_it_is_lowered,
-        (Step("warn", 0), Step("stop", 35, 72), Step("hold", 5, 43)),
+        (Step("warn", 0), Step("stop", 35, 73), Step("hold", 5, 44)),
         stays=frozenset({"held"}),
         perhaps=frozenset({"failed"}),
     ),
@@ -220,7 +220,7 @@ STORIES = (
         "no Slack: the notice goes by e-mail",
         policies.document(slack=_NO_SLACK),
         _one_overdue_instance_and_a_mailbox,
-        (Step("warn", 0, 33), Step("stop", 35, 49), Step("verify once", 5), Step("verify twice", 5)),
+        (Step("warn", 0, 34), Step("stop", 35, 50), Step("verify once", 5), Step("verify twice", 5)),
     ),
     Story(
         "a person has a workbench stopped, whose disk stays",
@@ -232,21 +232,21 @@ STORIES = (
         "a selector that only warns",
         policies.document(selectors=[policies.selector(mode="warn")]),
         _a_workbench_past_its_time,
-        (Step("warn", 0, 34), Step("would stop", 35, 36)),
+        (Step("warn", 0, 35), Step("would stop", 35, 37)),
         stays=frozenset({"would stop"}),
     ),
     Story(
         "observe, with its daily summary",
         policies.document(selectors=[policies.selector(mode="observe")]),
         _a_workbench_past_its_time,
-        (Step("would be warned", 0, 26), Step("would stop and the summary of the day", 24 * 60, 38)),
+        (Step("would be warned", 0, 27), Step("would stop and the summary of the day", 24 * 60, 39)),
         stays=frozenset({"would stop"}),
     ),
     Story(
         "accelerators that nobody watches are told of",
         policies.document(mode="enforce"),
         _accelerators_nobody_watches,
-        (Step("tell", 0, 32),),
+        (Step("tell", 0, 33),),
     ),
 )
 
@@ -267,7 +267,7 @@ _KINDS = {
     "would stop": r"(?P<run>.+) would have been stopped now.+",
     "would warn": r"(?P<run>.+) would stop in .+",
     "summary": r"(?P<run>Costwatch observes).*",
-    "unwatched": r"(?P<run>\d+ accelerators) that no selector picks.+",
+    "unwatched": r"(?P<run>\d+ runs?) on accelerators that no selector picks.+",
 }
 
 

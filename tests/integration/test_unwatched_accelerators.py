@@ -33,7 +33,9 @@ def test_one_without_a_price_is_told_without_a_number() -> None:
     of = Town(watching())
     of.world.launch(age=40 * HOUR, tags={}, instance_type="p9.unheard-of")
     sweep(of.watchdog())
-    assert [card.text for _, _, card in of.world.posts] == ["1 run on accelerators that no selector picks: rate unknown"]
+    assert [card.text for _, _, card in of.world.posts] == [
+        "1 run on accelerators that no selector picks: rate unknown"
+    ]
 
 
 def test_one_that_a_protect_rule_says_is_meant_so_is_not_told() -> None:
