@@ -55,7 +55,11 @@ def _definition(queue_url: str, pipeline: str, owner: str, role: str) -> dict[st
             "ResourceConfig": {"InstanceType": INSTANCE_TYPE, "InstanceCount": INSTANCES, "VolumeSizeInGB": 100},
             "RoleArn": role,
             "StoppingCondition": {"MaxRuntimeInSeconds": granted},
-            "Tags": [{"Key": "team", "Value": "risk"}, {"Key": "Purpose", "Value": "pretraining"}],
+            "Tags": [
+                {"Key": "team", "Value": "risk"},
+                {"Key": "Purpose", "Value": "pretraining"},
+                {"Key": "owner", "Value": owner},
+            ],
         },
     }
     return {"Version": "2020-12-01", "Parameters": [], "Steps": [ask, train]}
