@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,11 +49,24 @@ class Checker:
         """Compare for equality."""
         self.checks.append(Check(self._scene, what, expected, actual))
 
-    def stopped(self, end: EndState, name: str, owner: str, *, notice: str, platform: str) -> None:
-        """The four things every stop has: a warned ladder, the notice, what people heard, the pipelines' event."""
-        self.see(f"ledger: {name}", STOPPED, end.transitions(name))
+    def stopped(
+        self,
+        end: EndState,
+        name: str,
+        owner: str,
+        *,
+        notice: str,
+        platform: str,
+        asked: Sequence[str] = (),
+        heard_asked: Sequence[str] = (),
+    ) -> None:
+        """The four things every stop has: a warned ladder, the notice, what people heard, the pipelines' event.
+
+        `asked`, `heard_asked`: what came of a question about it before, in the ledger and in Slack.
+        """
+        self.see(f"ledger: {name}", [*asked, *STOPPED], end.transitions(name))
         self.see(f"ledger: {name} was stopped so long after its notice", notice, notice_given(end, name))
-        heard = [f"{owner}: warning", f"{owner}: stopped", f"{platform}: verified gone"]
+        heard = [*heard_asked, f"{owner}: warning", f"{owner}: stopped", f"{platform}: verified gone"]
         self.see(f"Slack: {name}", heard, end.heard(name))
         self.see(f"event bus: {name} is final for pipelines", 1, _events(end, name))
 

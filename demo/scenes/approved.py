@@ -18,7 +18,7 @@ CAP_SECONDS = 14 * 3600
 def play(play: Play) -> None:
     play.tell.say(
         f"Maria starts the pipeline {PIPELINE}: 8 x ml.p4d.24xlarge for at most 24 h. In front of its training step "
-        "stands a callback step that asks Costwatch. It is forecast above $3,000, so nothing starts before a yes of "
+        "stands a callback step that asks Costwatch. It is forecast above $4,500, so nothing starts before a yes of "
         "@risk-leads, of whom Ravi is one. Sam is not."
     )
     pipelines.start(play.stage.aws, play.stage.gate_queue_url, PIPELINE, owner=MARIA)

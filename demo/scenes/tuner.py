@@ -19,7 +19,8 @@ def play(play: Play) -> None:
     play.tell.say(
         "lr-search tunes a learning rate, three training jobs at a time, $21.27 an hour. When one ends, the tuning job "
         "starts the next, so none of them is past any limit. Its own clock runs since 11:05: its 12 h end at 23:05. "
-        "Priya was warned of it once, at 22:10."
+        "Priya was warned of it once, at 22:10. By what it declares it may cost more than $4,500, so @risk-leads were "
+        "asked when it was first seen. No answer came, which means no; it has not spent that much, so its time ends it."
     )
     play.recall(ACTOR, "warning")
     arn = play.cast.arn_of(ACTOR)
@@ -40,7 +41,15 @@ def expect(end: EndState, check: Checker) -> None:
     status = {name: (end.jobs.get(name) or {}).get("status") for name in (ACTOR, *TUNED, LATE)}
     stopped = dict.fromkeys((ACTOR, *TUNED, LATE), "Stopped")
     check.see("SageMaker: the tuning job and all it started", stopped | {TUNED[0]: "Completed"}, status)
-    check.stopped(end, ACTOR, PRIYA, notice="1 h", platform=PLATFORM)
+    check.stopped(
+        end,
+        ACTOR,
+        PRIYA,
+        notice="1 h",
+        platform=PLATFORM,
+        asked=["approval asked", "approval asked", "reminded", "expired", "expired", "answered"],
+        heard_asked=[f"{PLATFORM}: {kind}" for kind in ("expired", "reminder", "answered")],
+    )
     alone = [name for name in (*TUNED, LATE) if end.transitions(name) or end.heard(name)]
     check.see("ledger and Slack: nothing about any of its training jobs alone", [], alone)
     verified = end.row(ACTOR, Transition.VERIFIED_GONE)

@@ -18,6 +18,7 @@ TAG_APPROVAL: Final = "costwatch:approval"
 TAG_NEVER: Final = "costwatch:never"  # IAM denies on it by this name, so it is not configurable
 
 # Tags AWS services put on what they own.
+TAG_PIPELINE_EXECUTION: Final = "sagemaker:pipeline-execution-arn"
 TAG_ASG: Final = "aws:autoscaling:groupName"
 TAG_EC2_FLEET: Final = "aws:ec2:fleet-id"
 TAG_SPOT_FLEET: Final = "aws:ec2spot:fleet-request-id"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from costwatch.adapters.ledger_codec import record_from_item, record_to_item
 from costwatch.adapters.table import Key, Put, Table
+from costwatch.core.consent import Consent, Word
 from costwatch.core.exemptions import Exemption
 from costwatch.core.heartbeats import Heard
 from costwatch.core.model import RunId, RunKind
@@ -38,6 +39,7 @@ notices = st.builds(
     st.none() | instants,
     words,
     st.none() | instants,
+    money=st.booleans(),
 )
 stops = st.builds(
     StopAttempt,
@@ -51,6 +53,18 @@ stops = st.builds(
     st.sampled_from(Action),
     st.lists(words, max_size=2).map(tuple),
     st.none() | instants,
+    money=words,
+)
+consents = st.builds(
+    Consent,
+    st.sampled_from(Word),
+    instants,
+    words,
+    words,
+    st.none() | whole_seconds,
+    words,
+    st.booleans(),
+    st.booleans(),
 )
 dollars = st.decimals(0, 10**5, places=6)
 records = st.builds(
@@ -88,6 +102,8 @@ records = st.builds(
     lowered_since=st.none() | instants,
     rate_since=st.none() | instants,
     spent_before_usd=st.none() | dollars,
+    time_limit=st.none() | instants,
+    consent=st.none() | consents,
 )
 
 
@@ -116,6 +132,8 @@ def test_a_record_with_everything_in_it_survives_the_table(table: Table) -> None
         capped_key="key",
         capped_for_silence=True,
         heard=Heard(NOW, timedelta(minutes=50, microseconds=1), NOW, True),
+        time_limit=NOW,
+        consent=Consent(Word.APPROVED, NOW, "apr-1", "Maria Lopez", 17 * HOUR, "apr-1 arn", True, True),
     )
     table.transact([Put({"pk": "pk", "sk": "sk", **record_to_item(full)})])
     item = table.get(KEY)
@@ -128,3 +146,17 @@ def test_a_row_from_before_spending_was_kept_is_read_as_spent_since_its_start() 
     for kept in ("rate_since", "spent_before_usd", "would_stop_spent_usd"):
         item.pop(kept, None)
     assert record_from_item(item).spent_usd(NOW) == Decimal("20")
+
+
+def test_a_row_from_before_anybody_was_asked_about_money_is_read_as_nobody_asked() -> None:
+    notice = Notice("n", Mode.ENFORCE, NOW, NOW, "ada", (), NOW, "Slack", NOW)
+    stop = StopAttempt("key", "w", 1, NOW, ("i-1",), (), None, Action.STOP)
+    item = record_to_item(replace(record(LATE), notice=notice, stop=stop))
+    for kept in ("time_limit", "consent"):
+        assert kept not in item
+    assert "money" not in item["notice"]
+    assert "money" not in item["stop"]
+    found = record_from_item(item)
+    assert (found.consent, found.time_limit) == (None, None)
+    assert found.notice == notice
+    assert found.stop == stop

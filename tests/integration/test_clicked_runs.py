@@ -486,8 +486,9 @@ def test_where_nobody_is_an_approver_no_button_is_offered_that_only_approvers_ma
 def test_where_the_slack_app_is_not_named_cards_say_commands_and_have_no_buttons() -> None:
     house = House()
     warned(house)
-    assert not any(buttons_of(card) for card in house.town.world.slack_messages.values())
-    assert any("costwatch extend" in text_of(card) for card in house.town.world.slack_messages.values())
+    cards = [card for card in house.town.world.slack_messages.values() if not card.text.startswith("Approval needed")]
+    assert not any(buttons_of(card) for card in cards)
+    assert any("costwatch extend" in text_of(card) for card in cards)
 
 
 def test_the_approvers_of_the_highest_tier_are_those_of_runs() -> None:

@@ -144,7 +144,7 @@ def test_everything_is_counted_once_an_hour_and_what_nobody_watches_is_told_of()
     assert census is not None
     assert (census.at, census.instances, census.runs_of) == (of.clock.now, 11, {"trainers": 5, "off": 0})
     (card,) = (card for _, _, card in of.world.posts)
-    assert card.text.startswith("1 accelerator")
+    assert card.text.startswith("1 run on accelerators")
 
     report = later(of, minutes=59)
     assert (report.unwatched, report.not_counted) == ([], [REGION])
@@ -222,3 +222,44 @@ def test_before_anything_was_counted_a_share_is_of_those_seen() -> None:
     for key in [key for key in of.table.items if key[0].startswith("census#")]:
         del of.table.items[key]
     assert later(of, minutes=31).stopped == 2
+
+
+# --- what is dear ---------------------------------------------------------------------------------------------------
+
+
+def asking(mode: str) -> Town:
+    return town(approval=policies.approval(mode=mode))
+
+
+def test_what_is_dear_gets_its_row_by_the_hourly_count_and_is_asked_about_however_young_it_is() -> None:
+    of = asking("enforce")
+    (dear,) = units(of, 1, age=HOUR)
+    (unknown,) = units(of, 1, age=HOUR, instance_type="p9.48xlarge")
+    group = of.world.launch_group(size=2, age=HOUR, instance_type="g5.48xlarge")
+    units(of, 3, age=HOUR, instance_type="g5.xlarge")
+    units(of, 2, age=HOUR, tags=WEB)
+    sweep(of.watchdog())
+    assert set(rows(of)) == {dear.id, unknown.id, group.name}
+    asked = [card.text for _, _, card in of.world.posts if card.text.startswith("Approval needed")]
+    assert len(asked) == 2
+    later(of, minutes=5)
+    assert set(rows(of)) == {dear.id, unknown.id, group.name}, "it is listed from now on"
+
+
+@pytest.mark.parametrize("mode", ["off", "observe"])
+def test_where_nobody_is_asked_the_count_looks_at_nobody_more_closely(mode: str) -> None:
+    of, without = asking(mode), town()
+    for each in (of, without):
+        units(each, 3, age=HOUR)
+        sweep(each.watchdog())
+    assert rows(of) == {}
+    assert of.world.calls == without.world.calls
+
+
+def test_where_nothing_is_dear_the_count_asks_for_nothing_more() -> None:
+    of, without = asking("enforce"), town()
+    for each in (of, without):
+        units(each, 5, age=HOUR, instance_type="g5.xlarge")
+        sweep(each.watchdog())
+    assert rows(of) == {}
+    assert of.world.calls == without.world.calls

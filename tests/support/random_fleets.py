@@ -77,6 +77,7 @@ class Shape:
     heartbeat_minutes: int = 0
     spot_heartbeat_minutes: int = 0
     job_heartbeat_minutes: int = 0
+    approval: str = "off"
 
     def changed(self, **changes: Any) -> Shape:
         return Shape(**{**self.__dict__, **changes})
@@ -118,6 +119,7 @@ def _document(shape: Shape) -> dict[str, Any]:
         protect=protect if shape.protect else [],
         selectors=chosen,
         slack=slack,
+        approval=policies.approval(mode=shape.approval),
     )
 
 
@@ -620,9 +622,9 @@ def shape_from(tape: Tape) -> Shape:
     )
 
 
-def tell(setup: bytes, fleet: Sequence[bytes], steps: Sequence[bytes]) -> Story:
-    """A whole story; Violation as soon as the oracle disagrees."""
-    story = Story(shape_from(Tape(setup)))
+def tell(setup: bytes, fleet: Sequence[bytes], steps: Sequence[bytes], *, approval: str = "off") -> Story:
+    """A whole story; Violation as soon as the oracle disagrees. `approval`: the mode of the gate."""
+    story = Story(shape_from(Tape(setup)).changed(approval=approval))
     for blueprint in fleet:
         story.launch(blueprint)
     story.sweep()

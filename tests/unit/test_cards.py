@@ -72,7 +72,7 @@ def test_nothing_is_killed_in_front_of_a_data_scientist(kind: MessageKind) -> No
     assert "kill" not in everything(card(kind)).lower()
 
 
-@pytest.mark.parametrize("kind", RUN_KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in RUN_KINDS if kind is not MessageKind.NEARLY_USED_UP])
 def test_an_unknown_price_says_unknown_and_never_zero_dollars(kind: MessageKind) -> None:
     said = everything(
         card(
@@ -105,6 +105,19 @@ def test_a_warning_says_when_why_what_it_cost_and_how_to_go_on() -> None:
     assert "costwatch extend i-0abc 4h` (+$87.83)" in said
     assert "costwatch extend i-0abc 12h` (+$263.49)" in said
     assert date_token(NOW + 61 * HOUR) in said
+
+
+@pytest.mark.parametrize("clickable", [True, False])
+def test_a_warning_about_money_names_the_question_and_offers_no_extension(clickable: bool) -> None:
+    rule = "unapproved: $100.00 is all that needs no yes"
+    known = facts(money="yes", rule=rule)
+    context = CardContext(NOW, STOPS_AT, (4 * HOUR,), clickable=clickable, has_approvers=True)
+    made = render(Message("id", MessageKind.WARNING, Audience.OWNER, known), context)
+    said = str(made.blocks)
+    assert f"What it costs ends it: {rule}. Only a yes moves that, an extension does not." in said
+    assert "`costwatch approve apr-0123456789abcdef`" in said
+    assert "costwatch extend" not in said
+    assert "Extend" not in said
 
 
 _GO_TOO = "the volumes that are set to be deleted with it (normally its root volume)"

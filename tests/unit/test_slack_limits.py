@@ -101,7 +101,7 @@ def test_a_run_tag_as_absurd_as_aws_allows_is_still_a_whole_command(kind: Messag
     marked = [text for text_type, text in texts(made) if text_type == "mrkdwn"]
     assert [text for text in marked if text.count("`") % 2] == [], "code that was cut has no end"
     for words in commands(made):
-        assert words[1] in ("extend", "exempt", "explain", "release", "stop")
+        assert words[1] in ("approve", "extend", "exempt", "explain", "release", "stop")
         assert len(words) == {"extend": 4, "exempt": 7}.get(words[1], 3), "a command that was cut is none"
     if kind in COMMAND_OF:
         assert COMMAND_OF[kind][1] in [words[1] for words in commands(made)]

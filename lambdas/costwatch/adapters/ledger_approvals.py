@@ -11,7 +11,18 @@ from costwatch.adapters.approval_codec import approval_from_item, approval_to_it
 from costwatch.adapters.ledger import KEEP_TIMELINE, Ledger
 from costwatch.adapters.ledger_keys import key
 from costwatch.adapters.ledger_rows import Skip, decoded, read
-from costwatch.adapters.table import Absent, Condition, ConditionFailed, Delete, Equals, Item, Key, Put, Write
+from costwatch.adapters.table import (
+    Absent,
+    Condition,
+    ConditionFailed,
+    Delete,
+    Equals,
+    Exists,
+    Item,
+    Key,
+    Put,
+    Write,
+)
 from costwatch.core import times
 from costwatch.core.approvals import Approval, ApprovalStep
 from costwatch.core.messages import Message
@@ -80,7 +91,20 @@ class Approvals:
     def draw(self, before: Purse, after: Purse, entry: Entry) -> bool:
         """Save a draw; False: another job drew first."""
         put = Put(self._purse_item(after), Equals("version", before.version))
-        return self._written([put, self._line(after.account, after.approval_id, entry, after.version, _DRAWS)])
+        line = self._line(after.account, after.approval_id, entry, after.version, _DRAWS)
+        first = [] if before.drawn_by else [Delete(self._unused_row(before.account, before.approval_id))]
+        return self._written([put, line, *first])
+
+    def unused(self, account: str, now: datetime) -> list[str]:
+        """The approvals whose yes nobody drew on before it expired (inclusive), and that is not told."""
+        rows = self._table.query(self._unused_row(account, "").pk)
+        return [str(row["approval"]) for row in rows if times.from_text(row["until"]) <= now]
+
+    def told_unused(self, account: str, approval_id: str, entry: Entry, message: Message) -> bool:
+        """Say that nobody used a yes; False: somebody else said it."""
+        gone = Delete(self._unused_row(account, approval_id), Exists())
+        line = self._line(account, approval_id, entry, 0, _DRAWS)
+        return self._written([gone, line, self._ledger.saying(message, entry.at)])
 
     # --- writes ------------------------------------------------------------------------------------
 
@@ -88,11 +112,11 @@ class Approvals:
         before, after = step.before, step.after
         account = after.asked.account
         unchanged: Condition = Equals("version", before.version) if before is not None else Absent()
-        until = after.answer_by + after.yes_lasts + KEEP_TIMELINE
+        kept_until = after.answer_by + after.yes_lasts + KEEP_TIMELINE
         item = {
             **_at(self._row(account, after.id)),
             **approval_to_item(after),
-            names.TABLE_TTL_ATTRIBUTE: int(until.timestamp()),
+            names.TABLE_TTL_ATTRIBUTE: int(kept_until.timestamp()),
             **self._ledger.stamped(),
         }
         writes: list[Write] = [Put(item, unchanged)]
@@ -107,6 +131,12 @@ class Approvals:
         writes.extend(self._ledger.saying(message, said_at) for message in step.messages)
         if step.purse is not None:
             writes.append(Put(self._purse_item(step.purse), Absent()))
+            if not step.purse.drawn_by:
+                until = times.to_text(step.purse.expires_at)
+                unused = self._unused_row(account, after.id)
+                writes.append(
+                    Put({**_at(unused), "approval": after.id, "until": until, **self._kept(step.purse.expires_at)})
+                )
             if step.purse.source:
                 granted = self._granted_row(account, step.purse.source, after.id)
                 kept = self._kept(step.purse.expires_at)
@@ -142,6 +172,9 @@ class Approvals:
 
     def _purse_row(self, account: str, approval_id: str) -> Key:
         return key(f"purse#{self._ledger.origin}#{account}", approval_id)
+
+    def _unused_row(self, account: str, approval_id: str) -> Key:
+        return key(f"unused#{self._ledger.origin}#{account}", approval_id)
 
     def _granted_row(self, account: str, source: str, approval_id: str) -> Key:
         return key(f"granted#{self._ledger.origin}#{account}#{source}", approval_id)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from costwatch.adapters.ledger_costs import forecast_from_item, forecast_to_item
 from costwatch.core import times
 from costwatch.core.census import Census
+from costwatch.core.consent import Consent, Word
 from costwatch.core.exemptions import Exemption
 from costwatch.core.group import Capacity
 from costwatch.core.heartbeats import Heard
@@ -74,6 +75,7 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
                     "stops_at": _text(r.notice.stops_at),
                     "action": r.notice.action and r.notice.action.value,
                     "silent": r.notice.silent,
+                    "money": r.notice.money or None,
                 }
             ),
             "hold": r.hold
@@ -120,6 +122,8 @@ def record_to_item(r: RunRecord) -> dict[str, Any]:
             "project": r.project or None,
             "model": r.model or None,
             "forecast": r.forecast and forecast_to_item(r.forecast),
+            "time_limit": _text(r.time_limit),
+            "consent": r.consent and _consent_to_item(r.consent),
         }
     )
 
@@ -180,6 +184,8 @@ def record_from_item(item: Body) -> RunRecord:
         project=item.get("project", ""),
         model=item.get("model", ""),
         forecast=_optional(item, "forecast", forecast_from_item),
+        time_limit=_time(item, "time_limit"),
+        consent=_optional(item, "consent", _consent),
     )
 
 
@@ -212,6 +218,7 @@ def stop_to_item(stop: StopAttempt) -> dict[str, Any]:
             "counted": list(stop.counted),
             "gone_since": _text(stop.gone_since),
             "silent_since": _text(stop.silent_since),
+            "money": stop.money or None,
         }
     )
 
@@ -325,6 +332,7 @@ def _notice(body: Body) -> Notice:
         stops_at=_time(body, "stops_at"),
         action=Action(body["action"]) if body.get("action") else None,
         silent=bool(body.get("silent", False)),
+        money=bool(body.get("money", False)),
     )
 
 
@@ -360,6 +368,34 @@ def _heard(body: Body) -> Heard:
     )
 
 
+def _consent_to_item(consent: Consent) -> dict[str, Any]:
+    return _compact(
+        {
+            "word": consent.word.value,
+            "at": times.to_text(consent.at),
+            "approval_id": consent.approval_id or None,
+            "by": consent.by or None,
+            "cap_seconds": int(consent.cap.total_seconds()) if consent.cap is not None else None,
+            "looked_for": consent.looked_for or None,
+            "nearly_told": consent.nearly_told or None,
+            "used_up_told": consent.used_up_told or None,
+        }
+    )
+
+
+def _consent(body: Body) -> Consent:
+    return Consent(
+        word=Word(body["word"]),
+        at=times.from_text(body["at"]),
+        approval_id=body.get("approval_id", ""),
+        by=_shared(body.get("by", "")),
+        cap=timedelta(seconds=int(body["cap_seconds"])) if body.get("cap_seconds") is not None else None,
+        looked_for=body.get("looked_for", ""),
+        nearly_told=bool(body.get("nearly_told")),
+        used_up_told=bool(body.get("used_up_told")),
+    )
+
+
 def _hold(body: Body) -> Hold:
     return Hold(body["id"], HoldCode(body["code"]), body["reason"], times.from_text(body["since"]), body["key"])
 
@@ -377,6 +413,7 @@ def _stop(body: Body) -> StopAttempt:
         counted=tuple(body["counted"]),
         gone_since=_time(body, "gone_since"),
         silent_since=_time(body, "silent_since"),
+        money=body.get("money", ""),
     )
 
 

@@ -105,6 +105,15 @@ def answer_card(approval: Approval) -> Card:
     return Card(push, [section(f"{text}\n{safe(_clean(saw))}")])
 
 
+def unused_card(approval: Approval) -> Card:
+    """Beside the question, once: nothing that it was about has started before the yes expired."""
+    name = cut(_clean(approval.asked.name), _NAME)
+    head = f"{name} never started on the yes it was given"
+    again = "It has expired; what starts now is asked about again."
+    push = safe(cut(f"{head}; {_usd(approval.asked.judged_usd)} are not spent on it", _PUSH))
+    return Card(push, [section(f"{safe(head)}. {again}")])
+
+
 def would_have_asked_card(facts: Mapping[str, str]) -> Card:
     """In mode warn: nothing waits, and people hear what would have."""
     name = cut(_clean(facts["name"]), _NAME)
@@ -197,6 +206,8 @@ def _rate(asked: Asked) -> str:
 def _why(asked: Asked) -> str:
     if asked.judged_usd is None:
         return "nobody knows what it costs, and unknown is never zero"
+    if asked.judged_usd <= asked.above_usd:
+        return f"half of {show_usd(asked.above_usd)} is spent; {show_usd(asked.judged_usd)} was expected"
     return f"{show_usd(asked.judged_usd)} is above {show_usd(asked.above_usd)}"
 
 

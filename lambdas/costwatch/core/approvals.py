@@ -210,6 +210,9 @@ def ask(approval: Approval) -> ApprovalStep:
     reason = (
         f"asked: {amount} is above {show_usd(approval.asked.above_usd)}; answer by {times.to_key(approval.answer_by)}"
     )
+    if usd is not None and usd <= approval.asked.above_usd:
+        spent = f"half of {show_usd(approval.asked.above_usd)} is spent, {amount} was expected"
+        reason = f"asked: {spent}; answer by {times.to_key(approval.answer_by)}"
     if usd is None:
         reason = f"asked: nobody knows what it costs; answer by {times.to_key(approval.answer_by)}"
     after = replace(approval, version=1)
@@ -237,15 +240,18 @@ def approve(
     answer = Answer(by.principal, by.name, now, _clipped(reason), cap)
     after = replace(approval, state=State.APPROVED, answer=answer, version=approval.version + 1)
     sentence = f"approved by {by.name}{_with_cap(after)}{_because(answer)}"
+    # What runs already is what it was given to: nobody else may draw on it.
+    drawn_by = (approval.source,) if approval.way is Way.RUN else ()
     purse = Purse(
         approval_id=approval.id,
         account=approval.asked.account,
         specs=approval.asked.specs,
         granted_usd=after.granted_usd,
         granted_runtime=after.granted_runtime,
-        jobs_left=max(1, len(approval.asked.specs)),
+        jobs_left=0 if drawn_by else max(1, len(approval.asked.specs)),
         expires_at=now + approval.yes_lasts,
         source=approval.source,
+        drawn_by=drawn_by,
     )
     return _answered(approval, after, Transition.APPROVED, sentence, now, purse)
 
@@ -286,6 +292,12 @@ def remind(approval: Approval, now: datetime) -> ApprovalStep | None:
     left = durations.show(approval.answer_by - now)
     entry = _entry(after, Transition.REMINDED, f"reminded: {left} are left to answer", now)
     return ApprovalStep(approval, after, (entry,), (message(after, MessageKind.APPROVAL_REMINDER),))
+
+
+def unused(approval: Approval, now: datetime) -> tuple[Entry, Message]:
+    """The line and the message that say that nobody drew on a yes before it expired."""
+    said = "the yes has expired, and no job that it was given for has started"
+    return _entry(approval, Transition.UNUSED, said, now), message(approval, MessageKind.APPROVAL_UNUSED)
 
 
 def posted(approval: Approval, post: Post) -> ApprovalStep:

@@ -98,6 +98,8 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
     head = f"{_name(facts)} {verb} in {in_time}"
     spent = _spent(facts, now)
     why = f"It will have run {run_time}; its limit: {_note(facts['rule'])}. Nothing is wrong with it."
+    if facts.get("money"):
+        why = f"What it costs ends it: {_note(facts['rule'])}. Only a yes moves that, an extension does not."
     if facts.get("silent"):
         why = f"It is {_note(facts['rule'])}. If it is well, let it beat: that alone ends this warning."
     if facts.get("changed"):
@@ -142,21 +144,24 @@ def _ways_on(facts: Mapping[str, str], context: CardContext) -> list[Block]:
     limits = (
         [f"Nothing moves it past {date_token(hard_cap)}, the hard cap; only an exemption does."] if hard_cap else []
     )
+    steps = context.extend_steps
+    if facts.get("money"):  # an extension would not move it
+        steps = ()
+        yes = [f"An approver says yes: `costwatch approve {facts['approval']}`"] if facts.get("approval") else []
+        limits = [*yes, *limits]
     row: list[Block] = []
     if context.clickable:
         row = card_buttons.of_warning(
             facts["run"],
             facts["name"],
             rate,
-            context.extend_steps,
+            steps,
             stop=facts["mode"] == "enforce",
             ask=context.has_approvers,
         )
     if row:
         return [*row, *(section(limit) for limit in limits)]
-    commands = [
-        f"`costwatch extend {_run(facts)} {durations.short(step)}` {_plus(rate, step)}" for step in context.extend_steps
-    ]
+    commands = [f"`costwatch extend {_run(facts)} {durations.short(step)}` {_plus(rate, step)}" for step in steps]
     commands.append(f"`costwatch exempt {_run(facts)} --for 7d --reason ...`")
     return [section_of_lines("*Needs longer?*", [*commands, *limits])]
 
@@ -173,6 +178,8 @@ def _disks_of_stopped(facts: Mapping[str, str]) -> str:
 def _why_it_was_stopped(facts: Mapping[str, str]) -> str:
     if facts.get("asked"):
         return _sentence(facts["asked"])
+    if facts.get("money"):
+        return f"What it costs ended it: {_note(facts['money'])}."
     silent_since, finish_until = _time(facts, "silent_since"), _time(facts, "let_finish_until")
     if silent_since is not None:
         return f"It fell silent: its last heartbeat came {date_token(silent_since)}."
@@ -342,6 +349,28 @@ def _stalled(facts: Mapping[str, str], context: CardContext) -> Card:
     return Card(_push(push), blocks)
 
 
+def _nearly_used_up(facts: Mapping[str, str], context: CardContext) -> Card:
+    head = f"{_name(facts)} has spent {facts['spent']}, and nobody has said yes"
+    then = "Nothing is stopped for that: its selector or the gate only warns."
+    if facts.get("stops"):
+        then = "When that is used up its time is up: it is warned like any other run, and then stopped."
+    rate = _rate(facts)
+    blocks = [
+        header(head),
+        section(
+            f"{_mention(context)}{facts['most']} is what a run may spend here without a yes. {then} A yes lifts it: "
+            f"`costwatch approve {facts['approval']}`."
+        ),
+        fields(
+            ("Running", _running(facts, context.now)),
+            ("Spent", f"{_usd(_spent(facts, context.now))}, and {_hourly(rate)}"),
+            *_forecast(facts),
+        ),
+        _context(facts),
+    ]
+    return Card(_push(f"{head} ({_clock(context)}); {_hourly(rate)}"), blocks)
+
+
 def _exemption_asked(facts: Mapping[str, str], context: CardContext) -> Card:
     head = f"An exemption is asked for: {_name(facts)}"
     spent, rate = _spent(facts, context.now), _rate(facts)
@@ -426,6 +455,7 @@ _RENDERERS: dict[MessageKind, Callable[[Mapping[str, str], CardContext], Card]] 
     MessageKind.MALFORMED_TAG: _malformed,
     MessageKind.LET_FINISH: _let_finish,
     MessageKind.STALLED: _stalled,
+    MessageKind.NEARLY_USED_UP: _nearly_used_up,
     MessageKind.MASS_SILENCE: _mass_silence,
     MessageKind.UNWATCHED: _unwatched,
     MessageKind.EXEMPTION_ASKED: _exemption_asked,

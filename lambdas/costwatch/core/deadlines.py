@@ -10,6 +10,7 @@ from costwatch.core.liveness import Vitals
 from costwatch.core.overrides import Overrides
 from costwatch.core.policy import Selector
 from costwatch.core.record import Notice, RunRecord
+from costwatch.core.unapproved import MoneyLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,19 @@ class Deadline:
     """It is its silence, and not its time limit, that makes it due."""
     fell_silent: bool = False
     """It is silent and its time limit is not over, whichever of the two it goes by."""
+    time_at: datetime | None = None
+    """Of its money: when its time would be up. None: it is its time, or its silence."""
+
+    @property
+    def money(self) -> bool:
+        """Whether it is what it spends, or the cap of a yes, that ends it."""
+        return self.time_at is not None
 
     def is_named_by(self, notice: Notice | None) -> bool:
-        """Whether `notice` warned of this: of silence or of the time limit, and of the same moment."""
-        return notice is not None and notice.deadline == self.at and notice.silent is self.silent
+        """Whether `notice` warned of this: of silence, money or the time limit, and of the same moment."""
+        if notice is None or notice.money is not self.money:
+            return False
+        return notice.deadline == self.at and notice.silent is self.silent
 
 
 def deadline_of(
@@ -39,13 +49,16 @@ def deadline_of(
     now: datetime,
     declared: timedelta | None = None,
     notice: Notice | None = None,
+    money: MoneyLimit | None = None,
 ) -> Deadline:
-    """The run's time limit, or since when it is silent.
+    """The run's time limit, the end of the money that it may spend, or since when it is silent.
 
     `declared`: the job's own limit, which comes before the selector's where that says `max_runtime: declared`.
-    `notice`: the one that is in force, whichever of the two it was given for.
+    `notice`: the one that is in force, whichever of them it was given for.
     """
     by_time = _by_time(start, selector, found, record, declared)
+    if money is not None:
+        by_time = _first(by_time, money, notice, selector.limits.min_notice, now)
     silent = _by_silence(selector, found, record, vitals, by_time.hard_cap_at)
     silent = _would_have(selector, found, record, vitals, by_time.hard_cap_at, notice) or silent
     if silent is None or now <= silent.at:
@@ -68,6 +81,35 @@ def _sooner(
     if warned is not None and due_after(by_time, warned, min_notice, now) <= now + min_notice:
         return replace(by_time, fell_silent=True)
     return replace(silent, fell_silent=True)
+
+
+def _first(
+    by_time: Deadline, money: MoneyLimit, notice: Notice | None, min_notice: timedelta, now: datetime
+) -> Deadline:
+    """Of its time and its money what lets it be stopped first, given that each needs a notice of its own."""
+    by_money = replace(by_time, at=_as_named(money.at, notice, min_notice, now), rule=money.rule, time_at=by_time.at)
+
+    def stopped_after(limit: Deadline) -> datetime:
+        if notice is not None and limit.is_named_by(notice):
+            return due_after(limit, notice, min_notice, now)
+        return max(limit.at, now + min_notice)
+
+    return min((by_time, by_money), key=lambda limit: (stopped_after(limit), limit.at))
+
+
+def _as_named(at: datetime, notice: Notice | None, min_notice: timedelta, now: datetime) -> datetime:
+    """When the money is used up: as its notice named it, while another one would serve nobody.
+
+    What a run spends an hour changes with its members, and a tuning job's do so all the time. The notice is kept while
+    its time is not over (then nothing is stopped by it), and where the money is used up (then it may be); but not where
+    a new one would end the run sooner by `min_notice`, or the money lasts longer by that.
+    """
+    if notice is None or not notice.money:
+        return at
+    named = notice.deadline
+    sooner = max(at, now + min_notice) + min_notice <= named
+    lasts = at > now if now > named else at >= named + min_notice
+    return at if sooner or lasts else named
 
 
 def due_after(deadline: Deadline, notice: Notice, min_notice: timedelta, now: datetime) -> datetime:

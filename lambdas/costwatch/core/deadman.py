@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from costwatch.core import durations, liveness, overrides, times
+from costwatch.core import durations, liveness, overrides, times, unapproved
 from costwatch.core.deadlines import Deadline, deadline_of, due_after, overdue_or_soon
 from costwatch.core.exemptions import Exemption
 from costwatch.core.group_blockers import group_blockers
@@ -27,6 +27,8 @@ MASS_SILENCE: Final = 3
 """So many runs that are silent together, or were stopped for it meanwhile, are taken for a fault of ours until
 somebody says otherwise."""
 _SHOWN: Final = 3
+_SPARES: Final = frozenset({HoldCode.PROTECT_RULE, HoldCode.NEVER, HoldCode.PARENT})
+"""People, or what it belongs to, decide about it for good: it is not asked about."""
 
 
 class Verdict(StrEnum):
@@ -70,6 +72,8 @@ class Decision:
     stalled_since: datetime | None = None
     """It beats and does not advance: to be told, whatever the verdict."""
     vitals: Vitals | None = None
+    spared: bool = False
+    """It is exempt or protected, or nothing is stopped now: nobody is asked about its money, or warned of it."""
 
     @property
     def action(self) -> Action:
@@ -118,13 +122,18 @@ def judge(
     found = overrides.read(run, policy.tags)
     start = start_of(run, record)
     in_force = notice_in_force(record, mode, selector.action, pause)
+    money = unapproved.limit_of(record, policy.approval)
     deadline = (
-        deadline_of(start, selector, found, record, run.vitals, now, run.declared_limit, in_force) if start else None
+        deadline_of(start, selector, found, record, run.vitals, now, run.declared_limit, in_force, money)
+        if start
+        else None
     )
     notice = in_force if deadline is not None and deadline.is_named_by(in_force) else None
     key = claim_key(run.id, mode, start, deadline.at if deadline else None)
     known = {**exempt_seen, **(dict(record.exempt_tags) if record else {})}
     exempt_tags = tuple((tag.value, known.get(tag.value, now)) for tag in found.exempt)
+    exempt = exemption_reason(exemption_of(run, record, now), exempt_tags, found, now)
+    spared = bool(exempt or _paused(pause, now)) or any(blocker.code in _SPARES for blocker in standing)
 
     def decide(verdict: Verdict, reason: str, *, hold: HoldCode | None = None, voids: bool = False) -> Decision:
         waits = _waits_for_children(run, deadline, now) if verdict is Verdict.STOP else ""
@@ -144,9 +153,9 @@ def judge(
             exempt_tags,
             stalled_since=liveness.stalled_since(run.vitals, now),
             vitals=run.vitals,
+            spared=spared,
         )
 
-    exempt = exemption_reason(exemption_of(run, record, now), exempt_tags, found, now)
     if exempt:
         return decide(Verdict.KEEP, exempt, voids=True)
     if any(member.phase == "Uploading" for member in run.judged):
@@ -301,9 +310,9 @@ def _finishing(
 ) -> Finishing | None:
     """The grace of a run that will be done within `finish_grace` after its time, inclusive; once, within the hard cap.
 
-    What will be done in time needs none, and what is silent has nothing to show.
+    What will be done in time needs none, what is silent has nothing to show, and no grace makes up for a yes.
     """
-    if deadline.silent or (record is not None and record.finishing is not None):
+    if deadline.silent or deadline.money or (record is not None and record.finishing is not None):
         return None
     expected_at = liveness.finishes_at(vitals, now)
     until = min(deadline.at + selector.limits.finish_grace, deadline.hard_cap_at)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
 
 from costwatch.core import accelerators, families
 from costwatch.core.approvals import Approval, Asked, Requester, Way, approval_id
@@ -16,12 +15,6 @@ from costwatch.core.money import show_usd
 from costwatch.core.policy import ApprovalPolicy, JudgeBy, Mode, Tier
 from costwatch.core.purses import SpecSeen, spec_seen
 from costwatch.core.quote import Part, Quote
-
-_WORDS: Final = {
-    JudgeBy.EXPECTED: "the expected cost",
-    JudgeBy.FORECAST_P90: "what nine in ten stay under",
-    JudgeBy.WORST_CASE: "the most it can cost",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +76,12 @@ def judge(quote: Quote, policy: ApprovalPolicy) -> Judged:
     lowest = policy.tiers[0].above_usd
     if tier is None:
         amount = show_usd(usd) if usd is not None else "unknown"
-        return Judged(Verdict.PASS, usd, None, f"{amount} ({_WORDS[policy.judge_by]}) is not above {show_usd(lowest)}")
+        return Judged(Verdict.PASS, usd, None, f"{amount} ({policy.judge_by.words}) is not above {show_usd(lowest)}")
     verdict = Verdict.HOLD if policy.mode is Mode.ENFORCE else Verdict.WOULD_HOLD
     if usd is None:
         what = ", ".join(quote.unpriced) or "a part of it"
         return Judged(verdict, usd, tier, f"nobody knows what it costs: no known price for {what}")
-    return Judged(
-        verdict, usd, tier, f"{show_usd(usd)} ({_WORDS[policy.judge_by]}) is above {show_usd(tier.above_usd)}"
-    )
+    return Judged(verdict, usd, tier, f"{show_usd(usd)} ({policy.judge_by.words}) is above {show_usd(tier.above_usd)}")
 
 
 def judged_usd(quote: Quote, judge_by: JudgeBy) -> Decimal | None:

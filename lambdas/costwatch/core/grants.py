@@ -69,15 +69,16 @@ def extend(
 ) -> Step:
     """Move the deadline by `duration` from the deadline, or from `now` where that is later.
 
-    Never past the start plus `hard_cap`: what goes beyond is cut off, and only what was gained counts. All
-    extensions of a run together gain at most `owner_total`, inclusive, unless an approver goes `past_total`. Raises
-    RefusedError.
+    Of a run that its money ends first it moves the time limit alone. Never past the start plus `hard_cap`: what goes
+    beyond is cut off, and only what was gained counts. All extensions of a run together gain at most `owner_total`,
+    inclusive, unless an approver goes `past_total`. Raises RefusedError.
     """
     _refuse_when_stopping(record)
     if record.start is None or record.deadline is None:
         raise RefusedError(f"{record.run_id} has not started yet, so there is no deadline to move")
     hard_cap_at = record.start + hard_cap
-    base = max(now, record.deadline)
+    limit = record.time_limit or record.deadline
+    base = max(now, limit)
     until = min(base + duration, hard_cap_at)
     gained = until - base
     if gained <= timedelta(0):
@@ -92,12 +93,16 @@ def extend(
             f"{durations.show(gained)}; past that it takes an exemption: costwatch exempt"
         )
     extension = Extension(by=by, at=now, duration=gained, until=until)
-    after = replace(record, deadline=until, extensions=(*record.extensions, extension))
+    by_money = record.time_limit is not None
+    after = replace(record, extensions=(*record.extensions, extension))
+    after = replace(after, time_limit=until) if by_money else replace(after, deadline=until)
     cost = spent_usd(record.hourly_rate_usd, gained)
     more = f"+{show_usd(cost)}" if cost is not None else "price unknown"
     reason = f"extended by {by}: runs until {times.to_key(until)} ({durations.show(gained)}, {more})"
     if gained < duration:
         reason += f"; cut at the hard cap of {durations.show(hard_cap)}"
+    if by_money:
+        reason += f"; what it costs ends it at {times.to_key(record.deadline)} all the same, and only a yes moves that"
     entry = _entry(
         record,
         Transition.EXTENDED,
@@ -105,7 +110,7 @@ def extend(
         by,
         now,
         deadline=times.to_key(until),
-        deadline_before=times.to_key(record.deadline),
+        deadline_before=times.to_key(limit),
         cost_usd=f"{cost:.2f}" if cost is not None else "unknown",
         left=durations.show(left_to_extend(after, owner_total)),
     )

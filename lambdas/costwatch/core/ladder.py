@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from costwatch.core import durations, liveness, spending, times, would_haves
+from costwatch.core import durations, liveness, spending, times, unapproved_told, would_haves
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.forecast import Forecast
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
@@ -70,6 +70,7 @@ def observe(
 
     after = _malformed(after, decision, now, version, entries, messages)
     after = _stalled(after, decision, now, version, entries, messages)
+    after = unapproved_told.told(after, decision, policy.approval, now, version, entries, messages)
     match decision.verdict:
         case Verdict.WARN:
             after, warned, message = _warned(after, decision, now, version)
@@ -146,6 +147,7 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
         status=Status.RUNNING,
         start=None,
         deadline=None,
+        time_limit=None,
         first_seen_at=now,
         members=(),
         notice=None,
@@ -167,6 +169,7 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
         forecast=None,
         restarts=record.restarts + 1,
         lowered_since=None,
+        consent=None,
     )
 
 
@@ -277,6 +280,7 @@ def _seen(
         selector=selector,
         start=decision.start,
         deadline=decision.deadline_at,
+        time_limit=decision.deadline.time_at if decision.deadline is not None else None,
         members=members,
         capacity=tuple(sorted(run.capacity.items())),
         clock_evidence=clock_evidence(run),
@@ -403,6 +407,7 @@ def _warned(
         members=record.members,
         action=decision.action,
         silent=decision.silent,
+        money=decision.deadline.money,
     )
     if not heard(decision.mode):
         stops_at = stops_at_earliest(decision.deadline.at, decision.selector.limits.min_notice, now)
@@ -422,6 +427,8 @@ def _warned(
         changed=decision.changed,
         outdated=times.to_text(decision.outdated) if decision.outdated else "",
         silent="yes" if decision.silent else "",
+        money="yes" if decision.deadline.money else "",
+        approval=record.consent.approval_id if decision.deadline.money and record.consent is not None else "",
         **_vitals_facts(decision),
         min_notice_seconds=str(int(decision.selector.limits.min_notice.total_seconds())),
         hard_cap_at=times.to_text(decision.deadline.hard_cap_at),

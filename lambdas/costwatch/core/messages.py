@@ -45,6 +45,8 @@ class MessageKind(StrEnum):
     APPROVAL_WOULD = "would ask for approval"
     APPROVAL_REMINDER = "approval reminder"
     APPROVAL_ANSWERED = "approval answered"
+    APPROVAL_UNUSED = "approval unused"
+    NEARLY_USED_UP = "money nearly used up"
     RUN_STOPPED = "run stopped event"
 
 

@@ -97,6 +97,15 @@ class JudgeBy(StrEnum):
     FORECAST_P90 = "forecast_p90"
     WORST_CASE = "worst_case"
 
+    @property
+    def words(self) -> str:
+        """For people."""
+        return {
+            JudgeBy.EXPECTED: "the expected cost",
+            JudgeBy.FORECAST_P90: "what nine in ten stay under",
+            JudgeBy.WORST_CASE: "the most it can cost",
+        }[self]
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

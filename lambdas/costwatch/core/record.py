@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from costwatch.core import exemptions, times
+from costwatch.core.consent import Consent
 from costwatch.core.exemptions import Exemption
 from costwatch.core.forecast import Forecast
 from costwatch.core.heartbeats import Heard
@@ -73,6 +74,10 @@ class Transition(StrEnum):
     WITHDRAWN = "withdrawn"
     ANSWERED = "answered"
     DREW = "drew on an approval"
+    NO_DRAW = "drew on no approval"
+    UNUSED = "approval unused"
+    NEARLY_USED_UP = "money nearly used up"
+    WOULD_USE_UP = "would have been stopped for its money"
     DELIVERED = "delivered"
     VERIFIED_GONE = "verified gone"
     VERIFIED_STOPPED = "verified stopped"
@@ -106,6 +111,8 @@ class Notice:
     """What the card said happens to an instance. None: a notice of before that was kept; it counts for nothing."""
     silent: bool = False
     """It was given for the run's silence: one that beats again was not warned of its time limit by it."""
+    money: bool = False
+    """It was given for money that nobody had said yes to, or for the cap of a yes: no extension moves that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +192,8 @@ class StopAttempt:
     """When verification first saw every member gone."""
     silent_since: datetime | None = None
     """Its last heartbeat, where its silence and not its time made it due."""
+    money: str = ""
+    """The rule, where its money and not its time made it due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +253,10 @@ class RunRecord:
     model: str = ""
     forecast: Forecast | None = None
     """What it was expected to cost when it was first seen; None: a row from before forecasts were made."""
+    time_limit: datetime | None = None
+    """When its time is up, where `deadline` is that of its money: what an extension moves."""
+    consent: Consent | None = None
+    """What is known of a yes to what it costs. None: nobody was asked, and nothing was looked for."""
 
     def order_of(self, key: str) -> StopOrder | None:
         """The order that the claim key was made for; None: its time was up."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from costwatch.core import silences, stop_event, times
 from costwatch.core.deadman import Decision
@@ -34,11 +35,12 @@ def claim(
     now: datetime,
     stopped_before: Iterable[str] = (),
     counted: Iterable[str] = (),
+    money: Mapping[str, str] = MappingProxyType({}),
 ) -> Step:
     """Take the stop of a due run: in enforce it becomes `stopping` under a lease, else `would stop`.
 
     `stopped_before`: members that an earlier attempt ended and that are in `run` no more; they belong to this stop.
-    `counted`: the cap counters that this attempt counts against.
+    `counted`: the cap counters that this attempt counts against. `money`: of what its money ends, what bounds that.
     """
     last = record.stop if record.stop is not None and record.stop.key == decision.key else None
     attempt = last.attempt + 1 if last is not None else 1
@@ -53,6 +55,7 @@ def claim(
         action=decision.action,
         counted=tuple(sorted({*(last.counted if last is not None else ()), *counted})),
         silent_since=decision.vitals.last_at if decision.silent and decision.vitals is not None else None,
+        money=decision.deadline.rule if decision.deadline is not None and decision.deadline.money else "",
     )
     entries = [decision_entry(now, Transition.DUE, decision.reason, decision)] if attempt == 1 else []
     silence = silences.evidence(record, decision)
@@ -63,7 +66,7 @@ def claim(
         reason = f"stopping {', '.join(stop.members)}" + (f", attempt {attempt}" if attempt > 1 else "")
         entries.append(
             decision_entry(
-                now, Transition.STOPPING, reason, decision, spot_requests=", ".join(spot_requests), **silence
+                now, Transition.STOPPING, reason, decision, spot_requests=", ".join(spot_requests), **silence, **money
             )
         )
         return Step(record, after, tuple(entries))
@@ -78,7 +81,7 @@ def claim(
     )
     reason = f"would have been stopped: {decision.reason}"
     spent = spent_text(record, now)
-    entries.append(decision_entry(now, Transition.WOULD_STOP, reason, decision, spent_usd=spent, **silence))
+    entries.append(decision_entry(now, Transition.WOULD_STOP, reason, decision, spent_usd=spent, **silence, **money))
     messages: tuple[Message, ...] = ()
     if heard(decision.mode):
         version = record.version + 1
@@ -119,6 +122,7 @@ def stop_requested(record: RunRecord, now: datetime, *, seen: str) -> Step:
         action=record.stop.action.value,
         stopped_at=times.to_text(now),
         asked=order.sentence if order is not None else "",
+        money=record.stop.money,
         **_why_facts(record, record.stop),
     )
     event = stop_event.of(after, seen=seen, at=now, version=record.version + 1)

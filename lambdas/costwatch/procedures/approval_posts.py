@@ -14,6 +14,7 @@ from costwatch.core.approval_cards import (
     answer_card,
     question_card,
     reminder_card,
+    unused_card,
     would_have_asked_card,
 )
 from costwatch.core.approvals import Approval, Post, State
@@ -39,7 +40,8 @@ def send(w: Watchdog, message: Message, report: SweepReport, slack_seen: SlackSe
         return
     ledger = Approvals(w.ledger)
     approval = ledger.get(message.facts["account"], message.facts["approval"])
-    if approval is None or (message.kind is not MessageKind.APPROVAL_ANSWERED and approval.state is not State.PENDING):
+    late = message.kind in (MessageKind.APPROVAL_ANSWERED, MessageKind.APPROVAL_UNUSED)
+    if approval is None or (not late and approval.state is not State.PENDING):
         # What was answered before it could be asked is said by its answer.
         _done(w, message, "not sent: it was answered before")
         return
@@ -49,6 +51,9 @@ def send(w: Watchdog, message: Message, report: SweepReport, slack_seen: SlackSe
         _deliver(w, message, report, slack_seen, lambda slack: _ask(w, slack, ledger, approval, message, card), card)
     elif message.kind is MessageKind.APPROVAL_REMINDER:
         card = reminder_card(approval, context)
+        _deliver(w, message, report, slack_seen, lambda slack: _below(w, slack, approval, message, card), card)
+    elif message.kind is MessageKind.APPROVAL_UNUSED:
+        card = unused_card(approval)
         _deliver(w, message, report, slack_seen, lambda slack: _below(w, slack, approval, message, card), card)
     else:
         card = answer_card(approval)

@@ -21,7 +21,7 @@ from costwatch.core.quote import Part, Quote, quote
 from costwatch.core.record import Entry, Transition
 from costwatch.core.token_answer import TokenAnswer
 from costwatch.errors import AwsError, RefusedError, UnknownRun
-from costwatch.procedures import outbox
+from costwatch.procedures import outbox, unapproved
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
 
@@ -270,13 +270,27 @@ def tend(g: Gate, account: str, report: SweepReport) -> None:
     One that fails costs the others nothing, and none of them costs the sweep anything.
     """
     waiting: list[Approval] = []
+    unused: list[str] = []
     with report.isolating("approvals"):
         waiting = g.approvals.waiting(account, report.skip)
     for found in waiting:
         with report.isolating(f"approval {found.id}"):
             _tend(g, found)
-    if waiting:
+    with report.isolating("yeses that nobody used"):
+        unused = g.approvals.unused(account, g.w.now())
+    for approval_id in unused:
+        with report.isolating(f"approval {approval_id}"):
+            _tell_unused(g, account, approval_id)
+    if waiting or unused:
         outbox.flush(g.w, report, warnings=False)
+
+
+def _tell_unused(g: Gate, account: str, approval_id: str) -> None:
+    """Once, in the thread of its question: whoever said yes is told that nothing came of it."""
+    found = g.approvals.get(account, approval_id)
+    if found is not None:
+        entry, message = approvals.unused(found, g.w.now())
+        g.approvals.told_unused(account, approval_id, entry, message)
 
 
 def _tend(g: Gate, found: Approval) -> None:
@@ -284,7 +298,9 @@ def _tend(g: Gate, found: Approval) -> None:
     if found.state is not State.PENDING:
         settle(g, found)
         return
-    step = approvals.expire(found, now) or approvals.remind(found, now)
+    over = found.way is Way.RUN and unapproved.is_over(g.w, found)
+    step = approvals.withdraw(found, "its run is over", now) if over else None
+    step = step or approvals.expire(found, now) or approvals.remind(found, now)
     if step is not None and g.approvals.save(step):
         _log(g.w, step)
         settle(g, step.after)
@@ -353,7 +369,7 @@ def _effect(g: Gate, approval: Approval) -> str:
             state=approval.state,
         )
     if approval.way is Way.RUN:
-        return "the sweep follows the answer"
+        return unapproved.follow(g.w, approval)
     return "whoever asked is told when they ask again"
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from costwatch.core import durations, times, would_haves
 from costwatch.core.accelerators import is_accelerator
+from costwatch.core.consent import Word
 from costwatch.core.deadman import MASS_SILENCE
 from costwatch.core.messages import Audience, Message, MessageKind, heard
 from costwatch.core.money import show_usd
@@ -102,7 +103,9 @@ def summary(w: Watchdog, records: list[RunRecord], report: SweepReport) -> None:
         return  # a laptop's sweep tells whoever runs it, and nobody else
     now = w.now()
     local = now.astimezone(ZoneInfo(w.policy.timezone))
-    if local.hour < SUMMARY_HOUR or not any(s.mode is Mode.OBSERVE for s in w.policy.selectors):
+    observes = w.policy.approval.mode is Mode.OBSERVE
+    asked = [r for r in records if observes and r.consent is not None and r.consent.word is Word.WOULD_ASK]
+    if local.hour < SUMMARY_HOUR or not (asked or any(s.mode is Mode.OBSERVE for s in w.policy.selectors)):
         return
     key = f"summary#{local.date()}"
     if w.ledger.was_told(key):
@@ -116,9 +119,10 @@ def summary(w: Watchdog, records: list[RunRecord], report: SweepReport) -> None:
         and row.entry.mode == Mode.OBSERVE.value
         and row.entry.transition in (Transition.ENDED_BY_ITSELF, Transition.UNWATCHED)
     ]
-    if not would and not closed:
+    if not would and not closed and not asked:
         return
     lines = [_line(r, now - (r.start or now)) for r in would]
+    lines.extend(_asked_line(r, now) for r in asked)
     truth = would_haves.closed(row.entry for row in closed)
     if truth.closed:
         lines.insert(0, truth.sentence)
@@ -128,6 +132,8 @@ def summary(w: Watchdog, records: list[RunRecord], report: SweepReport) -> None:
     if not stops:
         warned = [r for r in would if r.status is Status.WARNED]
         head = f"Costwatch observes: nothing would be stopped now; {_counted(warned, 'would have been warned')}"
+    if asked:
+        head += f"; {_counted(asked, 'would have been asked about')}"
     shown = lines[:_LINES] + ([f"... and {len(lines) - _LINES} more: costwatch status"] if len(lines) > _LINES else [])
     message = Message(key, MessageKind.SUMMARY, Audience.PLATFORM, {"head": head, "lines": "\n".join(shown)})
     w.ledger.say_once([key], message, now)
@@ -155,3 +161,10 @@ def capacity_text(seen: Seen) -> str:
 def _line(record: RunRecord, elapsed: timedelta) -> str:
     rate = show_usd(record.hourly_rate_usd)
     return f"{record.name}: {record.status.value}, {durations.show(elapsed)}, {rate}/h ({record.run_id})"
+
+
+def _asked_line(record: RunRecord, now: datetime) -> str:
+    """What the gate would have done about its money."""
+    ended = record.consent is not None and record.consent.used_up_told
+    what = "and without a yes stopped" if ended else "and waited for"
+    return f"{record.name}: somebody would have been asked, {what}; {show_usd(record.spent_usd(now))} ({record.run_id})"

@@ -27,7 +27,7 @@ def forecast_of(
         return None
     with report.isolating(f"forecast of {run.id}"):
         family = forecast.family_of(run)
-        made = forecast.forecast(run, _limit(decision), w.prices, _past(w, run, family, report), w.now())
+        made = forecast.forecast(run, limit_of(decision), w.prices, _past(w, run, family, report), w.now())
         # What is unknown is looked at again in every sweep, and written when it is known.
         return made if before is None or made.expected_usd is not None else None
     return None
@@ -42,8 +42,9 @@ def _past(w: Watchdog, run: Run, family: str, report: SweepReport) -> Sequence[P
     return report.past_runs.get(family, ())
 
 
-def _limit(decision: Decision) -> timedelta | None:
-    """How long the run may take: to its deadline, else as long as its selector says."""
+def limit_of(decision: Decision) -> timedelta | None:
+    """How long the run may take: to its deadline, else as long as its selector says; whatever it may spend."""
     if decision.deadline is not None and decision.start is not None:
-        return max(decision.deadline.at - decision.start, timedelta(0)) or None
+        until = decision.deadline.time_at or decision.deadline.at
+        return max(until - decision.start, timedelta(0)) or None
     return decision.selector.limits.max_runtime if decision.selector is not None else None

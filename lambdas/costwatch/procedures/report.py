@@ -101,6 +101,12 @@ class SweepReport:
     counted_by: dict[str, RunId] = field(default_factory=dict)
     """Instances by the open run that has counted their cost until now."""
 
+    unasked: list[Seen] = field(default_factory=list)
+    """Runs whose yes is to be looked for, or that somebody is to be asked about."""
+
+    dear: list[RunId] = field(default_factory=list)
+    """Runs without a record that may cost more than needs no yes, as the hourly count found them."""
+
     unjudged: set[RunId] = field(default_factory=set)
     """Runs that send heartbeats and about which nothing could be concluded: each may have fallen silent."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from costwatch.adapters.ledger import ClaimOutcome
-from costwatch.core import caps, endings, grouping, ladder, stopping
+from costwatch.core import caps, endings, grouping, ladder, stopping, unapproved
 from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.model import Run, RunKind
 from costwatch.core.policy import Action, Mode
@@ -21,6 +21,7 @@ from costwatch.procedures.outcome import Outcome
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.put_back import put_back_where_spared
 from costwatch.procedures.report import Failure, SweepReport
+from costwatch.procedures.unapproved import answered_meanwhile
 from costwatch.procedures.vitals import heard_afresh
 
 LEASE = timedelta(minutes=6)
@@ -124,6 +125,7 @@ def _stop(w: Watchdog, due: Due, *, runs_of: Mapping[str, int], pause: Pause | N
         now=now,
         stopped_before=due.stopped_before,
         counted=[cap.counter for cap in counters],
+        money=_terms(w, record, decision, now),
     )
     claim = w.ledger.claim(step, pause=pause, caps=counters, released=due.released, now=now)
     if claim.outcome is ClaimOutcome.CAPPED:
@@ -138,6 +140,13 @@ def _stop(w: Watchdog, due: Due, *, runs_of: Mapping[str, int], pause: Pause | N
         report.would_stop += 1
         return
     _act(w, due, report)
+
+
+def _terms(w: Watchdog, record: RunRecord, decision: Decision, now: datetime) -> dict[str, str]:
+    if decision.deadline is None or not decision.deadline.money or decision.selector is None:
+        return {}
+    limits = decision.selector.limits
+    return unapproved.terms(record, w.policy.approval, w.policy.sweep_every, limits.min_notice, now)
 
 
 def _within_caps(w: Watchdog, due: Sequence[Due], runs_of: Mapping[str, int], report: SweepReport) -> list[Due]:
@@ -192,13 +201,16 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
     """We hold the claim. Read the run, its row and the pause once more; act only on the same decision."""
     run = afresh(w, due.run, due.record, due.decision)
     record = w.ledger.record(due.run.id)
-    if record is None or record.stop is None or record.stop.owner != w.worker:
+    claimed = record.stop if record is not None else None
+    if record is None or claimed is None or claimed.owner != w.worker:
         w.log("claim lost", {"run": str(due.run.id), "key": due.decision.key})
         return
     now = w.now()
     if not run.members:
         w.save(stopping.given_up(record, "it had ended, started anew or changed its run before the act", now))
         return
+    if claimed.money:
+        record = answered_meanwhile(w, record)
     decision = judge(run, record, w.policy, w.ledger.pause(), now)
     if decision.verdict is not Verdict.STOP or decision.key != due.decision.key:
         put_back_where_spared(w, record, decision, report)
@@ -207,8 +219,8 @@ def _act(w: Watchdog, due: Due, report: SweepReport) -> None:
     outcome = _outcome(w, run, decision.action)
     now = w.now()
     # Members may have joined since the claim; whoever verifies must look for them too.
-    members = tuple(sorted({*record.stop.members, *(m.id for m in run.judged)}))
-    record = replace(record, stop=replace(record.stop, members=members))
+    members = tuple(sorted({*claimed.members, *(m.id for m in run.judged)}))
+    record = replace(record, stop=replace(claimed, members=members))
     if outcome.problem:
         w.save(stopping.failed(record, outcome.problem, now))
         report.failures.append(Failure(str(run.id), outcome.problem, retry=True))

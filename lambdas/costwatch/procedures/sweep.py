@@ -6,7 +6,7 @@ Events are hints, the sweep is the truth: whatever an event starts, the next swe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -25,9 +25,10 @@ from costwatch.core.record import Pause, RunRecord, Status, left_since, same_epi
 from costwatch.core.silences import is_released
 from costwatch.core.step import Step
 from costwatch.errors import TransientAwsError, UnreadableRow
-from costwatch.procedures import census, costs, digest, listing, looking, outbox
+from costwatch.procedures import census, costs, digest, listing, looking, outbox, unapproved
 from costwatch.procedures.booking import book_over
 from costwatch.procedures.exempt import with_exemptions
+from costwatch.procedures.first_seen import record_dear
 from costwatch.procedures.forecasting import forecast_of
 from costwatch.procedures.listing import Known
 from costwatch.procedures.looking import Looked
@@ -109,7 +110,8 @@ def sweep(w: Watchdog) -> SweepReport:
         wind_up(w, name, f"{name} is out of the configuration", report)
     due.extend(judge_silence(w, silent, report))
     stop_due(w, due, runs_of=_runs_of(w, report, records, uncounted), pause=pause, report=report)
-    _count_everything(w, uncounted, report)
+    unapproved.attend_all(w, report)
+    _count_everything(w, uncounted, {record.run_id for record in records}, report)
     with report.isolating("digest"):
         digest.unwatched(w, report)
         digest.summary(w, records, report)
@@ -117,14 +119,24 @@ def sweep(w: Watchdog) -> SweepReport:
     return report
 
 
-def _count_everything(w: Watchdog, uncounted: Mapping[str, Census | None], report: SweepReport) -> None:
-    """Once an hour, after what is due was stopped, where only what can matter was listed."""
+def _count_everything(
+    w: Watchdog, uncounted: Mapping[str, Census | None], known: Container[RunId], report: SweepReport
+) -> None:
+    """Once an hour, after what is due was stopped, where only what can matter was listed.
+
+    What is dear is young where it has no record: it gets one, so that it is listed from then on.
+    """
     for name, last in uncounted.items():
         if w.counts and is_due(last, w.now()) and w.seconds_left() >= SECONDS_TO_READ:
             with report.isolating(f"{name} census"):
-                census.take(w, name, report)
+                census.take(w, name, report, known)
                 continue
         report.not_counted.append(name)
+    for run_id in report.dear:
+        if w.seconds_left() < SECONDS_TO_READ:
+            return
+        with report.isolating(f"the money of {run_id}"):
+            record_dear(w, run_id, report)
 
 
 def _runs_of(
@@ -291,8 +303,10 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | St
     report.judged.append(Judged.of(seen, released=is_released(looked.previous or record, decision)))
     ordered = record is not None and record.order_of(decision.key) is not None
     if decision.silent and decision.verdict in (Verdict.WARN, Verdict.STOP) and not ordered:
+        unapproved.note(w, seen, record, report)
         return Silent(seen, record, looked.previous)
     if decision.verdict is Verdict.STOP and record is not None:
+        unapproved.note(w, seen, record, report)
         return Due(run, record, decision)
     step = ladder.observe(
         run,
@@ -306,6 +320,7 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | St
         forecast=forecast_of(w, run, record, decision, report),
         moved=report.moved(run),
     )
+    unapproved.note(w, seen, step.after if step is not None else record, report)
     return costs.restarted(step, looked.previous, run)
 
 

@@ -1,0 +1,216 @@
+"""Money that a run spends and nobody has said yes to: whose yes it names, when to ask, and when it is used up. Pure.
+
+A run that goes on without a gate in front of it is held to the same thresholds as what waits at one. Until there is an
+answer it may spend what anybody may spend without asking: the lowest threshold. When that is used up is one more moment
+at which its time is up, so whatever protects people from a stop by time protects them from this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from costwatch.core import durations, times
+from costwatch.core.approvals import Approval, Way, approval_id
+from costwatch.core.consent import Consent, Word, undecided
+from costwatch.core.estimator import Confidence
+from costwatch.core.forecast import Forecast
+from costwatch.core.model import RunId
+from costwatch.core.money import show_usd
+from costwatch.core.policy import ApprovalPolicy, JudgeBy, Mode, Tier
+from costwatch.core.record import RunRecord
+
+HALF: Final = Decimal("0.5")
+"""With so much of the lowest threshold spent (inclusive) somebody is asked, whatever was expected."""
+NEARLY: Final = Decimal("0.8")
+"""With so much of it spent (inclusive) and no yes the owner is told, once."""
+STOP_GRACE: Final = timedelta(minutes=2)
+"""What SageMaker and EC2 give whoever is stopped to save."""
+_LONGEST: Final = Decimal(24 * 366)
+"""Hours: what lasts longer is no limit."""
+_MINUTE: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why somebody is asked. `usd`: what was held against the threshold; None: unknown, which is never zero."""
+
+    usd: Decimal | None
+    tier: Tier
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyLimit:
+    """When the money is used up that a run may spend (UTC), and by which rule."""
+
+    at: datetime
+    rule: str
+
+
+def cause(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> Cause | None:
+    """Why somebody is to be asked about a run that nobody has been asked about. None: nobody is.
+
+    Prepaid capacity costs nothing more. What has no known price is asked about when it is seen for the second time.
+    """
+    if not undecided(record.consent) or record.start is None or not policy.tiers:
+        return None
+    if record.hourly_rate_usd == 0:
+        return None
+    made = record.forecast
+    if made is not None:
+        usd = _judged_usd(made, policy.judge_by)
+        tier = policy.tier(usd)
+        if usd is None and tier is not None and now > record.first_seen_at:
+            return Cause(None, tier, f"nobody knows what it costs: {made.basis or 'no known price'}")
+        if usd is not None and tier is not None and made.confidence is not Confidence.PREPAID:
+            why = f"{show_usd(usd)} ({policy.judge_by.words}) is above {show_usd(tier.above_usd)}"
+            return Cause(usd, tier, why)
+    spent, lowest = record.spent_usd(now), policy.tiers[0]
+    if spent is None or spent < lowest.above_usd * HALF:
+        return None
+    judged = _judged_usd(made, policy.judge_by) if made is not None else None
+    why = f"{show_usd(spent)} is spent, half of {show_usd(lowest.above_usd)} or more"
+    return Cause(judged if judged is not None else spent, lowest, why)
+
+
+def may_cost_more(record: RunRecord, policy: ApprovalPolicy) -> bool:
+    """Whether it may spend more by its time limit than needs no yes; also where nobody knows what it costs."""
+    most = record.forecast.worst_case_usd if record.forecast is not None else None
+    return bool(policy.tiers) and (most is None or most > policy.tiers[0].above_usd)
+
+
+def is_nearly_used_up(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> bool:
+    """Whether its owner is to be told that so much is spent and nobody has said yes."""
+    consent = record.consent
+    if consent is None or consent.word not in (Word.ASKED, Word.EXPIRED) or consent.nearly_told or not policy.tiers:
+        return False
+    spent = record.spent_usd(now)
+    return spent is not None and spent >= policy.tiers[0].above_usd * NEARLY
+
+
+def limit_of(record: RunRecord | None, policy: ApprovalPolicy) -> MoneyLimit | None:
+    """When the run's money is used up. None: it does not count, nobody was asked, or nobody knows what it costs.
+
+    Only in enforce. A yes sets the limit that goes with it, if any: the cap, from the run's start. It is the same in
+    every sweep until the rate, the price, the threshold or the answer is another.
+    """
+    consent = record.consent if record is not None else None
+    if policy.mode is not Mode.ENFORCE or record is None or consent is None or record.start is None:
+        return None
+    if consent.word.covers:
+        if consent.cap is None:
+            return None
+        return MoneyLimit(record.start + consent.cap, f"capped at {durations.show(consent.cap)} by {consent.by}")
+    moment = used_up_at(record, policy)
+    if moment is None or not consent.word.asked:
+        return None
+    if consent.word is Word.DENIED and consent.at < moment:
+        return MoneyLimit(consent.at, f"denied by {consent.by}")
+    return MoneyLimit(moment, f"unapproved: {show_usd(policy.tiers[0].above_usd)} is all that needs no yes")
+
+
+def used_up_at(record: RunRecord, policy: ApprovalPolicy) -> datetime | None:
+    """When the run has spent the lowest threshold, up to the next whole minute; UTC.
+
+    None: its price is not known, it costs nothing, or it takes longer than a year.
+    """
+    rate, since, before = record.hourly_rate_usd, record.rate_since, record.spent_before_usd
+    if since is None:
+        since, before = record.start, Decimal(0)
+    if rate is None or rate <= 0 or since is None or before is None or record.start is None or not policy.tiers:
+        return None
+    left = policy.tiers[0].above_usd - before
+    if abs(left) > rate * _LONGEST:
+        return record.start if left < 0 else None
+    # To the millisecond first: sums made at different moments differ in their last digits.
+    milliseconds = int((left / rate * 3_600_000).to_integral_value())
+    return max(_whole_minute(since + timedelta(milliseconds=milliseconds)), record.start)
+
+
+def terms(
+    record: RunRecord, policy: ApprovalPolicy, sweep_every: timedelta, min_notice: timedelta, now: datetime
+) -> dict[str, str]:
+    """What bounds the money that nobody said yes to, term by term, and how far it is over that, and why.
+
+    The threshold, and what is spent while a sweep comes, a notice runs and what is stopped may save. Holds, pauses,
+    caps and a start that is seen late win over it. Empty: a yes covers it, or nobody knows what it costs.
+    """
+    rate, spent, used_up = record.hourly_rate_usd, record.spent_usd(now), used_up_at(record, policy)
+    if rate is None or spent is None or used_up is None or record.consent is None or record.consent.word.covers:
+        return {}
+    most = policy.tiers[0].above_usd
+    while_ = sweep_every + min_notice + STOP_GRACE
+    bound = most + rate * Decimal(int(while_.total_seconds())) / 3600
+    shown = [durations.show(each) for each in (sweep_every, min_notice, STOP_GRACE)]
+    found = {
+        "unapproved_usd": f"{spent:.2f}",
+        "bound_usd": f"{bound:.2f}",
+        "bound_terms": f"{show_usd(most)} + {show_usd(rate)}/h x ({shown[0]} to a sweep + {shown[1]} notice + "
+        f"{shown[2]} to stop)",
+    }
+    if spent > bound:
+        found["over_bound_usd"] = f"{spent - bound:.2f}"
+        found["over_bound_why"] = _why_over(record, used_up)
+    return found
+
+
+def _why_over(record: RunRecord, used_up: datetime) -> str:
+    if record.hold is not None:
+        return f"held since {times.to_key(record.hold.since)}: {record.hold.reason}"
+    notice = record.notice
+    if notice is not None and notice.accepted_at is not None and notice.accepted_at > used_up:
+        return f"its money was used up before its notice of {times.to_key(notice.accepted_at)}"
+    return "its stop was held up, or tried more than once"
+
+
+def _whole_minute(moment: datetime) -> datetime:
+    whole = moment.replace(second=0, microsecond=0)
+    return whole if whole == moment else whole + _MINUTE
+
+
+def _judged_usd(made: Forecast, judge_by: JudgeBy) -> Decimal | None:
+    return {
+        JudgeBy.EXPECTED: made.expected_usd,
+        JudgeBy.FORECAST_P90: made.p90_usd,
+        JudgeBy.WORST_CASE: made.worst_case_usd,
+    }[judge_by]
+
+
+def id_of(run_id: RunId, start: datetime) -> str:
+    """Of the question about a run: one for each start of it."""
+    return approval_id(Way.RUN, run_id.account, run_id.region, *key_of(run_id, start))
+
+
+def key_of(run_id: RunId, start: datetime) -> tuple[str, str]:
+    """The facts that tell the question about a run from every other one."""
+    return str(run_id), times.to_key(start)
+
+
+def is_about(record: RunRecord, approval: Approval) -> bool:
+    """Whether `approval` is the question about this very start of the run."""
+    if record.consent is not None and record.consent.approval_id:
+        return record.consent.approval_id == approval.id
+    return record.start is not None and id_of(record.run_id, record.start) == approval.id
+
+
+def heard_of(record: RunRecord, approval: Approval) -> RunRecord:
+    """`record` with how the question about it stands now; as it was where that is nothing new."""
+    answer, before = approval.answer, record.consent
+    word = Word.ASKED if answer is None else Word(approval.state.value)
+    if before is not None and (before.word, before.approval_id) == (word, approval.id):
+        return record
+    return replace(
+        record,
+        consent=Consent(
+            word=word,
+            at=answer.at if answer is not None else approval.asked_at,
+            approval_id=approval.id,
+            by=answer.name if answer is not None else "",
+            cap=answer.cap if answer is not None else None,
+            looked_for=before.looked_for if before is not None else "",
+            nearly_told=before is not None and before.nearly_told,
+        ),
+    )
