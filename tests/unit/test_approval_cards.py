@@ -162,6 +162,15 @@ def test_the_question_says_what_a_manager_needs() -> None:
         assert part in told, part
 
 
+@pytest.mark.parametrize(("way", "capped"), [(Way.PIPELINE, False), (Way.RUN, True)])
+def test_of_a_tuning_job_the_limit_is_that_of_each_job_and_a_cap_is_offered_for_all_of_it_alone(
+    way: Way, capped: bool
+) -> None:
+    told = said(question_card(question(asked=asked(kind="Tuning"), way=way), CONTEXT))
+    assert "$1,212.06 (24 h, the limit of each of its jobs)" in told
+    assert ("14 h, $707.04" in told) is capped
+
+
 def test_an_unknown_price_is_said_and_never_zero() -> None:
     unknown = asked(
         hourly_usd=None,

@@ -38,6 +38,7 @@ DENY: Final = "deny"
 CAP: Final = "cap"
 REASON: Final = "reason"
 NO_CAP: Final = "none"
+TUNING: Final = "Tuning"
 _NAME, _NOTE, _PUSH = 80, 400, 600
 _WAITS: Final = {
     Way.PIPELINE: "Nothing is running yet. Waiting costs nothing.",
@@ -133,7 +134,9 @@ def _asks(approval: Approval, context: ApprovalContext) -> list[Block]:
     question = _question(asked)
     if question:
         blocks.append(section(question))
-    offered = gate.caps(asked)
+    # Before it starts a cap would bound each of a tuning job's jobs, and nobody could say what they cost together.
+    per_job = asked.kind == TUNING and approval.way is not Way.RUN
+    offered = () if per_job else gate.caps(asked)
     if offered:
         options = [("no cap", NO_CAP), *((_cap(asked, each), str(int(each.total_seconds()))) for each in offered)]
         blocks.append(select(CAP, CAP, "Ends it after", options))
@@ -191,7 +194,8 @@ def _expected(asked: Asked) -> str:
 
 
 def _at_most(asked: Asked) -> str:
-    limit = f" ({durations.show(asked.max_runtime)}, its own limit)" if asked.max_runtime else ""
+    whose = "the limit of each of its jobs" if asked.kind == TUNING else "its own limit"
+    limit = f" ({durations.show(asked.max_runtime)}, {whose})" if asked.max_runtime else ""
     return f"{_usd(asked.worst_case_usd)}{limit}"
 
 

@@ -119,7 +119,6 @@ def asked(request: Request, made: Quote, judged: Judged, policy: ApprovalPolicy)
     priced = [each.estimate for each in made.parts if each.estimate is not None]
     specs = [each.spec for each in priced]
     longest = max(priced, key=lambda each: each.expected_runtime) if priced else None
-    counts = [(accelerators.count(g.instance_type), g.count) for spec in specs for g in spec.groups]
     return Asked(
         name=request.name,
         kind=" + ".join(dict.fromkeys(part.part.kind for part in made.parts)),
@@ -136,7 +135,7 @@ def asked(request: Request, made: Quote, judged: Judged, policy: ApprovalPolicy)
         confidence=made.confidence,
         price_as_of=made.price_as_of,
         specs=seen(request.parts, way=request.way, team=request.team),
-        gpus=int(sum((number or 0) * count for number, count in counts)),
+        gpus=gpus(specs),
         expected_runtime=longest.expected_runtime if longest is not None else None,
         p90_runtime=longest.p90_runtime if longest is not None else None,
         max_runtime=max((spec.max_runtime for spec in specs), default=None),
@@ -162,10 +161,18 @@ def seen(parts: Iterable[Part], *, way: Way, team: str) -> tuple[SpecSeen, ...]:
 def capacity(specs: Iterable[JobSpec]) -> str:
     """For people: `2 x ml.p4d.24xlarge`."""
     counts: dict[str, int] = {}
-    for spec in specs:
-        for group in spec.groups:
-            counts[group.instance_type] = counts.get(group.instance_type, 0) + group.count * spec.parallel
+    for instance_type, count in _machines(specs):
+        counts[instance_type] = counts.get(instance_type, 0) + count
     return " + ".join(f"{count} x {kind}" for kind, count in counts.items())
+
+
+def gpus(specs: Iterable[JobSpec]) -> int:
+    """Accelerators that are busy at once, as far as they are known."""
+    return int(sum((accelerators.count(kind) or 0) * count for kind, count in _machines(specs)))
+
+
+def _machines(specs: Iterable[JobSpec]) -> list[tuple[str, int]]:
+    return [(each.instance_type, each.count * min(spec.parallel, spec.jobs)) for spec in specs for each in spec.groups]
 
 
 def caps(asked: Asked) -> tuple[timedelta, ...]:
