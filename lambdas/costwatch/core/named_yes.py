@@ -46,20 +46,21 @@ def named_by(run: Run, tags: TagKeys) -> Named:
 
 
 def looks_for(record: RunRecord, named: Named) -> bool:
-    """Whether its purse is to be looked for: once it has started, and once for each yes that it names."""
+    """Whether its purse is to be looked for: once it has started, once for each yes that it names, and again while a
+    question about it is open: what it names may be answered, or all of its members be there, only then.
+    """
     consent = record.consent
-    return (
-        bool(named)
-        and record.start is not None
-        and undecided(consent)
-        and (consent is None or consent.looked_for != str(named))
-    )
+    if not named or record.start is None:
+        return False
+    if undecided(consent):
+        return consent is None or consent.looked_for != str(named)
+    return consent is not None and consent.word in (Word.ASKED, Word.EXPIRED)
 
 
 def drew(record: RunRecord, purse: Purse, now: datetime) -> RunRecord:
     """`record` with the yes that it drew on, and the cap that goes with that."""
     granted = purse.granted_runtime
-    capped = granted is not None and all(granted < approved.max_runtime for approved in purse.specs)
+    capped = granted is not None and any(granted < approved.max_runtime for approved in purse.specs)
     looked_for = record.consent.looked_for if record.consent is not None else ""
     consent = Consent(
         Word.DREW,

@@ -107,7 +107,8 @@ def draw(purse: Purse, run: str, started: SpecSeen | None, now: datetime) -> Dra
 
 
 def _covers(purse: Purse, approved: SpecSeen, started: SpecSeen) -> bool:
-    return started.digest == approved.digest and started.max_runtime <= (purse.granted_runtime or approved.max_runtime)
+    most = min(approved.max_runtime, purse.granted_runtime or approved.max_runtime)
+    return started.digest == approved.digest and started.max_runtime <= most
 
 
 def _seconds(duration: timedelta | None) -> int | None:

@@ -104,11 +104,13 @@ def limit_of(record: RunRecord | None, policy: ApprovalPolicy) -> MoneyLimit | N
         if consent.cap is None:
             return None
         return MoneyLimit(record.start + consent.cap, f"capped at {durations.show(consent.cap)} by {consent.by}")
-    moment = used_up_at(record, policy)
-    if moment is None or not consent.word.asked:
+    if not consent.word.asked:
         return None
-    if consent.word is Word.DENIED and consent.at < moment:
+    moment = used_up_at(record, policy)
+    if consent.word is Word.DENIED and (_is_between_jobs(record) if moment is None else consent.at < moment):
         return MoneyLimit(consent.at, f"denied by {consent.by}")
+    if moment is None:
+        return None
     return MoneyLimit(moment, f"unapproved: {show_usd(policy.tiers[0].above_usd)} is all that needs no yes")
 
 
@@ -120,14 +122,21 @@ def used_up_at(record: RunRecord, policy: ApprovalPolicy) -> datetime | None:
     rate, since, before = record.hourly_rate_usd, record.rate_since, record.spent_before_usd
     if since is None:
         since, before = record.start, Decimal(0)
-    if rate is None or rate <= 0 or since is None or before is None or record.start is None or not policy.tiers:
+    if rate is None or since is None or before is None or record.start is None or not policy.tiers:
         return None
     left = policy.tiers[0].above_usd - before
+    if rate <= 0:
+        return max(_whole_minute(since), record.start) if _is_between_jobs(record) and left <= 0 else None
     if abs(left) > rate * _LONGEST:
         return record.start if left < 0 else None
     # To the millisecond first: sums made at different moments differ in their last digits.
     milliseconds = int((left / rate * 3_600_000).to_integral_value())
     return max(_whole_minute(since + timedelta(milliseconds=milliseconds)), record.start)
+
+
+def _is_between_jobs(record: RunRecord) -> bool:
+    """Whether a tuning or AutoML job runs nothing just now: that is no capacity that was paid before."""
+    return record.run_id.kind.has_children and record.hourly_rate_usd == 0 and record.spent_before_usd is not None
 
 
 def terms(

@@ -8,7 +8,7 @@ from typing import Final
 
 from costwatch.adapters.ledger_approvals import Approvals
 from costwatch.core import named_yes, times
-from costwatch.core.consent import Consent, Word
+from costwatch.core.consent import Consent, Word, undecided
 from costwatch.core.deadman import Decision
 from costwatch.core.model import Run
 from costwatch.core.named_yes import Named
@@ -34,6 +34,8 @@ def looked_for(w: Watchdog, run: Run, record: RunRecord, decision: Decision, nam
             reason = f"drew on the yes of {left.approval_id}: {left.jobs_left} more may"
             return saved(w, record, after, decision, Transition.DREW, reason, approval=left.approval_id)
         results.append(result)
+    if not undecided(record.consent):
+        return record
     at = record.consent.at if record.consent is not None else now
     word = record.consent.word if record.consent is not None else Word.LOOKED
     after = replace(record, consent=Consent(word, at, looked_for=str(named)))
