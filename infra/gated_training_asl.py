@@ -21,6 +21,11 @@ JOB_STOPPED: Final = "Costwatch.JobStopped"
 ANSWER_MARGIN: Final = timedelta(hours=1)
 """The gate says itself that nobody answered. Only if that is lost the machine's own patience ends."""
 LOOK_EVERY: Final = timedelta(minutes=1)
+LATER: Final = "1.005"
+"""By which each wait between looks is longer than the one before. Step Functions ends an execution at 25,000 events,
+and a job may queue and then run for weeks: its end is known within a minute at first, and later within a hundredth of
+the time that it took.
+"""
 
 _INVOKE: Final = "arn:{partition}:states:::lambda:invoke{pattern}"
 _SDK: Final = "arn:{partition}:states:::aws-sdk:sagemaker:{operation}"
@@ -107,10 +112,22 @@ def _running(look_every: timedelta, partition: str) -> dict[str, Any]:
                 "job_name": "{% $states.input.amended.job.TrainingJobName %}",
                 "job_arn": "{% $states.result.TrainingJobArn %}",
                 "gate": "{% $states.input.gate %}",
+                "look_after": int(look_every.total_seconds()),
             },
             "Next": "Wait",
         },
-        "Wait": {"Type": "Wait", "Seconds": int(look_every.total_seconds()), "Next": "Look"},
+        "Wait": {
+            "Type": "Wait",
+            "QueryLanguage": "JSONata",
+            "Seconds": "{% $states.input.look_after %}",
+            "Output": {
+                "job_name": "{% $states.input.job_name %}",
+                "job_arn": "{% $states.input.job_arn %}",
+                "gate": "{% $states.input.gate %}",
+                "look_after": f"{{% $ceil($states.input.look_after * {LATER}) %}}",
+            },
+            "Next": "Look",
+        },
         "Look": {
             "Type": "Task",
             "Resource": _SDK.format(partition=partition, operation="describeTrainingJob"),

@@ -1,12 +1,14 @@
 """Step Functions as AWS behaves: state machines run, whoever made them, and their tasks reach this very AWS.
 
 moto runs none unless a setting for the whole process says so, keeps those of CloudFormation apart, asks a Java machine
-for JSONata, and forgets the cause of a task that failed. Of JSONata only paths are evaluated here: `$states.input.job`.
+for JSONata, and forgets the cause of a task that failed. Of JSONata only paths are evaluated here, `$states.input.job`,
+and one of them times a number, rounded up.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, Final
 
@@ -20,6 +22,7 @@ from demo.embedded.world import current
 
 _DECLARED: Final = "($states:="
 _PATH: Final = re.compile(r"\$states((?:\.\w+)+)")
+_TIMES: Final = re.compile(r"\$ceil\((\$states(?:\.\w+)+) \* (\d+(?:\.\d+)?)\)")
 _FUNCTION: Final = re.compile(r"\$(exists|type)\((.*)\)", re.DOTALL)
 _TYPES: Final = {dict: "object", list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
 _NOTHING: Final = object()
@@ -54,7 +57,8 @@ def _backend(account: str, region: str) -> Any:
 
 
 def evaluate(expression: str) -> Any:
-    """A path into `$states`, as moto composes it: `($states:={...};$states.input.job)`. Nothing there is None.
+    """A path into `$states`, as moto composes it: `($states:={...};$states.input.job)`, or `$ceil(<path> * <number>)`
+    in its place. Nothing there is None.
 
     Raises NotImplementedError for any other JSONata.
     """
@@ -70,7 +74,9 @@ def _found(expression: str) -> Any:
     if not expression.startswith(_DECLARED):
         raise NotImplementedError(f"the embedded AWS evaluates paths into $states only, not {expression[:200]}")
     states, end = json.JSONDecoder().raw_decode(expression, len(_DECLARED))
-    path = _PATH.fullmatch(expression[end:].strip(" ;")[:-1].strip())
+    asked = expression[end:].strip(" ;")[:-1].strip()
+    multiplied = _TIMES.fullmatch(asked)
+    path = _PATH.fullmatch(multiplied[1] if multiplied else asked)
     if path is None:
         raise NotImplementedError(f"the embedded AWS evaluates paths into $states only, not {expression[end:]}")
     found: Any = states
@@ -78,7 +84,7 @@ def _found(expression: str) -> Any:
         if not isinstance(found, dict) or part not in found:
             return _NOTHING
         found = found[part]
-    return found
+    return math.ceil(found * float(multiplied[2])) if multiplied else found
 
 
 def _fail_response(response: Any) -> EmptyResult:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import math
+import re
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
 
 from costwatch import topology
 from infra.gated_training_asl import ANSWER_MARGIN, definition
 from tests.infra.documents import APPROVAL, ROLE
 from tests.support.synth import Synthesized, as_list, filled_in, statements
 from tests.support.template_roles import role_of_function
+
+MOST_EVENTS: Final = 25_000
+"""With so many in its history Step Functions ends an execution."""
 
 
 def machine(assembly: Synthesized) -> dict[str, Any]:
@@ -76,3 +84,46 @@ def test_only_state_machines_of_this_account_may_be_it(gated: Synthesized) -> No
     (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "states.amazonaws.com"}
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+@pytest.mark.parametrize(("queued", "ran"), [(timedelta(0), timedelta(days=28)), (timedelta(days=28),) * 2])
+def test_a_job_of_28_days_leaves_half_of_an_executions_events_unused_and_so_does_one_that_queued_as_long(
+    queued: timedelta, ran: timedelta
+) -> None:
+    looks = len(waits(until=queued + ran))
+    assert looks * events_of_a_look() < MOST_EVENTS / 2
+
+
+@pytest.mark.parametrize("ran", [timedelta(minutes=1), timedelta(hours=3), timedelta(days=1), timedelta(days=28)])
+def test_the_end_of_a_job_is_known_within_two_minutes_or_a_fiftieth_of_its_time(ran: timedelta) -> None:
+    assert waits(until=ran)[-1] <= max(timedelta(minutes=2), ran / 50)
+
+
+def states() -> dict[str, Any]:
+    found: dict[str, Any] = definition(function="gate", answer_within=timedelta(hours=24))["States"]
+    return found
+
+
+def waits(*, until: timedelta) -> list[timedelta]:
+    """Those between the looks, by the definition's own arithmetic."""
+    found, wait = states(), states()["Start the job"]["Output"]["look_after"]
+    assert found["Wait"]["Seconds"] == "{% $states.input.look_after %}"
+    after = found["Wait"]["Output"]["look_after"]
+    later = re.fullmatch(r"{% \$ceil\(\$states\.input\.look_after \* ([\d.]+)\) %}", after)
+    assert later
+    waited: list[timedelta] = []
+    left = until
+    while left > timedelta(0):
+        waited.append(timedelta(seconds=wait))
+        left -= waited[-1]
+        wait = math.ceil(wait * float(later[1]))
+    return waited
+
+
+def events_of_a_look() -> int:
+    """Each state of the round is entered and left; its task is scheduled, started and over."""
+    found, name, events = states(), "Wait", 0
+    while events == 0 or name != "Wait":
+        events += 5 if found[name]["Type"] == "Task" else 2
+        name = found[name].get("Next") or found[name]["Default"]
+    return events

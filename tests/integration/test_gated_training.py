@@ -164,3 +164,25 @@ def test_a_gate_that_fails_for_a_moment_is_asked_again(aws: EmbeddedAws) -> None
         aws.fleet.finish_job("churn-bert-large", aws.world.clock())
         assert ended(aws, execution)["status"] == "SUCCEEDED"
     assert len(tries) == 2
+
+
+def test_each_wait_between_two_looks_is_longer_than_the_one_before(aws: EmbeddedAws) -> None:
+    gate, machine = run(aws, lambda tokens, token: tokens.succeed(token, YES))
+    looks: list[int] = []
+    with answering(gate):
+        execution = start(aws, machine, {"job": JOB})
+
+        def finish_after_two_looks() -> None:
+            looks[:] = waits_of(aws, execution)
+            if len(looks) > 1 and jobs(aws):
+                aws.fleet.finish_job("churn-bert-large", aws.world.clock())
+
+        assert ended(aws, execution, while_waiting=finish_after_two_looks)["status"] == "SUCCEEDED"
+    assert looks[:2] == [2, 3]
+
+
+def waits_of(aws: EmbeddedAws, execution: str) -> list[int]:
+    """After each look but the last: how many seconds until the next."""
+    events = aws.client("stepfunctions").get_execution_history(executionArn=execution, maxResults=1000)["events"]
+    left = [each["stateExitedEventDetails"] for each in events if each["type"] == "WaitStateExited"]
+    return [json.loads(each["output"])["look_after"] for each in left]
