@@ -312,6 +312,17 @@ def test_an_effect_that_fails_is_done_by_the_next_sweep_and_once(house: House) -
     assert [word for word, _, _ in house.steps.answers] == ["succeed"]
 
 
+def test_a_no_for_want_of_an_answer_that_cannot_be_given_is_a_failure_of_the_sweep_and_given_by_the_next(
+    house: House,
+) -> None:
+    asked = house.ask()
+    house.town.clock.now += 24 * HOUR
+    house.steps.fails = 1
+    assert [failure.where for failure in house.tend().failures] == [f"approval {asked.id}"]
+    assert house.tend().failures == []
+    assert [word for word, _, _ in house.steps.answers] == ["fail"]
+
+
 def test_a_token_that_is_dead_already_counts_as_settled(house: House) -> None:
     asked = house.ask()
     house.steps.says = TokenAnswer.SETTLED

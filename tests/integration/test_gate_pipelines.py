@@ -296,6 +296,52 @@ def test_a_dead_letter_lets_the_pipeline_go_on_where_nothing_is_enforced(make: M
     assert len(town.refused()) == 1
 
 
+def test_a_dead_letter_whose_question_is_open_leaves_it_open(town: GateTown) -> None:
+    execution = start(town.aws, definition(town.queue_url))
+    (message,) = town.waiting()
+    town.invoke(town.records(message))
+    assert town.invoke(town.records(message, dead=True)) == {"batchItemFailures": []}
+    assert steps(town.aws, execution)["Ask"]["StepStatus"] == "Executing"
+    assert [each["reason"].rpartition("; ")[2] for each in town.refused()] == ["its question waits for an answer"]
+    town.answer(yes=True)
+    assert set(steps(town.aws, execution)) == {"Ask", "Train"}
+
+
+def test_a_dead_letter_of_what_was_approved_meanwhile_gets_its_yes(town: GateTown) -> None:
+    execution = start(town.aws, definition(town.queue_url))
+    (message,) = town.waiting()
+    town.invoke(town.records(message))
+    town.aws.faults.fail("sagemaker", "SendPipelineExecutionStepSuccess", "ThrottlingException", times=10)
+    town.answer(yes=True)
+    town.aws.faults.clear()
+    town.invoke(town.records(message, dead=True))
+    assert set(steps(town.aws, execution)) == {"Ask", "Train"}
+    assert town.questions() == []
+
+
+def test_a_dead_letter_is_kept_while_nobody_knows_whether_it_was_asked_about(town: GateTown) -> None:
+    execution = begin(town)
+    town.aws.faults.fail("dynamodb", "GetItem", "InternalServerError", times=None)
+    token = steps(town.aws, execution)["Ask"]["Metadata"]["Callback"]["CallbackToken"]
+    message = {"token": token, "pipelineExecutionArn": execution, "arguments": {}}
+    assert town.invoke(town.records(message, dead=True)) == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}
+    town.aws.faults.clear()
+    assert steps(town.aws, execution)["Ask"]["StepStatus"] == "Executing"
+
+
+def test_an_answer_that_aws_refuses_is_a_failure_of_each_sweep_until_it_is_given(town: GateTown) -> None:
+    execution = begin(town)
+    town.aws.faults.fail("sagemaker", "SendPipelineExecutionStepSuccess", "AccessDeniedException", times=None)
+    answered = town.answer(yes=True)
+    for hour in (1, 2):
+        CLOCK.now = NOW + timedelta(hours=hour)
+        assert f"approval {answered.id}" in [failure["where"] for failure in town.sweep()["failures"]]
+    town.aws.faults.clear()
+    CLOCK.now = NOW + timedelta(hours=3)
+    assert town.sweep()["failures"] == []
+    assert set(steps(town.aws, execution)) == {"Ask", "Train"}
+
+
 # --- what was lost ------------------------------------------------------------------------------------------
 
 

@@ -57,12 +57,13 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
 def _taken(gate: Gate, message: intake.GateMessage, wired: wiring.Wiring) -> bool:
     """One that fails is delivered again, and costs the others of its batch nothing."""
     try:
-        take(gate, message)
+        reply = take(gate, message)
     except AwsError as error:
         wired.logger.warning("gate message not handled", extra={"reason": str(error)})
         return False
     if isinstance(message, intake.GivenUp):
-        _refuse(wired, message.event, "the gate failed on it time after time; whoever waited has been answered")
+        what = "its question waits for an answer" if reply.waits else "whoever waited has been answered"
+        _refuse(wired, message.event, f"the gate failed on it time after time; {what}")
     return True
 
 

@@ -227,22 +227,36 @@ def withdraw(g: Gate, request: Request, reason: str) -> Reply:
 
 def settle(g: Gate, approval: Approval) -> Approval:
     """Do what follows from an answer, once: under a lease, until it is settled. What fails the next sweep does."""
+    after, error = _followed(g, approval)
+    if error is not None:
+        g.w.log("effect not done", {"approval": approval.id, "reason": str(error)})
+    return after
+
+
+def follow(g: Gate, approval: Approval) -> Approval:
+    """The same for the sweep, after which nobody comes who would notice. Raises AwsError where it cannot be done."""
+    after, error = _followed(g, approval)
+    if error is not None:
+        raise error
+    return after
+
+
+def _followed(g: Gate, approval: Approval) -> tuple[Approval, AwsError | None]:
     step = approvals.claim_effect(approval, g.w.now())
     if step is None or not g.approvals.save(step):
-        return approval
+        return approval, None
     taken = step.after
     try:
         outcome = _effect(g, taken)
     except AwsError as error:
         failed = approvals.effect_failed(taken, str(error), g.w.now())
         g.approvals.save(failed)
-        g.w.log("effect not done", {"approval": taken.id, "reason": str(error)})
-        return failed.after
+        return failed.after, error
     done = approvals.settle_effect(taken, outcome, g.w.now())
     if g.approvals.save(done):
         _log(g.w, done)
-        return done.after
-    return taken
+        return done.after, None
+    return taken, None
 
 
 def answer_again(g: Gate, approval: Approval) -> None:
@@ -250,7 +264,7 @@ def answer_again(g: Gate, approval: Approval) -> None:
     AwsError.
     """
     if approval.open:
-        settle(g, approval)
+        follow(g, approval)
     else:
         g.w.log("answered again", {"approval": approval.id, "outcome": _effect(g, approval)})
 
@@ -294,16 +308,17 @@ def _tell_unused(g: Gate, account: str, approval_id: str) -> None:
 
 
 def _tend(g: Gate, found: Approval) -> None:
+    """Raises AwsError: whoever waits and cannot be answered is a failure of the sweep, as long as that is so."""
     now = g.w.now()
     if found.state is not State.PENDING:
-        settle(g, found)
+        follow(g, found)
         return
     over = found.way is Way.RUN and unapproved.is_over(g.w, found)
     step = approvals.withdraw(found, "its run is over", now) if over else None
     step = step or approvals.expire(found, now) or approvals.remind(found, now)
     if step is not None and g.approvals.save(step):
         _log(g.w, step)
-        settle(g, step.after)
+        follow(g, step.after)
 
 
 def reply(approval: Approval) -> Reply:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from costwatch.core.approvals import Requester, Way
+from costwatch.core.approvals import Requester, State, Way
 from costwatch.core.gate import Request
 from costwatch.core.policy import Mode
 from costwatch.errors import AwsError, InputError
@@ -28,8 +28,7 @@ def take(g: Gate, message: Asked | Malformed | Withdrawn | GivenUp) -> Reply:
     if isinstance(message, Withdrawn):
         return approvals.withdraw(g, message.waiter, "its pipeline was stopped")
     if isinstance(message, GivenUp):
-        reason = "the gate failed on this request time after time; its alarm says why"
-        return _unjudged(g, message.waiter, reason, message.runtime)
+        return _given_up(g, message)
     return _unjudged(g, message.waiter, message.reason, message.runtime)
 
 
@@ -39,6 +38,15 @@ def _ask(g: Gate, request: Request) -> Reply:
     except InputError as error:
         declared = max((spec.max_runtime for part in request.parts for spec in part.choices), default=None)
         return _unjudged(g, request, str(error), declared)
+
+
+def _given_up(g: Gate, message: GivenUp) -> Reply:
+    """What was asked before the gate failed waits for its answer, or gets it: the sweep tends it."""
+    known = g.approvals.get(message.waiter.account, message.waiter.id)
+    if known is not None:
+        return approvals.reply(known if known.state is State.PENDING else approvals.settle(g, known))
+    reason = "the gate failed on this request time after time; its alarm says why"
+    return _unjudged(g, message.waiter, reason, message.runtime)
 
 
 def _by_whom(g: Gate, request: Request) -> Request:
