@@ -180,6 +180,20 @@ def test_nor_is_what_the_gate_failed_on(make: Make) -> None:
     assert job_of(town.aws, execution)["StoppingCondition"] == {"MaxRuntimeInSeconds": THREE_DAYS}
 
 
+@pytest.mark.parametrize("mode", ["off", "observe", "warn"])
+def test_a_pipeline_that_waits_while_another_mode_is_deployed_goes_on_by_the_next_sweep(
+    town: GateTown, mode: str
+) -> None:
+    execution = begin(town)
+    town.deploy(mode=mode)
+    CLOCK.now = NOW + timedelta(minutes=5)
+    assert town.sweep()["failures"] == []
+    assert job_of(town.aws, execution)["StoppingCondition"]["MaxRuntimeInSeconds"] == 86400
+    told = outputs(town, execution)
+    assert (told["decision"], told["reason"].rpartition(": ")[2]) == ("let go", "the gate no longer enforces")
+    assert town.questions() == []
+
+
 # --- stopping, repeating, failing ---------------------------------------------------------------------------
 
 

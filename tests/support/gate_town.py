@@ -37,13 +37,9 @@ class GateTown:
 
     def __init__(self, aws: EmbeddedAws, clock: TestClock, directory: Path, **changes: Any) -> None:
         tiers = [{"above_usd": "100", "approvers": [MARIA.principal]}]
-        approval = policies.approval(**{"mode": "enforce", "tiers": tiers, **changes})
-        self.document = policies.document(
-            approval=approval, slack=dict(self.slack), selectors=[dict(each) for each in self.selectors]
-        )
+        self._approval = {"mode": "enforce", "tiers": tiers, **changes}
         self.aws, self.clock = aws, clock
         self._policy_file = directory / "policy.json"
-        self._policy_file.write_text(json.dumps(self.document), "utf-8")
         create_ledger_table(aws.client("dynamodb"), _TABLE)
         aws.client("events").create_event_bus(Name=names.HEARTBEAT_BUS)
         sqs = aws.client("sqs")
@@ -52,6 +48,17 @@ class GateTown:
         self.queue_arn = self._arn("sqs", f"costwatch-{REQUESTS.name}")
         self.dead_letters_arn = self._arn("sqs", f"costwatch-{REQUESTS.name}-dead-letters")
         self.topic_arn = aws.client("sns").create_topic(Name="alerts")["TopicArn"]
+        self.deploy()
+
+    def deploy(self, **changes: Any) -> None:
+        """Another policy, with `changes` of its `approval:`, over the same ledger and queues."""
+        self._approval.update(changes)
+        self.document = policies.document(
+            approval=policies.approval(**self._approval),
+            slack=dict(self.slack),
+            selectors=[dict(each) for each in self.selectors],
+        )
+        self._policy_file.write_text(json.dumps(self.document), "utf-8")
         self.wired = self._wiring(
             GateSettings(**self._told(), gate_dead_letters_arn=self.dead_letters_arn), GATE.service
         )

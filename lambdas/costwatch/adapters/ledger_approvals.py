@@ -24,7 +24,7 @@ from costwatch.adapters.table import (
     Write,
 )
 from costwatch.core import times
-from costwatch.core.approvals import Approval, ApprovalStep
+from costwatch.core.approvals import Approval, ApprovalStep, State
 from costwatch.core.messages import Message
 from costwatch.core.purses import Purse
 from costwatch.core.record import Entry
@@ -131,7 +131,7 @@ class Approvals:
         writes.extend(self._ledger.saying(message, said_at) for message in step.messages)
         if step.purse is not None:
             writes.append(Put(self._purse_item(step.purse), Absent()))
-            if not step.purse.drawn_by:
+            if not step.purse.drawn_by and after.state is State.APPROVED:
                 until = times.to_text(step.purse.expires_at)
                 unused = self._unused_row(account, after.id)
                 writes.append(

@@ -26,6 +26,7 @@ _GOES_ON: Final = {
     Way.COMMAND: "Whoever asked hears it when they ask again.",
     Way.RUN: "The next sweep acts by it.",
 }
+_GRANTED: Final = (State.APPROVED, State.LET_GO)
 _SHOWN: Final = 6
 
 
@@ -207,7 +208,7 @@ def _document(approval: Approval, arn: str) -> dict[str, Any]:
             "at": times.to_key(answer.at),
             "reason": answer.reason,
             "cap_seconds": int(answer.cap.total_seconds()) if answer.cap is not None else None,
-            "granted_usd": _usd(approval.granted_usd) if approval.state is State.APPROVED else None,
+            "granted_usd": _usd(approval.granted_usd) if approval.state in _GRANTED else None,
         },
     }
 

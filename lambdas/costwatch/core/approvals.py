@@ -1,4 +1,4 @@
-"""One question about money, and its one answer: pending, then approved, denied, expired or withdrawn. Pure.
+"""One question about money, and its one answer: pending, then approved, denied, expired, withdrawn or let go. Pure.
 
 Every change is an `ApprovalStep`, saved only where nobody changed the question since it was read: of all who answer at
 once exactly one is heard, and the others are told who was. What follows from an answer (a token that is answered, a cap
@@ -27,6 +27,7 @@ from costwatch.errors import RefusedError
 EFFECT_LEASE: Final = timedelta(minutes=6)
 """Longer than any function's timeout: what a crashed one was doing is done again after it."""
 LONGEST_REASON: Final = 1000
+NO_LONGER_ENFORCES: Final = "the gate no longer enforces"
 
 
 class Way(StrEnum):
@@ -50,6 +51,8 @@ class State(StrEnum):
     DENIED = "denied"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
+    LET_GO = "let go"
+    """Nobody said yes: the gate stopped enforcing while it waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,20 +243,7 @@ def approve(
     answer = Answer(by.principal, by.name, now, _clipped(reason), cap)
     after = replace(approval, state=State.APPROVED, answer=answer, version=approval.version + 1)
     sentence = f"approved by {by.name}{_with_cap(after)}{_because(answer)}"
-    # What runs already is what it was given to: nobody else may draw on it.
-    drawn_by = (approval.source,) if approval.way is Way.RUN else ()
-    purse = Purse(
-        approval_id=approval.id,
-        account=approval.asked.account,
-        specs=approval.asked.specs,
-        granted_usd=after.granted_usd,
-        granted_runtime=after.granted_runtime,
-        jobs_left=0 if drawn_by else max(1, len(approval.asked.specs)),
-        expires_at=now + approval.yes_lasts,
-        source=approval.source,
-        drawn_by=drawn_by,
-    )
-    return _answered(approval, after, Transition.APPROVED, sentence, now, purse)
+    return _answered(approval, after, Transition.APPROVED, sentence, now, _purse(after, now))
 
 
 def deny(approval: Approval, by: Clicker, *, reason: str, now: datetime) -> ApprovalStep:
@@ -272,6 +262,17 @@ def expire(approval: Approval, now: datetime) -> ApprovalStep | None:
     after = replace(approval, state=State.EXPIRED, answer=answer, version=approval.version + 1)
     sentence = f"expired: no answer came by {times.to_key(approval.answer_by)}, and that means no"
     return _answered(approval, after, Transition.EXPIRED, sentence, now)
+
+
+def let_go(approval: Approval, now: datetime) -> ApprovalStep | None:
+    """What waits goes on, with a purse as after a yes, since the gate enforces no more. None: it is answered, or
+    nothing waits for it.
+    """
+    if approval.state is not State.PENDING or approval.way is Way.RUN:
+        return None
+    answer = Answer("costwatch", "Costwatch", now, NO_LONGER_ENFORCES)
+    after = replace(approval, state=State.LET_GO, answer=answer, version=approval.version + 1)
+    return _answered(approval, after, Transition.LET_PASS, f"let go on: {answer.reason}", now, _purse(after, now))
 
 
 def withdraw(approval: Approval, reason: str, now: datetime) -> ApprovalStep | None:
@@ -341,6 +342,22 @@ def message(approval: Approval, kind: MessageKind) -> Message:
     return Message(f"{approval.id}#{approval.version:06d}#{kind.value}", kind, audience, facts)
 
 
+def _purse(granted: Approval, now: datetime) -> Purse:
+    # What runs already is what it was given to: nobody else may draw on it.
+    drawn_by = (granted.source,) if granted.way is Way.RUN else ()
+    return Purse(
+        approval_id=granted.id,
+        account=granted.asked.account,
+        specs=granted.asked.specs,
+        granted_usd=granted.granted_usd,
+        granted_runtime=granted.granted_runtime,
+        jobs_left=0 if drawn_by else max(1, len(granted.asked.specs)),
+        expires_at=now + granted.yes_lasts,
+        source=granted.source,
+        drawn_by=drawn_by,
+    )
+
+
 def _answered(
     before: Approval, after: Approval, transition: Transition, sentence: str, now: datetime, purse: Purse | None = None
 ) -> ApprovalStep:
@@ -403,8 +420,8 @@ def sentence(approval: Approval) -> str:
     answer = approval.answer
     if answer is None or approval.state is State.EXPIRED:
         return "expired: no answer came in time, and that means no" if answer is not None else "asked"
-    if approval.state is State.WITHDRAWN:
-        return f"withdrawn: {answer.reason}"
+    if approval.state in (State.WITHDRAWN, State.LET_GO):
+        return f"{approval.state.value}: {answer.reason}"
     return f"{approval.state.value} by {answer.name}{_with_cap(approval)}"
 
 

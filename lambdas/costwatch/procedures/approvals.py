@@ -315,6 +315,8 @@ def _tend(g: Gate, found: Approval) -> None:
         return
     over = found.way is Way.RUN and unapproved.is_over(g.w, found)
     step = approvals.withdraw(found, "its run is over", now) if over else None
+    if g.w.policy.approval.mode is not Mode.ENFORCE:
+        step = step or approvals.let_go(found, now)
     step = step or approvals.expire(found, now) or approvals.remind(found, now)
     if step is not None and g.approvals.save(step):
         _log(g.w, step)
@@ -329,7 +331,7 @@ def reply(approval: Approval) -> Reply:
     if approval.answer is not None and approval.answer.reason:
         reason = f"{reason}: {approval.answer.reason}"
     asked, granted = approval.asked, approval.granted_runtime
-    goes_on = approval.state is State.APPROVED
+    goes_on = approval.state in (State.APPROVED, State.LET_GO)
     outputs = outputs_of(
         approval.state.value,
         approval.id,

@@ -19,12 +19,14 @@ BAD_REQUEST: Final = "Costwatch.BadRequest"
 """By this name a state machine's task fails whose request nobody can read."""
 NOT_JUDGED: Final = "not judged"
 REFUSED: Final = "refused"
+_GRANTED: Final = (State.APPROVED.value, State.LET_GO.value)
+"""After these the job names its question, and draws on its purse."""
 
 
 def take(g: Gate, message: Asked | Malformed | Withdrawn | GivenUp) -> Reply:
     """Raises AwsError where the ledger or the answer fails: the message is to be delivered again."""
     if isinstance(message, Asked):
-        return _ask(g, message.request)
+        return _asked(g, message.request)
     if isinstance(message, Withdrawn):
         return approvals.withdraw(g, message.waiter, "its pipeline was stopped")
     if isinstance(message, GivenUp):
@@ -36,13 +38,33 @@ def _ask(g: Gate, request: Request) -> Reply:
     try:
         return approvals.ask(g, _by_whom(g, request))
     except InputError as error:
-        declared = max((spec.max_runtime for part in request.parts for spec in part.choices), default=None)
-        return _unjudged(g, request, str(error), declared)
+        return _unjudged(g, request, str(error), _declared(request))
+
+
+def _declared(request: Request) -> timedelta | None:
+    return max((spec.max_runtime for part in request.parts for spec in part.choices), default=None)
+
+
+def _asked(g: Gate, request: Request) -> Reply:
+    """What comes once goes on where nothing is enforced, whatever fails here; a message of a queue comes again."""
+    try:
+        return _ask(g, request)
+    except AwsError as error:
+        if g.w.policy.approval.mode is Mode.ENFORCE or request.way is Way.PIPELINE:
+            raise
+        g.w.log("gate failed", {"way": request.way.value, "waits": request.source, "reason": str(error)})
+        reason = "the gate failed on it; its log says why"
+        return _unjudged(g, request, reason, _declared(request))
 
 
 def _given_up(g: Gate, message: GivenUp) -> Reply:
     """What was asked before the gate failed waits for its answer, or gets it: the sweep tends it."""
-    known = g.approvals.get(message.waiter.account, message.waiter.id)
+    try:
+        known = g.approvals.get(message.waiter.account, message.waiter.id)
+    except AwsError:
+        if g.w.policy.approval.mode is Mode.ENFORCE:
+            raise  # it is delivered again, and an alarm stands until then
+        known = None
     if known is not None:
         return approvals.reply(known if known.state is State.PENDING else approvals.settle(g, known))
     reason = "the gate failed on this request time after time; its alarm says why"
@@ -88,13 +110,13 @@ def amended(job: Mapping[str, Any], granted: Mapping[str, Any], tag: str) -> dic
     """
     body = dict(job)
     seconds = granted.get("max_runtime_seconds")
-    if isinstance(seconds, str) and seconds.isdigit() and int(seconds) > 0 and granted.get("decision") == "approved":
+    if isinstance(seconds, str) and seconds.isdigit() and int(seconds) > 0 and granted.get("decision") in _GRANTED:
         found = body.get("StoppingCondition")
         condition = dict(found) if isinstance(found, Mapping) else {}
         own = condition.get("MaxRuntimeInSeconds")
         condition["MaxRuntimeInSeconds"] = min(int(seconds), own) if isinstance(own, int) else int(seconds)
         body["StoppingCondition"] = condition
-    if granted.get("decision") == "approved" and granted.get("approval_id"):
+    if granted.get("decision") in _GRANTED and granted.get("approval_id"):
         tags = [each for each in body.get("Tags") or [] if each.get("Key") != tag]
         body["Tags"] = [*tags, {"Key": tag, "Value": str(granted["approval_id"])}]
     return body
