@@ -247,6 +247,42 @@ def test_an_empty_list_of_approvers_is_nobody() -> None:
         approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True)
 
 
+def names(house: House, *approvers: str) -> None:
+    """A deploy whose configuration names these approvers in a tier, whichever."""
+    policy = house.town.policy
+    tiers = (Tier(Decimal(5)), Tier(Decimal(5000), approvers))
+    house.town.policy = replace(policy, approval=replace(policy.approval, tiers=tiers))
+    house.gate = house.built()
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_who_left_the_configuration_since_it_was_asked_decides_nothing(house: House, yes: bool) -> None:
+    asked = house.ask()
+    names(house, "@risk-leads")
+    with pytest.raises(RefusedError, match="no longer names you"):
+        approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=yes)
+    assert approvals.answer(house.gate, ACCOUNT, asked.id, LEE, yes=yes).answer is not None
+
+
+def test_who_joined_it_since_decides_nothing_either(house: House) -> None:
+    asked = house.ask()
+    names(house, "@risk-leads", MARIA.principal, STRANGER.principal)
+    with pytest.raises(RefusedError, match="You may not decide this"):
+        approvals.answer(house.gate, ACCOUNT, asked.id, STRANGER, yes=True)
+    assert approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True).state is State.APPROVED
+
+
+def test_the_next_sweep_takes_who_left_out_of_the_question_once_and_records_it(house: House) -> None:
+    asked = house.ask()
+    names(house, "@risk-leads")
+    house.tend()
+    house.tend()
+    (found,) = house.gate.approvals.waiting(ACCOUNT)
+    assert found.approvers == ("@risk-leads",)
+    assert house.transitions(asked.id) == ["approval asked", "approvers left"]
+    assert f"{MARIA.principal} may decide no more" in str(house.gate.approvals.timeline(ACCOUNT, asked.id)[-1])
+
+
 def test_who_asked_may_not_say_yes_but_may_say_no(house: House) -> None:
     asked = house.ask(requester=Requester("Maria", "arn:aws:sts::1:assumed-role/x/m", True, MARIA.principal))
     with pytest.raises(RefusedError, match="You asked for it"):

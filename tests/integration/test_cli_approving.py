@@ -340,3 +340,15 @@ def test_what_waits_completes(house: House, john: Terminal, monkeypatch: pytest.
     for command in ("approve", "deny"):
         found = ShellComplete(main, {"obj": tools}, "costwatch", "_X").get_completions([command], "apr-")
         assert [(item.value, item.help) for item in found] == [(asked.id, "churn-bert-large")]
+
+
+def test_who_left_the_configuration_is_refused_from_the_next_sweep_on(house: House, john: Terminal) -> None:
+    asked = house.ask()
+    policy = house.town.policy
+    left = replace(policy.approval, tiers=(Tier(Decimal(100), ("@risk-leads",)),))
+    house.town.policy = replace(policy, approval=left)
+    house.gate = house.built()
+    house.tend()
+    result = john.costwatch("approve", asked.id)
+    assert (result.exit_code, kept(house, asked.id).state) == (4, State.PENDING)
+    assert "You may not decide this; @risk-leads may." in words(result.stderr)

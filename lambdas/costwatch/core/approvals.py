@@ -275,6 +275,24 @@ def let_go(approval: Approval, now: datetime) -> ApprovalStep | None:
     return _answered(approval, after, Transition.LET_PASS, f"let go on: {answer.reason}", now, _purse(after, now))
 
 
+def narrow(approval: Approval, listed: Collection[str], now: datetime) -> ApprovalStep | None:
+    """Who is not among today's approvers, `listed`, may decide no more. None: nobody was removed, or it is answered."""
+    gone = [each for each in approval.approvers if each not in listed]
+    if approval.state is not State.PENDING or not gone:
+        return None
+    left = tuple(each for each in approval.approvers if each in listed)
+    after = replace(approval, approvers=left, version=approval.version + 1)
+    said = f"{', '.join(gone)} may decide no more: the configuration names them no longer"
+    return ApprovalStep(approval, after, (_entry(after, Transition.APPROVERS_LEFT, said, now),))
+
+
+def check_still_listed(approval: Approval, by: Clicker, listed: Collection[str]) -> None:
+    """Raises RefusedError where whoever answers was an approver when it was asked, and is none of `listed`."""
+    left = replace(approval, approvers=tuple(each for each in approval.approvers if each in listed))
+    if not may_answer(left, by.principal, by.groups):
+        raise RefusedError("You may not decide this any more: the configuration no longer names you as an approver.")
+
+
 def withdraw(approval: Approval, reason: str, now: datetime) -> ApprovalStep | None:
     """Whoever asked does not need an answer any more. None: it is answered already."""
     if approval.state is not State.PENDING:

@@ -66,6 +66,7 @@ class Transition(StrEnum):
     UNWATCHED = "unwatched"
     LET_PASS = "let pass"
     WOULD_HOLD = "would have held"
+    APPROVERS_LEFT = "approvers left"
     ASKED = "approval asked"
     REMINDED = "reminded"
     APPROVED = "approved"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -172,7 +172,16 @@ def answer(
     the next sweep where it cannot be done now.
     """
     step = decide(
-        g.approvals, account, approval_id, by, yes=yes, reason=reason, cap=cap, owner_user=owner_user, clock=g.w.now
+        g.approvals,
+        account,
+        approval_id,
+        by,
+        yes=yes,
+        reason=reason,
+        cap=cap,
+        owner_user=owner_user,
+        clock=g.w.now,
+        listed=_listed(g.w),
     )
     _log(g.w, step)
     return settle(g, step.after)
@@ -189,9 +198,11 @@ def decide(
     reason: str = "",
     cap: timedelta | None = None,
     owner_user: str = "",
+    listed: Collection[str] | None = None,
 ) -> ApprovalStep:
     """Write a person's answer, and nothing of what follows from it: `answer` or the next sweep does that.
 
+    `listed`: today's approvers; None: they are not known here, and the sweep has taken out of the question who left.
     Raises as `answer` does.
     """
     for _ in range(_TRIES):
@@ -203,9 +214,16 @@ def decide(
             step = approvals.approve(found, by, owner_user=owner_user, reason=reason, cap=cap, now=now)
         else:
             step = approvals.deny(found, by, reason=reason, now=now)
+        if listed is not None:
+            approvals.check_still_listed(found, by, listed)
         if kept.save(step):
             return step
     raise RefusedError("Others answered at the same moment each time; look at it again.")
+
+
+def _listed(w: Watchdog) -> frozenset[str]:
+    """Whoever today's policy names as an approver, of whatever tier."""
+    return frozenset(each for tier in w.policy.approval.tiers for each in tier.approvers)
 
 
 def withdraw(g: Gate, request: Request, reason: str) -> Reply:
@@ -313,6 +331,12 @@ def _tend(g: Gate, found: Approval) -> None:
     if found.state is not State.PENDING:
         follow(g, found)
         return
+    narrowed = approvals.narrow(found, _listed(g.w), now)
+    if narrowed is not None:
+        if not g.approvals.save(narrowed):
+            return  # it was answered at this moment: the next sweep looks again
+        _log(g.w, narrowed)
+        found = narrowed.after
     over = found.way is Way.RUN and unapproved.is_over(g.w, found)
     step = approvals.withdraw(found, "its run is over", now) if over else None
     if g.w.policy.approval.mode is not Mode.ENFORCE:
