@@ -563,7 +563,7 @@ def test_check_config_names_every_problem_with_file_line_and_key(config: Path, m
     ],
 )
 def test_check_config_shows_who_is_asked(config: Path, maria: Terminal, approval: str, shown: str) -> None:
-    config.write_text(CONFIG + approval, encoding="utf-8")
+    config.write_text(CONFIG.replace("slack: {", "slack: {app_id: A012AB3CD, ") + approval, encoding="utf-8")
     told = " ".join(maria.costwatch("check-config", str(config)).stdout.split())
     assert f"Approval {shown} Digest" in told
     document = json.loads(maria.costwatch("check-config", str(config), "--json").stdout)

@@ -15,6 +15,7 @@ from tests.support.refusals import TOP, refusal
 TIERS = "approval: {tiers: ["
 USD = "is not an amount in USD above 0 and up to 10,000,000, such as 100 or 99.50"
 APPROVER = "is not an approver: a Slack user id (U012AB3CD), a user group"
+PLATFORM = "arn:aws:iam::111122223333:role/Platform"
 ROLE = "is not the ARN of an IAM role, such as arn:aws:iam::111122223333:role/trainer"
 
 # Rows hold what comes after `version` (line 1) and `regions` (line 2), so their first line is line 3.
@@ -155,7 +156,7 @@ ONE_PROBLEM = {
         "in mode enforce tiers must name approvers: as it stands nobody could say yes",
     ),
     "enforce without approvers": (
-        "approval: {mode: enforce, tiers: [{above_usd: 1, approvers: [U012AB3CD]}, {above_usd: 2}]}",
+        f"approval: {{mode: enforce, tiers: [{{above_usd: 1, approvers: ['{PLATFORM}']}}, {{above_usd: 2}}]}}",
         3,
         "approval.tiers[1]",
         "in mode enforce a tier must name approvers: nobody could say yes",
@@ -165,6 +166,32 @@ ONE_PROBLEM = {
         3,
         "approval.tiers[0]",
         "in mode enforce a tier must name approvers",
+    ),
+    "enforce for Slack without Slack": (
+        "approval: {mode: enforce, tiers: [{above_usd: 1, approvers: [U012AB3CD, '@risk-leads']}]}",
+        3,
+        "approval.tiers[0]",
+        "in mode enforce nobody of it could say yes: buttons in Slack need slack.app_id and slack.platform_channel, "
+        "the command line an approver's ARN",
+    ),
+    "enforce for Slack without its app": (
+        "approval: {mode: enforce, tiers: [{above_usd: 1, approvers: [U012AB3CD]}]}\nslack: {platform_channel: '#ml'}",
+        3,
+        "approval.tiers[0]",
+        "buttons in Slack need slack.app_id, the command line",
+    ),
+    "enforce for Slack without a channel": (
+        "approval: {mode: enforce, tiers: [{above_usd: 1, approvers: [S012AB3CD]}]}\nslack: {app_id: A012AB3CD}",
+        3,
+        "approval.tiers[0]",
+        "buttons in Slack need slack.platform_channel, the command line",
+    ),
+    "a tier of enforce for Slack without Slack": (
+        f"approval: {{mode: enforce, tiers: [{{above_usd: 1, approvers: ['{PLATFORM}']}}, "
+        "{above_usd: 2, approvers: [U012AB3CD]}]}",
+        3,
+        "approval.tiers[1]",
+        "nobody of it could say yes",
     ),
     # roles, tags and Slack
     "a role by name": ("approval: {roles: [trainer]}", 3, "approval.roles[0]", f"'trainer' {ROLE}"),
@@ -243,6 +270,7 @@ def test_everything_it_says_arrives_in_the_policy(tmp_path: Path) -> None:
     made = approval(
         tmp_path,
         """
+slack: {app_id: A012AB3CD, platform_channel: "#ml"}
 approval:
   mode: enforce
   judge_by: worst_case
@@ -280,7 +308,9 @@ approval:
         "approval: {remind_before: 23h59m59s}",
         "approval: {tiers: [{above_usd: 0.01}, {above_usd: 10000000}]}",
         TIERS + ", ".join(f"{{above_usd: {n}}}" for n in range(1, 11)) + "]}",
-        "approval: {mode: enforce, tiers: [{above_usd: 1, approvers: [U012AB3CD]}]}",
+        f"approval: {{mode: enforce, tiers: [{{above_usd: 1, approvers: [U012AB3CD, '{PLATFORM}']}}]}}",
+        "approval: {mode: enforce, tiers: [{above_usd: 1, approvers: [U012AB3CD]}]}\n"
+        "slack: {app_id: A012AB3CD, platform_channel: '#ml'}",
         "approval: {roles: []}",
     ],
 )
@@ -323,7 +353,7 @@ def warnings(tmp_path: Path, content: str) -> list[str]:
 
 @pytest.mark.parametrize(("mode", "count"), [("off", 0), ("observe", 0), ("warn", 1), ("enforce", 1)])
 def test_questions_that_nobody_sees_are_warned_about(tmp_path: Path, mode: str, count: int) -> None:
-    asked = f"approval: {{mode: {mode}, tiers: [{{above_usd: 1, approvers: [U012AB3CD]}}]}}"
+    asked = f"approval: {{mode: {mode}, tiers: [{{above_usd: 1, approvers: ['{PLATFORM}']}}]}}"
     told = warnings(tmp_path, asked)
     assert len(told) == count
     assert all(line.startswith("costwatch.yaml:3: approval.mode: nobody sees a question in Slack") for line in told)

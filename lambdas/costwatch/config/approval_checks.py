@@ -32,8 +32,8 @@ def remind_before(answer_within: timedelta) -> timedelta:
     return min(_REMIND_BEFORE, answer_within / 4)
 
 
-def across_fields(approval: Mapping[str, Any]) -> Iterator[Problem]:
-    """Rules over the raw section, whose parts may be invalid."""
+def across_fields(approval: Mapping[str, Any], slack: Mapping[str, Any]) -> Iterator[Problem]:
+    """Rules over the raw section, whose parts may be invalid. `slack`: the raw section beside it."""
     for key, (least, most) in _BOUNDS.items():
         value = read(fields.duration, approval.get(key))
         if value is not None and not least <= value <= most:
@@ -47,6 +47,21 @@ def across_fields(approval: Mapping[str, Any]) -> Iterator[Problem]:
         )
         yield Problem(("approval", "remind_before"), f"{message}: it would remind before it has asked")
     yield from _tiers(approval)
+    if approval.get("mode") == Mode.ENFORCE:
+        yield from _without_a_way_to_answer(approval.get("tiers"), slack)
+
+
+def _without_a_way_to_answer(tiers: object, slack: Mapping[str, Any]) -> Iterator[Problem]:
+    """Who is listed by their id in Slack answers by buttons alone, and a principal of IAM by the command line."""
+    missing = " and ".join(f"slack.{key}" for key in ("app_id", "platform_channel") if not slack.get(key))
+    if not missing or not isinstance(tiers, list):
+        return
+    for index, tier in enumerate(tiers):
+        named = tier.get("approvers") if isinstance(tier, dict) else None
+        known = isinstance(named, list) and bool(named) and all(read(fields.approver, each) for each in named)
+        if known and not any(str(each).startswith("arn:") for each in named):
+            message = f"in mode enforce nobody of it could say yes: buttons in Slack need {missing}"
+            yield Problem(("approval", "tiers", index), f"{message}, the command line an approver's ARN")
 
 
 def warnings(config: Config) -> Iterator[Problem]:

@@ -65,7 +65,7 @@ def across_fields(document: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _limits(("dead_man",), dead_man, {})
     yield from _selectors(dead_man)
     yield from _run_tag(_mapping(document.get("tags")), dead_man)
-    yield from approval_checks.across_fields(_mapping(document.get("approval")))
+    yield from approval_checks.across_fields(_mapping(document.get("approval")), _mapping(document.get("slack")))
 
 
 def warnings(config: Config) -> Iterator[Problem]:
