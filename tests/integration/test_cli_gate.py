@@ -173,6 +173,27 @@ def test_a_file_that_is_no_body_is_bad_input_and_nobody_is_asked(tmp_path: Path,
     assert asking.function.asked == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "job", "sentence"),
+    [
+        ((), {**JOB, "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": -1}}, "InstanceCount"),
+        ((), {"TrainingJobName": "churn"}, "ResourceConfig"),
+        ((), {"Hello": "world"}, "job"),
+        (("--expected-runtime", "banana"), JOB, "expected_runtime"),
+        (("--expected-runtime", "25h"), JOB, "expected_runtime"),
+    ],
+    ids=["a count", "no machines", "no job", "no time", "longer than its limit"],
+)
+def test_what_the_gate_could_not_read_is_bad_input_in_every_mode_and_nobody_is_asked(
+    tmp_path: Path, arguments: tuple[str, ...], job: Any, sentence: str
+) -> None:
+    asking = shell(tmp_path, answer("not judged", goes_on=True))
+    result = asking.run(*arguments, job=job)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert asking.function.asked == []
+
+
 def test_a_deployment_without_a_gate_is_told_to_be_deployed_again(tmp_path: Path) -> None:
     asking = shell(tmp_path, YES)
     asking.gate = ""

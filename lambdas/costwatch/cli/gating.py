@@ -16,6 +16,7 @@ from costwatch.cli.options import Duration, as_json, with_session
 from costwatch.cli.session import Session
 from costwatch.errors import CostwatchError, InputError, NotDeployedError
 from costwatch.intake import job_bodies
+from costwatch.intake.job_requests import job_request
 
 SINCE_VERSION: Final = "0.2.0"
 DENIED, EXPIRED, PENDING = 4, 5, 8
@@ -84,6 +85,7 @@ def _detail(
     request: dict[str, Any] = {"job": body, **{k: v for k, v in about.items() if v and k in _SAID}}
     if expected_runtime is not None:
         request["expected_runtime"] = expected_runtime
+    job_request(request, session.deployment.home_region)  # else the gate's mode decides what bad input is called
     if key is not None and not 1 <= len(key) <= 200:
         raise InputError(f"--key: {len(key)} characters; expected 1 to 200")
     day = session.now().date().isoformat()
