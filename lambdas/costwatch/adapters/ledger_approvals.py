@@ -24,8 +24,9 @@ from costwatch.adapters.table import (
     Write,
 )
 from costwatch.core import times
-from costwatch.core.approvals import Approval, ApprovalStep, State
+from costwatch.core.approvals import Approval, ApprovalStep, State, Way
 from costwatch.core.messages import Message
+from costwatch.core.model import RunId
 from costwatch.core.purses import Purse
 from costwatch.core.record import Entry
 from costwatch.errors import UnreadableRow
@@ -44,6 +45,11 @@ class Approvals:
         """One question. Raises UnreadableRow."""
         item = self._table.get(self._row(account, approval_id))
         return read(item, approval_from_item) if item is not None else None
+
+    def started(self, approval: Approval) -> datetime | None:
+        """Since when what a question is about runs; None: it does not, or nobody knows. Raises UnreadableRow."""
+        record = self._ledger.record(RunId.parse(approval.source)) if approval.way is Way.RUN else None
+        return record.start if record is not None else None
 
     def waiting(self, account: str, skip: Skip | None = None) -> list[Approval]:
         """Every question that is not answered, or whose answer is not settled, oldest first.

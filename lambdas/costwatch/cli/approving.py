@@ -83,6 +83,9 @@ def approve(
         found = _find(session, approval)
         if cap_usd is not None:
             cap = _runtime(found.asked, cap_usd)
+        longest = found.asked.max_runtime
+        if cap is not None and longest is not None and cap > longest:
+            raise InputError(f"--cap {durations.short(cap)} is no cap: it asks for {durations.short(longest)}")
         _answer(session, found, yes=True, reason=reason, cap=cap, as_json=as_json)
 
 

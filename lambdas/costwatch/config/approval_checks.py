@@ -57,9 +57,9 @@ def _without_a_way_to_answer(tiers: object, slack: Mapping[str, Any]) -> Iterato
     if not missing or not isinstance(tiers, list):
         return
     for index, tier in enumerate(tiers):
-        named = tier.get("approvers") if isinstance(tier, dict) else None
-        known = isinstance(named, list) and bool(named) and all(read(fields.approver, each) for each in named)
-        if known and not any(str(each).startswith("arn:") for each in named):
+        found = tier.get("approvers") if isinstance(tier, dict) else None
+        named = [read(fields.approver, each) for each in found] if isinstance(found, list) else []
+        if named and all(named) and not any(each.startswith("arn:") for each in named if each):
             message = f"in mode enforce nobody of it could say yes: buttons in Slack need {missing}"
             yield Problem(("approval", "tiers", index), f"{message}, the command line an approver's ARN")
 

@@ -228,9 +228,17 @@ def ask(approval: Approval) -> ApprovalStep:
 
 
 def approve(
-    approval: Approval, by: Clicker, *, owner_user: str, reason: str, cap: timedelta | None, now: datetime
+    approval: Approval,
+    by: Clicker,
+    *,
+    owner_user: str,
+    reason: str,
+    cap: timedelta | None,
+    now: datetime,
+    started: datetime | None = None,
 ) -> ApprovalStep:
-    """A yes. `owner_user`: Slack user id of the tagged owner, empty where nobody was found.
+    """A yes. `owner_user`: Slack user id of the tagged owner, empty where nobody was found. `started`: since when what
+    is asked about runs, by which a cap counts; None: it does not run, or nobody knows.
 
     Raises RefusedError with a sentence for the clicker: who may not, what was answered, what is too late.
     """
@@ -240,6 +248,9 @@ def approve(
     if cap is not None and (cap <= timedelta(0) or (most is not None and cap > most)):
         limit = f"; it asks for {durations.show(most)}" if most is not None else ""
         raise RefusedError(f"A cap of {durations.show(cap)} is no cap{limit}.")
+    if cap is not None and started is not None and now - started >= cap:
+        ran = f"it runs since {times.to_key(started)}, for {durations.show(now - started)}"
+        raise RefusedError(f"A cap of {durations.show(cap)} has passed already: {ran}. Give it longer, or say no.")
     answer = Answer(by.principal, by.name, now, _clipped(reason), cap)
     after = replace(approval, state=State.APPROVED, answer=answer, version=approval.version + 1)
     sentence = f"approved by {by.name}{_with_cap(after)}{_because(answer)}"

@@ -211,7 +211,8 @@ def decide(
             raise UnknownRun(f"No question is known by {approval_id}.")
         now = clock()
         if yes:
-            step = approvals.approve(found, by, owner_user=owner_user, reason=reason, cap=cap, now=now)
+            started = kept.started(found) if cap is not None else None
+            step = approvals.approve(found, by, owner_user=owner_user, reason=reason, cap=cap, now=now, started=started)
         else:
             step = approvals.deny(found, by, reason=reason, now=now)
         if listed is not None:
