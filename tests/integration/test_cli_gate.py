@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from costwatch import __version__
+from costwatch.cli.gating import DENIED, EXPIRED, PENDING
 from costwatch.cli.main import main
 from costwatch.cli.session import Tools
 from tests.support.command_line import MARIA, FakeSsm, FakeSts
@@ -192,6 +193,14 @@ def test_what_the_gate_could_not_read_is_bad_input_in_every_mode_and_nobody_is_a
     assert result.exit_code == 2
     assert sentence in result.stderr
     assert asking.function.asked == []
+
+
+def test_the_readme_says_its_exit_codes_and_what_it_needs() -> None:
+    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
+    listed = readme.partition("Exit codes: ")[2].partition(" Your AWS identity")[0]
+    for code in (DENIED, EXPIRED, PENDING):
+        assert f"{code}, " in listed or f"{code} " in listed
+    assert "`lambda:InvokeFunction` for `gate`" in readme
 
 
 def test_a_deployment_without_a_gate_is_told_to_be_deployed_again(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import click
@@ -19,6 +20,9 @@ from costwatch.errors import InputError
 _ACCELERATORS: Final = "accelerators"
 _PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}|\*):(role|user)/[\w+=,.@/*?-]{1,512}")
 _SESSION: Final = re.compile(r"(arn:aws[a-z-]*):sts::([0-9]{12}):assumed-role/([\w+=,.@-]+)/.*")
+_EVERYBODY: Final = re.compile(r"[*?/]+")
+_OF_ALL_KINDS: Final = ("ml.t3.medium", "ml.m5.large", "ml.c7i.metal", "ml.p4d.24xlarge", "ml.trn1n.32xlarge")
+"""What fits all of these was not written for any of them."""
 
 
 class _Types(click.ParamType[tuple[str, ...]]):
@@ -30,7 +34,9 @@ class _Types(click.ParamType[tuple[str, ...]]):
         if isinstance(value, tuple):
             return value
         found: list[str] = []
-        for word in filter(None, (word.strip() for word in str(value).split(","))):
+        for word in (word.strip() for word in str(value).split(",")):
+            if not word:
+                self.fail("an entry names no type: there is nothing between two commas, or beside one", param, ctx)
             if word == _ACCELERATORS:
                 found += [f"ml.{wildcard}" for wildcard in accelerators.WILDCARDS]
                 continue
@@ -38,7 +44,18 @@ class _Types(click.ParamType[tuple[str, ...]]):
                 found.append(fields.job_type(word))
             except ValueError as error:
                 self.fail(str(error), param, ctx)
-        return tuple(dict.fromkeys(found)) or self.fail("names no type", param, ctx)
+        return tuple(dict.fromkeys(found))
+
+
+class _OnlyTypes(_Types):
+    """The same, where a type that fits all would mean none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        found = super().convert(value, param, ctx)
+        for word in found:
+            if all(fnmatchcase(each, word) for each in _OF_ALL_KINDS):
+                self.fail(f"{word!r} allows every type: leave --types out, or name those that may be used", param, ctx)
+        return found
 
 
 class _Principal(click.ParamType[str]):
@@ -53,6 +70,8 @@ class _Principal(click.ParamType[str]):
             self.fail(f"{value!r} is a session; expected its role, which is {role} if it has no path", param, ctx)
         if not _PRINCIPAL.fullmatch(str(value)):
             self.fail(f"{value!r} is not {expected}", param, ctx)
+        if _EVERYBODY.fullmatch(str(value).partition("/")[2]):
+            self.fail(f"{value!r} spares everybody, and refuses nothing; expected {expected}", param, ctx)
         return str(value)
 
 
@@ -70,7 +89,7 @@ class _Principal(click.ParamType[str]):
     type=Duration(),
     help="The most a job may declare.  [default: the hard cap of its kind in the configuration]",
 )
-@click.option("--types", type=_Types(), default=(), help="The only types that may be used, such as ml.g5.*,ml.m5.*.")
+@click.option("--types", type=_OnlyTypes(), default=(), help="The only types that may be used, such as ml.g5.*,ml.m5.*.")
 @click.option(
     "--require-approval-tag-for",
     "approval_types",
