@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 from costwatch.core import durations, times
-from costwatch.core.approvals import Approval, Way, approval_id
+from costwatch.core.approvals import Approval, State, Way, approval_id
 from costwatch.core.consent import Consent, Word, undecided
 from costwatch.core.estimator import Confidence
 from costwatch.core.forecast import Forecast
@@ -55,9 +55,11 @@ def cause(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> Cause | N
 
     Prepaid capacity costs nothing more. What has no known price is asked about when it is seen for the second time.
     """
-    if not undecided(record.consent) or record.start is None or not policy.tiers:
+    if record.start is None or not policy.tiers or record.hourly_rate_usd == 0:
         return None
-    if record.hourly_rate_usd == 0:
+    if record.consent is not None and record.consent.word.covers:
+        return _outgrown(record, record.consent, policy, now)
+    if not undecided(record.consent):
         return None
     made = record.forecast
     if made is not None:
@@ -76,6 +78,22 @@ def cause(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> Cause | N
     return Cause(judged if judged is not None else spent, lowest, why)
 
 
+def _outgrown(record: RunRecord, consent: Consent, policy: ApprovalPolicy, now: datetime) -> Cause | None:
+    """A yes is for so many dollars: a run that grew after it, or was extended, is asked about again when it has spent
+    half of the lowest threshold beyond them."""
+    spent, granted, lowest = record.spent_usd(now), consent.granted_usd, policy.tiers[0]
+    if spent is None or granted is None or spent < granted + lowest.above_usd * HALF:
+        return None
+    reason = f"{show_usd(spent)} is spent, and the yes was for {show_usd(granted)}"
+    return Cause(spent, policy.tier(spent) or lowest, reason)
+
+
+def allowed_usd(record: RunRecord, policy: ApprovalPolicy) -> Decimal:
+    """What the run may spend before somebody has to say yes: the lowest threshold, beyond what was granted before."""
+    granted = record.consent.granted_usd if record.consent is not None else None
+    return policy.tiers[0].above_usd + (granted or Decimal(0))
+
+
 def may_cost_more(record: RunRecord, policy: ApprovalPolicy) -> bool:
     """Whether it may spend more by its time limit than needs no yes; also where nobody knows what it costs."""
     most = record.forecast.worst_case_usd if record.forecast is not None else None
@@ -88,7 +106,10 @@ def is_nearly_used_up(record: RunRecord, policy: ApprovalPolicy, now: datetime) 
     if consent is None or consent.word not in (Word.ASKED, Word.EXPIRED) or consent.nearly_told or not policy.tiers:
         return False
     spent = record.spent_usd(now)
-    return spent is not None and spent >= policy.tiers[0].above_usd * NEARLY
+    if spent is None:
+        return False
+    beyond = policy.tiers[0].above_usd * (1 - NEARLY)
+    return spent >= allowed_usd(record, policy) - beyond
 
 
 def limit_of(record: RunRecord | None, policy: ApprovalPolicy) -> MoneyLimit | None:
@@ -100,22 +121,27 @@ def limit_of(record: RunRecord | None, policy: ApprovalPolicy) -> MoneyLimit | N
     consent = record.consent if record is not None else None
     if policy.mode is not Mode.ENFORCE or record is None or consent is None or record.start is None:
         return None
-    if consent.word.covers:
-        if consent.cap is None:
-            return None
-        return MoneyLimit(record.start + consent.cap, f"capped at {durations.show(consent.cap)} by {consent.by}")
-    if not consent.word.asked:
-        return None
+    capped = None
+    if consent.cap is not None:
+        capped = MoneyLimit(record.start + consent.cap, f"capped at {durations.show(consent.cap)} by {consent.by}")
+    if consent.word.covers or not consent.word.asked:
+        return capped
+    limits = [each for each in (capped, _unapproved(record, consent, policy)) if each is not None]
+    return min(limits, key=lambda limit: limit.at, default=None)
+
+
+def _unapproved(record: RunRecord, consent: Consent, policy: ApprovalPolicy) -> MoneyLimit | None:
     moment = used_up_at(record, policy)
     if consent.word is Word.DENIED and (_is_between_jobs(record) if moment is None else consent.at < moment):
         return MoneyLimit(consent.at, f"denied by {consent.by}")
     if moment is None:
         return None
-    return MoneyLimit(moment, f"unapproved: {show_usd(policy.tiers[0].above_usd)} is all that needs no yes")
+    granted = f"{show_usd(consent.granted_usd)} was granted, and " if consent.granted_usd else ""
+    return MoneyLimit(moment, f"unapproved: {granted}{show_usd(policy.tiers[0].above_usd)} is all that needs no yes")
 
 
 def used_up_at(record: RunRecord, policy: ApprovalPolicy) -> datetime | None:
-    """When the run has spent the lowest threshold, up to the next whole minute; UTC.
+    """When the run has spent what it may without a yes, up to the next whole minute; UTC.
 
     None: its price is not known, it costs nothing, or it takes longer than a year.
     """
@@ -124,7 +150,7 @@ def used_up_at(record: RunRecord, policy: ApprovalPolicy) -> datetime | None:
         since, before = record.start, Decimal(0)
     if rate is None or since is None or before is None or record.start is None or not policy.tiers:
         return None
-    left = policy.tiers[0].above_usd - before
+    left = allowed_usd(record, policy) - before
     if rate <= 0:
         return max(_whole_minute(since), record.start) if _is_between_jobs(record) and left <= 0 else None
     if abs(left) > rate * _LONGEST:
@@ -150,7 +176,7 @@ def terms(
     rate, spent, used_up = record.hourly_rate_usd, record.spent_usd(now), used_up_at(record, policy)
     if rate is None or spent is None or used_up is None or record.consent is None or record.consent.word.covers:
         return {}
-    most = policy.tiers[0].above_usd
+    most = allowed_usd(record, policy)
     while_ = sweep_every + min_notice + STOP_GRACE
     bound = most + rate * Decimal(int(while_.total_seconds())) / 3600
     shown = [durations.show(each) for each in (sweep_every, min_notice, STOP_GRACE)]
@@ -198,6 +224,14 @@ def key_of(run_id: RunId, start: datetime) -> tuple[str, str]:
     return str(run_id), times.to_key(start)
 
 
+def next_key(record: RunRecord) -> tuple[str, ...]:
+    """The same for the question that is asked next: after a yes it is another one."""
+    assert record.start is not None  # noqa: S101 - nobody is asked about what has not started
+    before = record.consent
+    own = key_of(record.run_id, record.start)
+    return (*own, before.approval_id) if before is not None and before.word.covers else own
+
+
 def is_about(record: RunRecord, approval: Approval) -> bool:
     """Whether `approval` is the question about this very start of the run."""
     if record.consent is not None and record.consent.approval_id:
@@ -208,6 +242,13 @@ def is_about(record: RunRecord, approval: Approval) -> bool:
 def heard_of(record: RunRecord, approval: Approval) -> RunRecord:
     """`record` with how the question about it stands now; as it was where that is nothing new."""
     answer, before = approval.answer, record.consent
+    granted = before.granted_usd if before is not None else None
+    cap = before.cap if before is not None else None
+    if approval.state is State.APPROVED:
+        # What it had spent by then is in what was said yes to.
+        known = (approval.granted_usd, approval.asked.judged_usd)
+        granted = None if approval.granted_usd is None else max(each for each in known if each is not None)
+        cap = answer.cap if answer is not None else None
     word = Word.ASKED if answer is None else Word(approval.state.value)
     if before is not None and (before.word, before.approval_id) == (word, approval.id):
         return record
@@ -218,7 +259,8 @@ def heard_of(record: RunRecord, approval: Approval) -> RunRecord:
             at=answer.at if answer is not None else approval.asked_at,
             approval_id=approval.id,
             by=answer.name if answer is not None else "",
-            cap=answer.cap if answer is not None else None,
+            cap=cap,
+            granted_usd=granted,
             looked_for=before.looked_for if before is not None else "",
             nearly_told=before is not None and before.nearly_told,
         ),

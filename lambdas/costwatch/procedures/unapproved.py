@@ -132,7 +132,7 @@ def _ask(w: Watchdog, run: Run, record: RunRecord, decision: Decision, found: Ca
     policy, now, ledger = w.policy.approval, w.now(), Approvals(w.ledger)
     request = Request(
         way=Way.RUN,
-        key=unapproved.key_of(run.id, record.start),
+        key=unapproved.next_key(record),
         name=record.name,
         account=run.id.account,
         region=run.id.region,
