@@ -208,11 +208,7 @@ def _rate(asked: Asked) -> str:
 
 
 def _why(asked: Asked) -> str:
-    if asked.judged_usd is None:
-        return "nobody knows what it costs, and unknown is never zero"
-    if asked.judged_usd <= asked.above_usd:
-        return f"half of {show_usd(asked.above_usd)} is spent; {show_usd(asked.judged_usd)} was expected"
-    return f"{show_usd(asked.judged_usd)} is above {show_usd(asked.above_usd)}"
+    return approvals.why(asked) + (", and unknown is never zero" if asked.judged_usd is None else "")
 
 
 def _team(asked: Asked, context: ApprovalContext) -> list[tuple[str, str]]:

@@ -60,6 +60,8 @@ class Judged:
     usd: Decimal | None
     tier: Tier | None
     reason: str
+    spent_usd: Decimal | None = None
+    """What is spent already, where that is why somebody is asked."""
 
 
 def judge(quote: Quote, policy: ApprovalPolicy) -> Judged:
@@ -144,6 +146,7 @@ def asked(request: Request, made: Quote, judged: Judged, policy: ApprovalPolicy)
         team=request.team,
         project=request.project,
         model=request.model,
+        spent_usd=judged.spent_usd,
         notes=(*(f"no known price: {each}" for each in made.unpriced), *made.notes),
     )
 

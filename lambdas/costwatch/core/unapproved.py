@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Final
 
 from costwatch.core import durations, times
-from costwatch.core.approvals import Approval, Way, approval_id
-from costwatch.core.consent import Consent, Word, undecided
+from costwatch.core.approvals import Approval, Way, approval_id, spent_already
+from costwatch.core.consent import Consent, Word, to_be_asked
 from costwatch.core.estimator import Confidence
 from costwatch.core.forecast import Forecast
 from costwatch.core.model import RunId
@@ -31,15 +31,21 @@ STOP_GRACE: Final = timedelta(minutes=2)
 _LONGEST: Final = Decimal(24 * 366)
 """Hours: what lasts longer is no limit."""
 _MINUTE: Final = timedelta(minutes=1)
+_MOST_TIMES: Final = 100
+"""So many questions about one start of a run are told by their ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why somebody is asked. `usd`: what was held against the threshold; None: unknown, which is never zero."""
+    """Why somebody is asked. `usd`: what was held against the threshold; None: unknown, which is never zero.
+
+    `spent_usd`: what is spent already, where that is why.
+    """
 
     usd: Decimal | None
     tier: Tier
     reason: str
+    spent_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +61,25 @@ def cause(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> Cause | N
 
     Prepaid capacity costs nothing more. What has no known price is asked about when it is seen for the second time.
     """
-    if not undecided(record.consent) or record.start is None or not policy.tiers:
+    if not to_be_asked(record.consent, policy.mode) or record.start is None or not policy.tiers:
         return None
     if record.hourly_rate_usd == 0:
         return None
-    made = record.forecast
+    made, spent, lowest = record.forecast, record.spent_usd(now), policy.tiers[0]
+    usd = _judged_usd(made, policy.judge_by) if made is not None else None
     if made is not None:
-        usd = _judged_usd(made, policy.judge_by)
         tier = policy.tier(usd)
         if usd is None and tier is not None and now > record.first_seen_at:
             return Cause(None, tier, f"nobody knows what it costs: {made.basis or 'no known price'}")
-        if usd is not None and tier is not None and made.confidence is not Confidence.PREPAID:
+        is_more = usd is not None and spent is not None and spent > usd
+        if usd is not None and tier is not None and made.confidence is not Confidence.PREPAID and not is_more:
             why = f"{show_usd(usd)} ({policy.judge_by.words}) is above {show_usd(tier.above_usd)}"
             return Cause(usd, tier, why)
-    spent, lowest = record.spent_usd(now), policy.tiers[0]
     if spent is None or spent < lowest.above_usd * HALF:
         return None
-    judged = _judged_usd(made, policy.judge_by) if made is not None else None
-    why = f"{show_usd(spent)} is spent, half of {show_usd(lowest.above_usd)} or more"
-    return Cause(judged if judged is not None else spent, lowest, why)
+    # What was expected is no more than the lowest threshold, or no more than is spent.
+    tier = policy.tier(spent) or lowest
+    return Cause(max(spent, usd or spent), tier, spent_already(spent, tier.above_usd), spent)
 
 
 def may_cost_more(record: RunRecord, policy: ApprovalPolicy) -> bool:
@@ -85,7 +91,9 @@ def may_cost_more(record: RunRecord, policy: ApprovalPolicy) -> bool:
 def is_nearly_used_up(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> bool:
     """Whether its owner is to be told that so much is spent and nobody has said yes."""
     consent = record.consent
-    if consent is None or consent.word not in (Word.ASKED, Word.EXPIRED) or consent.nearly_told or not policy.tiers:
+    if consent is None or to_be_asked(consent, policy.mode) or consent.nearly_told or not policy.tiers:
+        return False
+    if consent.word not in (Word.ASKED, Word.EXPIRED):
         return False
     spent = record.spent_usd(now)
     return spent is not None and spent >= policy.tiers[0].above_usd * NEARLY
@@ -104,7 +112,7 @@ def limit_of(record: RunRecord | None, policy: ApprovalPolicy) -> MoneyLimit | N
         if consent.cap is None:
             return None
         return MoneyLimit(record.start + consent.cap, f"capped at {durations.show(consent.cap)} by {consent.by}")
-    if not consent.word.asked:
+    if to_be_asked(consent, policy.mode):
         return None
     moment = used_up_at(record, policy)
     if consent.word is Word.DENIED and (_is_between_jobs(record) if moment is None else consent.at < moment):
@@ -188,38 +196,55 @@ def _judged_usd(made: Forecast, judge_by: JudgeBy) -> Decimal | None:
     }[judge_by]
 
 
-def id_of(run_id: RunId, start: datetime) -> str:
-    """Of the question about a run: one for each start of it."""
-    return approval_id(Way.RUN, run_id.account, run_id.region, *key_of(run_id, start))
+def key_of(run_id: RunId, start: datetime, number: int = 1) -> tuple[str, ...]:
+    """The facts that tell a question about a run from every other one: there is one for each start of it.
+
+    `number`: from 1; one more for each that was asked about this start and does not count.
+    """
+    facts = str(run_id), times.to_key(start)
+    return facts if number == 1 else (*facts, str(number))
 
 
-def key_of(run_id: RunId, start: datetime) -> tuple[str, str]:
-    """The facts that tell the question about a run from every other one."""
-    return str(run_id), times.to_key(start)
+def counts(known: Approval, mode: Mode) -> bool:
+    """Whether the run is held to a question as it stands, or answered: else somebody is asked anew."""
+    return not to_be_asked(_consent_of(known), mode)
 
 
 def is_about(record: RunRecord, approval: Approval) -> bool:
-    """Whether `approval` is the question about this very start of the run."""
-    if record.consent is not None and record.consent.approval_id:
-        return record.consent.approval_id == approval.id
-    return record.start is not None and id_of(record.run_id, record.start) == approval.id
+    """Whether `approval` is the question about this very start of the run: the one that its record knows.
+
+    Before the record knows of one that was just asked, it is told by its id.
+    """
+    consent = record.consent
+    known = consent.approval_id if consent is not None else ""
+    if known == approval.id:
+        return True
+    if record.start is None or (known and consent is not None and consent.word not in (Word.EXPIRED, Word.WITHDRAWN)):
+        return False
+    run_id, start = record.run_id, record.start
+    keys = (key_of(run_id, start, number) for number in range(1, _MOST_TIMES + 1))
+    ids = [approval_id(Way.RUN, run_id.account, run_id.region, *key) for key in keys]
+    return approval.id in (ids[ids.index(known) + 1 :] if known in ids else ids)
 
 
 def heard_of(record: RunRecord, approval: Approval) -> RunRecord:
     """`record` with how the question about it stands now; as it was where that is nothing new."""
-    answer, before = approval.answer, record.consent
-    word = Word.ASKED if answer is None else Word(approval.state.value)
-    if before is not None and (before.word, before.approval_id) == (word, approval.id):
+    now, before = _consent_of(approval), record.consent
+    if before is None:
+        return replace(record, consent=now)
+    if (before.word, before.approval_id) == (now.word, now.approval_id):
         return record
-    return replace(
-        record,
-        consent=Consent(
-            word=word,
-            at=answer.at if answer is not None else approval.asked_at,
-            approval_id=approval.id,
-            by=answer.name if answer is not None else "",
-            cap=answer.cap if answer is not None else None,
-            looked_for=before.looked_for if before is not None else "",
-            nearly_told=before is not None and before.nearly_told,
-        ),
+    nearly_told = before.nearly_told and before.approval_id == approval.id
+    return replace(record, consent=replace(now, looked_for=before.looked_for, nearly_told=nearly_told))
+
+
+def _consent_of(approval: Approval) -> Consent:
+    answer = approval.answer
+    return Consent(
+        word=Word.ASKED if answer is None else Word(approval.state.value),
+        at=answer.at if answer is not None else approval.asked_at,
+        approval_id=approval.id,
+        by=answer.name if answer is not None else "",
+        cap=answer.cap if answer is not None else None,
+        mode=approval.mode,
     )

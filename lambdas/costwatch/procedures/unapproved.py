@@ -7,12 +7,14 @@ never asked for one that has ended, and is saved like any step: whoever comes se
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import count
 from typing import Final
 
 from costwatch.adapters.ledger_approvals import Approvals
 from costwatch.core import approvals, gate, named_yes, unapproved
 from costwatch.core.approvals import Approval, Requester, State, Way
-from costwatch.core.consent import Word, undecided
+from costwatch.core.consent import Word
 from costwatch.core.deadman import Decision
 from costwatch.core.families import PastRun
 from costwatch.core.forecast import family_of, specs_of
@@ -79,7 +81,7 @@ def attend(w: Watchdog, run: Run, decision: Decision, report: SweepReport) -> No
     named = named_yes.named_by(run, w.policy.tags)
     if named_yes.looks_for(record, named):
         record = looked_for(w, run, record, decision, named)
-        if record is None or not undecided(record.consent):
+        if record is None:
             return
     found = unapproved.cause(record, w.policy.approval, w.now())
     if found is not None and not decision.spared:
@@ -145,16 +147,20 @@ def _ask(w: Watchdog, run: Run, record: RunRecord, decision: Decision, found: Ca
         source=str(run.id),
     )
     made = quote(request.parts, w.prices, _past_of(w, run, report))
-    opened = approvals.ask(
-        gate.question(request, made, Judged(Verdict.HOLD, found.usd, found.tier, found.reason), policy, now)
-    )
-    asked = opened.after
-    if not ledger.save(opened):
-        # A crash before the record knew of it: the question stands, and may be answered by now.
+    judged = Judged(Verdict.HOLD, found.usd, found.tier, found.reason, found.spent_usd)
+    for number in count(1):
+        request = replace(request, key=unapproved.key_of(run.id, record.start, number))
+        opened = approvals.ask(gate.question(request, made, judged, policy, now))
+        if ledger.save(opened):
+            asked = opened.after
+            break
+        # A record before this one, or a crash before this one knew of it: the question stands, and may be answered.
         known = ledger.get(run.id.account, opened.after.id)
         if known is None:
             return
-        asked = known
+        if unapproved.counts(known, policy.mode):
+            asked = known
+            break
     after = unapproved.heard_of(record, asked)
     transition = Transition.ASKED if asked.state is State.PENDING else Transition(asked.state.value)
     reason = f"asked about: {found.reason}" if asked.state is State.PENDING else approvals.told(asked)
