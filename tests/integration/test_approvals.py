@@ -275,6 +275,26 @@ def test_a_principal_whose_session_is_an_e_mail_address_is_found_in_slack_and_ma
         approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True)
 
 
+@pytest.mark.parametrize("verified", [True, False])
+@pytest.mark.parametrize("session", ["maria", "Maria", "maria@elsewhere.example"])
+def test_whose_address_or_name_is_that_of_the_session_that_asked_may_not_say_yes(
+    house: House, session: str, verified: bool
+) -> None:
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/Scientist/{session}"
+    asked = house.ask(requester=Requester(session, arn, verified=verified), owner="")
+    with pytest.raises(RefusedError, match="asked for it, which may be you"):
+        approvals.answer(house.gate, ACCOUNT, asked.id, replace(MARIA, email="maria@example.com"), yes=True)
+    assert approvals.answer(house.gate, ACCOUNT, asked.id, replace(LEE, email="lee@example.com"), yes=True)
+
+
+def test_whoever_says_that_they_ask_may_not_say_yes_though_nothing_proves_it(house: House) -> None:
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/Platform/john"
+    john = Clicker(arn, "john (Platform)", frozenset({"@risk-leads"}))
+    asked = house.ask(requester=Requester("john", arn), owner="")
+    with pytest.raises(RefusedError, match="You asked for it"):
+        approvals.answer(house.gate, ACCOUNT, asked.id, john, yes=True)
+
+
 def test_of_a_principal_that_slack_does_not_know_the_tagged_owner_may_not_say_yes(house: House) -> None:
     session = f"arn:aws:sts::{ACCOUNT}:assumed-role/Scientist/botocore-session-1"
     asked = house.ask(requester=Requester("botocore-session-1", session, verified=True), owner="maria@example.com")

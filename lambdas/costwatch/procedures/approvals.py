@@ -104,7 +104,7 @@ def _told_again(g: Gate, known: Approval) -> Reply:
 def _known_to_slack(w: Watchdog, requester: Requester) -> Requester:
     """Sessions of people are often called by their e-mail address; who asked may not say yes in Slack either."""
     session = requester.principal.rpartition("/")[2]
-    if w.slack is None or not requester.verified or requester.slack_user or "@" not in session:
+    if w.slack is None or requester.slack_user or "@" not in session:
         return requester
     try:
         return replace(requester, slack_user=w.slack.user_id(session) or "")
