@@ -19,6 +19,7 @@ from tests.support import policies
 from tests.support.builders import ACCOUNT, HOUR, MINUTE, SECOND
 from tests.support.fakes import FakeInstance
 from tests.support.money_town import JOBS, MARIA, P4D, USED_UP, MoneyTown
+from tests.support.town import records
 
 RUN_TAG = "costwatch:run"
 AN_HOUR_TO_ANSWER = {"answer_within_seconds": 3600, "remind_before_seconds": 600}
@@ -162,6 +163,27 @@ def test_what_its_owner_heard_while_the_gate_warned_is_said_again_once_it_ends_t
     of.at(4 * HOUR + 5 * MINUTE)
     of.at(4 * HOUR + 10 * MINUTE)
     assert of.timeline(trainer).count("money nearly used up") == 2
+
+
+def test_a_yes_of_before_stays_good_when_what_is_beyond_it_is_asked_about_anew() -> None:
+    of = MoneyTown(mode="warn", approval=AN_HOUR_TO_ANSWER)
+    tags = {**JOBS, RUN_TAG: "big"}
+    of.launch(tags=tags)
+    of.sweep()
+    first = of.says(yes=True)
+    for _ in range(9):
+        of.launch(tags=tags)
+    of.through(90 * MINUTE, every=5 * MINUTE)
+    second = of.question()
+    of.through(3 * HOUR)
+    assert state(of, second) is State.EXPIRED
+    of.town.policy = MoneyTown(approval=AN_HOUR_TO_ANSWER).town.policy
+    of.at(3 * HOUR + 5 * MINUTE)
+    assert of.question().id not in (first.id, second.id)
+    record = records(of.town)["big"]
+    assert record.consent is not None
+    assert record.consent.granted_usd == first.granted_usd
+    assert record.notice is None
 
 
 # --- what a card offers -----------------------------------------------------------------------------------------

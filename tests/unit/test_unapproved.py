@@ -130,6 +130,19 @@ def test_no_answer_is_a_no_only_where_the_gate_enforced_when_it_was_asked(asked_
     assert unapproved.cause(found, replace(ENFORCE, mode=Mode.WARN), NOW) is None
 
 
+@pytest.mark.parametrize(("granted", "asks"), [("50.01", False), ("50", True)])
+def test_what_was_granted_before_a_question_that_does_not_count_is_not_asked_about(granted: str, asks: bool) -> None:
+    found = asked(run(member(age=5 * HOUR)), Word.EXPIRED)  # $100 are spent
+    assert found.consent is not None
+    consent = replace(found.consent, mode=Mode.WARN, granted_usd=Decimal(granted))
+    found = replace(found, consent=consent)
+    assert (unapproved.cause(found, ENFORCE, NOW) is not None) is asks
+    assert unapproved.limit_of(found, ENFORCE) is None
+    capped = unapproved.limit_of(replace(found, consent=replace(consent, cap=6 * HOUR)), ENFORCE)
+    assert capped is not None
+    assert capped.at == NOW + HOUR
+
+
 @pytest.mark.parametrize(
     ("known", "word", "about"),
     [
@@ -139,18 +152,18 @@ def test_no_answer_is_a_no_only_where_the_gate_enforced_when_it_was_asked(asked_
         (2, Word.EXPIRED, (False, True, True)),
         (2, Word.WITHDRAWN, (False, True, True)),
         (2, Word.DENIED, (False, True, False)),
-        (2, Word.APPROVED, (False, True, False)),
+        (2, Word.APPROVED, (False, True, True)),
     ],
 )
-def test_a_run_is_held_to_the_question_that_its_record_knows_or_to_a_later_one_where_that_one_is_over(
+def test_a_run_is_held_to_the_question_that_its_record_knows_or_to_a_later_one_where_there_may_be_one(
     known: int, word: Word | None, about: tuple[bool, ...]
 ) -> None:
     of = run(member(age=HOUR))
     start = of.start or NOW
-    ids = [
-        approval_id(Way.RUN, of.id.account, of.id.region, *unapproved.key_of(of.id, start, number))
-        for number in (1, 2, 3)
-    ]
+    ids: list[str] = []
+    for before in ("", 0, 1):
+        key = unapproved.key_of(of.id, start, ids[before] if isinstance(before, int) else before)
+        ids.append(approval_id(Way.RUN, of.id.account, of.id.region, *key))
     found = asked(of, word) if word is not None else record(of)
     if found.consent is not None:
         found = replace(found, consent=replace(found.consent, approval_id=ids[known - 1]))

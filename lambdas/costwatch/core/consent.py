@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from costwatch.core.policy import Mode
@@ -50,6 +51,8 @@ class Consent:
     """People were told that its money is nearly used up."""
     used_up_told: bool = False
     """In observe: that it would have been stopped is recorded."""
+    granted_usd: Decimal | None = None
+    """What a yes was for. None: there was none, or nobody knew what it costs."""
     mode: Mode = Mode.ENFORCE
     """Of the gate, when it was asked."""
 

@@ -68,6 +68,7 @@ def drew(record: RunRecord, purse: Purse, now: datetime) -> RunRecord:
         purse.approval_id,
         by=f"the yes of {purse.approval_id}",
         cap=granted if capped else None,
+        granted_usd=purse.granted_usd,
         looked_for=looked_for,
     )
     return replace(record, consent=consent)

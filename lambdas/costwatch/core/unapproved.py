@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 from costwatch.core import durations, times
-from costwatch.core.approvals import Approval, Way, approval_id, spent_already
+from costwatch.core.approvals import Approval, State, Way, approval_id, spent_already
 from costwatch.core.consent import Consent, Word, to_be_asked
 from costwatch.core.estimator import Confidence
 from costwatch.core.forecast import Forecast
@@ -61,10 +61,15 @@ def cause(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> Cause | N
 
     Prepaid capacity costs nothing more. What has no known price is asked about when it is seen for the second time.
     """
-    if not to_be_asked(record.consent, policy.mode) or record.start is None or not policy.tiers:
+    if record.start is None or not policy.tiers or record.hourly_rate_usd == 0:
         return None
-    if record.hourly_rate_usd == 0:
+    consent = record.consent
+    if consent is not None and consent.word.covers:
+        return _outgrown(record, consent, policy, now)
+    if not to_be_asked(consent, policy.mode):
         return None
+    if consent is not None and consent.granted_usd is not None:  # a yes came before the question that does not count
+        return _outgrown(record, consent, policy, now)
     made, spent, lowest = record.forecast, record.spent_usd(now), policy.tiers[0]
     usd = _judged_usd(made, policy.judge_by) if made is not None else None
     if made is not None:
@@ -82,6 +87,22 @@ def cause(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> Cause | N
     return Cause(max(spent, usd or spent), tier, spent_already(spent, tier.above_usd), spent)
 
 
+def _outgrown(record: RunRecord, consent: Consent, policy: ApprovalPolicy, now: datetime) -> Cause | None:
+    """A yes is for so many dollars: a run that grew after it, or was extended, is asked about again when it has spent
+    half of the lowest threshold beyond them."""
+    spent, granted, lowest = record.spent_usd(now), consent.granted_usd, policy.tiers[0]
+    if spent is None or granted is None or spent < granted + lowest.above_usd * HALF:
+        return None
+    reason = f"{show_usd(spent)} is spent, and the yes was for {show_usd(granted)}"
+    return Cause(spent, policy.tier(spent) or lowest, reason, spent)
+
+
+def allowed_usd(record: RunRecord, policy: ApprovalPolicy) -> Decimal:
+    """What the run may spend before somebody has to say yes: the lowest threshold, beyond what was granted before."""
+    granted = record.consent.granted_usd if record.consent is not None else None
+    return policy.tiers[0].above_usd + (granted or Decimal(0))
+
+
 def may_cost_more(record: RunRecord, policy: ApprovalPolicy) -> bool:
     """Whether it may spend more by its time limit than needs no yes; also where nobody knows what it costs."""
     most = record.forecast.worst_case_usd if record.forecast is not None else None
@@ -96,7 +117,10 @@ def is_nearly_used_up(record: RunRecord, policy: ApprovalPolicy, now: datetime) 
     if consent.word not in (Word.ASKED, Word.EXPIRED):
         return False
     spent = record.spent_usd(now)
-    return spent is not None and spent >= policy.tiers[0].above_usd * NEARLY
+    if spent is None:
+        return False
+    beyond = policy.tiers[0].above_usd * (1 - NEARLY)
+    return spent >= allowed_usd(record, policy) - beyond
 
 
 def limit_of(record: RunRecord | None, policy: ApprovalPolicy) -> MoneyLimit | None:
@@ -108,22 +132,27 @@ def limit_of(record: RunRecord | None, policy: ApprovalPolicy) -> MoneyLimit | N
     consent = record.consent if record is not None else None
     if policy.mode is not Mode.ENFORCE or record is None or consent is None or record.start is None:
         return None
-    if consent.word.covers:
-        if consent.cap is None:
-            return None
-        return MoneyLimit(record.start + consent.cap, f"capped at {durations.show(consent.cap)} by {consent.by}")
-    if to_be_asked(consent, policy.mode):
-        return None
+    capped = None
+    if consent.cap is not None:
+        capped = MoneyLimit(record.start + consent.cap, f"capped at {durations.show(consent.cap)} by {consent.by}")
+    if consent.word.covers or to_be_asked(consent, policy.mode):
+        return capped
+    limits = [each for each in (capped, _unapproved(record, consent, policy)) if each is not None]
+    return min(limits, key=lambda limit: limit.at, default=None)
+
+
+def _unapproved(record: RunRecord, consent: Consent, policy: ApprovalPolicy) -> MoneyLimit | None:
     moment = used_up_at(record, policy)
     if consent.word is Word.DENIED and (_is_between_jobs(record) if moment is None else consent.at < moment):
         return MoneyLimit(consent.at, f"denied by {consent.by}")
     if moment is None:
         return None
-    return MoneyLimit(moment, f"unapproved: {show_usd(policy.tiers[0].above_usd)} is all that needs no yes")
+    granted = f"{show_usd(consent.granted_usd)} was granted, and " if consent.granted_usd else ""
+    return MoneyLimit(moment, f"unapproved: {granted}{show_usd(policy.tiers[0].above_usd)} is all that needs no yes")
 
 
 def used_up_at(record: RunRecord, policy: ApprovalPolicy) -> datetime | None:
-    """When the run has spent the lowest threshold, up to the next whole minute; UTC.
+    """When the run has spent what it may without a yes, up to the next whole minute; UTC.
 
     None: its price is not known, it costs nothing, or it takes longer than a year.
     """
@@ -132,7 +161,7 @@ def used_up_at(record: RunRecord, policy: ApprovalPolicy) -> datetime | None:
         since, before = record.start, Decimal(0)
     if rate is None or since is None or before is None or record.start is None or not policy.tiers:
         return None
-    left = policy.tiers[0].above_usd - before
+    left = allowed_usd(record, policy) - before
     if rate <= 0:
         return max(_whole_minute(since), record.start) if _is_between_jobs(record) and left <= 0 else None
     if abs(left) > rate * _LONGEST:
@@ -158,7 +187,7 @@ def terms(
     rate, spent, used_up = record.hourly_rate_usd, record.spent_usd(now), used_up_at(record, policy)
     if rate is None or spent is None or used_up is None or record.consent is None or record.consent.word.covers:
         return {}
-    most = policy.tiers[0].above_usd
+    most = allowed_usd(record, policy)
     while_ = sweep_every + min_notice + STOP_GRACE
     bound = most + rate * Decimal(int(while_.total_seconds())) / 3600
     shown = [durations.show(each) for each in (sweep_every, min_notice, STOP_GRACE)]
@@ -196,13 +225,13 @@ def _judged_usd(made: Forecast, judge_by: JudgeBy) -> Decimal | None:
     }[judge_by]
 
 
-def key_of(run_id: RunId, start: datetime, number: int = 1) -> tuple[str, ...]:
+def key_of(run_id: RunId, start: datetime, before: str = "") -> tuple[str, ...]:
     """The facts that tell a question about a run from every other one: there is one for each start of it.
 
-    `number`: from 1; one more for each that was asked about this start and does not count.
+    `before`: id of the yes that the run has outgrown, or of the question that does not count; empty: it is the first.
     """
     facts = str(run_id), times.to_key(start)
-    return facts if number == 1 else (*facts, str(number))
+    return (*facts, before) if before else facts
 
 
 def counts(known: Approval, mode: Mode) -> bool:
@@ -219,12 +248,18 @@ def is_about(record: RunRecord, approval: Approval) -> bool:
     known = consent.approval_id if consent is not None else ""
     if known == approval.id:
         return True
-    if record.start is None or (known and consent is not None and consent.word not in (Word.EXPIRED, Word.WITHDRAWN)):
+    if record.start is None or (consent is not None and consent.word in (Word.ASKED, Word.DENIED)):
         return False
-    run_id, start = record.run_id, record.start
-    keys = (key_of(run_id, start, number) for number in range(1, _MOST_TIMES + 1))
-    ids = [approval_id(Way.RUN, run_id.account, run_id.region, *key) for key in keys]
-    return approval.id in (ids[ids.index(known) + 1 :] if known in ids else ids)
+    return _follows(record.run_id, record.start, known, approval)
+
+
+def _follows(run_id: RunId, start: datetime, before: str, approval: Approval) -> bool:
+    """Whether `approval` is one of the questions about this start that come after `before`."""
+    for _ in range(_MOST_TIMES):
+        before = approval_id(Way.RUN, run_id.account, run_id.region, *key_of(run_id, start, before))
+        if before == approval.id:
+            return True
+    return False
 
 
 def heard_of(record: RunRecord, approval: Approval) -> RunRecord:
@@ -234,17 +269,23 @@ def heard_of(record: RunRecord, approval: Approval) -> RunRecord:
         return replace(record, consent=now)
     if (before.word, before.approval_id) == (now.word, now.approval_id):
         return record
+    if approval.state is not State.APPROVED:  # a yes of before is as good as it was
+        now = replace(now, cap=before.cap, granted_usd=before.granted_usd)
     nearly_told = before.nearly_told and before.approval_id == approval.id
     return replace(record, consent=replace(now, looked_for=before.looked_for, nearly_told=nearly_told))
 
 
 def _consent_of(approval: Approval) -> Consent:
-    answer = approval.answer
+    answer, granted = approval.answer, None
+    if approval.state is State.APPROVED and approval.granted_usd is not None:
+        # What it had spent by then is in what was said yes to.
+        granted = max(approval.granted_usd, approval.asked.judged_usd or approval.granted_usd)
     return Consent(
         word=Word.ASKED if answer is None else Word(approval.state.value),
         at=answer.at if answer is not None else approval.asked_at,
         approval_id=approval.id,
         by=answer.name if answer is not None else "",
         cap=answer.cap if answer is not None else None,
+        granted_usd=granted,
         mode=approval.mode,
     )

@@ -31,7 +31,7 @@ def told(
         return _would_be_asked(record, decision, policy, now, entries)
     if record.consent is None or not unapproved.is_nearly_used_up(record, policy, now):
         return record
-    spent, most = show_usd(record.spent_usd(now)), show_usd(policy.tiers[0].above_usd)
+    spent, most = show_usd(record.spent_usd(now)), show_usd(unapproved.allowed_usd(record, policy))
     reason = f"{spent} of the {most} that need no yes is spent, and nobody has said yes ({record.consent.word.value})"
     entries.append(
         decision_entry(now, Transition.NEARLY_USED_UP, reason, decision, approval=record.consent.approval_id)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import count
 from typing import Final
 
 from costwatch.adapters.ledger_approvals import Approvals
@@ -134,7 +133,7 @@ def _ask(w: Watchdog, run: Run, record: RunRecord, decision: Decision, found: Ca
     policy, now, ledger = w.policy.approval, w.now(), Approvals(w.ledger)
     request = Request(
         way=Way.RUN,
-        key=unapproved.key_of(run.id, record.start),
+        key=(),
         name=record.name,
         account=run.id.account,
         region=run.id.region,
@@ -148,8 +147,9 @@ def _ask(w: Watchdog, run: Run, record: RunRecord, decision: Decision, found: Ca
     )
     made = quote(request.parts, w.prices, _past_of(w, run, report))
     judged = Judged(Verdict.HOLD, found.usd, found.tier, found.reason, found.spent_usd)
-    for number in count(1):
-        request = replace(request, key=unapproved.key_of(run.id, record.start, number))
+    before = record.consent.approval_id if record.consent is not None else ""
+    while True:
+        request = replace(request, key=unapproved.key_of(run.id, record.start, before))
         opened = approvals.ask(gate.question(request, made, judged, policy, now))
         if ledger.save(opened):
             asked = opened.after
@@ -161,6 +161,7 @@ def _ask(w: Watchdog, run: Run, record: RunRecord, decision: Decision, found: Ca
         if unapproved.counts(known, policy.mode):
             asked = known
             break
+        before = known.id
     after = unapproved.heard_of(record, asked)
     transition = Transition.ASKED if asked.state is State.PENDING else Transition(asked.state.value)
     reason = f"asked about: {found.reason}" if asked.state is State.PENDING else approvals.told(asked)
