@@ -191,20 +191,6 @@ def test_what_drew_is_looked_for_once_and_draws_no_more() -> None:
     assert jobs_left(of, granted.id) == 0
 
 
-def test_a_yes_that_is_given_while_it_is_asked_about_another_time_counts_for_the_job_that_names_it_later() -> None:
-    of = MoneyTown()
-    job = of.train()
-    of.sweep()
-    assert word(of, job) is Word.ASKED
-    granted = of.granted_beside(Way.COMMAND)
-    assert job.tags is not None
-    job.tags[APPROVAL_TAG] = granted.id
-    of.at(5 * MINUTE)
-    # There is a question about this very run: its answer counts, and the purse stays for who starts next.
-    assert word(of, job) is Word.ASKED
-    assert jobs_left(of, granted.id) == 1
-
-
 def test_a_cheap_job_draws_too_lest_the_yes_is_used_by_another() -> None:
     of = MoneyTown()
     granted = of.granted(Way.COMMAND)
@@ -289,7 +275,7 @@ def test_a_yes_for_a_job_that_never_starts_expires_and_is_told_once(short: timed
     granted = of.granted(Way.COMMAND)
     of.at(timedelta(days=7) - short)
     of.at(timedelta(days=7) - short)
-    assert len([text for text in of.cards() if "never started" in text]) == told
+    assert len([text for text in of.cards() if "drew on the yes to" in text]) == told
     lines = [str(row["transition"]) for row in of.gate.approvals.timeline(ACCOUNT, granted.id)]
     assert lines.count("approval unused") == told
 
@@ -300,7 +286,7 @@ def test_a_yes_that_was_used_is_not_told_of() -> None:
     of.train(tags={APPROVAL_TAG: granted.id})
     of.sweep()
     of.at(timedelta(days=8))
-    assert [text for text in of.cards() if "never started" in text] == []
+    assert [text for text in of.cards() if "drew on the yes to" in text] == []
 
 
 def test_a_yes_to_what_runs_already_is_used_by_it_and_by_nobody_else() -> None:
@@ -313,4 +299,4 @@ def test_a_yes_to_what_runs_already_is_used_by_it_and_by_nobody_else() -> None:
     of.at(5 * MINUTE)
     assert word(of, copy) is Word.ASKED
     of.at(timedelta(days=8))
-    assert [text for text in of.cards() if "never started" in text] == []
+    assert [text for text in of.cards() if "drew on the yes to" in text] == []

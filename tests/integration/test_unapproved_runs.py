@@ -75,6 +75,20 @@ def test_an_unknown_price_is_asked_about_and_stops_nothing_whatever_the_answer()
     assert of.record(trainer).notice is None
 
 
+def test_what_no_table_takes_for_a_job_is_asked_about_and_costs_the_others_neither_question_nor_warning() -> None:
+    of = MoneyTown()
+    odd, trainer = of.launch(instance_type="ml.p4d.24xlarge"), of.launch(age=8 * HOUR)
+    of.sweep()
+    of.at(5 * MINUTE)
+    (asked,) = [each.asked for each in of.questions() if each.asked.name == odd.id]
+    assert asked.judged_usd is None
+    assert "is no type of EC2" in " ".join(asked.notes)
+    of.at(10 * MINUTE)
+    notice = of.record(trainer).notice
+    assert notice is not None
+    assert notice.accepted_at is not None
+
+
 @pytest.mark.parametrize("instance_type", ["p4d.24xlarge", "p9.48xlarge"])
 def test_capacity_that_is_prepaid_is_not_asked_about_though_nobody_knows_its_price(instance_type: str) -> None:
     of = MoneyTown(changes={"selectors": [policies.selector(purchase="capacity_block")]})

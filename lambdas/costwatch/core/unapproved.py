@@ -16,10 +16,10 @@ from costwatch.core import durations, times
 from costwatch.core.approvals import Approval, Way, approval_id
 from costwatch.core.consent import Consent, Word, undecided
 from costwatch.core.estimator import Confidence
-from costwatch.core.forecast import Forecast
+from costwatch.core.gate import judged_usd
 from costwatch.core.model import RunId
 from costwatch.core.money import show_usd
-from costwatch.core.policy import ApprovalPolicy, JudgeBy, Mode, Tier
+from costwatch.core.policy import ApprovalPolicy, Mode, Tier
 from costwatch.core.record import RunRecord
 
 HALF: Final = Decimal("0.5")
@@ -61,7 +61,7 @@ def cause(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> Cause | N
         return None
     made = record.forecast
     if made is not None:
-        usd = _judged_usd(made, policy.judge_by)
+        usd = judged_usd(made, policy.judge_by)
         tier = policy.tier(usd)
         if usd is None and tier is not None and now > record.first_seen_at:
             return Cause(None, tier, f"nobody knows what it costs: {made.basis or 'no known price'}")
@@ -71,7 +71,7 @@ def cause(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> Cause | N
     spent, lowest = record.spent_usd(now), policy.tiers[0]
     if spent is None or spent < lowest.above_usd * HALF:
         return None
-    judged = _judged_usd(made, policy.judge_by) if made is not None else None
+    judged = judged_usd(made, policy.judge_by) if made is not None else None
     why = f"{show_usd(spent)} is spent, half of {show_usd(lowest.above_usd)} or more"
     return Cause(judged if judged is not None else spent, lowest, why)
 
@@ -180,14 +180,6 @@ def _whole_minute(moment: datetime) -> datetime:
     return whole if whole == moment else whole + _MINUTE
 
 
-def _judged_usd(made: Forecast, judge_by: JudgeBy) -> Decimal | None:
-    return {
-        JudgeBy.EXPECTED: made.expected_usd,
-        JudgeBy.FORECAST_P90: made.p90_usd,
-        JudgeBy.WORST_CASE: made.worst_case_usd,
-    }[judge_by]
-
-
 def id_of(run_id: RunId, start: datetime) -> str:
     """Of the question about a run: one for each start of it."""
     return approval_id(Way.RUN, run_id.account, run_id.region, *key_of(run_id, start))
@@ -203,6 +195,16 @@ def is_about(record: RunRecord, approval: Approval) -> bool:
     if record.consent is not None and record.consent.approval_id:
         return record.consent.approval_id == approval.id
     return record.start is not None and id_of(record.run_id, record.start) == approval.id
+
+
+def why_not_about(record: RunRecord | None, approval: Approval) -> str:
+    """What the run did that left `approval` without an object, as a clause without its subject."""
+    consent = record.consent if record is not None else None
+    if record is None or record.start is None or consent is None or consent.word is not Word.DREW:
+        return "is over"
+    return (
+        f"drew on the yes of {consent.approval_id}" if id_of(record.run_id, record.start) == approval.id else "is over"
+    )
 
 
 def heard_of(record: RunRecord, approval: Approval) -> RunRecord:
