@@ -13,6 +13,7 @@ from costwatch.adapters.table import Delete, Item, Key, Put, Write
 from costwatch.core.approvals import Way
 from costwatch.core.consent import Word
 from costwatch.procedures.sweep import sweep
+from tests.support import policies
 from tests.support.builders import ACCOUNT, HOUR, MINUTE, SECOND
 from tests.support.fakes import FakeJob
 from tests.support.memory_table import MemoryTable
@@ -278,6 +279,18 @@ def test_a_yes_for_a_job_that_never_starts_expires_and_is_told_once(short: timed
     assert len([text for text in of.cards() if "drew on the yes to" in text]) == told
     lines = [str(row["transition"]) for row in of.gate.approvals.timeline(ACCOUNT, granted.id)]
     assert lines.count("approval unused") == told
+
+
+def test_where_nobody_watches_jobs_it_is_not_said_that_one_never_started_only_that_no_watched_one_drew() -> None:
+    of = MoneyTown(changes={"selectors": [policies.selector(mode="enforce")]})
+    granted = of.granted(Way.COMMAND)
+    of.train(tags={APPROVAL_TAG: granted.id})
+    of.sweep()
+    of.at(timedelta(days=7))
+    (said,) = [text for text in of.cards() if "the yes" in text]
+    assert said.startswith("No job that Costwatch watches drew on the yes to churn; it was asked about for $")
+    line = of.gate.approvals.timeline(ACCOUNT, granted.id)[-1]
+    assert line["reason"] == "the yes has expired, and no job that Costwatch watches drew on it"
 
 
 def test_a_yes_that_was_used_is_not_told_of() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from costwatch.adapters.approval_codec import purse_from_item, purse_to_item
+from costwatch.core import named_yes
 from costwatch.core.approvals import Requester, Way
 from costwatch.core.consent import Consent, Word
 from costwatch.core.estimator import InstanceGroup, JobSpec, Volume
@@ -16,7 +18,7 @@ from costwatch.core.purses import Purse, SpecSeen, Taken
 from costwatch.core.quote import Part
 from costwatch.procedures import approvals
 from costwatch.procedures.sweep import sweep
-from tests.support.builders import ACCOUNT, HOUR, NOW, REGION
+from tests.support.builders import ACCOUNT, HOUR, NOW, REGION, member, record, run
 from tests.support.fakes import FakeInstance, FakeJob
 from tests.support.money_town import APPROVAL_TAG, EXECUTION, JOBS, MARIA, PIPELINE_TAG, MoneyTown
 from tests.support.town import records
@@ -178,3 +180,9 @@ def test_in_a_row_of_before_each_spec_is_a_job_of_its_own_and_nobody_knows_what_
     found = purse_from_item(row)
     assert (found.specs, found.taken, found.drawn_by) == ((ONE, OTHER), (), ("run@1",))
     assert found.drawn_spec("run@1") is None
+
+
+def test_of_whom_nobody_knows_what_was_drawn_the_cap_holds_as_soon_as_it_is_one_for_any_of_them() -> None:
+    found = named_yes.drew(record(run(member("i-1"))), replace(DRAWN, taken=()), "run@1", NOW).consent
+    assert found is not None
+    assert found.cap == HOUR

@@ -48,6 +48,15 @@ def test_a_tuning_job_whose_money_is_used_up_is_stopped_though_sweeps_see_none_o
     assert not tuner.alive
 
 
+def test_after_a_no_a_notice_goes_on_while_a_sweep_sees_none_of_its_jobs() -> None:
+    of = MoneyTown(changes=TUNING)
+    tuner = tuned(of)
+    of.says(yes=False)
+    with_gaps(of, tuner, HOUR)
+    assert not tuner.alive
+    assert "stands down" not in of.timeline(tuner)
+
+
 def test_a_tuning_job_between_its_jobs_that_has_not_spent_the_threshold_is_not_warned() -> None:
     of = MoneyTown(changes=TUNING)
     tuner = tuned(of)

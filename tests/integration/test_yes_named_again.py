@@ -15,7 +15,7 @@ from costwatch.procedures.sweep import sweep
 from tests.support.builders import ACCOUNT, HOUR, MINUTE, REGION, SECOND
 from tests.support.fakes import FakeInstance
 from tests.support.money_town import APPROVAL_TAG, JOBS, MARIA, MoneyTown, ml_p4d
-from tests.support.town import records
+from tests.support.town import records, transitions
 
 
 def asked(of: MoneyTown, part: Part) -> str:
@@ -89,6 +89,19 @@ def test_it_covers_the_job_also_where_nobody_answered_the_question_about_the_job
         says_yes(of, yes)
     of.through(2 * HOUR)
     assert word(of, "churn") is found
+
+
+def test_looking_in_vain_is_told_once_and_leaves_the_question_to_its_answer() -> None:
+    of = MoneyTown()
+    of.train(tags={APPROVAL_TAG: "apr-0123456789abcdef"})
+    of.sweep()
+    known = records(of.town)["churn"]
+    of.at(5 * MINUTE)
+    of.at(10 * MINUTE)
+    assert records(of.town)["churn"].consent == known.consent
+    assert transitions(of.town, "churn", "training").count("drew on no approval") == 1
+    of.says(yes=True)
+    assert word(of, "churn") is Word.APPROVED
 
 
 def test_members_that_come_one_by_one_draw_once_all_of_them_are_there() -> None:
