@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from costwatch.core import durations, times
+from costwatch.core import durations, principals, times
 from costwatch.core.estimator import Confidence
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.money import show_usd
@@ -112,6 +112,7 @@ class Clicker:
     name: str
     groups: frozenset[str] = frozenset()
     """Those of the approvers' groups that the person is in, as the configuration names them."""
+    email: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,12 +380,18 @@ def _check_not_own(approval: Approval, by: Clicker, owner_user: str) -> None:
     if approval.requester_may_approve:
         return
     asked_by = approval.requester
-    if asked_by.verified and by.principal in (asked_by.principal, asked_by.slack_user):
+    # Whoever says that it was themselves is believed, verified or not.
+    if by.principal in filter(None, (asked_by.principal, asked_by.slack_user)):
         raise RefusedError("You asked for it, so another approver has to say yes.")
     # Of a principal of IAM nobody knows the Slack user, and the other way round: then its owner may be who asked.
     known = asked_by.verified and (bool(asked_by.slack_user) or by.principal.startswith("arn:"))
-    if not known and by.principal in (owner_user, approval.asked.owner):
+    if known:
+        return
+    if by.principal in (owner_user, approval.asked.owner):
         raise RefusedError("Who asked is not proven and you are its owner, so another approver has to say yes.")
+    if any(principals.is_owner(asked_by.principal, each) for each in (by.email, by.name) if asked_by.principal):
+        asker = principals.name_of(asked_by.principal)
+        raise RefusedError(f"{asker} asked for it, which may be you, so another approver has to say yes.")
 
 
 def told(approval: Approval) -> str:
