@@ -107,11 +107,11 @@ def answer_card(approval: Approval) -> Card:
 
 
 def unused_card(approval: Approval) -> Card:
-    """Beside the question, once: nothing that it was about has started before the yes expired."""
+    """Beside the question, once: nobody drew on the yes before it expired. What nobody watches may have started."""
     name = cut(_clean(approval.asked.name), _NAME)
-    head = f"{name} never started on the yes it was given"
+    head = f"No job that Costwatch watches drew on the yes to {name}"
     again = "It has expired; what starts now is asked about again."
-    push = safe(cut(f"{head}; {_usd(approval.asked.judged_usd)} are not spent on it", _PUSH))
+    push = safe(cut(f"{head}; it was asked about for {_usd(approval.asked.judged_usd)}", _PUSH))
     return Card(push, [section(f"{safe(head)}. {again}")])
 
 

@@ -257,7 +257,7 @@ def approve(
         specs=approval.asked.specs,
         granted_usd=after.granted_usd,
         granted_runtime=after.granted_runtime,
-        jobs_left=0 if drawn_by else max(1, len(approval.asked.specs)),
+        jobs_left=0 if drawn_by else max(1, len({each.job for each in approval.asked.specs})),
         expires_at=now + approval.yes_lasts,
         source=approval.source,
         drawn_by=drawn_by,
@@ -305,7 +305,7 @@ def remind(approval: Approval, now: datetime) -> ApprovalStep | None:
 
 def unused(approval: Approval, now: datetime) -> tuple[Entry, Message]:
     """The line and the message that say that nobody drew on a yes before it expired."""
-    said = "the yes has expired, and no job that it was given for has started"
+    said = "the yes has expired, and no job that Costwatch watches drew on it"
     return _entry(approval, Transition.UNUSED, said, now), message(approval, MessageKind.APPROVAL_UNUSED)
 
 

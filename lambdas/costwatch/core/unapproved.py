@@ -16,10 +16,10 @@ from costwatch.core import durations, times
 from costwatch.core.approvals import Approval, State, Way, approval_id, spent_already
 from costwatch.core.consent import Consent, Word, to_be_asked
 from costwatch.core.estimator import Confidence
-from costwatch.core.forecast import Forecast
+from costwatch.core.gate import judged_usd
 from costwatch.core.model import RunId
 from costwatch.core.money import show_usd
-from costwatch.core.policy import ApprovalPolicy, JudgeBy, Mode, Tier
+from costwatch.core.policy import ApprovalPolicy, Mode, Tier
 from costwatch.core.record import RunRecord
 
 HALF: Final = Decimal("0.5")
@@ -71,7 +71,7 @@ def cause(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> Cause | N
     if consent is not None and consent.granted_usd is not None:  # a yes came before the question that does not count
         return _outgrown(record, consent, policy, now)
     made, spent, lowest = record.forecast, record.spent_usd(now), policy.tiers[0]
-    usd = _judged_usd(made, policy.judge_by) if made is not None else None
+    usd = judged_usd(made, policy.judge_by) if made is not None else None
     if made is not None:
         tier = policy.tier(usd)
         if usd is None and tier is not None and now > record.first_seen_at:
@@ -217,14 +217,6 @@ def _whole_minute(moment: datetime) -> datetime:
     return whole if whole == moment else whole + _MINUTE
 
 
-def _judged_usd(made: Forecast, judge_by: JudgeBy) -> Decimal | None:
-    return {
-        JudgeBy.EXPECTED: made.expected_usd,
-        JudgeBy.FORECAST_P90: made.p90_usd,
-        JudgeBy.WORST_CASE: made.worst_case_usd,
-    }[judge_by]
-
-
 def key_of(run_id: RunId, start: datetime, before: str = "") -> tuple[str, ...]:
     """The facts that tell a question about a run from every other one: there is one for each start of it.
 
@@ -260,6 +252,15 @@ def _follows(run_id: RunId, start: datetime, before: str, approval: Approval) ->
         if before == approval.id:
             return True
     return False
+
+
+def why_not_about(record: RunRecord | None, approval: Approval) -> str:
+    """What the run did that left `approval` without an object, as a clause without its subject."""
+    consent = record.consent if record is not None else None
+    if record is None or record.start is None or consent is None or consent.word is not Word.DREW:
+        return "is over"
+    is_of_it = _follows(record.run_id, record.start, "", approval)
+    return f"drew on the yes of {consent.approval_id}" if is_of_it else "is over"
 
 
 def heard_of(record: RunRecord, approval: Approval) -> RunRecord:
