@@ -416,8 +416,15 @@ def test_an_observing_policy_has_nothing_in_enforce_and_what_is_off_stays_off() 
     assert observed.mode is Mode.OBSERVE
     assert [s.mode for s in observed.selectors] == [Mode.OBSERVE, Mode.OBSERVE, Mode.OFF]
     assert observed.digest == policy.digest
+    assert observed.approval.mode is Mode.OFF
     off = policies.policy(mode="off")
     assert observing(off) is off
+
+
+@pytest.mark.parametrize(("mode", "observed"), [("enforce", "observe"), ("warn", "observe"), ("off", "off")])
+def test_an_observing_policy_has_its_gate_in_observe_unless_that_is_off(mode: str, observed: str) -> None:
+    gate = observing(policies.policy(approval=policies.approval(mode=mode))).approval
+    assert gate.mode.value == observed
 
 
 # --- what goes wrong ---------------------------------------------------------------------------------

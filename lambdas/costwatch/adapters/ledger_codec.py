@@ -380,6 +380,7 @@ def _consent_to_item(consent: Consent) -> dict[str, Any]:
             "looked_for": consent.looked_for or None,
             "nearly_told": consent.nearly_told or None,
             "used_up_told": consent.used_up_told or None,
+            "mode": consent.mode.value,
         }
     )
 
@@ -395,6 +396,7 @@ def _consent(body: Body) -> Consent:
         looked_for=body.get("looked_for", ""),
         nearly_told=bool(body.get("nearly_told")),
         used_up_told=bool(body.get("used_up_told")),
+        mode=Mode(body.get("mode", Mode.ENFORCE)),
     )
 
 

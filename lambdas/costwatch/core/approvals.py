@@ -67,7 +67,8 @@ class Requester:
 class Asked:
     """What is asked about, as whoever answers sees it. Dollars are USD, unrounded; None: unknown, which is never zero.
 
-    `judged_usd`: what was held against `above_usd`. `runtimes`: of one job, by the forecast.
+    `judged_usd`: what was held against `above_usd`. `spent_usd`: what was spent when it was asked, where that is why.
+    `runtimes`: of one job, by the forecast.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Asked:
     project: str = ""
     model: str = ""
     notes: tuple[str, ...] = ()
+    spent_usd: Decimal | None = None
 
     def capped_usd(self, runtime: timedelta) -> Decimal | None:
         """What it costs at most when it is ended after `runtime`; None: unknown."""
@@ -206,16 +208,7 @@ def approval_id(way: Way, *facts: str) -> str:
 
 def ask(approval: Approval) -> ApprovalStep:
     """A new question, with its card."""
-    usd = approval.asked.judged_usd
-    amount = show_usd(usd) if usd is not None else "an unknown amount"
-    reason = (
-        f"asked: {amount} is above {show_usd(approval.asked.above_usd)}; answer by {times.to_key(approval.answer_by)}"
-    )
-    if usd is not None and usd <= approval.asked.above_usd:
-        spent = f"half of {show_usd(approval.asked.above_usd)} is spent, {amount} was expected"
-        reason = f"asked: {spent}; answer by {times.to_key(approval.answer_by)}"
-    if usd is None:
-        reason = f"asked: nobody knows what it costs; answer by {times.to_key(approval.answer_by)}"
+    reason = f"asked: {why(approval.asked)}; answer by {times.to_key(approval.answer_by)}"
     after = replace(approval, version=1)
     return ApprovalStep(
         None,
@@ -223,6 +216,21 @@ def ask(approval: Approval) -> ApprovalStep:
         (_entry(after, Transition.ASKED, reason, approval.asked_at),),
         (message(after, MessageKind.APPROVAL),),
     )
+
+
+def why(asked: Asked) -> str:
+    """Why somebody is asked, for people."""
+    if asked.judged_usd is None:
+        return "nobody knows what it costs"
+    if asked.spent_usd is not None:
+        return spent_already(asked.spent_usd, asked.above_usd)
+    return f"{show_usd(asked.judged_usd)} is above {show_usd(asked.above_usd)}"
+
+
+def spent_already(spent_usd: Decimal, above_usd: Decimal) -> str:
+    """The same where what is spent is the reason: at least half of `above_usd`."""
+    than = "above" if spent_usd > above_usd else "half or more of"
+    return f"{show_usd(spent_usd)} is spent already, {than} {show_usd(above_usd)}"
 
 
 def approve(
@@ -249,7 +257,7 @@ def approve(
         specs=approval.asked.specs,
         granted_usd=after.granted_usd,
         granted_runtime=after.granted_runtime,
-        jobs_left=0 if drawn_by else max(1, len(approval.asked.specs)),
+        jobs_left=0 if drawn_by else max(1, len({each.job for each in approval.asked.specs})),
         expires_at=now + approval.yes_lasts,
         source=approval.source,
         drawn_by=drawn_by,
@@ -297,7 +305,7 @@ def remind(approval: Approval, now: datetime) -> ApprovalStep | None:
 
 def unused(approval: Approval, now: datetime) -> tuple[Entry, Message]:
     """The line and the message that say that nobody drew on a yes before it expired."""
-    said = "the yes has expired, and no job that it was given for has started"
+    said = "the yes has expired, and no job that Costwatch watches drew on it"
     return _entry(approval, Transition.UNUSED, said, now), message(approval, MessageKind.APPROVAL_UNUSED)
 
 

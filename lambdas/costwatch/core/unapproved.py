@@ -13,13 +13,13 @@ from decimal import Decimal
 from typing import Final
 
 from costwatch.core import durations, times
-from costwatch.core.approvals import Approval, State, Way, approval_id
-from costwatch.core.consent import Consent, Word, undecided
+from costwatch.core.approvals import Approval, State, Way, approval_id, spent_already
+from costwatch.core.consent import Consent, Word, to_be_asked
 from costwatch.core.estimator import Confidence
-from costwatch.core.forecast import Forecast
+from costwatch.core.gate import judged_usd
 from costwatch.core.model import RunId
 from costwatch.core.money import show_usd
-from costwatch.core.policy import ApprovalPolicy, JudgeBy, Mode, Tier
+from costwatch.core.policy import ApprovalPolicy, Mode, Tier
 from costwatch.core.record import RunRecord
 
 HALF: Final = Decimal("0.5")
@@ -31,15 +31,21 @@ STOP_GRACE: Final = timedelta(minutes=2)
 _LONGEST: Final = Decimal(24 * 366)
 """Hours: what lasts longer is no limit."""
 _MINUTE: Final = timedelta(minutes=1)
+_MOST_TIMES: Final = 100
+"""So many questions about one start of a run are told by their ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why somebody is asked. `usd`: what was held against the threshold; None: unknown, which is never zero."""
+    """Why somebody is asked. `usd`: what was held against the threshold; None: unknown, which is never zero.
+
+    `spent_usd`: what is spent already, where that is why.
+    """
 
     usd: Decimal | None
     tier: Tier
     reason: str
+    spent_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +63,28 @@ def cause(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> Cause | N
     """
     if record.start is None or not policy.tiers or record.hourly_rate_usd == 0:
         return None
-    if record.consent is not None and record.consent.word.covers:
-        return _outgrown(record, record.consent, policy, now)
-    if not undecided(record.consent):
+    consent = record.consent
+    if consent is not None and consent.word.covers:
+        return _outgrown(record, consent, policy, now)
+    if not to_be_asked(consent, policy.mode):
         return None
-    made = record.forecast
+    if consent is not None and consent.granted_usd is not None:  # a yes came before the question that does not count
+        return _outgrown(record, consent, policy, now)
+    made, spent, lowest = record.forecast, record.spent_usd(now), policy.tiers[0]
+    usd = judged_usd(made, policy.judge_by) if made is not None else None
     if made is not None:
-        usd = _judged_usd(made, policy.judge_by)
         tier = policy.tier(usd)
         if usd is None and tier is not None and now > record.first_seen_at:
             return Cause(None, tier, f"nobody knows what it costs: {made.basis or 'no known price'}")
-        if usd is not None and tier is not None and made.confidence is not Confidence.PREPAID:
+        is_more = usd is not None and spent is not None and spent > usd
+        if usd is not None and tier is not None and made.confidence is not Confidence.PREPAID and not is_more:
             why = f"{show_usd(usd)} ({policy.judge_by.words}) is above {show_usd(tier.above_usd)}"
             return Cause(usd, tier, why)
-    spent, lowest = record.spent_usd(now), policy.tiers[0]
     if spent is None or spent < lowest.above_usd * HALF:
         return None
-    judged = _judged_usd(made, policy.judge_by) if made is not None else None
-    why = f"{show_usd(spent)} is spent, half of {show_usd(lowest.above_usd)} or more"
-    return Cause(judged if judged is not None else spent, lowest, why)
+    # What was expected is no more than the lowest threshold, or no more than is spent.
+    tier = policy.tier(spent) or lowest
+    return Cause(max(spent, usd or spent), tier, spent_already(spent, tier.above_usd), spent)
 
 
 def _outgrown(record: RunRecord, consent: Consent, policy: ApprovalPolicy, now: datetime) -> Cause | None:
@@ -85,7 +94,7 @@ def _outgrown(record: RunRecord, consent: Consent, policy: ApprovalPolicy, now: 
     if spent is None or granted is None or spent < granted + lowest.above_usd * HALF:
         return None
     reason = f"{show_usd(spent)} is spent, and the yes was for {show_usd(granted)}"
-    return Cause(spent, policy.tier(spent) or lowest, reason)
+    return Cause(spent, policy.tier(spent) or lowest, reason, spent)
 
 
 def allowed_usd(record: RunRecord, policy: ApprovalPolicy) -> Decimal:
@@ -103,7 +112,9 @@ def may_cost_more(record: RunRecord, policy: ApprovalPolicy) -> bool:
 def is_nearly_used_up(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> bool:
     """Whether its owner is to be told that so much is spent and nobody has said yes."""
     consent = record.consent
-    if consent is None or consent.word not in (Word.ASKED, Word.EXPIRED) or consent.nearly_told or not policy.tiers:
+    if consent is None or to_be_asked(consent, policy.mode) or consent.nearly_told or not policy.tiers:
+        return False
+    if consent.word not in (Word.ASKED, Word.EXPIRED):
         return False
     spent = record.spent_usd(now)
     if spent is None:
@@ -124,7 +135,7 @@ def limit_of(record: RunRecord | None, policy: ApprovalPolicy) -> MoneyLimit | N
     capped = None
     if consent.cap is not None:
         capped = MoneyLimit(record.start + consent.cap, f"capped at {durations.show(consent.cap)} by {consent.by}")
-    if consent.word.covers or not consent.word.asked:
+    if consent.word.covers or to_be_asked(consent, policy.mode):
         return capped
     limits = [each for each in (capped, _unapproved(record, consent, policy)) if each is not None]
     return min(limits, key=lambda limit: limit.at, default=None)
@@ -206,62 +217,76 @@ def _whole_minute(moment: datetime) -> datetime:
     return whole if whole == moment else whole + _MINUTE
 
 
-def _judged_usd(made: Forecast, judge_by: JudgeBy) -> Decimal | None:
-    return {
-        JudgeBy.EXPECTED: made.expected_usd,
-        JudgeBy.FORECAST_P90: made.p90_usd,
-        JudgeBy.WORST_CASE: made.worst_case_usd,
-    }[judge_by]
+def key_of(run_id: RunId, start: datetime, before: str = "") -> tuple[str, ...]:
+    """The facts that tell a question about a run from every other one: there is one for each start of it.
+
+    `before`: id of the yes that the run has outgrown, or of the question that does not count; empty: it is the first.
+    """
+    facts = str(run_id), times.to_key(start)
+    return (*facts, before) if before else facts
 
 
-def id_of(run_id: RunId, start: datetime) -> str:
-    """Of the question about a run: one for each start of it."""
-    return approval_id(Way.RUN, run_id.account, run_id.region, *key_of(run_id, start))
-
-
-def key_of(run_id: RunId, start: datetime) -> tuple[str, str]:
-    """The facts that tell the question about a run from every other one."""
-    return str(run_id), times.to_key(start)
-
-
-def next_key(record: RunRecord) -> tuple[str, ...]:
-    """The same for the question that is asked next: after a yes it is another one."""
-    assert record.start is not None  # noqa: S101 - nobody is asked about what has not started
-    before = record.consent
-    own = key_of(record.run_id, record.start)
-    return (*own, before.approval_id) if before is not None and before.word.covers else own
+def counts(known: Approval, mode: Mode) -> bool:
+    """Whether the run is held to a question as it stands, or answered: else somebody is asked anew."""
+    return not to_be_asked(_consent_of(known), mode)
 
 
 def is_about(record: RunRecord, approval: Approval) -> bool:
-    """Whether `approval` is the question about this very start of the run."""
-    if record.consent is not None and record.consent.approval_id:
-        return record.consent.approval_id == approval.id
-    return record.start is not None and id_of(record.run_id, record.start) == approval.id
+    """Whether `approval` is the question about this very start of the run: the one that its record knows.
+
+    Before the record knows of one that was just asked, it is told by its id.
+    """
+    consent = record.consent
+    known = consent.approval_id if consent is not None else ""
+    if known == approval.id:
+        return True
+    if record.start is None or (consent is not None and consent.word in (Word.ASKED, Word.DENIED)):
+        return False
+    return _follows(record.run_id, record.start, known, approval)
+
+
+def _follows(run_id: RunId, start: datetime, before: str, approval: Approval) -> bool:
+    """Whether `approval` is one of the questions about this start that come after `before`."""
+    for _ in range(_MOST_TIMES):
+        before = approval_id(Way.RUN, run_id.account, run_id.region, *key_of(run_id, start, before))
+        if before == approval.id:
+            return True
+    return False
+
+
+def why_not_about(record: RunRecord | None, approval: Approval) -> str:
+    """What the run did that left `approval` without an object, as a clause without its subject."""
+    consent = record.consent if record is not None else None
+    if record is None or record.start is None or consent is None or consent.word is not Word.DREW:
+        return "is over"
+    is_of_it = _follows(record.run_id, record.start, "", approval)
+    return f"drew on the yes of {consent.approval_id}" if is_of_it else "is over"
 
 
 def heard_of(record: RunRecord, approval: Approval) -> RunRecord:
     """`record` with how the question about it stands now; as it was where that is nothing new."""
-    answer, before = approval.answer, record.consent
-    granted = before.granted_usd if before is not None else None
-    cap = before.cap if before is not None else None
-    if approval.state is State.APPROVED:
-        # What it had spent by then is in what was said yes to.
-        known = (approval.granted_usd, approval.asked.judged_usd)
-        granted = None if approval.granted_usd is None else max(each for each in known if each is not None)
-        cap = answer.cap if answer is not None else None
-    word = Word.ASKED if answer is None else Word(approval.state.value)
-    if before is not None and (before.word, before.approval_id) == (word, approval.id):
+    now, before = _consent_of(approval), record.consent
+    if before is None:
+        return replace(record, consent=now)
+    if (before.word, before.approval_id) == (now.word, now.approval_id):
         return record
-    return replace(
-        record,
-        consent=Consent(
-            word=word,
-            at=answer.at if answer is not None else approval.asked_at,
-            approval_id=approval.id,
-            by=answer.name if answer is not None else "",
-            cap=cap,
-            granted_usd=granted,
-            looked_for=before.looked_for if before is not None else "",
-            nearly_told=before is not None and before.nearly_told,
-        ),
+    if approval.state is not State.APPROVED:  # a yes of before is as good as it was
+        now = replace(now, cap=before.cap, granted_usd=before.granted_usd)
+    nearly_told = before.nearly_told and before.approval_id == approval.id
+    return replace(record, consent=replace(now, looked_for=before.looked_for, nearly_told=nearly_told))
+
+
+def _consent_of(approval: Approval) -> Consent:
+    answer, granted = approval.answer, None
+    if approval.state is State.APPROVED and approval.granted_usd is not None:
+        # What it had spent by then is in what was said yes to.
+        granted = max(approval.granted_usd, approval.asked.judged_usd or approval.granted_usd)
+    return Consent(
+        word=Word.ASKED if answer is None else Word(approval.state.value),
+        at=answer.at if answer is not None else approval.asked_at,
+        approval_id=approval.id,
+        by=answer.name if answer is not None else "",
+        cap=answer.cap if answer is not None else None,
+        granted_usd=granted,
+        mode=approval.mode,
     )

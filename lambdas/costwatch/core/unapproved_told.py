@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from costwatch.core import times, unapproved
-from costwatch.core.consent import Consent, Word
+from costwatch.core.consent import Consent, Word, open_question
 from costwatch.core.deadman import Decision
 from costwatch.core.messages import Audience, Message, MessageKind, about
 from costwatch.core.money import show_usd
@@ -43,7 +43,7 @@ def told(
                 MessageKind.NEARLY_USED_UP,
                 Audience.OWNER,
                 version=version,
-                approval=record.consent.approval_id,
+                approval=open_question(record.consent),
                 spent=spent,
                 most=most,
                 stops="yes" if policy.mode is Mode.ENFORCE and decision.mode is Mode.ENFORCE else "",

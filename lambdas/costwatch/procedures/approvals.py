@@ -319,8 +319,8 @@ def _tend(g: Gate, found: Approval) -> None:
     if found.state is not State.PENDING:
         settle(g, found)
         return
-    over = found.way is Way.RUN and unapproved.is_over(g.w, found)
-    step = approvals.withdraw(found, "its run is over", now) if over else None
+    moot = unapproved.why_moot(g.w, found) if found.way is Way.RUN else ""
+    step = approvals.withdraw(found, f"its run {moot}", now) if moot else None
     step = step or approvals.expire(found, now) or approvals.remind(found, now)
     if step is not None and g.approvals.save(step):
         _log(g.w, step)
