@@ -295,10 +295,15 @@ class Stage:
 
     def take_clicks(self) -> Iterator[Invocation]:
         """Give what the door has put on the bus to the function whose rule matches it."""
-        sqs = self.aws.client("sqs")
-        while messages := sqs.receive_message(QueueUrl=self._clicks_url, MaxNumberOfMessages=_BATCH).get("Messages"):
+        sqs, url = self.aws.client("sqs"), self._clicks_url
+        while True:
+            with recorder.paused():  # the bus is no role, and it looks while others act
+                messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=_BATCH).get("Messages", [])
+            if not messages:
+                return
             for message in messages:
-                sqs.delete_message(QueueUrl=self._clicks_url, ReceiptHandle=message["ReceiptHandle"])
+                with recorder.paused():
+                    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
                 yield from self.deliver(json.loads(message["Body"]))
 
     @contextmanager
@@ -391,11 +396,12 @@ class Stage:
             return function.handle(what, context, function.wiring)
 
     def _dead_letter(self, function: Deployed, what: Event, reason: str) -> None:
-        self.aws.client("sqs").send_message(
-            QueueUrl=function.dead_letters_url,
-            MessageBody=json.dumps(what),
-            MessageAttributes={"ErrorMessage": {"DataType": "String", "StringValue": reason[:1024]}},
-        )
+        with recorder.paused():  # Lambda's own doing
+            self.aws.client("sqs").send_message(
+                QueueUrl=function.dead_letters_url,
+                MessageBody=json.dumps(what),
+                MessageAttributes={"ErrorMessage": {"DataType": "String", "StringValue": reason[:1024]}},
+            )
 
     def metric_count(self, function: str, metric: str) -> int:
         """How often the function printed a metric for CloudWatch."""

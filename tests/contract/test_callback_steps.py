@@ -215,5 +215,15 @@ def test_the_source_of_an_execution_tells_what_its_message_was_made_of(
 def test_who_started_an_execution_is_what_sagemaker_recorded(
     aws: EmbeddedAws, adapter: CallbackSteps, queue: str
 ) -> None:
-    execution, _ = asked(aws, queue)
-    assert adapter.started_by(execution) == f"arn:aws:sts::{aws.account_id}:assumed-role/data-scientists/maria"
+    execution, token = asked(aws, queue)
+    maria = f"arn:aws:sts::{aws.account_id}:assumed-role/data-scientists/maria"
+    assert adapter.started_by(execution, token) == maria
+
+
+def test_who_started_an_execution_in_which_the_token_does_not_wait_proves_nothing(
+    aws: EmbeddedAws, adapter: CallbackSteps, queue: str
+) -> None:
+    _, token = asked(aws, queue)
+    other, _ = asked(aws, queue, "another")
+    assert adapter.started_by(other, token) == ""
+    assert adapter.started_by("x", token) == ""

@@ -55,6 +55,7 @@ stops = st.builds(
     st.none() | instants,
     money=words,
 )
+dollars = st.decimals(0, 10**5, places=6)
 consents = st.builds(
     Consent,
     st.sampled_from(Word),
@@ -65,8 +66,8 @@ consents = st.builds(
     words,
     st.booleans(),
     st.booleans(),
+    st.none() | dollars,
 )
-dollars = st.decimals(0, 10**5, places=6)
 records = st.builds(
     RunRecord,
     run_id=run_ids,
@@ -133,7 +134,7 @@ def test_a_record_with_everything_in_it_survives_the_table(table: Table) -> None
         capped_for_silence=True,
         heard=Heard(NOW, timedelta(minutes=50, microseconds=1), NOW, True),
         time_limit=NOW,
-        consent=Consent(Word.APPROVED, NOW, "apr-1", "Maria Lopez", 17 * HOUR, "apr-1 arn", True, True),
+        consent=Consent(Word.APPROVED, NOW, "apr-1", "Maria Lopez", 17 * HOUR, "apr-1 arn", True, True, Decimal(9)),
     )
     table.transact([Put({"pk": "pk", "sk": "sk", **record_to_item(full)})])
     item = table.get(KEY)

@@ -146,6 +146,7 @@ def test_the_ledger_tells_the_whole_way_from_first_seen_to_verified_gone(deploye
     transitions = [row["transition"] for row in timeline if row["transition"] != Transition.DELIVERED.value]
     assert transitions == [
         Transition.FIRST_SEEN.value,
+        Transition.WOULD_HOLD.value,
         Transition.WARNED.value,
         Transition.NOTICE_ACCEPTED.value,
         Transition.DUE.value,

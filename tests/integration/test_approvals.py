@@ -20,7 +20,7 @@ from costwatch.core.purses import Draw, draw, spec_seen
 from costwatch.core.quote import Part
 from costwatch.core.record import Entry, Transition
 from costwatch.core.token_answer import TokenAnswer
-from costwatch.errors import RefusedError, TransientAwsError, UnknownRun
+from costwatch.errors import InputError, RefusedError, TransientAwsError, UnknownRun
 from costwatch.procedures import approvals, outbox
 from costwatch.procedures.approvals import Gate
 from costwatch.procedures.report import SweepReport
@@ -48,7 +48,7 @@ class Steps:
     def fail(self, token: str, reason: str, *, execution_arn: str = "") -> TokenAnswer:
         return self._answer("fail", token, reason, execution_arn)
 
-    def started_by(self, execution_arn: str) -> str:
+    def started_by(self, execution_arn: str, token: str) -> str:
         raise NotImplementedError(execution_arn)
 
     def waiting_steps(self, queue_url: str, since: datetime) -> Waiting:
@@ -311,11 +311,62 @@ def test_a_principal_whose_session_is_an_e_mail_address_is_found_in_slack_and_ma
         approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True)
 
 
+@pytest.mark.parametrize("verified", [True, False])
+@pytest.mark.parametrize("session", ["maria", "Maria", "maria@elsewhere.example"])
+def test_whose_address_or_name_is_that_of_the_session_that_asked_may_not_say_yes(
+    house: House, session: str, verified: bool
+) -> None:
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/Scientist/{session}"
+    asked = house.ask(requester=Requester(session, arn, verified=verified), owner="")
+    with pytest.raises(RefusedError, match="asked for it, which may be you"):
+        approvals.answer(house.gate, ACCOUNT, asked.id, replace(MARIA, email="maria@example.com"), yes=True)
+    assert approvals.answer(house.gate, ACCOUNT, asked.id, replace(LEE, email="lee@example.com"), yes=True)
+
+
+def test_whoever_says_that_they_ask_may_not_say_yes_though_nothing_proves_it(house: House) -> None:
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/Platform/john"
+    john = Clicker(arn, "john (Platform)", frozenset({"@risk-leads"}))
+    asked = house.ask(requester=Requester("john", arn), owner="")
+    with pytest.raises(RefusedError, match="You asked for it"):
+        approvals.answer(house.gate, ACCOUNT, asked.id, john, yes=True)
+
+
 def test_of_a_principal_that_slack_does_not_know_the_tagged_owner_may_not_say_yes(house: House) -> None:
     session = f"arn:aws:sts::{ACCOUNT}:assumed-role/Scientist/botocore-session-1"
     asked = house.ask(requester=Requester("botocore-session-1", session, verified=True), owner="maria@example.com")
     with pytest.raises(RefusedError, match="not proven"):
         approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True, owner_user=MARIA.principal)
+
+
+def test_a_key_of_a_command_that_was_approved_for_other_figures_answers_nothing(house: House) -> None:
+    asked = house.ask(way=Way.COMMAND)
+    approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True)
+    assert house.ask(way=Way.COMMAND).goes_on
+    with pytest.raises(InputError, match="about other figures; ask under another key"):
+        house.ask(way=Way.COMMAND, hours=120)
+    with pytest.raises(InputError, match="about other figures"):
+        house.ask(way=Way.COMMAND, hours=1)
+
+
+@pytest.mark.parametrize(("late", "decision"), [(timedelta(microseconds=1), "approved"), (timedelta(0), "expired")])
+def test_a_yes_to_a_command_is_good_until_it_expires(house: House, late: timedelta, decision: str) -> None:
+    asked = house.ask(way=Way.COMMAND)
+    approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True)
+    house.town.clock.now += timedelta(days=7) - late
+    again = house.ask(way=Way.COMMAND)
+    assert (again.decision, again.goes_on) == (decision, decision == "approved")
+
+
+def test_a_yes_to_a_command_whose_job_has_started_lets_no_other_start(house: House) -> None:
+    asked = house.ask(way=Way.COMMAND)
+    approvals.answer(house.gate, ACCOUNT, asked.id, MARIA, yes=True)
+    purse = house.gate.approvals.purse(ACCOUNT, asked.id)
+    assert purse is not None
+    drawn = draw(purse, "run", purse.specs[0], house.gate.w.now()).after
+    assert house.gate.approvals.draw(purse, drawn, Entry(house.gate.w.now(), Transition.DREW, "drew"))
+    again = house.ask(way=Way.COMMAND)
+    assert (again.decision, again.goes_on) == ("expired", False)
+    assert again.reason == f"what the yes of {asked.id} was for has started; ask again under another key"
 
 
 def test_the_second_answer_is_told_the_first(house: House) -> None:

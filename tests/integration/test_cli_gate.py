@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from costwatch import __version__
-from costwatch.cli.gating import DENIED, EXPIRED, PENDING
+from costwatch.cli import gating
 from costwatch.cli.main import main
 from costwatch.cli.session import Tools
 from tests.support.command_line import MARIA, FakeSsm, FakeSts
@@ -198,8 +199,8 @@ def test_what_the_gate_could_not_read_is_bad_input_in_every_mode_and_nobody_is_a
 def test_the_readme_says_its_exit_codes_and_what_it_needs() -> None:
     readme = " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
     listed = readme.partition("Exit codes: ")[2].partition(" Your AWS identity")[0]
-    for code in (DENIED, EXPIRED, PENDING):
-        assert f"{code}, " in listed or f"{code} " in listed
+    for code in (gating.DENIED, gating.EXPIRED, gating.PENDING):
+        assert re.search(rf"\b{code}\b", listed), code
     assert "`lambda:InvokeFunction` for `gate`" in readme
 
 

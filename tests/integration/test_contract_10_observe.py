@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from costwatch.adapters.ledger import Ledger, Stamp
+from costwatch.adapters.ledger_approvals import Approvals
+from costwatch.cli.sweeping import observing
 from costwatch.core.record import Status, Transition
+from costwatch.procedures.sweep import sweep
 from tests.support import policies
-from tests.support.builders import HOUR
+from tests.support.builders import ACCOUNT, HOUR
 from tests.support.fakes import FakeInstance, Town
+from tests.support.money_town import MoneyTown
 from tests.support.town import TAGS, destroyed, later, records, run_id, town, transitions, warn_and_let_the_notice_pass
 
 
@@ -109,3 +116,14 @@ def test_10_the_summary_says_what_the_would_haves_that_are_over_came_to() -> Non
     said = " ".join(str(card.blocks) for _, _, card in of.world.posts)
     assert "1 finished by themselves ($316.48 of work would have been destroyed)" in said
     assert "net -$316.48" in said
+
+
+def test_10_a_sweep_from_a_laptop_asks_nobody_and_says_what_would_have_been_asked() -> None:
+    of = MoneyTown()
+    trainer = of.launch()
+    w = of.town.watchdog()
+    ledger = Ledger(of.town.table, stamp=Stamp(of.town.policy.digest, ""), origin="laptop:ada")
+    sweep(replace(w, policy=observing(of.town.policy), ledger=ledger, slack=None, topic=None, bus=None))
+    assert Approvals(ledger).waiting(ACCOUNT) == []
+    told = [row.entry.transition for row in ledger.timeline(run_id(trainer)) if row.origin == "laptop:ada"]
+    assert Transition.WOULD_HOLD in told

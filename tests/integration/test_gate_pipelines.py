@@ -261,6 +261,7 @@ def test_another_request_by_the_same_token_does_not_replace_what_people_are_look
     town.invoke(town.records(message))
     town.invoke(town.records({**message, "arguments": CHEAP}))
     town.invoke(town.records({**message, "arguments": {**message["arguments"], "instance_count": 8}}))
+    town.invoke(town.records({**message, "arguments": CHEAP, "pipelineExecutionArn": "x"}))
     (question,) = town.questions()
     assert question.asked.capacity == "2 x ml.p4d.24xlarge"
     assert steps(town.aws, execution)["Ask"]["StepStatus"] == "Executing"

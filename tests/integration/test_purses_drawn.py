@@ -13,6 +13,7 @@ from costwatch.adapters.table import Delete, Item, Key, Put, Write
 from costwatch.core.approvals import Way
 from costwatch.core.consent import Word
 from costwatch.procedures.sweep import sweep
+from tests.support import policies
 from tests.support.builders import ACCOUNT, HOUR, MINUTE, SECOND
 from tests.support.fakes import FakeJob
 from tests.support.memory_table import MemoryTable
@@ -191,20 +192,6 @@ def test_what_drew_is_looked_for_once_and_draws_no_more() -> None:
     assert jobs_left(of, granted.id) == 0
 
 
-def test_a_yes_that_is_given_while_it_is_asked_about_another_time_counts_for_the_job_that_names_it_later() -> None:
-    of = MoneyTown()
-    job = of.train()
-    of.sweep()
-    assert word(of, job) is Word.ASKED
-    granted = of.granted_beside(Way.COMMAND)
-    assert job.tags is not None
-    job.tags[APPROVAL_TAG] = granted.id
-    of.at(5 * MINUTE)
-    # There is a question about this very run: its answer counts, and the purse stays for who starts next.
-    assert word(of, job) is Word.ASKED
-    assert jobs_left(of, granted.id) == 1
-
-
 def test_a_cheap_job_draws_too_lest_the_yes_is_used_by_another() -> None:
     of = MoneyTown()
     granted = of.granted(Way.COMMAND)
@@ -289,9 +276,21 @@ def test_a_yes_for_a_job_that_never_starts_expires_and_is_told_once(short: timed
     granted = of.granted(Way.COMMAND)
     of.at(timedelta(days=7) - short)
     of.at(timedelta(days=7) - short)
-    assert len([text for text in of.cards() if "never started" in text]) == told
+    assert len([text for text in of.cards() if "drew on the yes to" in text]) == told
     lines = [str(row["transition"]) for row in of.gate.approvals.timeline(ACCOUNT, granted.id)]
     assert lines.count("approval unused") == told
+
+
+def test_where_nobody_watches_jobs_it_is_not_said_that_one_never_started_only_that_no_watched_one_drew() -> None:
+    of = MoneyTown(changes={"selectors": [policies.selector(mode="enforce")]})
+    granted = of.granted(Way.COMMAND)
+    of.train(tags={APPROVAL_TAG: granted.id})
+    of.sweep()
+    of.at(timedelta(days=7))
+    (said,) = [text for text in of.cards() if "the yes" in text]
+    assert said.startswith("No job that Costwatch watches drew on the yes to churn; it was asked about for $")
+    line = of.gate.approvals.timeline(ACCOUNT, granted.id)[-1]
+    assert line["reason"] == "the yes has expired, and no job that Costwatch watches drew on it"
 
 
 def test_a_yes_that_was_used_is_not_told_of() -> None:
@@ -300,7 +299,7 @@ def test_a_yes_that_was_used_is_not_told_of() -> None:
     of.train(tags={APPROVAL_TAG: granted.id})
     of.sweep()
     of.at(timedelta(days=8))
-    assert [text for text in of.cards() if "never started" in text] == []
+    assert [text for text in of.cards() if "drew on the yes to" in text] == []
 
 
 def test_a_yes_to_what_runs_already_is_used_by_it_and_by_nobody_else() -> None:
@@ -313,4 +312,4 @@ def test_a_yes_to_what_runs_already_is_used_by_it_and_by_nobody_else() -> None:
     of.at(5 * MINUTE)
     assert word(of, copy) is Word.ASKED
     of.at(timedelta(days=8))
-    assert [text for text in of.cards() if "never started" in text] == []
+    assert [text for text in of.cards() if "drew on the yes to" in text] == []

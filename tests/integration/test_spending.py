@@ -38,7 +38,8 @@ def test_card_event_ledger_and_commands_say_the_same_sum_over_the_members(config
     maria = Terminal(config, of)
     members = grown(of)
     warned_at = 11.5 + 7 * 0.5
-    assert f"spent ${usd(warned_at)}" in of.world.posts[-1][2].text
+    *_, warned = (card for _, _, card in of.world.posts if "stops in" in card.text)
+    assert f"spent ${usd(warned_at)}" in warned.text
     assert maria.json("explain", RUN)["record"]["spent_usd"] == usd(warned_at)
     assert maria.json("status")["totals"]["spent_usd"] == usd(warned_at)
     for _ in range(14):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,9 +15,11 @@ from costwatch.core.consent import Word
 from costwatch.core.policy import Mode
 from costwatch.errors import RefusedError
 from costwatch.procedures import approvals
+from costwatch.procedures.sweep import sweep
 from tests.support import policies
 from tests.support.builders import HOUR, MINUTE, SECOND
 from tests.support.money_town import JOBS, MARIA, P4D, USED_UP, MoneyTown
+from tests.support.prices import NoPrices
 from tests.support.town import destroyed, paused
 
 TWELVE_HOURS = P4D * 12
@@ -73,6 +76,20 @@ def test_an_unknown_price_is_asked_about_and_stops_nothing_whatever_the_answer()
     of.through(11 * HOUR - MINUTE)
     assert not of.stopped()
     assert of.record(trainer).notice is None
+
+
+def test_what_no_table_takes_for_a_job_is_asked_about_and_costs_the_others_neither_question_nor_warning() -> None:
+    of = MoneyTown()
+    odd, trainer = of.launch(instance_type="ml.p4d.24xlarge"), of.launch(age=8 * HOUR)
+    of.sweep()
+    of.at(5 * MINUTE)
+    (asked,) = [each.asked for each in of.questions() if each.asked.name == odd.id]
+    assert asked.judged_usd is None
+    assert "is no type of EC2" in " ".join(asked.notes)
+    of.at(10 * MINUTE)
+    notice = of.record(trainer).notice
+    assert notice is not None
+    assert notice.accepted_at is not None
 
 
 @pytest.mark.parametrize("instance_type", ["p4d.24xlarge", "p9.48xlarge"])
@@ -357,6 +374,18 @@ def test_what_was_held_past_the_bound_says_by_how_much_and_why() -> None:
     (row,) = [row for row in of.town.table.items.values() if row.get("transition") == "stopping"]
     assert Decimal(row["evidence"]["over_bound_usd"]) > 50
     assert "used up before its notice of" in row["evidence"]["over_bound_why"]
+
+
+def test_one_sweep_without_a_price_does_not_end_the_money_limit_of_a_run_of_several() -> None:
+    of = MoneyTown()
+    trainers = [of.launch(tags={**JOBS, "costwatch:run": "big"}) for _ in range(2)]
+    of.sweep()
+    of.town.clock.now = of.start + HOUR
+    assert sweep(replace(of.town.watchdog(), prices=NoPrices())).failures == []
+    of.through(USED_UP / 2, every=5 * MINUTE)
+    assert not of.stopped()
+    of.at(USED_UP / 2 + MINUTE)
+    assert not any(trainer.alive for trainer in trainers)
 
 
 # --- what holds a stop holds this one ---------------------------------------------------------------------------

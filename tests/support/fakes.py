@@ -677,7 +677,8 @@ class FakeSlack:
 
     def person(self, user: str) -> Person:
         self._call("users.info", user)
-        return Person(self.world.slack_names.get(user, user), active=user not in self.world.slack_departed)
+        email = next((email for email, found in self.world.slack_users.items() if found == user), "")
+        return Person(self.world.slack_names.get(user, user), active=user not in self.world.slack_departed, email=email)
 
     def _call(self, method: str, about: str) -> None:
         self.world.called(f"slack:{method}", "", [about])

@@ -181,6 +181,8 @@ class Expectation:
     """Too many are silent with it."""
     perhaps_mass: bool = False
     """Nobody knows how many: calls fail where others are silent."""
+    waits_for_others: bool = False
+    """With those that could not be read it may be too many: its warning, or its stop, may be left to a later sweep."""
     finishes: datetime | None = None
     """Until when it is let finish, where it is nearly done."""
     stalled_since: datetime | None = None
@@ -412,11 +414,12 @@ class Oracle:
             if len(together) + len(before) < AT_LEAST:
                 if self._faulty:  # who could not be read may have fallen silent, too: then it waits
                     made.classes, made.may_wait = made.classes | {KEPT}, True
+                    made.waits_for_others = True
                 continue
             if surely + sum(before) < AT_LEAST or made.key in episode.maybe_claimed:
                 # What may be half done is finished and not held; who could not be read may have fallen silent, too.
                 made.perhaps_mass, made.classes = True, made.classes | {HELD, KEPT}
-                made.may_wait = True
+                made.may_wait = made.waits_for_others = True
                 continue
             made.mass, made.eligible, made.may_wait, made.warn_due = True, False, False, False
             made.classes = (made.classes - {WARNED, STOPPED, WOULD_STOP}) | {HELD}
@@ -491,6 +494,9 @@ class Oracle:
             told = episode.asked is not None or runs_on or made.key in episode.would_stopped
             if blocked in _SEEN_LATE and told and overdue:
                 made.classes = frozenset({KEPT, HELD})
+                if mode == "observe" and blocked in _PROTECTION and not (episode.asked or runs_on):
+                    # It would have been stopped by a notice that is void, as of another act: the next one nobody hears.
+                    made.classes |= {WARNED}
                 return made
             made.classes = frozenset({HELD}) if overdue else frozenset({KEPT, HELD} if now >= opens else {KEPT})
             if blocked in _PROTECTION and mode == "observe" and now >= opens:
@@ -925,7 +931,10 @@ class Oracle:
         if any(_id(m) in stopped for m in made.view.members):
             return STOPPED
         if verdict == "warn":
-            return WARNED
+            # The verdict is its own; the ledger says whether the sweep acted by it or left it to the next.
+            asked_at = ((row or {}).get("notice") or {}).get("requested_at")
+            asked_now = asked_at is not None and datetime.fromisoformat(asked_at) == self._now
+            return WARNED if asked_now or not made.waits_for_others else KEPT
         if verdict == FINISHES:
             return FINISHES
         if verdict == "hold" or (verdict == "stop" and row is not None and row["status"] == "held"):

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from demo import recorder
 from demo.embedded import EmbeddedAws
 from demo.iam_questions import Question, questions
 from demo.recorder import Acting, Asked, acting_as
+from demo.stage import Stage
 from tests.support.recorded_calls import denied_by, refused
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -31,6 +33,12 @@ SETTINGS = DeadmanSettings(
     refused_queue_url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/refused",
     heartbeat_bus="costwatch",
 )
+STAGED = """\
+version: 1
+regions: [us-east-1]
+slack: {platform_channel: "#ml-platform"}
+dead_man: {mode: observe, selectors: [{name: trainers, ec2: {tag: {Purpose: training}}}]}
+"""
 POLICY: dict[str, Any] = {
     "mode": "observe",
     "regions": [REGION],
@@ -409,3 +417,25 @@ def test_a_subprocess_that_talks_to_a_server_reads_the_tags_from_there(
     (one,) = recorder.asked()
     assert dict(one.question.context)["ec2:InstanceMarketType"] == "spot"
     assert refused([one]) == []
+
+
+def test_the_bus_of_the_stage_is_nobody_while_it_looks_for_clicks_in_its_own_thread(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(recorder, "_asked", own := Counter[Asked]())
+    monkeypatch.setenv(recorder.ENV_FILE, str(tmp_path / "calls.jsonl"))
+    recorder.install()
+    looked, saw = threading.Event(), recorder._saw
+    with Stage(start=datetime(2026, 11, 23, 18, 0, tzinfo=UTC), people=[]) as stage:
+        stage.deploy(STAGED)
+
+        def watched(service: str, operation: str, region: str, params: Any) -> None:
+            saw(service, operation, region, params)
+            if operation == "DeleteMessage":
+                looked.set()
+
+        monkeypatch.setattr(recorder, "_saw", watched)
+        stage.aws.client("sqs").send_message(QueueUrl=stage._clicks_url, MessageBody="{}")
+        with acting_as("operator"), stage.taking_clicks():
+            assert looked.wait(timeout=30)
+    assert not [one for one in own if one.acting is None]

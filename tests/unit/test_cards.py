@@ -120,6 +120,17 @@ def test_a_warning_about_money_names_the_question_and_offers_no_extension(clicka
     assert "Extend" not in said
 
 
+@pytest.mark.parametrize("clickable", [True, False])
+def test_a_warning_about_money_that_no_yes_lifts_names_an_exemption_once(clickable: bool) -> None:
+    known = facts(money="yes", rule="denied by Maria Lopez", approval="")
+    context = CardContext(NOW, STOPS_AT, (4 * HOUR,), clickable=clickable, has_approvers=True)
+    said = str(render(Message("id", MessageKind.WARNING, Audience.OWNER, known), context).blocks)
+    assert "Only an exemption moves that, an extension does not." in said
+    assert said.count("`costwatch exempt i-0abc --for 7d --reason ...`") == 1
+    assert "costwatch approve" not in said
+    assert "costwatch extend" not in said
+
+
 _GO_TOO = "the volumes that are set to be deleted with it (normally its root volume)"
 
 

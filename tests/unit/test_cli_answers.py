@@ -150,7 +150,9 @@ def test_a_run_that_is_over_is_explained_by_its_id(town: Town, maria: Terminal) 
     for text in (trainer.id, f"111122223333/us-east-1/instance/{trainer.id}"):
         told = maria.json("explain", text)
         assert told["record"] is None
-        assert [e["transition"] for e in told["timeline"]] == ["first seen", "ended by itself"]
+        assert [e["transition"] for e in told["timeline"]] == [
+            "first seen", "would have held", "ended by itself",
+        ]  # fmt: skip
     assert "It is over." in maria.costwatch("explain", trainer.id).stdout
 
 
@@ -225,8 +227,9 @@ def test_the_ledger_is_read_from_a_duration_ago_or_from_a_time_on(town: Town, ma
     sweep(town.watchdog())
     town.clock.forward(hours=2)
     assert maria.json("ledger", "--since", "1h")["entries"] == []
-    assert len(maria.json("ledger", "--since", "2h")["entries"]) == 1
-    assert len(maria.json("ledger", "--since", "2026-11-22T09:00:00Z")["entries"]) == 1
+    for since in ("2h", "2026-11-22T09:00:00Z"):
+        entries = maria.json("ledger", "--since", since)["entries"]
+        assert [entry["transition"] for entry in entries] == ["first seen", "would have held"]
     assert maria.json("ledger", "--since", "2026-11-22T09:00:01Z")["entries"] == []
     for wrong in ("yesterday", "12", "2026-11-22T12:00:00Z"):
         result = maria.costwatch("ledger", "--since", wrong)
@@ -413,8 +416,15 @@ def test_an_observing_policy_has_nothing_in_enforce_and_what_is_off_stays_off() 
     assert observed.mode is Mode.OBSERVE
     assert [s.mode for s in observed.selectors] == [Mode.OBSERVE, Mode.OBSERVE, Mode.OFF]
     assert observed.digest == policy.digest
+    assert observed.approval.mode is Mode.OFF
     off = policies.policy(mode="off")
     assert observing(off) is off
+
+
+@pytest.mark.parametrize(("mode", "observed"), [("enforce", "observe"), ("warn", "observe"), ("off", "off")])
+def test_an_observing_policy_has_its_gate_in_observe_unless_that_is_off(mode: str, observed: str) -> None:
+    gate = observing(policies.policy(approval=policies.approval(mode=mode))).approval
+    assert gate.mode.value == observed
 
 
 # --- what goes wrong ---------------------------------------------------------------------------------

@@ -183,6 +183,13 @@ def test_silence_says_nothing_until_the_process_that_began_last_has_beaten_three
     assert liveness.silent_at(vitals(known), INTERVAL) is not None
 
 
+def test_processes_of_two_members_that_call_themselves_the_same_are_still_two() -> None:
+    first_at = NOW - HOUR
+    two, three = (pulse(*(beat(first_at + n * MINUTE, n + 1) for n in range(times))) for times in (2, 3))
+    assert liveness.silent_at(vitals(three, two), INTERVAL) is None
+    assert liveness.silent_at(vitals(three, three), INTERVAL) is not None
+
+
 def test_short_trainings_of_one_process_prove_together_that_it_beats() -> None:
     known = pulse(beat(NOW, 1), beat(NOW + MINUTE, 1, session="a.2"))
     assert liveness.silent_at(vitals(known), INTERVAL) is None

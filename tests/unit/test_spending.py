@@ -107,6 +107,50 @@ def test_a_price_that_becomes_known_holds_for_all_of_a_run_of_one() -> None:
     assert known.spent_usd(NOW + HOUR) == Decimal(220)
 
 
+def test_a_price_that_becomes_known_holds_for_all_of_a_group_that_nobody_left() -> None:
+    both = tagged(LONE, member("i-0b", age=4 * HOUR))
+    unknown = at(NOW, None, both, NoPrices())
+    assert unknown.spent_usd(NOW) is None
+    known = at(NOW + HOUR, unknown, both)
+    assert known.spent_usd(NOW + HOUR) == Decimal(200 + 80 + 40)
+
+
+@pytest.mark.parametrize("of", [run(LONE), tagged(LONE, member("i-0b", age=4 * HOUR))], ids=["one", "a group"])
+def test_after_a_sweep_without_a_price_the_sum_goes_on_from_where_it_was(of: Run) -> None:
+    known = at(NOW, None, of)
+    without = at(NOW + HOUR, known, of, NoPrices())
+    assert without.spent_usd(NOW + HOUR) is None
+    still = at(NOW + 2 * HOUR, without, of, NoPrices())
+    back = at(NOW + 3 * HOUR, still, of)
+    most = known.spent_usd(NOW)
+    assert most is not None
+    assert back.spent_usd(NOW + 4 * HOUR) == most + 4 * Decimal(20 * len(of.members))
+
+
+def test_what_was_paid_at_another_price_before_a_sweep_without_one_stays_paid() -> None:
+    known = at(NOW, None, tagged(LONE, JOINED), Prices(**{"p4d.24xlarge": "60"}))
+    paid = known.spent_usd(NOW + HOUR)
+    assert paid is not None
+    without = at(NOW + HOUR, known, tagged(LONE, JOINED), NoPrices())
+    back = at(NOW + 2 * HOUR, without, tagged(LONE, JOINED))
+    assert back.spent_usd(NOW + 2 * HOUR) == paid + 40
+
+
+def test_who_joined_while_there_was_no_price_counts_from_its_own_start() -> None:
+    without = at(NOW, at(NOW, None, tagged(LONE)), tagged(LONE), NoPrices())
+    joined = at(NOW + HOUR, without, tagged(LONE, member("i-0b", age=-30 * MINUTE)), NoPrices())
+    back = at(NOW + 2 * HOUR, joined, tagged(LONE, member("i-0b", age=-30 * MINUTE)))
+    assert back.spent_usd(NOW + 2 * HOUR) == Decimal(200 + 40 + 30)
+
+
+@pytest.mark.parametrize("prices", [Prices(), NoPrices()], ids=["as the price is back", "before it is back"])
+def test_what_one_cost_that_left_while_there_was_no_price_is_unknown(prices: PriceTable) -> None:
+    known = at(NOW, None, tagged(LONE, JOINED))
+    without = at(NOW + HOUR, known, tagged(LONE, JOINED), NoPrices())
+    left = at(NOW + 2 * HOUR, without, tagged(LONE), prices)
+    assert at(NOW + 3 * HOUR, left, tagged(LONE)).spent_usd(NOW + 3 * HOUR) is None
+
+
 def test_what_members_that_left_had_cost_stays_unknown_though_a_price_is_known_now() -> None:
     unknown = at(NOW, None, tagged(LONE, JOINED), NoPrices())
     left = at(NOW + HOUR, unknown, tagged(LONE), NoPrices())

@@ -11,16 +11,20 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from costwatch.core import named_yes, unapproved
+from costwatch.core import approvals, named_yes, unapproved
+from costwatch.core.approvals import Way, approval_id
 from costwatch.core.consent import Consent, Word
 from costwatch.core.deadman import Verdict, judge
 from costwatch.core.estimator import Confidence
 from costwatch.core.forecast import Forecast
 from costwatch.core.model import Run
+from costwatch.core.money import show_usd
 from costwatch.core.policy import ApprovalPolicy, Mode, Tier
 from costwatch.core.record import Notice, RunRecord
 from tests.support import policies
 from tests.support.builders import HOUR, MINUTE, NOW, SECOND, member, record, run
+from tests.unit.test_approval_cards import asked as asked_about
+from tests.unit.test_approval_cards import question
 
 ENFORCE = ApprovalPolicy(Mode.ENFORCE, tiers=(Tier(Decimal(100), ("U0MARIA00",)),))
 POLICY = policies.policy(approval=policies.approval(mode="enforce"))
@@ -103,7 +107,7 @@ def test_only_in_enforce_money_is_a_limit(mode: Mode, word: Word) -> None:
         (Word.WOULD_ASK, None),
         (Word.ASKED, NOW + 4 * HOUR),
         (Word.EXPIRED, NOW + 4 * HOUR),
-        (Word.WITHDRAWN, NOW + 4 * HOUR),
+        (Word.WITHDRAWN, None),
         (Word.DENIED, NOW - HOUR),
         (Word.APPROVED, None),
         (Word.DREW, None),
@@ -112,6 +116,88 @@ def test_only_in_enforce_money_is_a_limit(mode: Mode, word: Word) -> None:
 def test_each_answer_has_a_limit_of_its_own(word: Word, at: datetime | None) -> None:
     limit = unapproved.limit_of(asked(run(member(age=HOUR)), word), ENFORCE)
     assert (limit.at if limit is not None else None) == at
+
+
+@pytest.mark.parametrize("asked_in", [Mode.WARN, Mode.ENFORCE])
+def test_no_answer_is_a_no_only_where_the_gate_enforced_when_it_was_asked(asked_in: Mode) -> None:
+    found = asked(run(member(age=5 * HOUR)), Word.EXPIRED)
+    assert found.consent is not None
+    found = replace(found, consent=replace(found.consent, mode=asked_in), spent_before_usd=Decimal(0))
+    held = asked_in is Mode.ENFORCE
+    assert (unapproved.limit_of(found, ENFORCE) is not None) is held
+    assert unapproved.is_nearly_used_up(found, ENFORCE, NOW) is held
+    assert (unapproved.cause(found, ENFORCE, NOW) is None) is held
+    assert unapproved.cause(found, replace(ENFORCE, mode=Mode.WARN), NOW) is None
+
+
+@pytest.mark.parametrize(("granted", "asks"), [("50.01", False), ("50", True)])
+def test_what_was_granted_before_a_question_that_does_not_count_is_not_asked_about(granted: str, asks: bool) -> None:
+    found = asked(run(member(age=5 * HOUR)), Word.EXPIRED)  # $100 are spent
+    assert found.consent is not None
+    consent = replace(found.consent, mode=Mode.WARN, granted_usd=Decimal(granted))
+    found = replace(found, consent=consent)
+    assert (unapproved.cause(found, ENFORCE, NOW) is not None) is asks
+    assert unapproved.limit_of(found, ENFORCE) is None
+    capped = unapproved.limit_of(replace(found, consent=replace(consent, cap=6 * HOUR)), ENFORCE)
+    assert capped is not None
+    assert capped.at == NOW + HOUR
+
+
+@pytest.mark.parametrize(
+    ("known", "word", "about"),
+    [
+        (0, None, (True, True, True)),
+        (1, Word.ASKED, (True, False, False)),
+        (2, Word.ASKED, (False, True, False)),
+        (2, Word.EXPIRED, (False, True, True)),
+        (2, Word.WITHDRAWN, (False, True, True)),
+        (2, Word.DENIED, (False, True, False)),
+        (2, Word.APPROVED, (False, True, True)),
+    ],
+)
+def test_a_run_is_held_to_the_question_that_its_record_knows_or_to_a_later_one_where_there_may_be_one(
+    known: int, word: Word | None, about: tuple[bool, ...]
+) -> None:
+    of = run(member(age=HOUR))
+    start = of.start or NOW
+    ids: list[str] = []
+    for before in ("", 0, 1):
+        key = unapproved.key_of(of.id, start, ids[before] if isinstance(before, int) else before)
+        ids.append(approval_id(Way.RUN, of.id.account, of.id.region, *key))
+    found = asked(of, word) if word is not None else record(of)
+    if found.consent is not None:
+        found = replace(found, consent=replace(found.consent, approval_id=ids[known - 1]))
+    assert tuple(unapproved.is_about(found, question(id=each)) for each in ids) == about
+    assert not unapproved.is_about(found, question(id="apr-0000000000000000"))
+
+
+@pytest.mark.parametrize(
+    ("spent", "why"),
+    [
+        ("49.99", None),
+        ("50", "half or more of $100.00"),
+        ("100", "half or more of $100.00"),
+        ("100.01", "above $100.00"),
+        ("400", "above $100.00"),
+        ("400.01", "above $400.00"),
+    ],
+)
+def test_without_a_forecast_it_is_asked_about_for_what_is_spent_and_that_is_what_is_said(
+    spent: str, why: str | None
+) -> None:
+    tiers = (Tier(Decimal(100), ("U0TEAM000",)), Tier(Decimal(400), ("U0CFO0000",)))
+    policy = replace(ENFORCE, tiers=tiers)
+    found = replace(record(run(member(age=HOUR))), rate_since=NOW, spent_before_usd=Decimal(spent))
+    cause = unapproved.cause(found, policy, NOW)
+    if why is None:
+        assert cause is None
+        return
+    assert cause is not None
+    assert cause.reason == f"{show_usd(Decimal(spent))} is spent already, {why}"
+    assert why.endswith(show_usd(cause.tier.above_usd))
+    made = asked_about(judged_usd=cause.usd, spent_usd=cause.spent_usd, above_usd=cause.tier.above_usd)
+    opened = approvals.ask(question(asked=made))
+    assert opened.entries[0].reason.startswith(f"asked: {cause.reason}; answer by ")
 
 
 def test_a_no_that_comes_late_moves_nothing_back() -> None:

@@ -10,7 +10,7 @@ from costwatch.core import times
 from costwatch.core.approvals import Answer, Approval, Asked, Effect, Post, Requester, State, Way
 from costwatch.core.estimator import Confidence
 from costwatch.core.policy import JudgeBy, Mode
-from costwatch.core.purses import Purse, SpecSeen
+from costwatch.core.purses import Purse, SpecSeen, Taken
 
 Body = Mapping[str, Any]
 
@@ -119,6 +119,7 @@ def purse_to_item(purse: Purse) -> dict[str, Any]:
             "purse_expires_at": _text(purse.expires_at),
             "source": purse.source or None,
             "drawn_by": list(purse.drawn_by),
+            "taken": [[each.run, *_spec_to_item(each.spec)] for each in purse.taken],
             "version": purse.version,
         }
     )
@@ -136,6 +137,7 @@ def purse_from_item(item: Body) -> Purse:
         expires_at=times.from_text(item["purse_expires_at"]),
         source=item.get("source", ""),
         drawn_by=tuple(item["drawn_by"]),
+        taken=tuple(Taken(run, _spec_from_item(spec, 0)) for run, *spec in item.get("taken", [])),
         version=int(item["version"]),
     )
 
@@ -155,6 +157,7 @@ def _asked_to_item(asked: Asked) -> dict[str, Any]:
             "judged_usd": asked.judged_usd,
             "judge_by": asked.judge_by.value,
             "above_usd": asked.above_usd,
+            "spent_usd": asked.spent_usd,
             "confidence": asked.confidence.value,
             "price_as_of": asked.price_as_of.isoformat() if asked.price_as_of else None,
             "specs": _specs_to_item(asked.specs),
@@ -187,6 +190,7 @@ def _asked_from_item(item: Body) -> Asked:
         judged_usd=item.get("judged_usd"),
         judge_by=JudgeBy(item["judge_by"]),
         above_usd=item["above_usd"],
+        spent_usd=item.get("spent_usd"),
         confidence=Confidence(item["confidence"]),
         price_as_of=date.fromisoformat(as_of) if as_of else None,
         specs=_specs_from_item(item["specs"]),
@@ -204,11 +208,21 @@ def _asked_from_item(item: Body) -> Asked:
 
 
 def _specs_to_item(specs: tuple[SpecSeen, ...]) -> list[list[Any]]:
-    return [[spec.digest, _seconds(spec.max_runtime)] for spec in specs]
+    return [_spec_to_item(spec) for spec in specs]
 
 
 def _specs_from_item(items: list[list[Any]]) -> tuple[SpecSeen, ...]:
-    return tuple(SpecSeen(digest, timedelta(seconds=int(seconds))) for digest, seconds in items)
+    return tuple(_spec_from_item(item, n) for n, item in enumerate(items))
+
+
+def _spec_to_item(spec: SpecSeen) -> list[Any]:
+    return [spec.digest, _seconds(spec.max_runtime), spec.job]
+
+
+def _spec_from_item(item: list[Any], job: int) -> SpecSeen:
+    """`job`: its number in a row of before it was kept, when each spec was a job of its own."""
+    digest, seconds, *kept = item
+    return SpecSeen(digest, timedelta(seconds=int(seconds)), int(kept[0]) if kept else job)
 
 
 def _compact(body: dict[str, Any]) -> dict[str, Any]:

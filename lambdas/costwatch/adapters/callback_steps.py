@@ -165,8 +165,13 @@ class CallbackSteps:
         given = self._pages("list_pipeline_parameters_for_execution", "PipelineParameters", asked)
         return ExecutionSource(answer["PipelineDefinition"], {raw["Name"]: raw["Value"] for raw in given})
 
-    def started_by(self, execution_arn: str) -> str:
-        """ARN of the principal that started an execution, as SageMaker recorded it; empty: it did not."""
+    def started_by(self, execution_arn: str, token: str) -> str:
+        """ARN of the principal that started an execution, as SageMaker recorded it.
+
+        Empty: it did not, or no step of the execution waits by `token`. A message may name any execution.
+        """
+        if not any(step.token == token for step, _ in self._callbacks(execution_arn)):
+            return ""
         with translated("sagemaker:DescribePipelineExecution"):
             answer = self._client.describe_pipeline_execution(PipelineExecutionArn=execution_arn)
         creator = answer.get("CreatedBy", {})

@@ -376,9 +376,11 @@ def _consent_to_item(consent: Consent) -> dict[str, Any]:
             "approval_id": consent.approval_id or None,
             "by": consent.by or None,
             "cap_seconds": int(consent.cap.total_seconds()) if consent.cap is not None else None,
+            "granted_usd": consent.granted_usd,
             "looked_for": consent.looked_for or None,
             "nearly_told": consent.nearly_told or None,
             "used_up_told": consent.used_up_told or None,
+            "mode": consent.mode.value,
         }
     )
 
@@ -390,9 +392,11 @@ def _consent(body: Body) -> Consent:
         approval_id=body.get("approval_id", ""),
         by=_shared(body.get("by", "")),
         cap=timedelta(seconds=int(body["cap_seconds"])) if body.get("cap_seconds") is not None else None,
+        granted_usd=body.get("granted_usd"),
         looked_for=body.get("looked_for", ""),
         nearly_told=bool(body.get("nearly_told")),
         used_up_told=bool(body.get("used_up_told")),
+        mode=Mode(body.get("mode", Mode.ENFORCE)),
     )
 
 

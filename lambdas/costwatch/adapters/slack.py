@@ -31,10 +31,11 @@ _TRANSIENT = frozenset({RATE_LIMITED, "internal_error", "fatal_error", "service_
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`active`: the account was not switched off."""
+    """`active`: the account was not switched off. `email`: empty where the app may not read it."""
 
     name: str
     active: bool
+    email: str = ""
 
 
 class Slack:
@@ -94,7 +95,8 @@ class Slack:
         found = self._call("users_info", user=user)["user"]
         profile = found.get("profile", {})
         name = profile.get("real_name") or found.get("real_name") or found.get("name") or user
-        return Person(str(name), active=not found.get("deleted", False))
+        email = str(profile.get("email") or "")
+        return Person(str(name), active=not found.get("deleted", False), email=email)
 
     def user_id(self, owner: str) -> str | None:
         """The Slack user for an owner tag: a user id, or an e-mail address; None: nobody found."""

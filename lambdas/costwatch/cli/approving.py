@@ -160,12 +160,11 @@ def _standing(approval: Approval, arn: str, now: datetime) -> str:
     if approval.state is not State.PENDING:
         why = approval.effect.outcome if approval.effect is not None else ""
         return f"{questions.told(approval)}; what follows is still to be done{f': {why}' if why else ''}"
-    judged = "nobody knows what it costs" if asked.judged_usd is None else f"above {show_usd(asked.above_usd)}"
     requester = approval.requester.name or approval.requester.principal or "nobody known"
     proven = "" if approval.requester.verified else " (unverified)"
     who = ", ".join(approval.approvers) or "nobody"
     facts = (
-        f"{judged}; expected {show.usd(asked.expected_usd)}",
+        f"{questions.why(asked)}; expected {show.usd(asked.expected_usd)}",
         f"{asked.capacity}, {asked.region}",
         f"team {asked.team}" if asked.team else "",
         f"asked by {requester}{proven}",

@@ -89,7 +89,9 @@ class _Principal(click.ParamType[str]):
     type=Duration(),
     help="The most a job may declare.  [default: the hard cap of its kind in the configuration]",
 )
-@click.option("--types", type=_OnlyTypes(), default=(), help="The only types that may be used, such as ml.g5.*,ml.m5.*.")
+@click.option(
+    "--types", type=_OnlyTypes(), default=(), help="The only types that may be used, such as ml.g5.*,ml.m5.*."
+)
 @click.option(
     "--require-approval-tag-for",
     "approval_types",

@@ -87,7 +87,9 @@ def observing(policy: Policy) -> Policy:
     if policy.mode is Mode.OFF:
         return policy
     selectors = tuple(s if s.mode is Mode.OFF else replace(s, mode=Mode.OBSERVE) for s in policy.selectors)
-    return replace(policy, mode=Mode.OBSERVE, selectors=selectors)
+    gate = policy.approval
+    approval = gate if gate.mode is Mode.OFF else replace(gate, mode=Mode.OBSERVE)
+    return replace(policy, mode=Mode.OBSERVE, selectors=selectors, approval=approval)
 
 
 def require_account(session: Session, policy: Policy) -> None:

@@ -107,11 +107,11 @@ def answer_card(approval: Approval) -> Card:
 
 
 def unused_card(approval: Approval) -> Card:
-    """Beside the question, once: nothing that it was about has started before the yes expired."""
+    """Beside the question, once: nobody drew on the yes before it expired. What nobody watches may have started."""
     name = cut(_clean(approval.asked.name), _NAME)
-    head = f"{name} never started on the yes it was given"
+    head = f"No job that Costwatch watches drew on the yes to {name}"
     again = "It has expired; what starts now is asked about again."
-    push = safe(cut(f"{head}; {_usd(approval.asked.judged_usd)} are not spent on it", _PUSH))
+    push = safe(cut(f"{head}; it was asked about for {_usd(approval.asked.judged_usd)}", _PUSH))
     return Card(push, [section(f"{safe(head)}. {again}")])
 
 
@@ -208,11 +208,7 @@ def _rate(asked: Asked) -> str:
 
 
 def _why(asked: Asked) -> str:
-    if asked.judged_usd is None:
-        return "nobody knows what it costs, and unknown is never zero"
-    if asked.judged_usd <= asked.above_usd:
-        return f"half of {show_usd(asked.above_usd)} is spent; {show_usd(asked.judged_usd)} was expected"
-    return f"{show_usd(asked.judged_usd)} is above {show_usd(asked.above_usd)}"
+    return approvals.why(asked) + (", and unknown is never zero" if asked.judged_usd is None else "")
 
 
 def _team(asked: Asked, context: ApprovalContext) -> list[tuple[str, str]]:

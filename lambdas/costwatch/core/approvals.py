@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from costwatch.core import durations, times
+from costwatch.core import durations, principals, times
 from costwatch.core.estimator import Confidence
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.money import show_usd
@@ -70,7 +70,8 @@ class Requester:
 class Asked:
     """What is asked about, as whoever answers sees it. Dollars are USD, unrounded; None: unknown, which is never zero.
 
-    `judged_usd`: what was held against `above_usd`. `runtimes`: of one job, by the forecast.
+    `judged_usd`: what was held against `above_usd`. `spent_usd`: what was spent when it was asked, where that is why.
+    `runtimes`: of one job, by the forecast.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Asked:
     project: str = ""
     model: str = ""
     notes: tuple[str, ...] = ()
+    spent_usd: Decimal | None = None
 
     def capped_usd(self, runtime: timedelta) -> Decimal | None:
         """What it costs at most when it is ended after `runtime`; None: unknown."""
@@ -115,6 +117,7 @@ class Clicker:
     name: str
     groups: frozenset[str] = frozenset()
     """Those of the approvers' groups that the person is in, as the configuration names them."""
+    email: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,16 +211,7 @@ def approval_id(way: Way, *facts: str) -> str:
 
 def ask(approval: Approval) -> ApprovalStep:
     """A new question, with its card."""
-    usd = approval.asked.judged_usd
-    amount = show_usd(usd) if usd is not None else "an unknown amount"
-    reason = (
-        f"asked: {amount} is above {show_usd(approval.asked.above_usd)}; answer by {times.to_key(approval.answer_by)}"
-    )
-    if usd is not None and usd <= approval.asked.above_usd:
-        spent = f"half of {show_usd(approval.asked.above_usd)} is spent, {amount} was expected"
-        reason = f"asked: {spent}; answer by {times.to_key(approval.answer_by)}"
-    if usd is None:
-        reason = f"asked: nobody knows what it costs; answer by {times.to_key(approval.answer_by)}"
+    reason = f"asked: {why(approval.asked)}; answer by {times.to_key(approval.answer_by)}"
     after = replace(approval, version=1)
     return ApprovalStep(
         None,
@@ -225,6 +219,21 @@ def ask(approval: Approval) -> ApprovalStep:
         (_entry(after, Transition.ASKED, reason, approval.asked_at),),
         (message(after, MessageKind.APPROVAL),),
     )
+
+
+def why(asked: Asked) -> str:
+    """Why somebody is asked, for people."""
+    if asked.judged_usd is None:
+        return "nobody knows what it costs"
+    if asked.spent_usd is not None:
+        return spent_already(asked.spent_usd, asked.above_usd)
+    return f"{show_usd(asked.judged_usd)} is above {show_usd(asked.above_usd)}"
+
+
+def spent_already(spent_usd: Decimal, above_usd: Decimal) -> str:
+    """The same where what is spent is the reason: at least half of `above_usd`."""
+    than = "above" if spent_usd > above_usd else "half or more of"
+    return f"{show_usd(spent_usd)} is spent already, {than} {show_usd(above_usd)}"
 
 
 def approve(
@@ -326,7 +335,7 @@ def remind(approval: Approval, now: datetime) -> ApprovalStep | None:
 
 def unused(approval: Approval, now: datetime) -> tuple[Entry, Message]:
     """The line and the message that say that nobody drew on a yes before it expired."""
-    said = "the yes has expired, and no job that it was given for has started"
+    said = "the yes has expired, and no job that Costwatch watches drew on it"
     return _entry(approval, Transition.UNUSED, said, now), message(approval, MessageKind.APPROVAL_UNUSED)
 
 
@@ -380,7 +389,7 @@ def _purse(granted: Approval, now: datetime) -> Purse:
         specs=granted.asked.specs,
         granted_usd=granted.granted_usd,
         granted_runtime=granted.granted_runtime,
-        jobs_left=0 if drawn_by else max(1, len(granted.asked.specs)),
+        jobs_left=0 if drawn_by else max(1, len({each.job for each in granted.asked.specs})),
         expires_at=now + granted.yes_lasts,
         source=granted.source,
         drawn_by=drawn_by,
@@ -425,12 +434,18 @@ def _check_not_own(approval: Approval, by: Clicker, owner_user: str) -> None:
     if approval.requester_may_approve:
         return
     asked_by = approval.requester
-    if asked_by.verified and by.principal in (asked_by.principal, asked_by.slack_user):
+    # Whoever says that it was themselves is believed, verified or not.
+    if by.principal in filter(None, (asked_by.principal, asked_by.slack_user)):
         raise RefusedError("You asked for it, so another approver has to say yes.")
     # Of a principal of IAM nobody knows the Slack user, and the other way round: then its owner may be who asked.
     known = asked_by.verified and (bool(asked_by.slack_user) or by.principal.startswith("arn:"))
-    if not known and by.principal in (owner_user, approval.asked.owner):
+    if known:
+        return
+    if by.principal in (owner_user, approval.asked.owner):
         raise RefusedError("Who asked is not proven and you are its owner, so another approver has to say yes.")
+    if any(principals.is_owner(asked_by.principal, each) for each in (by.email, by.name) if asked_by.principal):
+        asker = principals.name_of(asked_by.principal)
+        raise RefusedError(f"{asker} asked for it, which may be you, so another approver has to say yes.")
 
 
 def told(approval: Approval) -> str:

@@ -99,7 +99,8 @@ def _warning(facts: Mapping[str, str], context: CardContext) -> Card:
     spent = _spent(facts, now)
     why = f"It will have run {run_time}; its limit: {_note(facts['rule'])}. Nothing is wrong with it."
     if facts.get("money"):
-        why = f"What it costs ends it: {_note(facts['rule'])}. Only a yes moves that, an extension does not."
+        only = "a yes" if facts.get("approval") else "an exemption"
+        why = f"What it costs ends it: {_note(facts['rule'])}. Only {only} moves that, an extension does not."
     if facts.get("silent"):
         why = f"It is {_note(facts['rule'])}. If it is well, let it beat: that alone ends this warning."
     if facts.get("changed"):
@@ -145,10 +146,13 @@ def _ways_on(facts: Mapping[str, str], context: CardContext) -> list[Block]:
         [f"Nothing moves it past {date_token(hard_cap)}, the hard cap; only an exemption does."] if hard_cap else []
     )
     steps = context.extend_steps
+    exempt = f"`costwatch exempt {_run(facts)} --for 7d --reason ...`"
+    commands = [f"`costwatch extend {_run(facts)} {durations.short(step)}` {_plus(rate, step)}" for step in steps]
+    commands.append(exempt)
     if facts.get("money"):  # an extension would not move it
-        steps = ()
-        yes = [f"An approver says yes: `costwatch approve {facts['approval']}`"] if facts.get("approval") else []
-        limits = [*yes, *limits]
+        steps, commands = (), [exempt]
+        yes = f"An approver says yes: `costwatch approve {facts['approval']}`"
+        limits = [yes, *limits] if facts.get("approval") else limits
     row: list[Block] = []
     if context.clickable:
         row = card_buttons.of_warning(
@@ -160,9 +164,8 @@ def _ways_on(facts: Mapping[str, str], context: CardContext) -> list[Block]:
             ask=context.has_approvers,
         )
     if row:
-        return [*row, *(section(limit) for limit in limits)]
-    commands = [f"`costwatch extend {_run(facts)} {durations.short(step)}` {_plus(rate, step)}" for step in steps]
-    commands.append(f"`costwatch exempt {_run(facts)} --for 7d --reason ...`")
+        as_command = [f"As a command: {exempt}"] if facts.get("money") and not facts.get("approval") else []
+        return [*row, *(section(limit) for limit in (*as_command, *limits))]
     return [section_of_lines("*Needs longer?*", [*commands, *limits])]
 
 
@@ -354,12 +357,14 @@ def _nearly_used_up(facts: Mapping[str, str], context: CardContext) -> Card:
     then = "Nothing is stopped for that: its selector or the gate only warns."
     if facts.get("stops"):
         then = "When that is used up its time is up: it is warned like any other run, and then stopped."
+    lifts = f"A yes lifts it: `costwatch approve {facts['approval']}`." if facts.get("approval") else ""
+    if not lifts and facts.get("stops"):
+        lifts = f"Only an exemption lifts it now: `costwatch exempt {_run(facts)} --for 7d --reason ...`."
     rate = _rate(facts)
     blocks = [
         header(head),
         section(
-            f"{_mention(context)}{facts['most']} is what a run may spend here without a yes. {then} A yes lifts it: "
-            f"`costwatch approve {facts['approval']}`."
+            f"{_mention(context)}{facts['most']} is what a run may spend here without a yes. {then} {lifts}".rstrip()
         ),
         fields(
             ("Running", _running(facts, context.now)),

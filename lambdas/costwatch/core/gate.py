@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -11,6 +11,7 @@ from enum import StrEnum
 from costwatch.core import accelerators, families
 from costwatch.core.approvals import Approval, Asked, Requester, Way, approval_id
 from costwatch.core.estimator import Confidence, JobSpec
+from costwatch.core.forecast import Forecast
 from costwatch.core.money import show_usd
 from costwatch.core.policy import ApprovalPolicy, JudgeBy, Mode, Tier
 from costwatch.core.purses import SpecSeen, spec_seen
@@ -60,6 +61,8 @@ class Judged:
     usd: Decimal | None
     tier: Tier | None
     reason: str
+    spent_usd: Decimal | None = None
+    """What is spent already, where that is why somebody is asked."""
 
 
 def judge(quote: Quote, policy: ApprovalPolicy) -> Judged:
@@ -84,12 +87,12 @@ def judge(quote: Quote, policy: ApprovalPolicy) -> Judged:
     return Judged(verdict, usd, tier, f"{show_usd(usd)} ({policy.judge_by.words}) is above {show_usd(tier.above_usd)}")
 
 
-def judged_usd(quote: Quote, judge_by: JudgeBy) -> Decimal | None:
-    """Those of a quote's dollars that are held against the threshold."""
+def judged_usd(made: Quote | Forecast, judge_by: JudgeBy) -> Decimal | None:
+    """Those of the dollars that are held against the threshold."""
     return {
-        JudgeBy.EXPECTED: quote.expected_usd,
-        JudgeBy.FORECAST_P90: quote.p90_usd,
-        JudgeBy.WORST_CASE: quote.worst_case_usd,
+        JudgeBy.EXPECTED: made.expected_usd,
+        JudgeBy.FORECAST_P90: made.p90_usd,
+        JudgeBy.WORST_CASE: made.worst_case_usd,
     }[judge_by]
 
 
@@ -144,6 +147,7 @@ def asked(request: Request, made: Quote, judged: Judged, policy: ApprovalPolicy)
         team=request.team,
         project=request.project,
         model=request.model,
+        spent_usd=judged.spent_usd,
         notes=(*(f"no known price: {each}" for each in made.unpriced), *made.notes),
     )
 
@@ -152,8 +156,8 @@ def seen(parts: Iterable[Part], *, way: Way, team: str) -> tuple[SpecSeen, ...]:
     """What each job is held to when it starts. An execution binds its jobs by itself, whatever they are called."""
     bound = way is Way.PIPELINE
     return tuple(
-        spec_seen(spec, team=team, family="" if bound else families.name_stem(part.name))
-        for part in parts
+        replace(spec_seen(spec, team=team, family="" if bound else families.name_stem(part.name)), job=job)
+        for job, part in enumerate(parts)
         for spec in part.choices
     )
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from costwatch.core import durations, times
+from costwatch.core.consent import open_question
 from costwatch.core.exemptions import Exemption
 from costwatch.core.messages import Audience, MessageKind, about
 from costwatch.core.money import show_usd, spent_usd
@@ -102,7 +103,10 @@ def extend(
     if gained < duration:
         reason += f"; cut at the hard cap of {durations.show(hard_cap)}"
     if by_money:
-        reason += f"; what it costs ends it at {times.to_key(record.deadline)} all the same, and only a yes moves that"
+        moves = "a yes" if open_question(record.consent) else "an exemption"
+        reason += (
+            f"; what it costs ends it at {times.to_key(record.deadline)} all the same, and only {moves} moves that"
+        )
     entry = _entry(
         record,
         Transition.EXTENDED,

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from costwatch.core import durations, liveness, spending, times, unapproved_told, would_haves
+from costwatch.core.consent import open_question
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.forecast import Forecast
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
@@ -428,7 +429,7 @@ def _warned(
         outdated=times.to_text(decision.outdated) if decision.outdated else "",
         silent="yes" if decision.silent else "",
         money="yes" if decision.deadline.money else "",
-        approval=record.consent.approval_id if decision.deadline.money and record.consent is not None else "",
+        approval=open_question(record.consent) if decision.deadline.money else "",
         **_vitals_facts(decision),
         min_notice_seconds=str(int(decision.selector.limits.min_notice.total_seconds())),
         hard_cap_at=times.to_text(decision.deadline.hard_cap_at),

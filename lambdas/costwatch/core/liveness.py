@@ -79,16 +79,18 @@ def vitals_of(
     Beats from before a member's present start are those of another run. `heard`: of members that have left it.
     """
     found: list[Session] = []
+    of_processes: list[tuple[datetime, int]] = []
     for member in members:
         since = member.clock.running_since
         pulse = pulses.get(pulse_key(member.service, member.id))
         said = pulse.heard_since(since) if pulse is not None and since is not None else None
         if pulse is not None and since is not None and said is not None:
-            found += pulse.since(since)
+            own = pulse.since(since)
+            found += own
+            of_processes += _beats_of_processes(own)  # of each member apart: two may call their processes the same
             heard = said.together(heard)
     if not found or heard is None:
         return None
-    of_processes = list(_beats_of_processes(found))
     last = max(began for began, _ in of_processes)
     return Vitals(
         sessions=tuple(found),
@@ -113,7 +115,7 @@ def heard_of(
 
 
 def _beats_of_processes(sessions: Sequence[Session]) -> Iterator[tuple[datetime, int]]:
-    """When each process began, and how often it has beaten in all of its trainings."""
+    """When each process of a member began, and how often it has beaten in all of its trainings."""
     for process in {session.process for session in sessions}:
         own = [session for session in sessions if session.process == process]
         yield min(session.first_at for session in own), sum(session.beats for session in own)

@@ -57,10 +57,11 @@ def looks_for(record: RunRecord, named: Named) -> bool:
     return consent is not None and consent.word in (Word.ASKED, Word.EXPIRED)
 
 
-def drew(record: RunRecord, purse: Purse, now: datetime) -> RunRecord:
-    """`record` with the yes that it drew on, and the cap that goes with that."""
-    granted = purse.granted_runtime
-    capped = granted is not None and any(granted < approved.max_runtime for approved in purse.specs)
+def drew(record: RunRecord, purse: Purse, run: str, now: datetime) -> RunRecord:
+    """`record` with the yes that it drew on as `run`, and the cap that goes with what it drew there."""
+    granted, taken = purse.granted_runtime, purse.drawn_spec(run)
+    approved = (taken,) if taken is not None else purse.specs
+    capped = granted is not None and any(granted < each.max_runtime for each in approved)
     looked_for = record.consent.looked_for if record.consent is not None else ""
     consent = Consent(
         Word.DREW,
@@ -68,6 +69,7 @@ def drew(record: RunRecord, purse: Purse, now: datetime) -> RunRecord:
         purse.approval_id,
         by=f"the yes of {purse.approval_id}",
         cap=granted if capped else None,
+        granted_usd=purse.granted_usd,
         looked_for=looked_for,
     )
     return replace(record, consent=consent)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
 from costwatch.core.estimator import JobSpec
+from costwatch.core.policy import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,16 @@ class SpecSeen:
 
     digest: str
     max_runtime: timedelta
+    job: int = 0
+    """Which of the jobs that were asked about: of those with one number exactly one runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a run (its id with its start) drew: that job has started, and is no other's any more."""
+
+    run: str
+    spec: SpecSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,13 @@ class Purse:
     """The execution that it was given to: what that starts may draw without carrying a tag."""
     drawn_by: tuple[str, ...] = ()
     """The runs that drew, each with its start."""
+    taken: tuple[Taken, ...] = ()
+    """What each of them drew. Of those that drew before this was kept it is not known."""
     version: int = 1
+
+    def drawn_spec(self, run: str) -> SpecSeen | None:
+        """What `run` drew; None: nothing, or it is not known."""
+        return next((each.spec for each in self.taken if each.run == run), None)
 
 
 class Draw(StrEnum):
@@ -70,9 +88,11 @@ def spec_seen(spec: JobSpec, *, team: str, family: str) -> SpecSeen:
     """The digest of what moves money and who pays: service, region, types and counts, purchase option, volume, warm
     pool, a tuning job's jobs, team and family; and beside it the maximum runtime.
 
-    Not the name, the image, the hyperparameters or the inputs. `family`: empty where an execution binds the job.
+    Not the name, the image, the hyperparameters or the inputs, nor an instance's volumes: of those that run nobody
+    looks them up. `family`: empty where an execution binds the job.
     """
-    volume = [spec.volume.gb, spec.volume.kind] if spec.volume is not None else []
+    seen = spec.volume if spec.service is not Service.EC2 else None
+    volume = [seen.gb, seen.kind] if seen is not None else []
     body = {
         "service": spec.service.value,
         "region": spec.region,
@@ -98,11 +118,23 @@ def draw(purse: Purse, run: str, started: SpecSeen | None, now: datetime) -> Dra
         return Drawn(Draw.BEFORE, purse)
     if now >= purse.expires_at:
         return Drawn(Draw.EXPIRED, purse)
-    if started is None or not any(_covers(purse, approved, started) for approved in purse.specs):
+    covering = [each for each in purse.specs if _covers(purse, each, started)] if started is not None else []
+    if not covering:
         return Drawn(Draw.OTHER, purse)
-    if purse.jobs_left <= 0:
+    started_before = {each.spec.job for each in purse.taken}
+    left = [each for each in covering if each.job not in started_before]
+    if purse.jobs_left <= 0 or not left:
         return Drawn(Draw.EMPTY, purse)
-    after = replace(purse, jobs_left=purse.jobs_left - 1, drawn_by=(*purse.drawn_by, run), version=purse.version + 1)
+    # The least that covers it, so that what may be more things, or take longer, is left to who needs that.
+    choices = Counter(each.job for each in purse.specs)
+    taken = min(left, key=lambda each: (choices[each.job], each.max_runtime))
+    after = replace(
+        purse,
+        jobs_left=purse.jobs_left - 1,
+        drawn_by=(*purse.drawn_by, run),
+        taken=(*purse.taken, Taken(run, taken)),
+        version=purse.version + 1,
+    )
     return Drawn(Draw.DRAWN, after)
 
 

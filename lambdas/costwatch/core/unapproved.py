@@ -13,13 +13,13 @@ from decimal import Decimal
 from typing import Final
 
 from costwatch.core import durations, times
-from costwatch.core.approvals import Approval, Way, approval_id
-from costwatch.core.consent import Consent, Word, undecided
+from costwatch.core.approvals import Approval, State, Way, approval_id, spent_already
+from costwatch.core.consent import Consent, Word, to_be_asked
 from costwatch.core.estimator import Confidence
-from costwatch.core.forecast import Forecast
+from costwatch.core.gate import judged_usd
 from costwatch.core.model import RunId
 from costwatch.core.money import show_usd
-from costwatch.core.policy import ApprovalPolicy, JudgeBy, Mode, Tier
+from costwatch.core.policy import ApprovalPolicy, Mode, Tier
 from costwatch.core.record import RunRecord
 
 HALF: Final = Decimal("0.5")
@@ -31,15 +31,21 @@ STOP_GRACE: Final = timedelta(minutes=2)
 _LONGEST: Final = Decimal(24 * 366)
 """Hours: what lasts longer is no limit."""
 _MINUTE: Final = timedelta(minutes=1)
+_MOST_TIMES: Final = 100
+"""So many questions about one start of a run are told by their ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why somebody is asked. `usd`: what was held against the threshold; None: unknown, which is never zero."""
+    """Why somebody is asked. `usd`: what was held against the threshold; None: unknown, which is never zero.
+
+    `spent_usd`: what is spent already, where that is why.
+    """
 
     usd: Decimal | None
     tier: Tier
     reason: str
+    spent_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +61,46 @@ def cause(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> Cause | N
 
     Prepaid capacity costs nothing more. What has no known price is asked about when it is seen for the second time.
     """
-    if not undecided(record.consent) or record.start is None or not policy.tiers:
+    if record.start is None or not policy.tiers or record.hourly_rate_usd == 0:
         return None
-    if record.hourly_rate_usd == 0:
+    consent = record.consent
+    if consent is not None and consent.word.covers:
+        return _outgrown(record, consent, policy, now)
+    if not to_be_asked(consent, policy.mode):
         return None
-    made = record.forecast
+    if consent is not None and consent.granted_usd is not None:  # a yes came before the question that does not count
+        return _outgrown(record, consent, policy, now)
+    made, spent, lowest = record.forecast, record.spent_usd(now), policy.tiers[0]
+    usd = judged_usd(made, policy.judge_by) if made is not None else None
     if made is not None:
-        usd = _judged_usd(made, policy.judge_by)
         tier = policy.tier(usd)
         if usd is None and tier is not None and now > record.first_seen_at:
             return Cause(None, tier, f"nobody knows what it costs: {made.basis or 'no known price'}")
-        if usd is not None and tier is not None and made.confidence is not Confidence.PREPAID:
+        is_more = usd is not None and spent is not None and spent > usd
+        if usd is not None and tier is not None and made.confidence is not Confidence.PREPAID and not is_more:
             why = f"{show_usd(usd)} ({policy.judge_by.words}) is above {show_usd(tier.above_usd)}"
             return Cause(usd, tier, why)
-    spent, lowest = record.spent_usd(now), policy.tiers[0]
     if spent is None or spent < lowest.above_usd * HALF:
         return None
-    judged = _judged_usd(made, policy.judge_by) if made is not None else None
-    why = f"{show_usd(spent)} is spent, half of {show_usd(lowest.above_usd)} or more"
-    return Cause(judged if judged is not None else spent, lowest, why)
+    # What was expected is no more than the lowest threshold, or no more than is spent.
+    tier = policy.tier(spent) or lowest
+    return Cause(max(spent, usd or spent), tier, spent_already(spent, tier.above_usd), spent)
+
+
+def _outgrown(record: RunRecord, consent: Consent, policy: ApprovalPolicy, now: datetime) -> Cause | None:
+    """A yes is for so many dollars: a run that grew after it, or was extended, is asked about again when it has spent
+    half of the lowest threshold beyond them."""
+    spent, granted, lowest = record.spent_usd(now), consent.granted_usd, policy.tiers[0]
+    if spent is None or granted is None or spent < granted + lowest.above_usd * HALF:
+        return None
+    reason = f"{show_usd(spent)} is spent, and the yes was for {show_usd(granted)}"
+    return Cause(spent, policy.tier(spent) or lowest, reason, spent)
+
+
+def allowed_usd(record: RunRecord, policy: ApprovalPolicy) -> Decimal:
+    """What the run may spend before somebody has to say yes: the lowest threshold, beyond what was granted before."""
+    granted = record.consent.granted_usd if record.consent is not None else None
+    return policy.tiers[0].above_usd + (granted or Decimal(0))
 
 
 def may_cost_more(record: RunRecord, policy: ApprovalPolicy) -> bool:
@@ -85,10 +112,15 @@ def may_cost_more(record: RunRecord, policy: ApprovalPolicy) -> bool:
 def is_nearly_used_up(record: RunRecord, policy: ApprovalPolicy, now: datetime) -> bool:
     """Whether its owner is to be told that so much is spent and nobody has said yes."""
     consent = record.consent
-    if consent is None or consent.word not in (Word.ASKED, Word.EXPIRED) or consent.nearly_told or not policy.tiers:
+    if consent is None or to_be_asked(consent, policy.mode) or consent.nearly_told or not policy.tiers:
+        return False
+    if consent.word not in (Word.ASKED, Word.EXPIRED):
         return False
     spent = record.spent_usd(now)
-    return spent is not None and spent >= policy.tiers[0].above_usd * NEARLY
+    if spent is None:
+        return False
+    beyond = policy.tiers[0].above_usd * (1 - NEARLY)
+    return spent >= allowed_usd(record, policy) - beyond
 
 
 def limit_of(record: RunRecord | None, policy: ApprovalPolicy) -> MoneyLimit | None:
@@ -100,22 +132,27 @@ def limit_of(record: RunRecord | None, policy: ApprovalPolicy) -> MoneyLimit | N
     consent = record.consent if record is not None else None
     if policy.mode is not Mode.ENFORCE or record is None or consent is None or record.start is None:
         return None
-    if consent.word.covers:
-        if consent.cap is None:
-            return None
-        return MoneyLimit(record.start + consent.cap, f"capped at {durations.show(consent.cap)} by {consent.by}")
-    if not consent.word.asked:
-        return None
+    capped = None
+    if consent.cap is not None:
+        capped = MoneyLimit(record.start + consent.cap, f"capped at {durations.show(consent.cap)} by {consent.by}")
+    if consent.word.covers or to_be_asked(consent, policy.mode):
+        return capped
+    limits = [each for each in (capped, _unapproved(record, consent, policy)) if each is not None]
+    return min(limits, key=lambda limit: limit.at, default=None)
+
+
+def _unapproved(record: RunRecord, consent: Consent, policy: ApprovalPolicy) -> MoneyLimit | None:
     moment = used_up_at(record, policy)
     if consent.word is Word.DENIED and (_is_between_jobs(record) if moment is None else consent.at < moment):
         return MoneyLimit(consent.at, f"denied by {consent.by}")
     if moment is None:
         return None
-    return MoneyLimit(moment, f"unapproved: {show_usd(policy.tiers[0].above_usd)} is all that needs no yes")
+    granted = f"{show_usd(consent.granted_usd)} was granted, and " if consent.granted_usd else ""
+    return MoneyLimit(moment, f"unapproved: {granted}{show_usd(policy.tiers[0].above_usd)} is all that needs no yes")
 
 
 def used_up_at(record: RunRecord, policy: ApprovalPolicy) -> datetime | None:
-    """When the run has spent the lowest threshold, up to the next whole minute; UTC.
+    """When the run has spent what it may without a yes, up to the next whole minute; UTC.
 
     None: its price is not known, it costs nothing, or it takes longer than a year.
     """
@@ -124,7 +161,7 @@ def used_up_at(record: RunRecord, policy: ApprovalPolicy) -> datetime | None:
         since, before = record.start, Decimal(0)
     if rate is None or since is None or before is None or record.start is None or not policy.tiers:
         return None
-    left = policy.tiers[0].above_usd - before
+    left = allowed_usd(record, policy) - before
     if rate <= 0:
         return max(_whole_minute(since), record.start) if _is_between_jobs(record) and left <= 0 else None
     if abs(left) > rate * _LONGEST:
@@ -150,7 +187,7 @@ def terms(
     rate, spent, used_up = record.hourly_rate_usd, record.spent_usd(now), used_up_at(record, policy)
     if rate is None or spent is None or used_up is None or record.consent is None or record.consent.word.covers:
         return {}
-    most = policy.tiers[0].above_usd
+    most = allowed_usd(record, policy)
     while_ = sweep_every + min_notice + STOP_GRACE
     bound = most + rate * Decimal(int(while_.total_seconds())) / 3600
     shown = [durations.show(each) for each in (sweep_every, min_notice, STOP_GRACE)]
@@ -180,46 +217,76 @@ def _whole_minute(moment: datetime) -> datetime:
     return whole if whole == moment else whole + _MINUTE
 
 
-def _judged_usd(made: Forecast, judge_by: JudgeBy) -> Decimal | None:
-    return {
-        JudgeBy.EXPECTED: made.expected_usd,
-        JudgeBy.FORECAST_P90: made.p90_usd,
-        JudgeBy.WORST_CASE: made.worst_case_usd,
-    }[judge_by]
+def key_of(run_id: RunId, start: datetime, before: str = "") -> tuple[str, ...]:
+    """The facts that tell a question about a run from every other one: there is one for each start of it.
+
+    `before`: id of the yes that the run has outgrown, or of the question that does not count; empty: it is the first.
+    """
+    facts = str(run_id), times.to_key(start)
+    return (*facts, before) if before else facts
 
 
-def id_of(run_id: RunId, start: datetime) -> str:
-    """Of the question about a run: one for each start of it."""
-    return approval_id(Way.RUN, run_id.account, run_id.region, *key_of(run_id, start))
-
-
-def key_of(run_id: RunId, start: datetime) -> tuple[str, str]:
-    """The facts that tell the question about a run from every other one."""
-    return str(run_id), times.to_key(start)
+def counts(known: Approval, mode: Mode) -> bool:
+    """Whether the run is held to a question as it stands, or answered: else somebody is asked anew."""
+    return not to_be_asked(_consent_of(known), mode)
 
 
 def is_about(record: RunRecord, approval: Approval) -> bool:
-    """Whether `approval` is the question about this very start of the run."""
-    if record.consent is not None and record.consent.approval_id:
-        return record.consent.approval_id == approval.id
-    return record.start is not None and id_of(record.run_id, record.start) == approval.id
+    """Whether `approval` is the question about this very start of the run: the one that its record knows.
+
+    Before the record knows of one that was just asked, it is told by its id.
+    """
+    consent = record.consent
+    known = consent.approval_id if consent is not None else ""
+    if known == approval.id:
+        return True
+    if record.start is None or (consent is not None and consent.word in (Word.ASKED, Word.DENIED)):
+        return False
+    return _follows(record.run_id, record.start, known, approval)
+
+
+def _follows(run_id: RunId, start: datetime, before: str, approval: Approval) -> bool:
+    """Whether `approval` is one of the questions about this start that come after `before`."""
+    for _ in range(_MOST_TIMES):
+        before = approval_id(Way.RUN, run_id.account, run_id.region, *key_of(run_id, start, before))
+        if before == approval.id:
+            return True
+    return False
+
+
+def why_not_about(record: RunRecord | None, approval: Approval) -> str:
+    """What the run did that left `approval` without an object, as a clause without its subject."""
+    consent = record.consent if record is not None else None
+    if record is None or record.start is None or consent is None or consent.word is not Word.DREW:
+        return "is over"
+    is_of_it = _follows(record.run_id, record.start, "", approval)
+    return f"drew on the yes of {consent.approval_id}" if is_of_it else "is over"
 
 
 def heard_of(record: RunRecord, approval: Approval) -> RunRecord:
     """`record` with how the question about it stands now; as it was where that is nothing new."""
-    answer, before = approval.answer, record.consent
-    word = Word.ASKED if answer is None else Word(approval.state.value)
-    if before is not None and (before.word, before.approval_id) == (word, approval.id):
+    now, before = _consent_of(approval), record.consent
+    if before is None:
+        return replace(record, consent=now)
+    if (before.word, before.approval_id) == (now.word, now.approval_id):
         return record
-    return replace(
-        record,
-        consent=Consent(
-            word=word,
-            at=answer.at if answer is not None else approval.asked_at,
-            approval_id=approval.id,
-            by=answer.name if answer is not None else "",
-            cap=answer.cap if answer is not None else None,
-            looked_for=before.looked_for if before is not None else "",
-            nearly_told=before is not None and before.nearly_told,
-        ),
+    if approval.state is not State.APPROVED:  # a yes of before is as good as it was
+        now = replace(now, cap=before.cap, granted_usd=before.granted_usd)
+    nearly_told = before.nearly_told and before.approval_id == approval.id
+    return replace(record, consent=replace(now, looked_for=before.looked_for, nearly_told=nearly_told))
+
+
+def _consent_of(approval: Approval) -> Consent:
+    answer, granted = approval.answer, None
+    if approval.state is State.APPROVED and approval.granted_usd is not None:
+        # What it had spent by then is in what was said yes to.
+        granted = max(approval.granted_usd, approval.asked.judged_usd or approval.granted_usd)
+    return Consent(
+        word=Word.ASKED if answer is None else Word(approval.state.value),
+        at=answer.at if answer is not None else approval.asked_at,
+        approval_id=approval.id,
+        by=answer.name if answer is not None else "",
+        cap=answer.cap if answer is not None else None,
+        granted_usd=granted,
+        mode=approval.mode,
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from costwatch.core import times, unapproved
-from costwatch.core.consent import Consent, Word
+from costwatch.core.consent import Consent, Word, open_question
 from costwatch.core.deadman import Decision
 from costwatch.core.messages import Audience, Message, MessageKind, about
 from costwatch.core.money import show_usd
@@ -31,7 +31,7 @@ def told(
         return _would_be_asked(record, decision, policy, now, entries)
     if record.consent is None or not unapproved.is_nearly_used_up(record, policy, now):
         return record
-    spent, most = show_usd(record.spent_usd(now)), show_usd(policy.tiers[0].above_usd)
+    spent, most = show_usd(record.spent_usd(now)), show_usd(unapproved.allowed_usd(record, policy))
     reason = f"{spent} of the {most} that need no yes is spent, and nobody has said yes ({record.consent.word.value})"
     entries.append(
         decision_entry(now, Transition.NEARLY_USED_UP, reason, decision, approval=record.consent.approval_id)
@@ -43,7 +43,7 @@ def told(
                 MessageKind.NEARLY_USED_UP,
                 Audience.OWNER,
                 version=version,
-                approval=record.consent.approval_id,
+                approval=open_question(record.consent),
                 spent=spent,
                 most=most,
                 stops="yes" if policy.mode is Mode.ENFORCE and decision.mode is Mode.ENFORCE else "",

@@ -211,7 +211,8 @@ def _command(detail: Mapping[str, Any], here: Here) -> Asked | Malformed:
 
 
 def _waiter(here: Here, way: Way, token: str, source: str, region: str) -> Request:
-    return Request(way, (source, token), "", here.account, region, (), token=token, source=source)
+    # The token alone says what waits: where it waits is what the message says.
+    return Request(way, (token,), "", here.account, region, (), token=token, source=source)
 
 
 def _judged(waiting: Request, arguments: object, tags: TagKeys, message_id: str = "") -> Asked | Malformed:

@@ -20,7 +20,7 @@ from costwatch.core.policy import Mode
 from costwatch.core.quote import Part, Quote, quote
 from costwatch.core.record import Entry, Transition
 from costwatch.core.token_answer import TokenAnswer
-from costwatch.errors import AwsError, RefusedError, UnknownRun
+from costwatch.errors import AwsError, InputError, RefusedError, UnknownRun
 from costwatch.procedures import outbox, unapproved
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
@@ -37,7 +37,7 @@ class CallbackStepsPort(Protocol):
 
     def succeed(self, token: str, outputs: Mapping[str, str], *, execution_arn: str = ...) -> TokenAnswer: ...
     def fail(self, token: str, reason: str, *, execution_arn: str = ...) -> TokenAnswer: ...
-    def started_by(self, execution_arn: str) -> str: ...
+    def started_by(self, execution_arn: str, token: str) -> str: ...
     def waiting_steps(self, queue_url: str, since: datetime) -> Waiting: ...
     def source_of(self, execution_arn: str) -> ExecutionSource: ...
 
@@ -85,7 +85,7 @@ def ask(g: Gate, request: Request) -> Reply:
     if judged.verdict is not Verdict.HOLD:
         asked_before = g.approvals.get(request.account, request.id)
         if asked_before is not None:  # somebody's word is waited for: other figures under the same token are no answer
-            return _told_again(g, asked_before)
+            return _told_again(g, asked_before, request)
         return _let_go_on(g, request, made, judged)
     opened = approvals.ask(gate.question(request, made, judged, policy, now))
     if g.approvals.save(opened):
@@ -94,17 +94,38 @@ def ask(g: Gate, request: Request) -> Reply:
     known = g.approvals.get(request.account, request.id)
     if known is None:
         raise UnknownRun(f"{request.id} was asked before and is gone: ask again under another name")
-    return _told_again(g, known)
+    return _told_again(g, known, request)
 
 
-def _told_again(g: Gate, known: Approval) -> Reply:
-    return reply(known if known.state is State.PENDING else settle(g, known))
+def _told_again(g: Gate, known: Approval, request: Request) -> Reply:
+    """How the question stands. A token is one wait; a command's key is whatever somebody chose, so the same key with
+    other figures is no answer, and a yes that was used up is none either. Raises InputError.
+    """
+    if request.way is not Way.COMMAND:
+        return reply(known if known.state is State.PENDING else settle(g, known))
+    if gate.seen(request.parts, way=request.way, team=request.team) != known.asked.specs:
+        raise InputError(f"key: {known.id} was asked under it, about other figures; ask under another key")
+    if known.state is State.PENDING:
+        return reply(known)
+    found = settle(g, known)
+    used = _used_up(g, found) if found.state is State.APPROVED else ""
+    if not used:
+        return reply(found)
+    return Reply(found.id, State.EXPIRED.value, f"{used}; ask again under another key", {}, goes_on=False)
+
+
+def _used_up(g: Gate, known: Approval) -> str:
+    """Why nothing more may start by a yes; empty: something may."""
+    purse = g.approvals.purse(known.asked.account, known.id)
+    if purse is None or g.w.now() >= purse.expires_at:
+        return f"the yes of {known.id} has expired"
+    return f"what the yes of {known.id} was for has started" if purse.jobs_left <= 0 else ""
 
 
 def _known_to_slack(w: Watchdog, requester: Requester) -> Requester:
     """Sessions of people are often called by their e-mail address; who asked may not say yes in Slack either."""
     session = requester.principal.rpartition("/")[2]
-    if w.slack is None or not requester.verified or requester.slack_user or "@" not in session:
+    if w.slack is None or requester.slack_user or "@" not in session:
         return requester
     try:
         return replace(requester, slack_user=w.slack.user_id(session) or "")
@@ -338,8 +359,8 @@ def _tend(g: Gate, found: Approval) -> None:
             return  # it was answered at this moment: the next sweep looks again
         _log(g.w, narrowed)
         found = narrowed.after
-    over = found.way is Way.RUN and unapproved.is_over(g.w, found)
-    step = approvals.withdraw(found, "its run is over", now) if over else None
+    moot = unapproved.why_moot(g.w, found) if found.way is Way.RUN else ""
+    step = approvals.withdraw(found, f"its run {moot}", now) if moot else None
     if g.w.policy.approval.mode is not Mode.ENFORCE:
         step = step or approvals.let_go(found, now)
     step = step or approvals.expire(found, now) or approvals.remind(found, now)

@@ -28,6 +28,7 @@ class Person:
     slack: SlackPort
     user_id: str
     name: str
+    email: str = ""
 
     @property
     def actor(self) -> str:
@@ -42,7 +43,7 @@ class Person:
     def standing(self, approvers: Sequence[str]) -> Standing:
         """What they are among `approvers`. A group that cannot be read, or that is empty, is nobody."""
         if self.user_id in approvers:
-            return Standing(Clicker(self.user_id, self.name), may=True)
+            return Standing(Clicker(self.user_id, self.name, email=self.email), may=True)
         groups: set[str] = set()
         problems: dict[str, str] = {}
         for group in filter(is_group, approvers):
@@ -56,7 +57,8 @@ class Person:
                 problems[group] = f"nobody is in {group}"
             if self.user_id in members:
                 groups.add(group)
-        return Standing(Clicker(self.user_id, self.name, frozenset(groups)), bool(groups), problems)
+        clicker = Clicker(self.user_id, self.name, frozenset(groups), self.email)
+        return Standing(clicker, bool(groups), problems)
 
     def owns(self, owner: str) -> bool:
         """Whether an owner tag names them. Nobody is an owner whom Slack does not say."""
@@ -86,7 +88,7 @@ def person(w: Watchdog, slack: SlackPort, click: Click) -> Person:
 
     Where Slack does not answer, it said just now that they are there: by signing their click.
     """
-    name = click.user_name or click.user_id
+    name, email = click.user_name or click.user_id, ""
     try:
         found = slack.person(click.user_id)
     except AwsError as error:
@@ -98,8 +100,8 @@ def person(w: Watchdog, slack: SlackPort, click: Click) -> Person:
     else:
         if not found.active:
             raise RefusedError("Your Slack account is switched off, so your click does not count.")
-        name = found.name or name
-    return Person(w, slack, click.user_id, cut(cleaned(name), _NAME) or click.user_id)
+        name, email = found.name or name, found.email
+    return Person(w, slack, click.user_id, cut(cleaned(name), _NAME) or click.user_id, email)
 
 
 def run_approvers(w: Watchdog) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ def looked_for(w: Watchdog, run: Run, record: RunRecord, decision: Decision, nam
     for purse in _purses(ledger, run, named):
         result, left = _drawn(w, ledger, purse, run, record, decision, named, key)
         if result in (Draw.DRAWN, Draw.BEFORE):
-            after = named_yes.drew(record, left, now)
+            after = named_yes.drew(record, left, key, now)
             reason = f"drew on the yes of {left.approval_id}: {left.jobs_left} more may"
             return saved(w, record, after, decision, Transition.DREW, reason, approval=left.approval_id)
         results.append(result)

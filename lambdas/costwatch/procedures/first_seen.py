@@ -7,12 +7,14 @@ needs no yes somebody is asked at once.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from dataclasses import replace
 
 from costwatch.core import candidates, grouping, ladder, unapproved
 from costwatch.core.deadman import Verdict, judge
 from costwatch.core.model import Member, Run, RunId, RunKind
 from costwatch.core.money import burn_rate
 from costwatch.core.policy import Mode
+from costwatch.procedures.exempt import exemption_of
 from costwatch.procedures.forecasting import forecast_of
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
@@ -65,6 +67,7 @@ def _record_members(w: Watchdog, run_id: RunId, members: Sequence[Member], repor
 def _record(w: Watchdog, run: Run, report: SweepReport, *, costly: bool) -> None:
     """`costly`: only where its time limit costs more than needs no yes."""
     now = w.now()
+    run = replace(run, exemption=exemption_of(w, run))
     decision = judge(run, None, w.policy, w.ledger.pause(), now, {})
     if decision.verdict is not Verdict.KEEP:
         return

@@ -76,7 +76,7 @@ def _by_whom(g: Gate, request: Request) -> Request:
     if request.way is not Way.PIPELINE or not request.source:
         return request
     try:
-        principal = g.steps(request.region).started_by(request.source)
+        principal = g.steps(request.region).started_by(request.source, request.token)
     except AwsError as error:
         # Nobody is known then, which asks for one more pair of eyes and never for fewer.
         g.w.log("requester not known", {"execution": request.source, "reason": str(error)})

@@ -104,6 +104,9 @@ class SweepReport:
     unasked: list[Seen] = field(default_factory=list)
     """Runs whose yes is to be looked for, or that somebody is to be asked about."""
 
+    named_again: list[Seen] = field(default_factory=list)
+    """Runs with an open question that name a yes, which may be given by now."""
+
     dear: list[RunId] = field(default_factory=list)
     """Runs without a record that may cost more than needs no yes, as the hourly count found them."""
 

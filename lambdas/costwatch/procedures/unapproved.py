@@ -7,12 +7,13 @@ never asked for one that has ended, and is saved like any step: whoever comes se
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from costwatch.adapters.ledger_approvals import Approvals
 from costwatch.core import approvals, gate, named_yes, unapproved
 from costwatch.core.approvals import Approval, Requester, State, Way
-from costwatch.core.consent import Word, undecided
+from costwatch.core.consent import Word, to_be_asked
 from costwatch.core.deadman import Decision
 from costwatch.core.families import PastRun
 from costwatch.core.forecast import family_of, specs_of
@@ -20,7 +21,7 @@ from costwatch.core.gate import Judged, Request, Verdict
 from costwatch.core.messages import heard
 from costwatch.core.model import Run, RunId
 from costwatch.core.policy import Service
-from costwatch.core.quote import Part, quote
+from costwatch.core.quote import Part, Quote, quote
 from costwatch.core.record import Entry, RunRecord, Status, Transition, same_episode
 from costwatch.core.step import Step
 from costwatch.core.unapproved import Cause
@@ -32,6 +33,8 @@ from costwatch.procedures.report import Seen, SweepReport
 
 MOST: Final = 50
 """So many runs a sweep are asked about: each takes some calls, and the next sweep goes on."""
+MOST_AGAIN: Final = 200
+"""Of so many that are asked about the yes that they name is looked for again in a sweep: that takes reads alone."""
 SECONDS_TO_ASK: Final = 60.0
 """With less time left nobody is asked."""
 _TRIES: Final = 5
@@ -49,8 +52,14 @@ def note(w: Watchdog, seen: Seen, record: RunRecord | None, report: SweepReport)
 
     `record`: as this sweep leaves it.
     """
-    if record is not None and len(report.unasked) < MOST and is_to_be_attended(w, seen.run, record, seen.decision):
-        report.unasked.append(seen)
+    if record is None:
+        return
+    # Whoever is asked about already takes nobody's place who is not.
+    consent, mode = record.consent, w.policy.approval.mode
+    first = to_be_asked(consent, mode) or (consent is not None and consent.word.covers)
+    found, most = (report.unasked, MOST) if first else (report.named_again, MOST_AGAIN)
+    if len(found) < most and is_to_be_attended(w, seen.run, record, seen.decision):
+        found.append(seen)
 
 
 def is_to_be_attended(w: Watchdog, run: Run, record: RunRecord, decision: Decision) -> bool:
@@ -65,10 +74,11 @@ def is_to_be_attended(w: Watchdog, run: Run, record: RunRecord, decision: Decisi
 
 def attend_all(w: Watchdog, report: SweepReport) -> None:
     """One that fails costs the others nothing; what there is no time for is left to the next sweep."""
-    while report.unasked and w.seconds_left() >= SECONDS_TO_ASK:
-        seen = report.unasked.pop(0)
-        with report.isolating(f"the money of {seen.run.id}"):
-            attend(w, seen.run, seen.decision, report)
+    for found in (report.unasked, report.named_again):
+        while found and w.seconds_left() >= SECONDS_TO_ASK:
+            seen = found.pop(0)
+            with report.isolating(f"the money of {seen.run.id}"):
+                attend(w, seen.run, seen.decision, report)
 
 
 def attend(w: Watchdog, run: Run, decision: Decision, report: SweepReport) -> None:
@@ -79,7 +89,7 @@ def attend(w: Watchdog, run: Run, decision: Decision, report: SweepReport) -> No
     named = named_yes.named_by(run, w.policy.tags)
     if named_yes.looks_for(record, named):
         record = looked_for(w, run, record, decision, named)
-        if record is None or not undecided(record.consent):
+        if record is None:
             return
     found = unapproved.cause(record, w.policy.approval, w.now())
     if found is not None and not decision.spared:
@@ -95,7 +105,7 @@ def follow(w: Watchdog, approval: Approval) -> str:
     for _ in range(_TRIES):
         record = w.ledger.record(run_id)
         if record is None or not unapproved.is_about(record, approval):
-            return "the run is over, so nothing follows"
+            return f"the run {unapproved.why_not_about(record, approval)}, so nothing follows"
         late = record.status is Status.STOPPING and record.stop is not None
         if late and record.stop is not None and record.stop.requested_at is None:
             # Whoever is about to stop it looks at the answer once more, and only then is it known which came first.
@@ -118,10 +128,11 @@ def answered_meanwhile(w: Watchdog, record: RunRecord) -> RunRecord:
     return unapproved.heard_of(record, approval) if approval is not None else record
 
 
-def is_over(w: Watchdog, approval: Approval) -> bool:
-    """Whether the run that a question is about has ended or started anew. Raises AwsError."""
+def why_moot(w: Watchdog, approval: Approval) -> str:
+    """Why nobody need answer a question about a run, as a clause about that; empty: somebody must. Raises AwsError."""
     record = w.ledger.record(RunId.parse(approval.source))
-    return record is None or not unapproved.is_about(record, approval)
+    is_about = record is not None and unapproved.is_about(record, approval)
+    return "" if is_about else unapproved.why_not_about(record, approval)
 
 
 # --- questions ----------------------------------------------------------------------------------------------------
@@ -132,7 +143,7 @@ def _ask(w: Watchdog, run: Run, record: RunRecord, decision: Decision, found: Ca
     policy, now, ledger = w.policy.approval, w.now(), Approvals(w.ledger)
     request = Request(
         way=Way.RUN,
-        key=unapproved.key_of(run.id, record.start),
+        key=(),
         name=record.name,
         account=run.id.account,
         region=run.id.region,
@@ -144,21 +155,36 @@ def _ask(w: Watchdog, run: Run, record: RunRecord, decision: Decision, found: Ca
         model=record.model,
         source=str(run.id),
     )
-    made = quote(request.parts, w.prices, _past_of(w, run, report))
-    opened = approvals.ask(
-        gate.question(request, made, Judged(Verdict.HOLD, found.usd, found.tier, found.reason), policy, now)
-    )
-    asked = opened.after
-    if not ledger.save(opened):
-        # A crash before the record knew of it: the question stands, and may be answered by now.
+    request, made = _priced(w, request, _past_of(w, run, report))
+    judged = Judged(Verdict.HOLD, found.usd, found.tier, found.reason, found.spent_usd)
+    before = record.consent.approval_id if record.consent is not None else ""
+    while True:
+        request = replace(request, key=unapproved.key_of(run.id, record.start, before))
+        opened = approvals.ask(gate.question(request, made, judged, policy, now))
+        if ledger.save(opened):
+            asked = opened.after
+            break
+        # A record before this one, or a crash before this one knew of it: the question stands, and may be answered.
         known = ledger.get(run.id.account, opened.after.id)
         if known is None:
             return
-        asked = known
+        if unapproved.counts(known, policy.mode):
+            asked = known
+            break
+        before = known.id
     after = unapproved.heard_of(record, asked)
     transition = Transition.ASKED if asked.state is State.PENDING else Transition(asked.state.value)
     reason = f"asked about: {found.reason}" if asked.state is State.PENDING else approvals.told(asked)
     saved(w, record, after, decision, transition, reason, approval=asked.id)
+
+
+def _priced(w: Watchdog, request: Request, past: Callable[[Part], Sequence[PastRun]]) -> tuple[Request, Quote]:
+    """What it costs; what no table can price is asked about all the same."""
+    try:
+        return request, quote(request.parts, w.prices, past)
+    except InputError as error:
+        unknown = replace(request, parts=(Part(request.name, request.parts[0].kind, unpriced=str(error)),))
+        return unknown, quote(unknown.parts, w.prices)
 
 
 def _parts(run: Run, record: RunRecord, decision: Decision) -> tuple[Part, ...]:
