@@ -60,7 +60,7 @@ def gate(
 
     The same job is asked about once a day, or once for each --key: whoever asks again is told what became of it. A yes
     prints its id; give it to the job as the tag costwatch:approval, so that nobody is asked about it again. Exit codes:
-    0 it may go on, 2 bad input, 4 denied, 5 nobody answered in time, 8 nobody has answered yet.
+    0 it may go on, 2 bad input, 4 denied, 5 nobody answered in time or its yes was used, 8 nobody has answered yet.
     """
     detail = _detail(session, job, key, expected_runtime, about)
     answer = _ask(session, detail)
