@@ -414,7 +414,7 @@ class Ledger:
         writes.extend(self._writes(step) if step is not None else [])
         if run_id is not None:
             # The version keeps two deliveries in one instant apart; the message id does so too.
-            writes.append(self._entry_put(run_id, entry, 999_999, crc32(message.id.encode()) % 1000))
+            writes.append(self._entry_put(run_id, entry, 999_999, crc32(message.id.encode())))
         return self._written(writes)
 
     def say_once(self, keys: Sequence[str], message: Message | None, now: datetime) -> bool:
