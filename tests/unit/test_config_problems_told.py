@@ -44,7 +44,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
                   ec2: {tag: {Purpose: true}}
                   max_runtime: 100h
               mode: observe
-            res: {}
+            budgets: {}
             """
         ),
     )
@@ -58,7 +58,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         "costwatch.yaml:14: dead_man.selectors[1].ec2.tag.Purpose",
         "costwatch.yaml:15: dead_man.selectors[1].max_runtime",
         "costwatch.yaml:16: dead_man.mode",
-        "costwatch.yaml:17: res",
+        "costwatch.yaml:17: budgets",
     ]
 
 

@@ -26,7 +26,7 @@ ONE_PROBLEM = {
         "did you mean 'tag'?",
     ),
     # keys of later guards
-    "res": ("res: {mode: observe}", 3, "res", "not in this version"),
+    "budgets": ("budgets: {}", 3, "budgets", "not in this version"),
     "multiplier of percent": (
         "prices: {multipliers: {ec2: 71}}",
         3,

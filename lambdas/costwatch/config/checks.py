@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from costwatch import names
-from costwatch.config import approval_checks, fields, kinds, regions, shadows
+from costwatch.config import approval_checks, fields, kinds, regions, res_checks, shadows
 from costwatch.config.problems import Path, Problem, read
 from costwatch.core import durations
 from costwatch.core.heartbeats import SHORTEST_INTERVAL
@@ -66,6 +66,7 @@ def across_fields(document: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _selectors(dead_man)
     yield from _run_tag(_mapping(document.get("tags")), dead_man)
     yield from approval_checks.across_fields(_mapping(document.get("approval")), _mapping(document.get("slack")))
+    yield from res_checks.across_fields(_mapping(document.get("res")))
 
 
 def warnings(config: Config) -> Iterator[Problem]:
@@ -88,6 +89,7 @@ def warnings(config: Config) -> Iterator[Problem]:
         message = "nobody can take a notice (no slack.platform_channel, no email.to): what is due will be held"
         yield Problem(("dead_man",), message)
     yield from approval_checks.warnings(config)
+    yield from res_checks.warnings(config)
 
 
 def _selector_warnings(config: Config, index: int, mode: Mode) -> Iterator[Problem]:

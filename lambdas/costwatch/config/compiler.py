@@ -10,7 +10,8 @@ from typing import Any
 from costwatch.config import approval_checks, kinds
 from costwatch.config.fields import Declared
 from costwatch.config.model import Config, DeadMan, Selector
-from costwatch.core.policy import FORMAT_VERSION, Action, AtMinSize, Service, digest_of
+from costwatch.config.res_model import Res, ResModel
+from costwatch.core.policy import FORMAT_VERSION, Action, AtMinSize, Mode, Service, digest_of
 
 
 def compile_policy(config: Config, *, config_commit: str) -> dict[str, Any]:
@@ -63,6 +64,8 @@ def compile_policy(config: Config, *, config_commit: str) -> dict[str, Any]:
         "requester_may_approve": approval.requester_may_approve,
         "roles": list(approval.roles),
     }
+    if config.res.models or config.res.mode is Mode.OFF:
+        body["res"] = _res(config.res)
     if config.prices.multipliers:
         body["prices"] = {"multipliers": {key: _decimal_text(by) for key, by in config.prices.multipliers.items()}}
     return {"format": FORMAT_VERSION, "digest": digest_of(body), "config_commit": config_commit, "policy": body}
@@ -108,6 +111,61 @@ def _limits(
 
 def _lists(tags: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
     return {key: list(values) for key, values in tags.items()}
+
+
+def _res(res: Res) -> dict[str, Any]:
+    return {
+        "mode": res.mode.value,
+        "when_too_dear": res.when_better_but_too_dear.value,
+        "auto_approve": res.auto_approve,
+        "approvers": list(res.approvers),
+        "models": [_res_model(name, model) for name, model in res.models.items()],
+    }
+
+
+def _res_model(name: str, model: ResModel) -> dict[str, Any]:
+    worth = model.worth
+    optional = {
+        "worth": {
+            "usd": _decimal_text(worth.usd),
+            "per": _decimal_text(worth.per),
+            "over_seconds": _seconds(worth.over),
+        }
+        if worth is not None
+        else None,
+        "in_service_seconds": _seconds(model.in_service) if model.in_service is not None else None,
+        "min_gain_per_1000_usd": _optional_text(model.min_gain_per_1000_usd),
+        "min_gain": _optional_text(model.min_gain),
+    }
+    return {
+        "name": name,
+        "group": model.group or name,
+        "metric": model.metric,
+        "direction": model.direction.value,
+        "gain": model.gain.value,
+        "min_score": _decimal_text(model.min_score),
+        "standard_errors": _decimal_text(model.standard_errors),
+        "guardrails": [
+            {
+                "metric": rail.metric,
+                "slice": rail.slice,
+                "direction": rail.direction.value,
+                "tolerance": _optional_text(rail.tolerance),
+                "floor": _optional_text(rail.floor),
+            }
+            for rail in model.guardrails
+        ],
+        "evaluation_channel": model.evaluation_channel,
+        "retrain": {
+            "every_seconds": _seconds(model.should_retrain.every),
+            "most_skips": model.should_retrain.most_skips,
+        },
+        **{key: value for key, value in optional.items() if value is not None},
+    }
+
+
+def _optional_text(value: Decimal | None) -> str | None:
+    return _decimal_text(value) if value is not None else None
 
 
 def _seconds(duration: timedelta) -> int:

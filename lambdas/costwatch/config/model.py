@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from costwatch import names
 from costwatch.config import approval_checks, checks, fields
 from costwatch.config.problems import Path, Problem
+from costwatch.config.res_model import Guardrail, Res, ResModel, Retrain, Worth
 from costwatch.core.policy import Action, AtMinSize, JudgeBy, Mode, PurchaseOption, ZoneRebalance
 
 
@@ -186,6 +187,7 @@ class Config(_Model):
     dead_man: DeadMan = DeadMan()
     prices: Prices = Prices()
     approval: Approval = Approval()
+    res: Res = Res()
 
     @property
     def home_region(self) -> str:
@@ -194,7 +196,7 @@ class Config(_Model):
 
 
 _LATER_KEYS: dict[type[BaseModel], frozenset[str]] = {
-    Config: frozenset({"res", "budgets"}),
+    Config: frozenset({"budgets"}),
 }
 """Keys that product documents name but that this version would silently not act on."""
 
@@ -247,6 +249,11 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "dead_man": DeadMan,
     "prices": Prices,
     "approval": Approval,
+    "res": Res,
+    "a model of res": ResModel,
+    "worth of a model": Worth,
+    "guardrails of a model": Guardrail,
+    "should_retrain of a model": Retrain,
     "slack": Slack,
     "dead_man.blast_cap": BlastCap,
     "ec2 of a selector": Ec2Selection,

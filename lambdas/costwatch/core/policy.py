@@ -16,18 +16,13 @@ from enum import StrEnum
 from typing import Any, Self
 
 from costwatch import names
+from costwatch.core import modes
+from costwatch.core.res_policy import ResPolicy
 from costwatch.errors import ConfigError
 
 FORMAT_VERSION = 1
 
-
-class Mode(StrEnum):
-    """off: nothing. observe: only the ledger. warn: cards, no stop. enforce: cards and stops."""
-
-    OFF = "off"
-    OBSERVE = "observe"
-    WARN = "warn"
-    ENFORCE = "enforce"
+Mode = modes.Mode
 
 
 class Service(StrEnum):
@@ -269,6 +264,7 @@ class Policy:
     multipliers: Mapping[str, Decimal] = field(default_factory=dict)
     """Negotiated discounts on list prices: see `core.price_book.TrustedPrices.discount`."""
     approval: ApprovalPolicy = field(default_factory=ApprovalPolicy)
+    res: ResPolicy = field(default_factory=ResPolicy)
 
     def selector(self, name: str) -> Selector | None:
         return next((s for s in self.selectors if s.name == name), None)
@@ -318,6 +314,7 @@ class Policy:
                     for s in body["selectors"]
                 ),
                 approval=ApprovalPolicy.from_document(body["approval"]) if "approval" in body else ApprovalPolicy(),
+                res=ResPolicy.from_document(body["res"]) if "res" in body else ResPolicy(),
                 multipliers={k: Decimal(by) for k, by in body.get("prices", {}).get("multipliers", {}).items()},
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:

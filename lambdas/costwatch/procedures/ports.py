@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Protocol
 
 from costwatch.adapters.ledger import Ledger
@@ -15,10 +16,12 @@ from costwatch.core.approvals import Post
 from costwatch.core.beat_path import Path
 from costwatch.core.candidates import Filters
 from costwatch.core.cards import Card
+from costwatch.core.gains import Reading
 from costwatch.core.group import Activity, Capacity, Group
 from costwatch.core.heartbeats import Beat, Pulse
 from costwatch.core.known_jobs import JobKey, JobOver, JobsSeen, KnownJob, ListedChild
 from costwatch.core.model import Member, Run, RunId, SpotRequest
+from costwatch.core.packages import ApprovalStatus, ModelPackage, TrainedJob
 from costwatch.core.policy import Action, Policy, Service
 from costwatch.core.prices import PriceTable
 from costwatch.core.step import Step
@@ -62,6 +65,25 @@ class SageMakerPort(Protocol):
     def over_since(self, moment: datetime) -> tuple[list[JobOver], list[AwsError]]: ...
     def stop(self, name: str, service: Service = ...) -> None: ...
     def end_warm_pool(self, name: str) -> None: ...
+
+
+class RegistryPort(Protocol):
+    """See adapters.registry.Registry."""
+
+    def package(self, arn: str) -> ModelPackage | None: ...
+    def pending(self, group: str) -> list[ModelPackage]: ...
+    def newest_approved(self, group: str) -> ModelPackage | None: ...
+    def decide(self, arn: str, status: ApprovalStatus, description: str, metadata: Mapping[str, str]) -> None: ...
+    def steps(self, execution_arn: str) -> list[JobKey]: ...
+    def trained(self, job_name: str) -> TrainedJob | None: ...
+
+
+class EvaluationsPort(Protocol):
+    """See adapters.evaluations.Evaluations."""
+
+    def statistics(self, uri: str) -> dict[str, Reading]: ...
+    def differences(self, uri: str) -> tuple[Decimal, ...]: ...
+    def etag(self, uri: str) -> str | None: ...
 
 
 class SlackPort(Protocol):

@@ -1,0 +1,92 @@
+"""The ledger's row about a candidate: what was decided about it, by which figures, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from costwatch.core.approvals import Post
+from costwatch.core.gains import Evaluation
+from costwatch.core.modes import Mode
+from costwatch.core.packages import ApprovalStatus
+from costwatch.core.res import Verdict
+
+
+class State(StrEnum):
+    """waiting -> judged | asked | writing -> written; overridden whenever a person's hand is found."""
+
+    WAITING = "waiting"
+    """It cannot be judged yet: its run goes on, or what it cost is not booked."""
+    JUDGED = "judged"
+    """The verdict stands and the registry is as it was: observe, warn, unjudged, first, earned without approval."""
+    ASKED = "asked"
+    """Better but too dear: somebody may promote or reject it; until then it is pending."""
+    WRITING = "writing"
+    """Claimed: the registry is about to be written, or may have been."""
+    WRITTEN = "written"
+    OVERRIDDEN = "overridden"
+
+    @property
+    def final(self) -> bool:
+        return self in (State.WRITTEN, State.OVERRIDDEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """By a person: by a button, a command, or in the registry itself."""
+
+    by: str
+    at: datetime
+    target: ApprovalStatus
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One candidate. `row_version` guards every write. `mode`: the one it was judged in: observe blocks no enforce.
+
+    `run`: what trained it; empty: not found. `evaluation`: its readings and what they were measured on: once it is
+    approved they are the next one's baseline. `told`: the reason people heard last.
+    """
+
+    package_arn: str
+    account: str
+    region: str
+    model: str
+    group: str
+    package_version: int
+    created_at: datetime
+    judged_at: datetime
+    mode: Mode
+    state: State
+    verdict: Verdict
+    row_version: int = 0
+    run: str = ""
+    artifact: str = ""
+    evaluation: Evaluation | None = None
+    approvers: tuple[str, ...] = ()
+    target: ApprovalStatus | None = None
+    """What the registry is to be set to, or was."""
+    lease_until: datetime | None = None
+    """While it is being written."""
+    decided: Decided | None = None
+    approved_at: datetime | None = None
+    """When it was seen approved, by whomever: since then it serves."""
+    posts: tuple[Post, ...] = ()
+    told: str = ""
+
+    @property
+    def id(self) -> str:
+        """What buttons and commands name it by: `us-east-1/churn/41`."""
+        return f"{self.region}/{self.group}/{self.package_version}"
+
+    @property
+    def name(self) -> str:
+        """For people: `churn v41`."""
+        return f"{self.model} v{self.package_version}"
+
+    @property
+    def gain(self) -> Decimal | None:
+        return self.verdict.gain.amount if self.verdict.gain is not None else None
