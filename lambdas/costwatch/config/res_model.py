@@ -12,7 +12,6 @@ from costwatch.config import fields, res_fields
 from costwatch.core.modes import Mode
 from costwatch.core.res_policy import BREAK_EVEN, STANDARD_ERRORS, GainKind, RetrainPolicy, WhenTooDear
 
-
 _DEFAULTS: Final = RetrainPolicy()
 
 
