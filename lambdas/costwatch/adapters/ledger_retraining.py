@@ -35,7 +35,11 @@ class RetrainQuestions:
 
     def of_model(self, account: str, model: str, since: datetime, skip: Skip | None = None) -> list[Question]:
         """Oldest first, at or after `since`. `skip` is given every row that cannot be read."""
-        items = (item for item in self._table.query(self._row(account, model, "").pk) if str(item["at"]) >= times.to_text(since))
+        items = (
+            item
+            for item in self._table.query(self._row(account, model, "").pk)
+            if str(item["at"]) >= times.to_text(since)
+        )
         return list(decoded(items, _from_item, skip))
 
     def by_id(self, account: str, model: str, asked_id: str) -> Question | None:
@@ -111,7 +115,9 @@ def _to_item(question: Question) -> dict[str, Any]:
         **{name: getattr(asked, name) for name in _TEXTS},
         **{name: getattr(question, name) for name in _FIGURES},
     }
-    return {name: str(value) if isinstance(value, Decimal) else value for name, value in item.items() if value is not None}
+    return {
+        name: str(value) if isinstance(value, Decimal) else value for name, value in item.items() if value is not None
+    }
 
 
 def _from_item(item: Item) -> Question:

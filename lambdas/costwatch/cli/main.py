@@ -32,6 +32,7 @@ _MODULES: Final = {
     "restore": "restoring",
     "resume": "pausing",
     "scan": "scanning",
+    "should-retrain": "should_retrain",
     "slack-manifest": "manifest",
     "spend": "spending",
     "status": "status",
@@ -65,7 +66,8 @@ def main() -> None:
     Auto Scaling group, or a training job. Modes are off, observe, warn and enforce. From here nothing is stopped:
     that is the deployed function's alone. AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL are honoured.
 
-    Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 3 a price is unknown, 4 denied, 5 expired, 8 pending.
+    Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 3 a price is unknown, 4 denied, 5 expired, 6 skip
+    training, 7 reject, 8 pending.
     """
 
 

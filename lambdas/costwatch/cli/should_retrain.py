@@ -17,9 +17,10 @@ from costwatch.cli.session import Session
 from costwatch.core import times
 from costwatch.core.gains import finite
 from costwatch.core.res_policy import ModelRules
-from costwatch.core.retraining import PastTraining, ServedError, Verdict, should_retrain as advise
+from costwatch.core.retrain_questions import rules_of
+from costwatch.core.retraining import PastTraining, ServedError, Verdict
+from costwatch.core.retraining import should_retrain as advise
 from costwatch.errors import InputError, NotDeployedError
-from costwatch.procedures.retraining import rules_of
 
 SINCE_VERSION: Final = "0.2.0"
 SKIP: Final = 6
@@ -29,7 +30,9 @@ _LARGEST_BYTES: Final = 4 * 1024 * 1024
 @click.command("should-retrain", short_help="Ask whether training a model now pays.")
 @click.option("--model", required=True, metavar="NAME", help="One of those under res.models in costwatch.yaml.")
 @click.option("--cost-usd", type=Usd(), help="What the training would cost; else as those before it did.")
-@click.option("--served-error", metavar="NUMBER", help="What the serving model showed since the last question; lower is better.")
+@click.option(
+    "--served-error", metavar="NUMBER", help="What the serving model showed since the last question; lower is better."
+)
 @click.option("--reference-error", metavar="NUMBER", help="A naive baseline's error in the same time.")
 @click.option("--id", "asked_id", default="", help="The same id is answered as it was before, for example a build's.")
 @click.option("--history", type=click.File("rb"), help="Decide by this JSON file, without AWS; - is stdin.")
@@ -95,9 +98,7 @@ def _figure(written: str | None, option: str) -> str | None:
 # --- without AWS --------------------------------------------------------------------------------------------
 
 
-def _by_file(
-    session: Session, model: str, history: BinaryIO, figures: Mapping[str, str | None]
-) -> Mapping[str, Any]:
+def _by_file(session: Session, model: str, history: BinaryIO, figures: Mapping[str, str | None]) -> Mapping[str, Any]:
     rules = _rules(session, model)
     body = _parsed(history)
     now = session.now()

@@ -1,4 +1,4 @@
-"""Whether to train was asked, and what was answered: how many skips there were in a row, and what the model showed. Pure.
+"""Whether to train was asked, and what was answered: how many skips in a row, and what the model showed. Pure.
 
 A schedule may ask more often than a model is trained: skips count once for each period.
 """
@@ -6,12 +6,13 @@ A schedule may ask more often than a model is trained: skips count once for each
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from costwatch.core.modes import Mode
-from costwatch.core.retraining import Advice, ServedError, Verdict
+from costwatch.core.res_policy import GainKind, ModelRules
+from costwatch.core.retraining import Advice, RetrainRules, ServedError, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,14 @@ class Question:
 
 
 def answered(
-    account: str, asked: Asked, advice: Advice, before: Sequence[Question], *, mode: Mode, every: timedelta, now: datetime
+    account: str,
+    asked: Asked,
+    advice: Advice,
+    before: Sequence[Question],
+    *,
+    mode: Mode,
+    every: timedelta,
+    now: datetime,
 ) -> Question:
     """The question as it is kept. `before`: those since the last training, in any order."""
     trains = advice.verdict is Verdict.TRAIN or mode is not Mode.ENFORCE
@@ -111,3 +119,20 @@ def served_errors(questions: Sequence[Question]) -> list[ServedError]:
 def told_now(asked: Asked, now: datetime) -> list[ServedError]:
     """What this very question tells."""
     return [ServedError(now, asked.served_error, asked.reference_error)] if asked.served_error is not None else []
+
+
+def rules_of(rules: ModelRules) -> RetrainRules:
+    """What a gain of this model is worth, as the forecast takes it."""
+    worth, retrain = rules.worth, rules.retrain
+    common = RetrainRules(
+        relative_gain=rules.gain is GainKind.RELATIVE,
+        min_score=rules.min_score,
+        every=retrain.every,
+        most_skips=retrain.most_skips,
+        budget_share=retrain.budget_share,
+    )
+    if worth is None:
+        return common
+    serves = rules.in_service or worth.over
+    periods = max(1, round(serves / retrain.every))
+    return replace(common, worth_usd=worth.usd, per=worth.per, over=worth.over, in_service_periods=periods)

@@ -14,6 +14,7 @@ from costwatch.intake.events import (
 )
 from costwatch.intake.gate import Amend, Asked, GateBatch, GateMessage, GivenUp, Here, Malformed, Withdrawn, gate
 from costwatch.intake.heartbeats import Arrived, Canary, Heartbeats, Refused, heartbeats
+from costwatch.intake.retraining import retraining
 
 __all__ = [
     "Amend",
@@ -42,5 +43,6 @@ __all__ = [
     "heartbeats",
     "hint",
     "prices",
+    "retraining",
     "signed_click",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,9 +11,9 @@ from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.adapters.ledger_retraining import RetrainQuestions
 from costwatch.core import retrain_questions
 from costwatch.core.judgements import Judgement
-from costwatch.core.res_policy import GainKind, ModelRules
-from costwatch.core.retrain_questions import Asked, Question
-from costwatch.core.retraining import PastTraining, RetrainRules, should_retrain
+from costwatch.core.res_policy import ModelRules
+from costwatch.core.retrain_questions import Asked, Question, rules_of
+from costwatch.core.retraining import PastTraining, should_retrain
 from costwatch.core.run_cost import RunCost
 from costwatch.errors import InputError, TransientAwsError, UnreadableRow
 from costwatch.procedures.ports import Watchdog
@@ -78,9 +78,7 @@ def _answered(adviser: Adviser, asked: Asked, rules: ModelRules, now: datetime) 
         cost_usd=asked.cost_usd,
     )
     every = rules.retrain.every
-    return retrain_questions.answered(
-        w.account, asked, advice, before, mode=w.policy.res.mode, every=every, now=now
-    )
+    return retrain_questions.answered(w.account, asked, advice, before, mode=w.policy.res.mode, every=every, now=now)
 
 
 def trainings(judged: Sequence[Judgement], costs: Sequence[RunCost], now: datetime) -> list[PastTraining]:
@@ -103,20 +101,3 @@ def trainings(judged: Sequence[Judgement], costs: Sequence[RunCost], now: dateti
         if str(run.run_id) not in seen and run.actual_usd is not None and at <= now:
             found.append(PastTraining(at, run.actual_usd, None, promoted=False))
     return sorted(found, key=lambda each: each.at)
-
-
-def rules_of(rules: ModelRules) -> RetrainRules:
-    """What a gain of this model is worth, as the forecast takes it."""
-    worth, retrain = rules.worth, rules.retrain
-    common = RetrainRules(
-        relative_gain=rules.gain is GainKind.RELATIVE,
-        min_score=rules.min_score,
-        every=retrain.every,
-        most_skips=retrain.most_skips,
-        budget_share=retrain.budget_share,
-    )
-    if worth is None:
-        return common
-    serves = rules.in_service or worth.over
-    periods = max(1, round(serves / retrain.every))
-    return replace(common, worth_usd=worth.usd, per=worth.per, over=worth.over, in_service_periods=periods)
