@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from costwatch import intake, wiring
 from costwatch.core.retrain_questions import Question
+from costwatch.errors import InputError
+from costwatch.handlers.metrics import count_refused
 from costwatch.procedures.retraining import answer
 from costwatch.topology import RETRAIN
 
@@ -30,9 +32,15 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
 def handle(event: object, context: LambdaContext, wired: wiring.RetrainWiring) -> dict[str, Any]:
     """Answer one question.
 
-    Raises MalformedEvent, InputError or AwsError: whoever waits is told so as a failure, and never that it may skip.
+    Raises InputError or AwsError: whoever waits is told so as a failure, and never that it may skip. What cannot be
+    read is kept in the queue of refused events as well.
     """
-    return document(answer(wired.adviser(context), intake.retraining(event)))
+    try:
+        return document(answer(wired.adviser(context), intake.retraining(event)))
+    except InputError as error:
+        wired.refused.refuse(event, reason=str(error), function=RETRAIN.name)
+        count_refused(RETRAIN.service)
+        raise
 
 
 def document(question: Question) -> dict[str, Any]:

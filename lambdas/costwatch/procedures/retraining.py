@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,12 +11,12 @@ from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.adapters.ledger_retraining import RetrainQuestions
 from costwatch.core import retrain_questions
 from costwatch.core.judgements import Judgement
+from costwatch.core.policy import Policy
 from costwatch.core.res_policy import ModelRules
 from costwatch.core.retrain_questions import Asked, Question, rules_of
 from costwatch.core.retraining import PastTraining, should_retrain
 from costwatch.core.run_cost import RunCost
 from costwatch.errors import InputError, TransientAwsError, UnreadableRow
-from costwatch.procedures.ports import Watchdog
 
 LOOKS_BACK: Final = timedelta(days=400)
 _TRIES: Final = 5
@@ -27,9 +27,12 @@ _INSTANT: Final = timedelta(milliseconds=1)
 class Adviser:
     """What a question works with, for one invocation."""
 
-    w: Watchdog
+    policy: Policy
+    account: str
     judgements: Judgements
     questions: RetrainQuestions
+    clock: Callable[[], datetime]
+    log: Callable[[str, Mapping[str, object]], None]
 
 
 def answer(adviser: Adviser, asked: Asked) -> Question:
@@ -37,35 +40,35 @@ def answer(adviser: Adviser, asked: Asked) -> Question:
 
     Raises InputError for a model that is not configured, AwsError where the ledger cannot be read or written.
     """
-    w = adviser.w
-    rules = w.policy.res.model(asked.model)
+    rules = adviser.policy.res.model(asked.model)
     if rules is None:
-        known = ", ".join(each.name for each in w.policy.res.models) or "none"
+        known = ", ".join(each.name for each in adviser.policy.res.models) or "none"
         raise InputError(f"model is {asked.model[:80]!r}; expected one of those under res.models: {known}")
     for attempt in range(_TRIES):
-        before = adviser.questions.by_id(w.account, asked.model, asked.id) if asked.id else None
+        before = adviser.questions.by_id(adviser.account, asked.model, asked.id) if asked.id else None
         if before is not None:
             return before
-        question = _answered(adviser, asked, rules, w.now() + attempt * _INSTANT)
+        question = _answered(adviser, asked, rules, adviser.clock() + attempt * _INSTANT)
         if adviser.questions.keep(question):
-            w.log("retraining advice", {"model": asked.model, "trains": question.trains, "reason": question.reason})
+            adviser.log(
+                "retraining advice", {"model": asked.model, "trains": question.trains, "reason": question.reason}
+            )
             return question
     raise TransientAwsError(f"others ask about {asked.model} at the same moment: ask again")
 
 
 def _answered(adviser: Adviser, asked: Asked, rules: ModelRules, now: datetime) -> Question:
-    w = adviser.w
     since = now - LOOKS_BACK
 
     def skip(row: UnreadableRow) -> None:
-        w.log("row not read", {"reason": str(row)})
+        adviser.log("row not read", {"reason": str(row)})
 
     history = trainings(
-        adviser.judgements.of_model(w.account, asked.model, skip),
-        adviser.judgements.costs_of_model(w.account, asked.model, since, skip),
+        adviser.judgements.of_model(adviser.account, asked.model, skip),
+        adviser.judgements.costs_of_model(adviser.account, asked.model, since, skip),
         now,
     )
-    kept = adviser.questions.of_model(w.account, asked.model, since, skip)
+    kept = adviser.questions.of_model(adviser.account, asked.model, since, skip)
     trained_at = max((each.at for each in history), default=None)
     before = retrain_questions.since_training(kept, trained_at)
     told = retrain_questions.served_errors(kept)
@@ -78,7 +81,9 @@ def _answered(adviser: Adviser, asked: Asked, rules: ModelRules, now: datetime) 
         cost_usd=asked.cost_usd,
     )
     every = rules.retrain.every
-    return retrain_questions.answered(w.account, asked, advice, before, mode=w.policy.res.mode, every=every, now=now)
+    return retrain_questions.answered(
+        adviser.account, asked, advice, before, mode=adviser.policy.res.mode, every=every, now=now
+    )
 
 
 def trainings(judged: Sequence[Judgement], costs: Sequence[RunCost], now: datetime) -> list[PastTraining]:
