@@ -7,10 +7,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from bench.replay import matrix, table
 from bench.replay.run import RANDOM_SCHEDULES
 from costwatch.errors import InputError
+
+_WIDTHS: Final = (9, 11, 10, 18, 10, 10)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,18 +40,21 @@ def _lines(loaded: matrix.Matrix, found: Sequence[table.Row]) -> list[str]:
     lines = [
         title,
         "",
-        f"{'':26} {'training':>9} {'promotions':>11} {'vs always':>10} {'':>18} {'vs always':>10} {'random':>10}",
-        f"{'policy':26} {'avoided':>9} {'avoided':>11} {'validated':>10} {'95% interval':>18} {'at once':>10} {'percentile':>10}",
+        _line("", "training", "promotions", "vs always", "", "vs always", "random"),
+        _line("policy", "avoided", "avoided", "validated", "95% interval", "at once", "percentile"),
     ]
     for row in found:
         ends = row.vs_always_validated_ci
         between = "-" if ends is None else f"{ends[0]:+.1%} to {ends[1]:+.1%}"
         rank = "-" if row.random_percentile is None else f"{row.random_percentile:.1f}"
-        lines.append(
-            f"{row.name:26} {row.training_avoided:>9.1%} {row.promotions_avoided:>11.1%} "
-            f"{_signed(row.vs_always_validated):>10} {between:>18} {_signed(row.vs_always_at_once):>10} {rank:>10}"
-        )
+        avoided = f"{row.training_avoided:.1%}", f"{row.promotions_avoided:.1%}"
+        validated, at_once = _signed(row.vs_always_validated), _signed(row.vs_always_at_once)
+        lines.append(_line(row.name, *avoided, validated, between, at_once, rank))
     return lines
+
+
+def _line(name: str, *cells: str) -> str:
+    return " ".join([f"{name:26}", *(f"{cell:>{width}}" for cell, width in zip(cells, _WIDTHS, strict=True))])
 
 
 def _signed(value: float | None) -> str:

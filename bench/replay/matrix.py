@@ -1,4 +1,4 @@
-"""An error matrix as it lies in a file: what each candidate would have erred in each week, and what training it cost."""
+"""An error matrix: what each candidate would have erred in each week, and what training it cost."""
 
 from __future__ import annotations
 

@@ -20,12 +20,14 @@ START: Final = datetime(2024, 1, 1, tzinfo=UTC)
 WORTH_PER_WEEK: Final = 25.0
 """What a relative gain of 1 is worth for a week, in trainings of usual cost: 1% for four weeks pays for one."""
 RULES: Final = RetrainRules(over=WEEK)
-TRIAL_WEEKS: Final = 4
+TRIAL_WEEKS: Final = 8
+LEAST_GAIN: Final = 0.16
+"""For a verdict after one week beside production, which says nothing of its noise."""
 
 
 def promotion(schedules: int) -> OnTrial:
     """Serve what was trained, and go back if it clearly errs more."""
-    return OnTrial(schedules, weeks=TRIAL_WEEKS, noise=0.2, allowed=0.2)
+    return OnTrial(schedules, weeks=TRIAL_WEEKS, noise=0.05, allowed=0.05)
 
 
 class ShouldRetrain:

@@ -56,7 +56,7 @@ def _every(period: int, offset: int) -> Callable[[], Trains]:
 
 
 def _judged(schedules: int) -> Judged:
-    return Judged(schedules, weeks=4, worth=ours.WORTH_PER_WEEK * ours.RULES.in_service_periods)
+    return Judged(schedules, least_gain=ours.LEAST_GAIN, worth=ours.WORTH_PER_WEEK * ours.RULES.in_service_periods)
 
 
 class PageHinkley:
@@ -67,7 +67,7 @@ class PageHinkley:
     least_weeks: Final = 3
 
     def __init__(self) -> None:
-        self._forget()
+        self._count, self._total, self._sum, self._least = 0, 0.0, 0.0, 0.0
 
     def __call__(self, account: Account) -> bool:
         """Takes in the week that has just ended."""
@@ -79,8 +79,5 @@ class PageHinkley:
         self._least = min(self._least, self._sum)
         if self._count < self.least_weeks or self._sum - self._least <= self.threshold:
             return False
-        self._forget()
-        return True
-
-    def _forget(self) -> None:
         self._count, self._total, self._sum, self._least = 0, 0.0, 0.0, 0.0
+        return True

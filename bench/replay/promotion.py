@@ -71,14 +71,14 @@ class IfBetter(AtOnce):
 
     @property
     def _waiting(self) -> Bools:
-        return self.candidate != self.serving
+        return np.not_equal(self.candidate, self.serving)
 
     def _is_better(self, production: Floats, candidate: Floats, costs: Lookup) -> Bools:
-        return candidate < production
+        return np.less(candidate, production)
 
 
 class PublishedRes(IfBetter):
-    """As published: promoted when the gain, in the metric's raw unit, over the training's seconds reaches a threshold."""
+    """As published: promoted when the gain, in the metric's raw unit, over the seconds of its training is enough."""
 
     threshold = 1.0
 
@@ -87,7 +87,7 @@ class PublishedRes(IfBetter):
 
 
 class OnTrial(AtOnce):
-    """A candidate serves at once, on trial: production stays warm beside it and takes over again if it clearly errs less.
+    """A candidate serves at once, on trial: production stays warm beside it and comes back if it clearly errs less.
 
     Each week gives a gain from -1 to 1: the difference over the sum of both errors, so that no single week decides.
     Production takes over when the sum of its gains is above `allowed + noise x sqrt(weeks)`.
@@ -120,44 +120,22 @@ class OnTrial(AtOnce):
         self.before = np.where(over, self.serving, self.before)
 
 
-class Judged(AtOnce):
-    """A candidate runs beside production until its gain is beyond the noise, for at most `weeks` weeks.
+class Judged(IfBetter):
+    """As the verdict on a candidate: promoted when its relative gain is beyond the noise and earns its cost.
 
-    It is promoted when the mean of its weekly gains is above their standard error and its worth earns its cost:
-    `V / (V + C) >= 0.5` with V = `worth` trainings of usual cost for each 1 of relative gain. One is judged at a time.
+    One week says nothing of its noise, so a configured gain is the least. `worth`: what a relative gain of 1 is worth
+    over its time in service, in trainings of usual cost; `V / (V + C)` must be at least 0.5.
     """
 
-    def __init__(self, schedules: int, *, weeks: int, worth: float) -> None:
+    def __init__(self, schedules: int, *, least_gain: float, worth: float) -> None:
         super().__init__(schedules)
-        self.candidate = self.serving.copy()
-        self._weeks, self._worth = weeks, worth
-        self._gains, self._squares, self._count = (np.zeros(schedules) for _ in range(3))
-        self._paid, self._trainings = np.zeros(schedules), np.zeros(schedules)
-        self._new = np.zeros(schedules, dtype=bool)
+        self._least = max(least_gain, 1 / worth)
 
-    def trained(self, week: int, which: Bools) -> None:
-        """Begin to judge it, unless another one is being judged."""
-        begins = which & (self.candidate == self.serving)
-        self.candidate = np.where(begins, week, self.candidate)
-        for sums in (self._gains, self._squares, self._count):
-            sums[begins] = 0.0
-
-    def closed(self, errors: Lookup, costs: Lookup) -> None:
-        """Promote, go on or drop."""
-        judged = self.candidate != self.serving
-        gain = np.where(judged, relative_gains(errors(self.candidate), errors(self.serving), sign=-1), 0.0)
-        self._gains += gain
-        self._squares += gain**2
-        self._count += judged
-        count = np.maximum(self._count, 1)
-        mean = self._gains / count
-        variance = np.maximum(self._squares / count - mean**2, 0.0) / np.maximum(count - 1, 1)
-        better = judged & (count >= 2) & (mean > np.sqrt(variance))
-        self._change(better & (mean * self._worth >= 1.0), self.candidate)
-        self.candidate = np.where(self._count >= self._weeks, self.serving, self.candidate)
+    def _is_better(self, production: Floats, candidate: Floats, costs: Lookup) -> Bools:
+        return production - candidate >= np.maximum(self._least * production, np.finfo(float).tiny)
 
 
-def relative_gains(served: Floats, other: Floats, sign: int = 1) -> Floats:
+def relative_gains(served: Floats, other: Floats) -> Floats:
     """By how much `other` erred less than `served`, over the sum of both: -1 to 1, and 0 where both are 0."""
     total = served + other
-    return sign * (served - other) / np.where(total > 0, total, 1.0)
+    return (served - other) / np.where(total > 0, total, 1.0)

@@ -50,7 +50,7 @@ def replay_schedules(matrix: Matrix, schedules: Bools, promotion: Promotion) -> 
             promotion.trained(week, schedules[:, week])
 
         def errors(candidates: Candidates, week: int = week) -> Floats:
-            return matrix.errors[candidates, week]
+            return np.asarray(matrix.errors[candidates, week])
 
         served[:, week] = errors(promotion.serving)
         promotion.closed(errors, lambda candidates: matrix.costs[candidates])

@@ -57,7 +57,7 @@ def rows(matrix: Matrix) -> list[Row]:
 
 
 def oracle(matrix: Matrix) -> Outcome:
-    """A bound that knows the future: each week is served by the candidate that errs least in it, and no other is paid."""
+    """A bound that knows the future: whichever candidate errs least serves a week, and no other one is paid."""
     served = np.nanargmin(matrix.errors, axis=0)
     trained = np.zeros(matrix.weeks, dtype=bool)
     trained[served] = True
