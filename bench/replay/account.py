@@ -19,6 +19,7 @@ class Account:
 
     def __init__(self, matrix: Matrix) -> None:
         self._matrix = matrix
+        self._is_paid = np.zeros(matrix.weeks, dtype=bool)
         self.week = 0
         self.paid: list[int] = []
         self.served: list[int] = []
@@ -27,6 +28,7 @@ class Account:
     def pay(self) -> int:
         """Train the candidate of this week, on data before it."""
         self.paid.append(self.week)
+        self._is_paid[self.week] = True
         return self.week
 
     def serve(self, candidate: int) -> None:
@@ -64,5 +66,5 @@ class Account:
         return self._matrix.y[: self.week].copy()
 
     def _require_paid(self, candidate: int) -> None:
-        if candidate not in self.paid:
+        if not self._is_paid[candidate]:
             raise LookAheadError(f"candidate {candidate} was not paid for")

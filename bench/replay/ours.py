@@ -36,6 +36,8 @@ class ShouldRetrain:
     def __init__(self) -> None:
         self._skipped = 0
         self._served: list[ServedError] = []
+        self._closed: dict[int, Decimal | None] = {}
+        """Gains whose trial is over: they no longer change."""
 
     def __call__(self, account: Account) -> bool:
         """Ask for the week that is about to begin."""
@@ -62,18 +64,22 @@ class ShouldRetrain:
         reference = _decimal(naive) if math.isfinite(naive) else None
         return ServedError(START + week * WEEK, _decimal(account.served_error(week)), reference)
 
-    @staticmethod
-    def _training(account: Account, candidate: int) -> PastTraining:
-        """Its gain over what served the week before it, in the weeks of its trial that are over."""
-        gain = None
-        weeks = range(candidate, min(candidate + TRIAL_WEEKS, account.week))
-        if candidate and weeks:
-            before = account.served[candidate - 1]
-            was = sum(account.error(before, week) for week in weeks)
-            is_now = sum(account.error(candidate, week) for week in weeks)
-            gain = _decimal((was - is_now) / was) if was else Decimal(0)
-        kept = account.served[-1] >= candidate if account.served else True
+    def _training(self, account: Account, candidate: int) -> PastTraining:
+        gain = self._closed.get(candidate) or self._gain(account, candidate)
+        if account.week >= candidate + TRIAL_WEEKS:
+            self._closed[candidate] = gain
+        kept = account.served[-1] >= candidate
         return PastTraining(START + candidate * WEEK, _decimal(account.cost(candidate)), gain, promoted=kept)
+
+    @staticmethod
+    def _gain(account: Account, candidate: int) -> Decimal | None:
+        """Over what served the week before it, in the weeks of its trial that are over. None: the very first."""
+        if not candidate:
+            return None
+        before, weeks = account.served[candidate - 1], range(candidate, min(candidate + TRIAL_WEEKS, account.week))
+        was = sum(account.error(before, week) for week in weeks)
+        now = sum(account.error(candidate, week) for week in weeks)
+        return _decimal((was - now) / was) if was else Decimal(0)
 
 
 def _decimal(value: float) -> Decimal:
