@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from costwatch.adapters.slack import RATE_LIMITED
 from costwatch.core import ladder, times
-from costwatch.core.cards import Card, CardContext, render
+from costwatch.core.cards import CardContext, render
 from costwatch.core.ladder import stops_at_earliest
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.model import RunId
