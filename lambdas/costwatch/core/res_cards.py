@@ -153,7 +153,7 @@ def _asks(judgement: Judgement, context: ResContext) -> list[Block]:
     who = " ".join(context.mentions) or "Nobody is configured who"
     may = f"{who} may decide."
     if length(judgement.id) > _VALUE or not context.clickable:
-        version = f"{safe(judgement.model)} {judgement.package_version}"
+        version = safe(_clean(f"{judgement.model} {judgement.package_version}"))
         return [section(f"{may} `costwatch promote {version}` or `costwatch reject {version}`.")]
     name = _short_name(judgement)
     then = (
