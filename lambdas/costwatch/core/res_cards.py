@@ -125,7 +125,8 @@ def _head(judgement: Judgement) -> str:
     if verdict.value is Value.FIRST_MODEL:
         return f"First model: {name}. {why}"
     if verdict.value is Value.UNJUDGED:
-        return f"Not judged: {name}. {why}"
+        yet = " yet" if judgement.state is State.WAITING else ""
+        return f"Not judged{yet}: {name}. {why}"
     if verdict.value is Value.OVERRIDDEN:
         return f"Decided by a person: {name}"
     acts = judgement.state in (State.ASKED, State.WRITING, State.WRITTEN)
