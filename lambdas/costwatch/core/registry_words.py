@@ -1,4 +1,4 @@
-"""What is written into the model registry: a description for people and figures as metadata, within its limits. Pure."""
+"""What is written into the model registry, within its limits: a description for people, figures as metadata. Pure."""
 
 from __future__ import annotations
 

@@ -75,7 +75,8 @@ def _publish(w: Watchdog, message: Message) -> None:
         return
     try:
         detail = {**json.loads(message.facts["event"]), "policy_digest": w.policy.digest}
-        w.bus.run_stopped(detail, at=times.from_text(message.facts["at"]))
+        publish = w.bus.res_verdict if message.kind is MessageKind.RES_EVENT else w.bus.run_stopped
+        publish(detail, at=times.from_text(message.facts["at"]))
     except AwsError as error:
         w.ledger.keep_message(message, str(error), w.now(), tried=True)
         raise
