@@ -170,7 +170,8 @@ def test_what_the_card_says_would_have_passed_does_pass(
     baseline: Decimal, gain: Decimal, less: Decimal, needed: Decimal
 ) -> None:
     held = rules(min_score=needed)
-    candidate, usd = baseline + gain, str(gain * 400_000 * (1 - needed) / needed / less)
+    candidate = baseline + gain
+    usd = f"{gain * 400_000 * (1 - needed) / needed / less + Decimal('0.000001'):.6f}"
     dear = verdict(str(candidate), str(baseline), usd, by=held, standard_error="0")
     assert dear.value is Value.TOO_DEAR
     told = would_pass(judgement(verdict=dear))
