@@ -24,6 +24,7 @@ from costwatch.core.blocks import (
     section,
     small_print,
     text_input,
+    unmarked,
 )
 from costwatch.core.cards import Card
 from costwatch.core.judgements import Hand, Judgement, State
@@ -99,8 +100,9 @@ def judgement_card(judgement: Judgement, context: ResContext) -> Card:
 
 def decided_card(judgement: Judgement, context: ResContext) -> Card:
     """What became of it, for the thread below its card."""
-    text = standing(judgement, auto_approve=context.auto_approve)
-    return Card(_push(judgement, _head(judgement)), [section(f"{safe(_short_name(judgement))}: {text}")])
+    text = f"{safe(_short_name(judgement))}: {standing(judgement, auto_approve=context.auto_approve)}"
+    head = unmarked(text.partition("\n")[0]).rstrip(".")
+    return Card(_push(judgement, head), [section(text)])
 
 
 def is_open(judgement: Judgement) -> bool:
