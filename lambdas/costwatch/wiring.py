@@ -280,12 +280,19 @@ class ClicksWiring(Wiring):
         """Where one click is dealt with. Raises ConfigError where Slack is not configured."""
         if self.slack is None:
             raise ConfigError("a click came, and neither slack.platform_channel nor a token is configured")
-        return Desk(self.gate(context), Clicks(self.ledger), self.slack, self._deadman, click)
+        return Desk(self.gate(context), Clicks(self.ledger), self.slack, self._deadman, click, self._res)
 
     @cached_property
     def _deadman(self) -> DeployedFunction:
         client = self.client("lambda", config=_INVOKE_CONFIG)
         return DeployedFunction(client, self.settings.deadman_function)
+
+    @cached_property
+    def _res(self) -> DeployedFunction | None:
+        """None where no model is judged."""
+        if not self.settings.res_function:
+            return None
+        return DeployedFunction(self.client("lambda", config=_INVOKE_CONFIG), self.settings.res_function)
 
 
 def from_environment(

@@ -25,6 +25,8 @@ WRITE_LEASE: Final = timedelta(minutes=6)
 """Longer than the function's timeout: what a crashed one was writing is looked at again after it."""
 PATIENCE: Final = timedelta(hours=1)
 """So long nothing is said of a candidate whose training is not over, or not known yet."""
+NOT_WRITTEN: Final = "not written: "
+"""So begins what was told of a candidate that the registry did not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def written(before: Judgement, now: datetime) -> JudgementStep:
 
 def not_written(before: Judgement, why: str, now: datetime) -> JudgementStep:
     """The registry did not take it: the next sweep tries again. Told when the reason is another than before."""
-    told = f"not written: {why}"
+    told = f"{NOT_WRITTEN}{why}"
     say = before.told != told
     after = _next(before, replace(before, lease_until=now, told=told))
     entries = (_entry(after, Transition.REGISTRY_NOT_WRITTEN, why, now),) if say else ()
