@@ -207,6 +207,25 @@ def not_restored(before: Judgement, by: Decided, why: str, now: datetime) -> Jud
     return JudgementStep(before, after, now, (entry,), _said(after, now))
 
 
+def noticed(before: Judgement, by: Decided, now: datetime) -> JudgementStep | None:
+    """An event tells of a person's decision while somebody else is writing: they must know when they are done.
+
+    None: it is known.
+    """
+    if before.decided is not None:
+        return None
+    after = _next(before, replace(before, decided=by))
+    sentence = f"{by.name or by.by or 'somebody'} set it to {by.target.value} while Costwatch was writing"
+    return JudgementStep(before, after, now, (_entry(after, Transition.HAND_FOUND, sentence, now, actor=by.by),))
+
+
+def gone(before: Judgement, now: datetime) -> JudgementStep:
+    """It is in the registry no more: nothing is left to decide."""
+    after = _next(before, replace(before, state=State.OVERRIDDEN, target=None, lease_until=None))
+    entry = _entry(after, Transition.OVERRIDDEN, "deleted from the registry", now)
+    return JudgementStep(before, after, now, (entry,))
+
+
 def serves(before: Judgement, since: datetime, now: datetime) -> JudgementStep | None:
     """It was seen approved. None: that is known."""
     if before.approved_at is not None:
