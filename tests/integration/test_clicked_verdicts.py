@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from costwatch.core import judgement_steps
+from costwatch.core import judgement_steps, times
 from costwatch.core.judgements import Decided, Hand, State
 from costwatch.core.modes import Mode
 from costwatch.core.packages import ApprovalStatus
@@ -31,7 +31,14 @@ def test_an_approver_promotes_and_the_only_function_that_writes_the_registry_is_
     outcome = house.click("promote", ID, post=asked.posts[0], reason="the campaign needs it")
     assert (outcome.result, outcome.said) == ("taken", "")
     assert house.res.asked == [
-        {"judgement": ID, "target": "Approved", "by": OMAR, "name": "Omar Diaz", "reason": "the campaign needs it"}
+        {
+            "judgement": ID,
+            "judged_at": times.to_text(asked.judged_at),
+            "decision": "promote",
+            "requested_by": OMAR,
+            "name": "Omar Diaz",
+            "reason": "the campaign needs it",
+        }
     ]
     assert house.judgement().state is State.WRITTEN
     assert house.told == []
@@ -40,7 +47,7 @@ def test_an_approver_promotes_and_the_only_function_that_writes_the_registry_is_
 def test_reject_asks_for_just_that(house: JudgedHouse) -> None:
     house.judge()
     house.click("reject", ID)
-    assert [(each["target"], each["reason"]) for each in house.res.asked] == [("Rejected", "")]
+    assert [(each["decision"], each["reason"]) for each in house.res.asked] == [("reject", "")]
 
 
 @pytest.mark.parametrize(

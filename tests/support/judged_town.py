@@ -10,7 +10,7 @@ from costwatch import names
 from costwatch.adapters.ledger_clicks import Clicks
 from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.core import judgement_steps
-from costwatch.core.judgements import Decided, Judgement
+from costwatch.core.judgements import Decided, Judgement, State
 from costwatch.core.modes import Mode
 from costwatch.core.packages import ApprovalStatus
 from costwatch.core.res import Verdict
@@ -44,10 +44,11 @@ class FakeRes:
         if self.fails is not None:
             raise self.fails
         before = self.house.judgement(detail["judgement"])
-        if before.state is not judgement_steps.State.ASKED:
+        if before.state is not State.ASKED:
             raise RefusedError("the deployed function refuses: it was decided before")
-        now, target = self.house.town.clock(), ApprovalStatus(detail["target"])
-        by = Decided(detail["by"], now, target, detail["reason"], detail["name"])
+        now = self.house.town.clock()
+        target = ApprovalStatus.APPROVED if detail["decision"] == "promote" else ApprovalStatus.REJECTED
+        by = Decided(detail["requested_by"], now, target, detail["reason"], detail["name"])
         may = self.house.auto_approve or target is ApprovalStatus.REJECTED
         step = judgement_steps.decided(before, by, now, writes=may)
         assert self.house.judgements.save(step)
@@ -99,7 +100,7 @@ class JudgedHouse(House):
         )
         step = judgement_steps.judged(None, found, self.town.clock(), auto_approve=self.auto_approve)
         assert self.judgements.save(step)
-        if step.after.state is judgement_steps.State.WRITING:
+        if step.after.state is State.WRITING:
             assert self.judgements.save(judgement_steps.written(step.after, self.town.clock()))
         self.flush()
         return self.judgement(found.id)

@@ -61,14 +61,14 @@ def verdicts(session: Session, model: str | None, last: int, as_json: bool) -> N
 @click.option("--reason", default="", help="Why; everybody can read it in the ledger and in the model registry.")
 @as_json
 @with_session
-def promote(session: Session, model: str, version: int, reason: str, as_json: bool) -> None:
+def promote(session: Session, model: str, version: int, reason: str, as_json: bool) -> int:
     """Promote VERSION of MODEL, which was better, but not by what it cost.
 
     You may if your ARN, or that of your role, is among `res.approvers`. One decision counts, and it is final. The
     deployed function writes the model registry, where it may approve; else it says the command that does. Exit code 4:
-    somebody was faster, nobody is asked about it, or you may not.
+    somebody was faster, it is decided already, or you may not.
     """
-    _decide(session, model, version, ApprovalStatus.APPROVED, reason, as_json=as_json)
+    return _decide(session, model, version, ApprovalStatus.APPROVED, reason, as_json=as_json)
 
 
 @click.command(short_help="Reject what is better but too dear.")
@@ -77,15 +77,15 @@ def promote(session: Session, model: str, version: int, reason: str, as_json: bo
 @click.option("--reason", default="", help="Why; everybody can read it in the ledger and in the model registry.")
 @as_json
 @with_session
-def reject(session: Session, model: str, version: int, reason: str, as_json: bool) -> None:
+def reject(session: Session, model: str, version: int, reason: str, as_json: bool) -> int:
     """Reject VERSION of MODEL, which was better, but not by what it cost.
 
     Who may promote it may reject it. One decision counts, and it is final.
     """
-    _decide(session, model, version, ApprovalStatus.REJECTED, reason, as_json=as_json)
+    return _decide(session, model, version, ApprovalStatus.REJECTED, reason, as_json=as_json)
 
 
-def _decide(session: Session, model: str, version: int, target: ApprovalStatus, reason: str, *, as_json: bool) -> None:
+def _decide(session: Session, model: str, version: int, target: ApprovalStatus, reason: str, *, as_json: bool) -> int:
     if len(reason) > LONGEST_REASON:
         raise InputError(f"--reason has {len(reason)} characters, expected at most {LONGEST_REASON}")
     arn = session.caller.arn
@@ -94,23 +94,23 @@ def _decide(session: Session, model: str, version: int, target: ApprovalStatus, 
         if not function:
             raise NotDeployedError("the deployed Costwatch judges no model: name one under res.models and deploy again")
         found = _find(session, model, version)
-        _check(found, arn, target)
-        if not promotion_asked.is_theirs(found, arn, target):
-            res = DeployedFunction(session.invoke_client(), function)
-            promotion_asked.ask(res, found, target, by=arn, name=principals.shown(arn), reason=reason.strip())
+        _check(found, arn)
+        res = DeployedFunction(session.invoke_client(), function)
+        answer = promotion_asked.ask(res, found, target, by=arn, name=principals.shown(arn), reason=reason.strip())
         after = _find(session, model, version)
+    failures = [str(failure["reason"]) for failure in answer.get("failures", [])]
     if as_json:
-        show.document(judgement_document.of(after, may=_may(after, arn)))
-        return
-    show.say(show.console(), f"{after.name}: {judgement_document.told(after)}")
+        show.document({**judgement_document.of(after, may=_may(after, arn)), "failures": failures})
+        return 1 if failures else 0
+    out = show.console()
+    show.say(out, f"{after.name}: {judgement_document.told(after)}")
+    for failure in failures:
+        show.say(out, f"It failed, and the next sweep tries again: {failure}")
+    return 1 if failures else 0
 
 
-def _check(found: Judgement, arn: str, target: ApprovalStatus) -> None:
-    """Raises RefusedError where it makes no sense to ask."""
-    if promotion_asked.is_theirs(found, arn, target):
-        return
-    if not is_open(found):
-        raise RefusedError(f"nobody is asked about {found.name}: {judgement_document.told(found)}")
+def _check(found: Judgement, arn: str) -> None:
+    """Raises RefusedError."""
     if not _may(found, arn):
         listed = ", ".join(found.approvers)
         approvers = f"approvers are {listed}" if listed else "no approver is configured"

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from costwatch import names
+from costwatch.core import times
 from costwatch.core.judgements import Hand, Judgement
 from costwatch.core.packages import ApprovalStatus
 
+DECISIONS: Final = {ApprovalStatus.APPROVED: "promote", ApprovalStatus.REJECTED: "reject"}
 ANSWER: Final = "state"
 """What the function's document must have: the judgement's state after it was decided."""
 
@@ -24,9 +26,16 @@ def ask(
 ) -> dict[str, Any]:
     """Ask, and wait for what came of it. `by`: Slack's user id or an ARN; `name`: the same for people.
 
-    Raises RefusedError where it is decided already, or nothing was asked about it.
+    Raises RefusedError where others decided it before, or it was judged anew since `judgement` was read.
     """
-    detail = {"judgement": judgement.id, "target": target.value, "by": by, "name": name, "reason": reason}
+    detail = {
+        "judgement": judgement.id,
+        "judged_at": times.to_text(judgement.judged_at),
+        "decision": DECISIONS[target],
+        "requested_by": by,
+        "name": name,
+        "reason": reason,
+    }
     return res.ask(names.DETAIL_DECISION_REQUESTED, detail, answer=ANSWER)
 
 
