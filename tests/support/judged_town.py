@@ -6,21 +6,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from costwatch import names
+from costwatch import intake, names
+from costwatch.adapters.deployed_function import REFUSES
 from costwatch.adapters.ledger_clicks import Clicks
 from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.core import judgement_steps
-from costwatch.core.judgements import Decided, Judgement, State
+from costwatch.core.judgements import Judgement, State
 from costwatch.core.modes import Mode
-from costwatch.core.packages import ApprovalStatus
 from costwatch.core.res import Verdict
 from costwatch.core.res_policy import ResPolicy
-from costwatch.errors import RefusedError
+from costwatch.errors import CostwatchError, RefusedError
 from costwatch.intake import Click
+from costwatch.procedures import res_write
+from costwatch.procedures.breaker import Breaker
 from costwatch.procedures.clicked_runs import Desk
+from costwatch.procedures.res_decide import decide
+from costwatch.procedures.res_report import ResReport
 from tests.support import policies
 from tests.support.builders import ACCOUNT
 from tests.support.clicking import GROUP, OMAR, PLATFORM, House
+from tests.support.fake_registry import FakeEvaluations, FakeModels, FakeRegistry
 from tests.support.fakes import FakeSlack
 from tests.support.judged import judgement, rules, verdict
 
@@ -28,8 +33,10 @@ TEAM = "#risk-ml"
 
 
 @dataclass
-class FakeRes:
-    """The function that writes the registry. `fails`: what it raises instead; `before`: what happens just before."""
+class RealRes:
+    """The function that writes the registry, as deployed: a refusal of its own is one here. `fails`: what invoking it
+    raises instead; `before`: what happens just before.
+    """
 
     house: JudgedHouse
     asked: list[Mapping[str, Any]] = field(default_factory=list)
@@ -37,24 +44,23 @@ class FakeRes:
     before: Callable[[], object] | None = None
 
     def ask(self, detail_type: str, detail: Mapping[str, Any], *, answer: str) -> dict[str, Any]:
-        assert (detail_type, answer) == (names.DETAIL_DECISION_REQUESTED, "state")
         self.asked.append(detail)
         if self.before is not None:
             self.before()
         if self.fails is not None:
             raise self.fails
-        before = self.house.judgement(detail["judgement"])
-        if before.state is not State.ASKED:
-            raise RefusedError("the deployed function refuses: it was decided before")
-        now = self.house.town.clock()
-        target = ApprovalStatus.APPROVED if detail["decision"] == "promote" else ApprovalStatus.REJECTED
-        by = Decided(detail["requested_by"], now, target, detail["reason"], detail["name"])
-        may = self.house.auto_approve or target is ApprovalStatus.REJECTED
-        step = judgement_steps.decided(before, by, now, writes=may)
-        assert self.house.judgements.save(step)
-        if may:
-            assert self.house.judgements.save(judgement_steps.written(step.after, now))
-        return {"judgement": before.id, "state": self.house.judgement(before.id).state.value}
+        try:
+            body = self.handle({"source": names.SOURCE_CLI, "detail-type": detail_type, "detail": dict(detail)})
+        except CostwatchError as error:
+            raise RefusedError(f"{REFUSES}{error}") from error
+        assert answer in body
+        return body
+
+    def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """What the deployed function does with the event. Raises what it raises."""
+        message = intake.res(event)
+        assert isinstance(message, intake.DecisionRequested)
+        return decide(self.house.breaker, message)
 
 
 @dataclass
@@ -77,7 +83,18 @@ class JudgedHouse(House):
         res = ResPolicy(self.res_mode, auto_approve=self.auto_approve, approvers=self.res_approvers, models=(rules(),))
         self.policy = replace(found, res=res)
         super().__post_init__()
-        self.res = FakeRes(self)
+        self.models = FakeModels(self.town.world)
+        self.res = RealRes(self)
+
+    @property
+    def breaker(self) -> Breaker:
+        w = self.town.watchdog()
+        return Breaker(
+            w,
+            Judgements(w.ledger),
+            lambda region: FakeRegistry(self.models, region),
+            lambda region: FakeEvaluations(self.models, region),
+        )
 
     @property
     def judgements(self) -> Judgements:
@@ -89,8 +106,13 @@ class JudgedHouse(House):
         return found
 
     def judge(self, said: Verdict | None = None, **changes: Any) -> Judgement:
-        """A candidate that was judged, as people hear of it."""
+        """A candidate that was judged, as people hear of it; and its version in the registry."""
+        version = changes.pop("package_version", 41)
+        while len(self.models.packages) < version:
+            package = self.models.register()
         found = judgement(
+            package_arn=package.arn,
+            package_version=version,
             verdict=said or verdict(),
             mode=self.res_mode,
             approvers=self.res_approvers,
@@ -101,7 +123,7 @@ class JudgedHouse(House):
         step = judgement_steps.judged(None, found, self.town.clock(), auto_approve=self.auto_approve)
         assert self.judgements.save(step)
         if step.after.state is State.WRITING:
-            assert self.judgements.save(judgement_steps.written(step.after, self.town.clock()))
+            res_write.write(self.breaker, step.after, ResReport(at=self.town.clock()))
         self.flush()
         return self.judgement(found.id)
 
