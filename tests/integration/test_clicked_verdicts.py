@@ -186,6 +186,16 @@ def test_what_was_decided_in_the_registry_meanwhile_is_told_and_left_alone(house
     assert "Rejected by ada (Lead) in the model registry" in house.told[0][1]
 
 
+def test_a_package_that_somebody_decided_in_the_registry_an_instant_ago_is_left_to_them(house: JudgedHouse) -> None:
+    (post,) = house.judge().posts
+    arn = house.judgement().package_arn
+    house.models.decide(arn, ApprovalStatus.APPROVED)
+    assert house.click("reject", ID, post=post).result == "refused"
+    assert house.models.packages[arn].approval is ApprovalStatus.APPROVED
+    assert "Promoted by maria in the model registry" in house.told[0][1]
+    assert buttons_of(house.card(post)) == {}
+
+
 def test_a_refusal_of_the_function_is_told_in_its_words(house: JudgedHouse) -> None:
     house.judge()
     house.res.fails = RefusedError("the deployed function refuses: churn is judged no more")

@@ -88,4 +88,4 @@ def facts(judgement: Judgement) -> list[tuple[str, str]]:
 
 
 def _text(value: Decimal | None) -> str | None:
-    return f"{value:f}" if value is not None else None
+    return f"{value.normalize():f}" if value is not None else None
