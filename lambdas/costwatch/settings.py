@@ -120,6 +120,18 @@ class GateSettings(_Environment):
 
 
 @dataclass(frozen=True, slots=True)
+class ResSettings(_Environment):
+    """The RES breaker: as the hints. It alone writes the model registry."""
+
+    ledger_table: str
+    alerts_topic_arn: str
+    refused_queue_url: str
+    heartbeat_bus: str
+    slack_token_parameter: str = ""
+    slack_api_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DoorSettings(_Environment):
     """What takes Slack's clicks: the parameter with the signing secret, and whose clicks it takes.
 
@@ -148,6 +160,8 @@ class ClicksSettings(_Environment):
     res_function: str = ""
 
 
-LedgerSettings = DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | GateSettings | ClicksSettings
+LedgerSettings = (
+    DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | GateSettings | ClicksSettings | ResSettings
+)
 """Of the functions that write into the ledger: all but the door."""
 AnySettings = LedgerSettings | DoorSettings

@@ -83,14 +83,16 @@ def _package(body: Mapping[str, Any]) -> PackageChanged:
     found = _PACKAGE.fullmatch(arn)
     if found is None:
         raise MalformedEvent(f"detail.ModelPackageArn is {arn[:80]!r}; expected arn:...:model-package/GROUP/VERSION")
+    # The group's own name: an ARN may have it in small letters.
     group, _, version = found["rest"].rpartition("/")
+    named = _optional_text(detail, "ModelPackageGroupName")
     metadata, said = detail.get("CustomerMetadataProperties"), detail.get("ApprovalDescription")
     marked = isinstance(metadata, Mapping) and META_VERDICT in metadata
     return PackageChanged(
         account=found["account"],
         region=found["region"],
         arn=arn,
-        group=group if version.isdigit() else "",
+        group=(named or group) if version.isdigit() else "",
         approval=_approval(detail),
         ours=marked or (isinstance(said, str) and said.startswith((REJECTION, APPROVAL))),
         at=_moment(detail.get("LastModifiedTime"), "detail.LastModifiedTime") or _sent(body),
@@ -112,17 +114,16 @@ def _training(body: Mapping[str, Any]) -> TrainingEnded:
 
 
 def _decision(detail: Mapping[str, Any]) -> DecisionRequested:
-    decision = text_of(detail, "detail.decision")
-    targets = {"promote": ApprovalStatus.APPROVED, "reject": ApprovalStatus.REJECTED}
-    if decision not in targets:
-        raise MalformedEvent(f"detail.decision is {decision[:80]!r}; expected promote or reject")
+    target = text_of(detail, "detail.target")
+    if target not in (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED):
+        raise MalformedEvent(f"detail.target is {target[:80]!r}; expected Approved or Rejected")
     reason, name = (_optional_text(detail, part) for part in ("reason", "name"))
     if len(reason) > _LONGEST_REASON:
         raise MalformedEvent(f"detail.reason has {len(reason)} characters, expected at most {_LONGEST_REASON}")
     return DecisionRequested(
         judgement=text_of(detail, "detail.judgement"),
-        target=targets[decision],
-        by=text_of(detail, "detail.requested_by"),
+        target=ApprovalStatus(target),
+        by=text_of(detail, "detail.by"),
         name=name,
         reason=reason,
         judged_at=_moment(detail.get("judged_at"), "detail.judged_at"),
@@ -163,7 +164,7 @@ def _moment(value: object, field: str) -> datetime | None:
 
 
 def _optional_text(detail: Mapping[str, Any], name: str) -> str:
-    found = detail.get(name, "")
-    if not isinstance(found, str):
+    found = detail.get(name)
+    if found is not None and not isinstance(found, str):
         raise MalformedEvent(f"detail.{name} is no text")
-    return found
+    return found or ""

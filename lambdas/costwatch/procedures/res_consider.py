@@ -114,7 +114,8 @@ def _being_written(
     busy = before.lease_until is not None and now < before.lease_until
     if busy:
         seen = hand or (hand_of(package, now) if not package.pending and not ours else None)
-        if seen is not None and not steps.restores(before) and _is_of_now(before, seen):
+        theirs = seen is not None and seen.target is not before.target and not steps.restores(before)
+        if seen is not None and theirs and _is_of_now(before, seen):
             return steps.noticed(before, seen, now)
         return None
     if package.pending and not _still_wanted(b, before):

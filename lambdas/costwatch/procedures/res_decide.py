@@ -19,12 +19,13 @@ from costwatch.procedures.res_report import ResReport
 _TRIES: Final = 4
 
 
-def decide(b: Breaker, asked: DecisionRequested) -> dict[str, Any]:
+def decide(b: Breaker, asked: DecisionRequested) -> tuple[dict[str, Any], ResReport]:
     """Record what they decided, and write it where the role may; else tell them how. The same again is answered as
     before.
 
-    Returns what came of it as a document. Raises RefusedError, with nothing written, where the candidate is not known,
-    was decided by somebody else, was judged anew, or nothing is in enforce; AwsError where the registry fails.
+    Returns what came of it as a document, and what could not be done. Raises RefusedError, with nothing written, where
+    the candidate is not known, was decided by somebody else, was judged anew, or nothing is in enforce; AwsError where
+    the registry fails.
     """
     report = ResReport(at=b.w.now())
     for _ in range(_TRIES):
@@ -33,7 +34,7 @@ def decide(b: Breaker, asked: DecisionRequested) -> dict[str, Any]:
         if package is None:
             raise RefusedError(f"{before.name} is not in the registry any more")
         if _decided_before(before, asked):
-            return _document(b, before, asked, package, report)
+            return _document(before, asked, package, report), report
         _check_open(b, before, package, asked, report)
         by = Decided(asked.by, b.w.now(), asked.target, asked.reason, asked.name)
         writes = package.pending and res_write.may_set(b, asked.target)
@@ -44,7 +45,8 @@ def decide(b: Breaker, asked: DecisionRequested) -> dict[str, Any]:
             res_write.write(b, step.after, report)
         outbox.flush(b.w, report, warnings=False)
         after = b.judgements.get(b.w.account, asked.judgement) or step.after
-        return _document(b, after, asked, b.registry(before.region).package(before.package_arn) or package, report)
+        seen = b.registry(before.region).package(before.package_arn) or package
+        return _document(after, asked, seen, report), report
     raise RefusedError(f"{asked.judgement} was changed by others each time; nothing was written: try again")
 
 
@@ -84,9 +86,7 @@ def _check_open(
         raise RefusedError(f"{before.name} is {package.approval.value} already.")
 
 
-def _document(
-    b: Breaker, after: Judgement, asked: DecisionRequested, package: ModelPackage, report: ResReport
-) -> dict[str, Any]:
+def _document(after: Judgement, asked: DecisionRequested, package: ModelPackage, report: ResReport) -> dict[str, Any]:
     """`command`: what they have to run themselves; empty: nothing."""
     done = package.approval is asked.target
     return {
