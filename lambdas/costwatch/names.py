@@ -88,7 +88,6 @@ METRIC_RUNS_CAME_BACK: Final = "RunsCameBack"
 METRIC_NOTICES_UNDELIVERED: Final = "NoticesUndelivered"
 METRIC_EVENTS_REFUSED: Final = "EventsRefused"
 METRIC_CLICKS_NOT_TAKEN: Final = "ClicksNotTaken"  # verified or not: AWS did not answer the door
-METRIC_RES_SWEPT: Final = "ResSweepCompleted"
 METRIC_REGISTRY_NOT_WRITTEN: Final = "RegistryNotWritten"  # a verdict that the model registry did not take
 METRIC_HANDS_NOT_RESTORED: Final = (
     "HandsNotRestored"  # a person's decision that a write went over and that still lies under it

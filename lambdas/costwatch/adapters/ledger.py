@@ -309,6 +309,10 @@ class Ledger:
         """All entries of a run over all its episodes, oldest first."""
         return list(decoded(self._table.query(self._timeline_key(run_id).pk), _row, skip))
 
+    def lines(self, partition: str, skip: Skip | None = None) -> list[TimelineRow]:
+        """The timeline of what is no run (see `line`), oldest first."""
+        return list(decoded(self._table.query(partition), _row, skip))
+
     def since(self, moment: datetime, now: datetime, skip: Skip | None = None) -> list[TimelineRow]:
         """All entries of all runs and origins at or after `moment`, oldest first (eventually consistent)."""
         found: list[TimelineRow] = []

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from costwatch import names
 from costwatch.adapters.judgement_codec import judgement_from_item, judgement_to_item
-from costwatch.adapters.ledger import KEEP_TIMELINE, Ledger
+from costwatch.adapters.ledger import KEEP_TIMELINE, Ledger, TimelineRow
 from costwatch.adapters.ledger_keys import key
 from costwatch.adapters.ledger_rows import Skip, decoded, read
 from costwatch.adapters.table import Absent, Condition, ConditionFailed, Delete, Equals, Item, Key, Put, Write
@@ -61,6 +61,12 @@ class Judgements:
         found = list(self._each(pointers, skip))
         return sorted(found, key=lambda each: (each.created_at, each.id))
 
+    def every(self, account: str, skip: Skip | None = None) -> list[Judgement]:
+        """Every candidate of every model, oldest first; `skip` as in `of_model`."""
+        models = {str(each["row_pk"]) for each in self._table.query(self._pointer(account, "").pk)}
+        found = (each for pk in sorted(models) for each in decoded(self._table.query(pk), judgement_from_item, skip))
+        return sorted(found, key=lambda each: (each.created_at, each.id))
+
     def save(self, step: JudgementStep) -> bool:
         """Write a step with its lines and messages; False: somebody else was first, and nothing was written."""
         return self._written(self._writes(step))
@@ -68,6 +74,10 @@ class Judgements:
     def timeline(self, account: str, judgement_id: str) -> list[Item]:
         """The rows of its lines, oldest first."""
         return self._table.query(self._line_row(account, judgement_id, "").pk)
+
+    def lines(self, account: str, judgement_id: str, skip: Skip | None = None) -> list[TimelineRow]:
+        """Its timeline, oldest first."""
+        return self._ledger.lines(self._line_row(account, judgement_id, "").pk, skip)
 
     # --- what trained them, and what that cost -------------------------------------------------------
 

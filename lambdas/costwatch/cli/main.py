@@ -28,6 +28,8 @@ _MODULES: Final = {
     "pause": "pausing",
     "preview": "previewing",
     "prices": "prices",
+    "promote": "judging",
+    "reject": "judging",
     "release": "granting",
     "restore": "restoring",
     "resume": "pausing",
@@ -38,6 +40,7 @@ _MODULES: Final = {
     "status": "status",
     "stop": "stopping",
     "sweep": "sweeping",
+    "verdicts": "judging",
 }
 
 

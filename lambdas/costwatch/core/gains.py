@@ -25,11 +25,16 @@ _SHARES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A metric as somebody measured it. `standard_error`: of the value; `sample_size`: examples it was measured on."""
+    """A metric as somebody measured it. `standard_error`: of the value; `sample_size`: examples it was measured on.
+
+    `problem`: what is wrong where it is no finite number, as a sentence: then the value is NaN, and only who asks for
+    this metric hears of it.
+    """
 
     value: Decimal
     standard_error: Decimal | None = None
     sample_size: int | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,14 @@ def finite(value: object, what: str) -> Decimal:
     if abs(number) >= _LARGEST:
         raise InputError(f"{what} is {str(value)[:40]}, which no metric is: expected less than {_LARGEST:.0e}")
     return number
+
+
+def reading(value: object, name: str, where: str) -> Reading:
+    """A metric as it stands in `where`; one that is no finite number has a problem, and nothing is raised."""
+    try:
+        return Reading(finite(value, name))
+    except InputError as error:
+        return Reading(Decimal("NaN"), problem=f"{error} in {where}")
 
 
 def gain(candidate: Decimal, baseline: Decimal, direction: Direction, kind: GainKind) -> Gain:

@@ -25,6 +25,8 @@ WRITE_LEASE: Final = timedelta(minutes=6)
 """Longer than the function's timeout: what a crashed one was writing is looked at again after it."""
 PATIENCE: Final = timedelta(hours=1)
 """So long nothing is said of a candidate whose training is not over, or not known yet."""
+NOT_WRITTEN: Final = "not written: "
+"""So begins what was told of a candidate that the registry did not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def written(before: Judgement, now: datetime) -> JudgementStep:
 
 def not_written(before: Judgement, why: str, now: datetime) -> JudgementStep:
     """The registry did not take it: the next sweep tries again. Told when the reason is another than before."""
-    told = f"not written: {why}"
+    told = f"{NOT_WRITTEN}{why}"
     say = before.told != told
     after = _next(before, replace(before, lease_until=now, told=told))
     entries = (_entry(after, Transition.REGISTRY_NOT_WRITTEN, why, now),) if say else ()
@@ -203,6 +205,25 @@ def not_restored(before: Judgement, by: Decided, why: str, now: datetime) -> Jud
     sentence = f"Costwatch wrote over {by.target.value} of {by.name or by.by or 'a person'}, and {why}"
     entry = _entry(after, Transition.HAND_NOT_RESTORED, sentence, now, actor=by.by)
     return JudgementStep(before, after, now, (entry,), _said(after, now))
+
+
+def noticed(before: Judgement, by: Decided, now: datetime) -> JudgementStep | None:
+    """An event tells of a person's decision while somebody else is writing: they must know when they are done.
+
+    None: it is known.
+    """
+    if before.decided is not None:
+        return None
+    after = _next(before, replace(before, decided=by))
+    sentence = f"{by.name or by.by or 'somebody'} set it to {by.target.value} while Costwatch was writing"
+    return JudgementStep(before, after, now, (_entry(after, Transition.HAND_FOUND, sentence, now, actor=by.by),))
+
+
+def gone(before: Judgement, now: datetime) -> JudgementStep:
+    """It is in the registry no more: nothing is left to decide."""
+    after = _next(before, replace(before, state=State.OVERRIDDEN, target=None, lease_until=None))
+    entry = _entry(after, Transition.OVERRIDDEN, "deleted from the registry", now)
+    return JudgementStep(before, after, now, (entry,))
 
 
 def serves(before: Judgement, since: datetime, now: datetime) -> JudgementStep | None:

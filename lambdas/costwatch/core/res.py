@@ -240,6 +240,8 @@ def _reading(evaluation: Evaluation, name: str, whose: str) -> gains.Reading:
         known = ", ".join(sorted(evaluation.readings)[:6]) or "none"
         where = f" in {evaluation.source}" if evaluation.source else ""
         raise InputError(f"{whose} has no metric {name}{where}; it has {known}")
+    if found.problem or not found.value.is_finite():
+        raise InputError(f"{whose}: {found.problem or f'{name} is {found.value}, expected a finite number'}")
     return found
 
 

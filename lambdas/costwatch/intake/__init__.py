@@ -14,6 +14,7 @@ from costwatch.intake.events import (
 )
 from costwatch.intake.gate import Amend, Asked, GateBatch, GateMessage, GivenUp, Here, Malformed, Withdrawn, gate
 from costwatch.intake.heartbeats import Arrived, Canary, Heartbeats, Refused, heartbeats
+from costwatch.intake.res import DecisionRequested, PackageChanged, ResMessage, TrainingEnded, res
 from costwatch.intake.retraining import retraining
 
 __all__ = [
@@ -22,20 +23,24 @@ __all__ = [
     "Asked",
     "Canary",
     "Click",
+    "DecisionRequested",
     "GateBatch",
     "GateMessage",
     "GivenUp",
     "Heartbeats",
     "Here",
     "Malformed",
+    "PackageChanged",
     "PricesRequested",
     "Refused",
+    "ResMessage",
     "ResourceChanged",
     "RestoreRequested",
     "SignedClick",
     "StopRequested",
     "SweepRequested",
     "Tick",
+    "TrainingEnded",
     "Withdrawn",
     "click",
     "deadman",
@@ -43,6 +48,7 @@ __all__ = [
     "heartbeats",
     "hint",
     "prices",
+    "res",
     "retraining",
     "signed_click",
 ]
