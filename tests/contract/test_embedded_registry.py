@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 
 from costwatch import names
 from demo.embedded import EmbeddedAws
+from demo.embedded.faults import CONNECTION_LOST
 from demo.state_events import StateEvents
 from tests.support.builders import HOUR, NOW
 from tests.support.looking_at_aws import CLOCK, refusal
@@ -140,6 +142,33 @@ def test_an_object_is_read_as_it_was_put(aws: EmbeddedAws) -> None:
     s3 = aws.client("s3")
     found = s3.get_object(Bucket="evaluations", Key="churn/41.json")
     assert (found["Body"].read(), found["ETag"]) == (b'{"a": 1}', f'"{etag}"')
+
+
+@pytest.mark.parametrize(("code", "status"), [("AccessDenied", 403), ("SlowDown", 503)])
+def test_a_fault_strikes_calls_of_s3(aws: EmbeddedAws, code: str, status: int) -> None:
+    aws.models.put("s3://evaluations/churn/41.json", {"a": 1})
+    s3 = aws.client("s3")
+    calls: dict[str, Callable[[], Any]] = {
+        "GetObject": lambda: s3.get_object(Bucket="evaluations", Key="churn/41.json"),
+        "HeadObject": lambda: s3.head_object(Bucket="evaluations", Key="churn/41.json"),
+        "ListObjectsV2": lambda: s3.list_objects_v2(Bucket="evaluations", Prefix="churn/"),
+    }
+    for operation, call in calls.items():
+        fault = aws.faults.fail("s3", operation, code, when=lambda each: each.parameters["Bucket"] == "evaluations")
+        with pytest.raises(ClientError) as error:
+            call()
+        answer = error.value.response
+        assert answer["ResponseMetadata"]["HTTPStatusCode"] == status
+        assert answer["Error"]["Code"] == (str(status) if operation == "HeadObject" else code)
+        assert fault.hits == 1
+        call()
+
+
+def test_a_lost_connection_of_s3_is_one(aws: EmbeddedAws) -> None:
+    aws.models.put("s3://evaluations/churn/41.json", {"a": 1})
+    aws.faults.fail("s3", "GetObject", CONNECTION_LOST)
+    with pytest.raises(HTTPClientError):
+        aws.client("s3").get_object(Bucket="evaluations", Key="churn/41.json")
 
 
 # --- events ---------------------------------------------------------------------------------------------------------
