@@ -34,8 +34,8 @@ def test_an_approver_promotes_and_the_only_function_that_writes_the_registry_is_
         {
             "judgement": ID,
             "judged_at": times.to_text(asked.judged_at),
-            "decision": "promote",
-            "requested_by": OMAR,
+            "target": "Approved",
+            "by": OMAR,
             "name": "Omar Diaz",
             "reason": "the campaign needs it",
         }
@@ -47,7 +47,7 @@ def test_an_approver_promotes_and_the_only_function_that_writes_the_registry_is_
 def test_reject_asks_for_just_that(house: JudgedHouse) -> None:
     house.judge()
     house.click("reject", ID)
-    assert [(each["decision"], each["reason"]) for each in house.res.asked] == [("reject", "")]
+    assert [(each["target"], each["reason"]) for each in house.res.asked] == [("Rejected", "")]
 
 
 @pytest.mark.parametrize(
