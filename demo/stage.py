@@ -209,6 +209,8 @@ class Stage:
             "function": f"costwatch-{topology.DEADMAN.name}",
             "prices_function": f"costwatch-{topology.PRICES.name}",
             "gate_function": f"costwatch-{topology.GATE.name}",
+            "res_function": f"costwatch-{topology.RES.name}",
+            "retrain_function": f"costwatch-{topology.RETRAIN.name}",
             "gate_queue_url": self._queue_urls[topology.REQUESTS.name],
             "gated_training_arn": "",
             "refused_queue_url": self.refused_queue_url,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -75,7 +74,7 @@ class Office:
 
 
 @pytest.fixture
-def office() -> Iterator[Office]:
+def office() -> Office:
     made = Office()
     made.trained_twice()
     return made
