@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -94,6 +95,8 @@ def metric_text(value: float) -> str:
     The shortest text that means the same 32 bits; any other number as it is.
     """
     number = float(value)
+    if not math.isfinite(number):
+        return "NaN" if math.isnan(number) else f"{'-' if number < 0 else ''}Infinity"
     try:
         single = struct.pack("f", number)
         if struct.unpack("f", single)[0] == number:
