@@ -141,12 +141,13 @@ class Stage:
         ssm.put_parameter(Name=token, Value=DEFAULT_TOKEN, Type="SecureString", Overwrite=True)
         secret = loaded.config.slack.signing_secret_parameter
         ssm.put_parameter(Name=secret, Value=self.slack.signing_secret, Type="SecureString", Overwrite=True)
-        slack = bool(loaded.config.slack.platform_channel)
+        slack, models = bool(loaded.config.slack.platform_channel), bool(loaded.config.res.models)
         self.slack.interactivity_url = self._api.url if slack else ""
         self._functions = {
-            spec.name: self._deployed(spec, loaded, policy_file) for spec in topology.functions(slack=slack)
+            spec.name: self._deployed(spec, loaded, policy_file)
+            for spec in topology.functions(slack=slack, models=models)
         }
-        self._rules = topology.rules(loaded.config.dead_man.sweep_every, slack=slack)
+        self._rules = topology.rules(loaded.config.dead_man.sweep_every, slack=slack, models=models)
         for rule in self._rules:
             if rule.every is not None:
                 # A schedule begins when it is made. The sweep's first one is not waited for here.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 from costwatch import names, wiring
@@ -39,6 +39,9 @@ class _Wired:
     town: ResTown
     refused: _Refused = field(default_factory=_Refused)
     logger: logging.Logger = field(default_factory=lambda: logging.getLogger("res"))
+
+    def clock(self) -> datetime:
+        return self.town.clock()
 
     def breaker(self, context: object) -> Breaker:
         del context
