@@ -196,6 +196,35 @@ def test_a_package_that_somebody_decided_in_the_registry_an_instant_ago_is_left_
     assert buttons_of(house.card(post)) == {}
 
 
+def test_a_card_of_an_older_version_than_serves_promotes_it_no_more_and_still_rejects_it(house: JudgedHouse) -> None:
+    house.judge()
+    newer = house.models.register()
+    house.models.decide(newer.arn, ApprovalStatus.APPROVED)
+    assert house.click("promote", ID).result == "refused"
+    assert house.judgement().state is State.ASKED
+    assert "churn v42 was approved since, and churn v41 was never held against it" in house.told[0][1]
+    assert house.click("reject", ID).result == "taken"
+    assert house.judgement().target is ApprovalStatus.REJECTED
+
+
+def test_an_older_version_that_serves_is_in_nobodys_way(house: JudgedHouse) -> None:
+    house.judge()
+    house.models.decide(house.models.packages[min(house.models.packages)].arn, ApprovalStatus.APPROVED)
+    assert house.click("promote", ID).result == "taken"
+
+
+def test_what_was_deleted_from_the_registry_is_said_so_and_its_card_loses_its_buttons(house: JudgedHouse) -> None:
+    before = house.judge()
+    (post,) = before.posts
+    now = house.town.clock()
+    assert house.judgements.save(judgement_steps.gone(before, now))
+    house.flush()
+    assert buttons_of(house.card(post)) == {}
+    assert "Gone: churn v41" in text_of(house.card(post))
+    assert house.click("promote", ID).result == "refused"
+    assert "It was deleted from the model registry" in house.told[0][1]
+
+
 def test_a_refusal_of_the_function_is_told_in_its_words(house: JudgedHouse) -> None:
     house.judge()
     house.res.fails = RefusedError("the deployed function refuses: churn is judged no more")
