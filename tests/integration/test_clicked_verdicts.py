@@ -140,6 +140,13 @@ def test_whoever_comes_second_is_told_whose_decision_it_was(house: JudgedHouse) 
     assert "Nobody is asked about churn v41 any more. Promoted by Omar Diaz" in sentence
 
 
+def test_whoever_says_the_same_after_somebody_else_is_told_whose_decision_it_was(house: JudgedHouse) -> None:
+    house.judge()
+    house.click("promote", ID, by=OMAR)
+    assert house.click("promote", ID, by=LEE).result == "refused"
+    assert "Promoted by Omar Diaz" in house.told[0][1]
+
+
 def test_of_two_at_the_same_moment_one_decides_and_the_other_is_told(house: JudgedHouse) -> None:
     house.judge()
     late = house.desk(house.press("reject", ID, by=LEE))
