@@ -128,6 +128,11 @@ def test_a_candidate_stands_in_one_summary_and_no_second_one() -> None:
     house.town.clock.now += timedelta(days=1)
     summarize(house)
     assert len(texts(house)) == 1
+    house.judge(package_version=42)
+    summarize(house)
+    _, card = house.town.world.slack_messages.values()
+    assert "churn v42" in text_of(card)
+    assert "churn v41" not in text_of(card)
 
 
 def test_where_nothing_was_judged_there_is_no_summary() -> None:

@@ -84,6 +84,14 @@ def _check_open(
         raise RefusedError(f"{before.name} is {package.approval.value} in the registry already, by somebody else.")
     if before.state is State.WRITTEN and package.approval is asked.target:
         raise RefusedError(f"{before.name} is {package.approval.value} already.")
+    serving = (
+        b.registry(before.region).newest_approved(before.group) if asked.target is ApprovalStatus.APPROVED else None
+    )
+    if serving is not None and serving.version > before.package_version:
+        raise RefusedError(
+            f"{before.model} v{serving.version} was approved since, and {before.name} was never held against it. "
+            f"If it is to serve all the same, approve it in the registry: {command}"
+        )
 
 
 def _document(after: Judgement, asked: DecisionRequested, package: ModelPackage, report: ResReport) -> dict[str, Any]:
