@@ -20,6 +20,7 @@ from demo.scenes import (
     mass_silence,
     open_card,
     refused,
+    retrained,
     spot,
     stuck_loop,
     switched,
@@ -64,5 +65,6 @@ SCENES: Final[tuple[Scene, ...]] = (
     approved,
     denied,
     unanswered,
+    retrained,
     open_card,
 )

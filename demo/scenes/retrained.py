@@ -1,4 +1,4 @@
-"""One model, trained again four times: it earns it, it is within noise, it is too dear, and it is better not trained."""
+"""One model, trained again four times: it earns it, is within noise, is too dear, and is better not trained."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def play(play: Play) -> None:
     play.click(RAVI, DEAR, "not promoted", "promote", {"reason": "the campaign starts tomorrow"})
     play.on("1 min", about=[DEAR])
     play.tell.say("And the fourth time the pipeline asks before it trains.")
-    code = play.command(
-        "priya", "should-retrain", "--model", models.MODEL, "--id", "tonight", config=CONFIGURATION
-    )
+    code = play.command("priya", "should-retrain", "--model", models.MODEL, "--id", "tonight", config=CONFIGURATION)
     if code == 6:
         play.tell.say("Exit code 6: the pipeline ends here, and nothing was spent.")
     play.command("priya", "verdicts", "--model", models.MODEL, config=CONFIGURATION)
@@ -87,12 +85,11 @@ def expect(end: EndState, check: Checker) -> None:
     costs = {each["version"]: Decimal(each["cost_usd"]) for each in end.verdict_events}
     check.see("ledger: each at what it cost", True, costs.get(2) == costs.get(3) and costs.get(4, 0) > 1000)
     advised = [row for row in end.timeline if row.transition == "training skipped"]
-    check.see("ledger: the fourth training was skipped, and Priya asked", ["priya"], [_who(row.evidence) for row in advised])
+    asked_by = [_who(row.evidence) for row in advised]
+    check.see("ledger: the fourth training was skipped, and Priya asked", ["priya"], asked_by)
     check.see("SageMaker: and no job of it began", False, f"{models.MODEL}-5" in end.jobs)
 
 
 def _who(evidence: object) -> str:
     asked_by = str(dict(evidence)["asked_by"]) if isinstance(evidence, dict) else ""
     return asked_by.rpartition("/")[2]
-
-
