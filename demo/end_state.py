@@ -12,6 +12,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from costwatch import names
+from costwatch.adapters import ledger_judgements
 from costwatch.adapters.ledger_approvals import ABOUT
 from costwatch.core import times
 from costwatch.core.record import Transition
@@ -348,7 +349,10 @@ def _job(status: str, ended_at: datetime | None) -> dict[str, Any]:
 
 
 def _asked_about(item: Mapping[str, Any]) -> str:
-    """The job's name, of a line about a question."""
+    """The job's name, of a line about a question; the model's and its version, of one about a candidate."""
+    if f"/{ledger_judgements.ABOUT}/" in item["run_id"]:
+        *_, group, version = item["run_id"].split("/")
+        return f"{group} v{version}"
     return str(item["evidence"].get("name", "")) if f"/{ABOUT}/" in item["run_id"] else ""
 
 

@@ -64,7 +64,7 @@ SCENES: Final[tuple[Scene, ...]] = (
     group,
     approved,
     denied,
-    unanswered,
     retrained,
+    unanswered,
     open_card,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 
 from demo import models
 from demo.cast import PLATFORM, RAVI
@@ -44,8 +43,9 @@ def play(play: Play) -> None:
     play.tell.say("Ravi knows of a campaign that starts tomorrow, and takes it.")
     play.click(RAVI, DEAR, "not promoted", "promote", {"reason": "the campaign starts tomorrow"})
     play.on("1 min", about=[DEAR])
-    play.tell.say("And the fourth time the pipeline asks before it trains.")
-    code = play.command("priya", "should-retrain", "--model", models.MODEL, "--id", "tonight", config=CONFIGURATION)
+    play.tell.say("The fourth time the pipeline asks before it trains on those eight machines again.")
+    cost = ("--cost-usd", "1010")
+    code = play.command("priya", "should-retrain", "--model", models.MODEL, *cost, config=CONFIGURATION)
     if code == 6:
         play.tell.say("Exit code 6: the pipeline ends here, and nothing was spent.")
     play.command("priya", "verdicts", "--model", models.MODEL, config=CONFIGURATION)
@@ -68,9 +68,10 @@ def expect(end: EndState, check: Checker) -> None:
         dict(end.packages),
     )
     verdicts = {
-        (each["version"], each["verdict"], each["cause"], each["decided_by"] != "") for each in end.verdict_events
+        (each["version"], each["verdict"], each["cause"], bool(each["decided_by"])) for each in end.verdict_events
     }
     expected = {
+        (1, "overridden", "not pending", False),  # it was approved before Costwatch saw it
         (2, "promote", "earned its compute", False),
         (3, "reject", "within noise", False),
         (4, "better but too dear", "too dear", False),
@@ -82,8 +83,8 @@ def expect(end: EndState, check: Checker) -> None:
         [f"{PLATFORM}: promoted", f"{PLATFORM}: not promoted", f"{PLATFORM}: promoted by a person"],
         [each for name in (EARNED, NOISE, DEAR) for each in end.heard(name)],
     )
-    costs = {each["version"]: Decimal(each["cost_usd"]) for each in end.verdict_events}
-    check.see("ledger: each at what it cost", True, costs.get(2) == costs.get(3) and costs.get(4, 0) > 1000)
+    costs = {each["version"]: each["cost_usd"] for each in end.verdict_events}
+    check.see("ledger: each at what it cost", ["71.14", "70.90", "1010.05"], [costs.get(each) for each in (2, 3, 4)])
     advised = [row for row in end.timeline if row.transition == "training skipped"]
     asked_by = [_who(row.evidence) for row in advised]
     check.see("ledger: the fourth training was skipped, and Priya asked", ["priya"], asked_by)
