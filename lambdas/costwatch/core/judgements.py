@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -12,6 +12,7 @@ from costwatch.core.gains import Evaluation
 from costwatch.core.modes import Mode
 from costwatch.core.packages import ApprovalStatus
 from costwatch.core.res import Verdict
+from costwatch.core.res_policy import Worth
 
 
 class State(StrEnum):
@@ -33,14 +34,34 @@ class State(StrEnum):
         return self in (State.WRITTEN, State.OVERRIDDEN)
 
 
+class Hand(StrEnum):
+    """How a person's decision came about, and what became of it."""
+
+    ASKED = "asked"
+    """By a button or a command of ours."""
+    FIRST = "first"
+    """In the registry, before Costwatch wrote anything: that stands."""
+    AFTER = "after"
+    """In the registry, over what Costwatch had written: that stands."""
+    RESTORED = "restored"
+    """In the registry, just before Costwatch's write went over it: theirs was put back."""
+    NOT_RESTORED = "not restored"
+    """The same, and it could not be put back: people are told the command that does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """By a person: by a button, a command, or in the registry itself."""
+    """By a person: by a button, a command, or in the registry itself.
+
+    `by`: Slack's user id, an ARN, or what SageMaker tells; empty: nobody says. `name`: the same for people.
+    """
 
     by: str
     at: datetime
     target: ApprovalStatus
     reason: str = ""
+    name: str = ""
+    hand: Hand = Hand.ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +97,18 @@ class Judgement:
     """When it was seen approved, by whomever: since then it serves."""
     posts: tuple[Post, ...] = ()
     told: str = ""
+    serving_version: int | None = None
+    """What was approved when it was judged; None: nothing was, or nobody knows."""
+    capacity: str = ""
+    """What trained it, for people: `4 x ml.p4d.24xlarge`; empty: not known."""
+    runtime: timedelta | None = None
+    """How long that took; of several jobs in sum."""
+    worth: Worth | None = None
+    """What a gain was worth by the rules that it was judged by."""
+    team: str = ""
+    """Of its run: whose channel hears of it; empty: nobody's."""
+    advice: str = ""
+    """What should-retrain says of the next training, as a part of a sentence: `skip Sunday's run`; empty: not known."""
 
     @property
     def id(self) -> str:

@@ -22,6 +22,7 @@ from costwatch.core.cards import Card
 from costwatch.core.messages import Message, MessageKind
 from costwatch.core.record import Entry, Transition
 from costwatch.errors import AwsError, PermanentAwsError
+from costwatch.procedures import by_topic
 from costwatch.procedures.ports import SlackPort, Watchdog
 from costwatch.procedures.report import SweepReport
 from costwatch.procedures.slack_seen import SlackSeen
@@ -77,7 +78,7 @@ def _deliver(
             errors.append(str(error))
             slack_seen.up = not error.retry
     if not via and w.topic is not None:
-        via = _by_topic(w, card, errors)
+        via = by_topic.publish(w, card, errors)
     if not via:
         reason = "; ".join(errors) or "neither Slack nor a confirmed e-mail subscription is configured"
         w.ledger.keep_message(message, reason, w.now(), tried=tried)
@@ -147,20 +148,6 @@ def _posted(w: Watchdog, slack: SlackPort, message: Message, card: Card) -> tupl
         except PermanentAwsError as error:
             last = error
     raise last or PermanentAwsError("no Slack channel is configured")
-
-
-def _by_topic(w: Watchdog, card: Card, errors: list[str]) -> str:
-    if w.topic is None:
-        return ""
-    try:
-        if not w.topic.has_listener():
-            errors.append("nobody is subscribed to the alerts topic")
-            return ""
-        w.topic.publish(card.subject, card.plain)
-    except AwsError as error:
-        errors.append(str(error))
-        return ""
-    return "e-mail (SNS)"
 
 
 def _context(w: Watchdog, approval: Approval, slack_seen: SlackSeen) -> ApprovalContext:

@@ -10,14 +10,14 @@ from datetime import timedelta
 
 from costwatch.adapters.slack import RATE_LIMITED
 from costwatch.core import ladder, times
-from costwatch.core.cards import Card, CardContext, render
+from costwatch.core.cards import CardContext, render
 from costwatch.core.ladder import stops_at_earliest
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.model import RunId
 from costwatch.core.record import Entry, RunRecord, Status, Transition
 from costwatch.core.selection import HoldCode
 from costwatch.errors import AwsError
-from costwatch.procedures import approval_posts, click_posts
+from costwatch.procedures import approval_posts, by_topic, click_posts
 from costwatch.procedures.ports import SlackPort, Watchdog
 from costwatch.procedures.report import DATA_ERRORS, Failure, SweepReport
 from costwatch.procedures.slack_seen import SlackSeen
@@ -111,7 +111,7 @@ def _send(w: Watchdog, message: Message, report: SweepReport, slack_seen: SlackS
         via = _by_slack(w, message, context, errors, slack_seen)
     if not via and w.topic is not None:
         card = render(message, CardContext(now=now, stops_at=stops_at, extend_steps=w.policy.extend_steps))
-        via = _by_topic(w, card, errors)
+        via = by_topic.publish(w, card, errors)
     if not via:
         reason = "; ".join(errors) or "neither Slack nor a confirmed e-mail subscription is configured"
         w.ledger.keep_message(message, reason, w.now(), tried=tried)
@@ -184,20 +184,6 @@ def _slack_user(
         slack_seen.lost_owners.add(owner)
         slack_seen.lookups = error.code != RATE_LIMITED and w.now() - began < SLOW_LOOKUP
         return None
-
-
-def _by_topic(w: Watchdog, card: Card, errors: list[str]) -> str:
-    if w.topic is None:
-        return ""
-    try:
-        if not w.topic.has_listener():
-            errors.append("nobody is subscribed to the alerts topic")
-            return ""
-        w.topic.publish(card.subject, card.plain)
-    except AwsError as error:
-        errors.append(str(error))
-        return ""
-    return "e-mail (SNS)"
 
 
 def _record(w: Watchdog, message: Message) -> RunRecord | None:
