@@ -8,10 +8,10 @@ from typing import Final
 
 from costwatch.cli import show
 from costwatch.cli.markdown import table, text
-from costwatch.core import durations, res_words
+from costwatch.core import res_words
 from costwatch.core.money import show_usd
 from costwatch.core.res import Value, Verdict
-from costwatch.core.res_policy import Direction, GainKind, ModelRules
+from costwatch.core.res_policy import GainKind, ModelRules
 
 _TITLES: Final = {
     Value.PROMOTE: "Promote",
@@ -21,7 +21,6 @@ _TITLES: Final = {
     Value.UNJUDGED: "Not judged",
     Value.OVERRIDDEN: "Overridden",
 }
-_DAY: Final = timedelta(days=1)
 
 
 def title(verdict: Verdict, rules: ModelRules) -> str:
@@ -104,8 +103,8 @@ def _worth(rules: ModelRules, in_service: timedelta | None) -> str:
     if worth is None:
         return ""
     per = f"{(worth.per * 100).normalize():f}%" if rules.gain is GainKind.RELATIVE else f"{worth.per:f}"
-    serves = f", and it serves {span(in_service)}" if in_service not in (None, worth.over) else ""
-    return f"{show_usd(worth.usd)} per {per} over {span(worth.over)}{serves}"
+    serves = f", and it serves {res_words.show_period(in_service)}" if in_service not in (None, worth.over) else ""
+    return f"{show_usd(worth.usd)} per {per} over {res_words.show_period(worth.over)}{serves}"
 
 
 def _passes(verdict: Verdict) -> str:
@@ -116,7 +115,7 @@ def _passes(verdict: Verdict) -> str:
     ways = []
     if verdict.passes_at_metric is not None:
         shown = res_words.show_passing_metric(found, verdict.passes_at_metric)
-        ways.append(f"at {verdict.metric} {shown} or {_better(found.direction)}")
+        ways.append(f"at {verdict.metric} {shown} or better")
     if verdict.passes_at_usd is not None and (dollars := res_words.show_passing_usd(verdict.passes_at_usd)):
         ways.append(f"at {dollars} or less")
     if not ways:
@@ -124,13 +123,3 @@ def _passes(verdict: Verdict) -> str:
     if verdict.value is Value.PROMOTE:
         return f"It passes {', or '.join(ways)}."
     return f"It would have passed {', or '.join(ways)}."
-
-
-def _better(direction: Direction) -> str:
-    return "more" if direction is Direction.MAXIMIZE else "less"
-
-
-def span(time: timedelta) -> str:
-    """`30 days`, else `36 h`."""
-    days, rest = divmod(time, _DAY)
-    return show.count(days, "day") if days and not rest else durations.show(time)
