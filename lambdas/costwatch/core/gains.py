@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Final
 
 from costwatch.core.res_policy import Direction, GainKind
@@ -18,6 +18,7 @@ FEWEST_DIFFERENCES: Final = 2
 _ZERO: Final = Decimal(0)
 _LARGEST: Final = Decimal("1e15")
 _SMALLEST: Final = Decimal("1e-100")
+_UP, _DOWN = Context(rounding=ROUND_CEILING), Context(rounding=ROUND_FLOOR)
 _SHARES: Final = frozenset(
     {"accuracy", "acc", "top1_accuracy", "top5_accuracy", "error_rate", "misclassification_rate", "error"}
 )
@@ -84,9 +85,11 @@ class Gain:
         return self.amount / self.noise.standard_error
 
     def metric_at(self, amount: Decimal) -> Decimal:
-        """The metric's value at which the gain would be `amount`."""
-        step = amount * abs(self.baseline) if self.kind is GainKind.RELATIVE else amount
-        return self.baseline + step if self.direction is Direction.MAXIMIZE else self.baseline - step
+        """The metric's value at which the gain would be `amount`; what has no end is rounded to the better side."""
+        step = _UP.multiply(amount, abs(self.baseline)) if self.kind is GainKind.RELATIVE else amount
+        if self.direction is Direction.MAXIMIZE:
+            return _UP.add(self.baseline, step)
+        return _DOWN.subtract(self.baseline, step)
 
 
 def finite(value: object, what: str) -> Decimal:

@@ -29,8 +29,9 @@ _THOUSAND: Final = Decimal(1000)
 _MOST_USD: Final = Decimal("1e15")
 _SURE: Final = Context(prec=20)
 """Bounds are held to so many digits: a third is rounded on the way, and three of them are still exactly one."""
+_SOLVED: Final = Context(prec=24)
 _UP, _DOWN = Context(prec=18, rounding=ROUND_CEILING), Context(prec=18, rounding=ROUND_FLOOR)
-"""To the side that passes."""
+"""Of what was solved for: without what was rounded on the way, then to the side that passes."""
 
 
 class Value(StrEnum):
@@ -277,7 +278,7 @@ def _passes_at_metric(found: Gain, cost_usd: Decimal, rules: ModelRules, serves:
     else:
         return None
     beyond_chance = gains.least_beyond_chance(found, rules.standard_errors) if found.noise else rules.min_gain or _ZERO
-    least = _UP.plus(_SURE.plus(max(needed, beyond_chance)))
+    least = _UP.plus(_SOLVED.plus(max(needed, beyond_chance)))
     if least <= 0:
         return None
     metric = found.metric_at(least)
@@ -294,7 +295,7 @@ def _passes_at_usd(gain: Decimal, measured: Score) -> Decimal | None:
         solved = measured.worth_usd * (1 - measured.needed) / measured.needed
     else:
         solved = gain * _THOUSAND / measured.needed
-    return _DOWN.plus(_SURE.plus(solved))
+    return _DOWN.plus(_SOLVED.plus(solved))
 
 
 def _below_1(score: Decimal) -> Decimal:
