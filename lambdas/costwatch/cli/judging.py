@@ -86,10 +86,11 @@ def res(
     """Weigh what a candidate gained against what its training cost.
 
     \b
-    costwatch res --direction maximize --baseline 0.912 --candidate 0.914
-      --cost-usd 3200 --worth-usd 4000 --per 0.01 --over 30d
-    costwatch res --model churn --baseline 0.912 --candidate 0.914
-      --cost-usd 3200 --standard-error 0.0006
+    costwatch res --direction maximize --cost-usd 3200
+      --baseline 0.912 --candidate 0.914
+      --worth-usd 4000 --per 0.01 --over 30d
+    costwatch res --model churn --cost-usd 3200
+      --baseline 0.912 --candidate 0.914
 
     Needs no AWS. Exit codes: 0 promote (and the first model, which has nothing to be better than), 2 bad input, 7
     reject, 8 better but too dear and somebody is asked. What cannot be judged is said and exits with 0: nothing is
