@@ -72,6 +72,7 @@ _GROUP_ACTIONS = frozenset({"TerminateInstanceInAutoScalingGroup", "UpdateAutoSc
 _OF_A_GROUP_UPDATE = ("LaunchConfigurationName", "MaxSize", "MinSize", "VPCZoneIdentifier")
 """What of a request is a condition key; the last one is called by its plural there."""
 _TAGGED = frozenset({"endpoint", "notebook-instance"})
+_ABOUT_PACKAGES = {"DescribeModelPackage": "ModelPackageName", "UpdateModelPackage": "ModelPackageArn"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +170,26 @@ def _sagemaker(operation: str, params: Mapping[str, Any], where: _Where) -> Iter
         yield where.ask(f"sagemaker:{operation}", params["PipelineExecutionArn"])
     elif operation == "ListPipelineExecutions":
         yield where.ask(f"sagemaker:{operation}", where.named("sagemaker", "pipeline/", params["PipelineName"]))
+    elif operation == "ListModelPackages":
+        group = where.named("sagemaker", "model-package-group/", params["ModelPackageGroupName"])
+        yield where.ask(f"sagemaker:{operation}", group)
+    elif operation in _ABOUT_PACKAGES:
+        status = params.get("ModelApprovalStatus")
+        keys = {"sagemaker:ModelApprovalStatus": status} if status and operation == "UpdateModelPackage" else {}
+        package = where.named("sagemaker", "model-package/", params[_ABOUT_PACKAGES[operation]])
+        yield where.ask_with(f"sagemaker:{operation}", package, keys)
     elif operation in _ANSWERS_TO_STEPS:
         # SageMaker knows the execution by the token; whose it is does not matter to a grant for all of an account's.
         yield where.ask(f"sagemaker:{operation}", where.arn("sagemaker", "pipeline/some/execution/one"))
+
+
+def _s3(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    if operation in ("GetObject", "HeadObject"):
+        # To read about an object is to be allowed to read it.
+        yield where.ask("s3:GetObject", f"arn:aws:s3:::{params['Bucket']}/{params['Key']}")
+    elif operation == "ListObjectsV2":
+        keys = {"s3:prefix": str(params.get("Prefix", ""))}
+        yield where.ask_with("s3:ListBucket", f"arn:aws:s3:::{params['Bucket']}", keys)
 
 
 def _states(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
@@ -231,6 +249,7 @@ _BY_SERVICE: dict[str, Callable[[str, Mapping[str, Any], _Where], Iterator[Quest
     "ec2": _ec2,
     "events": _events,
     "lambda": _lambda,
+    "s3": _s3,
     "sagemaker": _sagemaker,
     "sns": _sns,
     "sqs": _sqs,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.ec2.models import ec2_backends
@@ -24,6 +24,11 @@ _JOBS = {
     "hyper-parameter-tuning-job": ("HyperParameterTuningJob", names.DETAIL_TUNING_STATE),
 }
 
+_TOLD_OF_PACKAGES = (
+    "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "InferenceSpecification", "ModelPackageStatus",
+    "ModelPackageStatusDetails", "CertifyForMarketplace", "ModelApprovalStatus", "MetadataProperties", "ModelMetrics",
+)  # fmt: skip
+
 
 class StateEvents:
     """Looks at the world each time it is asked. What the world does between two looks is one change, not several."""
@@ -35,7 +40,7 @@ class StateEvents:
 
     def take(self) -> list[Event]:
         """The events of all changes since the last call; new instances and jobs are changes, too."""
-        now = {**self._instances(), **self._jobs()}
+        now = {**self._instances(), **self._jobs(), **self._packages()}
         events = [self._event(arn, state) for arn, state in now.items() if self._before.get(arn) != state]
         self._before = now
         return events
@@ -61,16 +66,44 @@ class StateEvents:
                 **{str(job.arn): family.get(job) for family, job in others},
             }
 
+    def _packages(self) -> dict[str, str]:
+        with turn("sagemaker"):
+            backend: Any = sagemaker_backends[self._aws.account_id][self._aws.region]
+            return {
+                str(arn): f"{each.model_package_status} {each.model_approval_status}"
+                for arn, each in backend.model_packages.items()
+            }
+
     def _event(self, arn: str, state: str) -> Event:
+        if ":model-package/" in arn:
+            return package_event(self._aws, arn, at=self._clock())
         name = arn.rpartition("/")[2]
         if ":instance/" in arn:
             source, detail_type = names.SOURCE_EC2, names.DETAIL_EC2_STATE
-            detail = {"instance-id": name, "state": state}
+            detail: dict[str, Any] = {"instance-id": name, "state": state}
         else:
             word, detail_type = next(each for kind, each in _JOBS.items() if f":{kind}/" in arn)
             source = names.SOURCE_SAGEMAKER
             detail = {f"{word}Name": name, f"{word}Arn": arn, f"{word}Status": state}
+            if word == "TrainingJob" and state == "Completed":
+                detail["ModelArtifacts"] = {"S3ModelArtifacts": self._aws.models.artifact(name)}
         return event(self._aws, source, detail_type, detail, at=self._clock(), resources=[arn])
+
+
+def package_event(aws: EmbeddedAws, arn: str, *, at: datetime) -> Event:
+    """What SageMaker tells of a version as it is now. AWS's sample of it names neither CustomerMetadataProperties nor
+    who changed the version: whoever asks what came of it has to describe it."""
+    region = arn.split(":")[3]
+    with turn("sagemaker"):
+        backend: Any = sagemaker_backends[aws.account_id][region]
+        raw = backend.describe_model_package(arn).gen_response_object()
+    told = {key: raw[key] for key in _TOLD_OF_PACKAGES if key in raw}
+    # moto keeps UTC without a zone
+    told |= {
+        key: times.to_key(raw[key].replace(tzinfo=UTC)) for key in ("CreationTime", "LastModifiedTime") if key in raw
+    }
+    found = event(aws, names.SOURCE_SAGEMAKER, names.DETAIL_PACKAGE_STATE, told, at=at, resources=[arn])
+    return {**found, "region": region}
 
 
 def event(

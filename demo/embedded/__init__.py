@@ -8,6 +8,7 @@ from demo.embedded.aws import EmbeddedAws
 from demo.embedded.faults import Call, Fault, Faults
 from demo.embedded.fleet import Fleet
 from demo.embedded.install import install
+from demo.embedded.models import Models
 from demo.embedded.world import SnsMessage, World
 
-__all__ = ["Call", "EmbeddedAws", "Fault", "Faults", "Fleet", "SnsMessage", "World", "install"]
+__all__ = ["Call", "EmbeddedAws", "Fault", "Faults", "Fleet", "Models", "SnsMessage", "World", "install"]

@@ -28,6 +28,7 @@ from werkzeug.serving import make_server
 from demo.embedded.faults import Faults
 from demo.embedded.fleet import Fleet
 from demo.embedded.install import install
+from demo.embedded.models import Models
 from demo.embedded.price_list_like_aws import PriceListEndpoint
 from demo.embedded.world import Clock, SnsMessage, World, utc_now
 
@@ -159,6 +160,11 @@ class EmbeddedAws:
     def fleet(self) -> Fleet:
         """Seeds instances and jobs of any age."""
         return Fleet(self.world, account_id=self.account_id, region=self.region)
+
+    @property
+    def models(self) -> Models:
+        """Seeds the model registry, what was measured of its versions, and S3."""
+        return Models(self.world, account_id=self.account_id, region=self.region)
 
     def environment(self, region: str | None = None) -> Mapping[str, str]:
         """What a process needs to see this AWS and no other: no file or metadata service answers beside it.

@@ -20,6 +20,7 @@ HTTP_STATUS: Final[Mapping[str, int]] = {
     "InternalServerError": 500,
     "RequestLimitExceeded": 503,
     "ServiceUnavailable": 503,
+    "SlowDown": 503,
     "Unavailable": 503,
     "UnauthorizedOperation": 403,
 }

@@ -94,6 +94,8 @@ def find(backend: Any, name: str) -> Any:
 def _describe(backend: Any, training_job_name: str) -> dict[str, Any]:
     job = find(backend, training_job_name)
     answer: dict[str, Any] = _moto_describe(backend, training_job_name)
+    if job.training_job_status in ("InProgress", "Stopping"):
+        answer.pop("ModelArtifacts", None)  # where it will be is known; there is nothing yet
     return {**answer, **extras(job)}
 
 

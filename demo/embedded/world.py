@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from demo.embedded.faults import Faults
 
@@ -19,6 +19,9 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """The real time, aware UTC."""
     return datetime.now(UTC)
+
+
+COSTWATCH_ROLE: Final = "arn:aws:sts::{account}:assumed-role/costwatch-res/costwatch-res"
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class World:
     sns_messages: list[SnsMessage] = field(default_factory=list)
     # Of the server, for services that call others as Step Functions does; None where there is no server.
     port: int | None = None
+    # Who changes what the model registry holds, where it does not matter whose credentials a caller has.
+    actor: str = COSTWATCH_ROLE
     # Instances AWS no longer describes (about an hour after their end), with the zone they were in.
     forgotten_instance_zones: dict[str, str] = field(default_factory=dict)
     _prices: PriceListLikeAws | None = None
@@ -69,6 +74,7 @@ class World:
         self.faults.clear()
         self.sns_messages.clear()
         self.forgotten_instance_zones.clear()
+        self.actor = COSTWATCH_ROLE
         self._prices = None
 
     @contextmanager

@@ -45,6 +45,7 @@ SOURCE_CLIENT: Final = "costwatch.client"  # the training client, and the sweep'
 DETAIL_SCHEDULED: Final = "Scheduled Event"
 DETAIL_EC2_STATE: Final = "EC2 Instance State-change Notification"
 DETAIL_TRAINING_STATE: Final = "SageMaker Training Job State Change"
+DETAIL_PACKAGE_STATE: Final = "SageMaker Model Package State Change"
 DETAIL_PROCESSING_STATE: Final = "SageMaker Processing Job State Change"
 DETAIL_TUNING_STATE: Final = "SageMaker HyperParameter Tuning Job State Change"
 DETAIL_SWEEP_REQUESTED: Final = "Sweep Requested"

@@ -27,11 +27,16 @@ _SHARES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A metric as somebody measured it. `standard_error`: of the value; `sample_size`: examples it was measured on."""
+    """A metric as somebody measured it. `standard_error`: of the value; `sample_size`: examples it was measured on.
+
+    `problem`: what is wrong where it is no finite number, as a sentence: then the value is NaN, and only who asks for
+    this metric hears of it.
+    """
 
     value: Decimal
     standard_error: Decimal | None = None
     sample_size: int | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,7 @@ def finite(value: object, what: str) -> Decimal:
     return number
 
 
+<<<<<<< HEAD
 def checked(reading: Reading, what: str) -> Reading:
     """A reading whose numbers can be reckoned with. Raises InputError."""
     finite(reading.value, what)
@@ -118,6 +124,14 @@ def checked(reading: Reading, what: str) -> Reading:
     if reading.sample_size is not None and reading.sample_size < 1:
         raise InputError(f"the sample size of {what} is {reading.sample_size}, expected 1 or more")
     return reading
+=======
+def reading(value: object, name: str, where: str) -> Reading:
+    """A metric as it stands in `where`; one that is no finite number has a problem, and nothing is raised."""
+    try:
+        return Reading(finite(value, name))
+    except InputError as error:
+        return Reading(Decimal("NaN"), problem=f"{error} in {where}")
+>>>>>>> h-registry
 
 
 def gain(candidate: Decimal, baseline: Decimal, direction: Direction, kind: GainKind) -> Gain:

@@ -34,6 +34,8 @@ def reading(evaluation: Evaluation, name: str, whose: str) -> Reading:
         known = ", ".join(sorted(evaluation.readings)[:6]) or "none"
         where = f" in {evaluation.source}" if evaluation.source else ""
         raise InputError(f"{whose} has no metric {name}{where}; it has {known}")
+    if found.problem:
+        raise InputError(f"{whose}: {found.problem}")
     return checked(found, f"{name} of {whose}")
 
 
