@@ -39,7 +39,7 @@ class CostwatchStack(Stack):
         self._alerts = Alerts(self, "Alerts", emails=inputs.alert_emails)
         self._refused = DeadLetterQueue(self, "RefusedEvents")
         code = lambda_.Code.from_asset(str(asset))
-        by_name = {spec.name: spec for spec in topology.functions(slack=inputs.has_slack)}
+        by_name = {spec.name: spec for spec in topology.functions(slack=inputs.has_slack, models=inputs.has_models)}
         self._batched = {
             queue.name: BatchedQueue(self, _title(queue.name), queue=queue, function=by_name[queue.function])
             for queue in topology.QUEUES
@@ -53,7 +53,7 @@ class CostwatchStack(Stack):
         Rules(
             self,
             "Rules",
-            rules=topology.rules(sweep_every, slack=inputs.has_slack),
+            rules=topology.rules(sweep_every, slack=inputs.has_slack, models=inputs.has_models),
             functions=functions,
             queues=self._batched,
         )

@@ -53,8 +53,10 @@ DETAIL_STOP_REQUESTED: Final = "Stop Requested"
 DETAIL_RESTORE_REQUESTED: Final = "Restore Requested"
 DETAIL_PRICES_REQUESTED: Final = "Price Refresh Requested"
 DETAIL_GATE_REQUESTED: Final = "Gate Requested"
+DETAIL_DECISION_REQUESTED: Final = "Promotion Decision Requested"
 DETAIL_SLACK_INTERACTION: Final = "Slack Interaction"
 DETAIL_RUN_STOPPED: Final = "Run Stopped By Costwatch"
+DETAIL_RES_VERDICT: Final = "Costwatch RES Verdict"
 DETAIL_HEARTBEAT: Final = "Run Heartbeat"
 DETAIL_STARTED: Final = "Run Started"
 DETAIL_DONE: Final = "Run Done"
@@ -74,6 +76,7 @@ SERVICE_PRICES: Final = "costwatch-prices"
 SERVICE_DOOR: Final = "costwatch-door"
 SERVICE_CLICKS: Final = "costwatch-clicks"
 SERVICE_GATE: Final = "costwatch-gate"
+SERVICE_RES: Final = "costwatch-res"
 METRIC_SWEEP_COMPLETED: Final = "SweepCompleted"
 METRIC_SWEEP_FAILURES: Final = "SweepFailures"  # regions, services or runs a sweep could not handle
 METRIC_RUNS_WATCHED: Final = "RunsWatched"
@@ -83,6 +86,10 @@ METRIC_RUNS_CAME_BACK: Final = "RunsCameBack"
 METRIC_NOTICES_UNDELIVERED: Final = "NoticesUndelivered"
 METRIC_EVENTS_REFUSED: Final = "EventsRefused"
 METRIC_CLICKS_NOT_TAKEN: Final = "ClicksNotTaken"  # verified or not: AWS did not answer the door
+METRIC_REGISTRY_NOT_WRITTEN: Final = "RegistryNotWritten"  # a verdict that the model registry did not take
+METRIC_HANDS_NOT_RESTORED: Final = (
+    "HandsNotRestored"  # a person's decision that a write went over and that still lies under it
+)
 METRIC_BURN: Final = "BurnUsdPerHour"  # of all runs that the sweep judged, over every team: one metric and no more
 METRIC_PRICE_BOOK_AGE: Final = "PriceBookAgeHours"  # of its oldest part
 
@@ -98,6 +105,7 @@ ENV_SLACK_SIGNING_SECRET_PARAMETER: Final = "COSTWATCH_SLACK_SIGNING_SECRET_PARA
 ENV_SLACK_APP_ID: Final = "COSTWATCH_SLACK_APP_ID"
 ENV_SLACK_WORKSPACE: Final = "COSTWATCH_SLACK_WORKSPACE"
 ENV_DEADMAN_FUNCTION: Final = "COSTWATCH_DEADMAN_FUNCTION"  # the one that may stop anything
+ENV_RES_FUNCTION: Final = "COSTWATCH_RES_FUNCTION"  # the one that may write the model registry
 ENV_SLACK_API_URL: Final = "COSTWATCH_SLACK_API_URL"  # empty: Slack's own; the demo sets its endpoint
 
 # --- the door ---------------------------------------------------------------------------------------

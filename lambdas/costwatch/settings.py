@@ -48,6 +48,7 @@ _VARIABLES = {
     "refused_queue_url": names.ENV_REFUSED_QUEUE_URL,
     "heartbeat_bus": names.ENV_HEARTBEAT_BUS,
     "deadman_function": names.ENV_DEADMAN_FUNCTION,
+    "res_function": names.ENV_RES_FUNCTION,
     "gate_queue_url": names.ENV_GATE_QUEUE_URL,
     "gate_dead_letters_arn": names.ENV_GATE_DEAD_LETTERS_ARN,
     "slack_token_parameter": names.ENV_SLACK_TOKEN_PARAMETER,
@@ -56,7 +57,9 @@ _VARIABLES = {
     "slack_app_id": names.ENV_SLACK_APP_ID,
     "slack_workspace": names.ENV_SLACK_WORKSPACE,
 }
-_OPTIONAL = frozenset({"slack_token_parameter", "slack_api_url", "slack_app_id", "slack_workspace", "gate_queue_url"})
+_OPTIONAL = frozenset(
+    {"slack_token_parameter", "slack_api_url", "slack_app_id", "slack_workspace", "gate_queue_url", "res_function"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,18 @@ class GateSettings(_Environment):
 
 
 @dataclass(frozen=True, slots=True)
+class ResSettings(_Environment):
+    """The RES breaker: as the hints. It alone writes the model registry."""
+
+    ledger_table: str
+    alerts_topic_arn: str
+    refused_queue_url: str
+    heartbeat_bus: str
+    slack_token_parameter: str = ""
+    slack_api_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DoorSettings(_Environment):
     """What takes Slack's clicks: the parameter with the signing secret, and whose clicks it takes.
 
@@ -130,8 +145,8 @@ class DoorSettings(_Environment):
 
 @dataclass(frozen=True, slots=True)
 class ClicksSettings(_Environment):
-    """What decides about clicks in Slack: as the hints, the secret that Slack signs with, and the name of the function
-    that may stop something.
+    """What decides about clicks in Slack: as the hints, the secret that Slack signs with, the name of the function that
+    may stop something, and of the one that writes the model registry; empty: none does.
     """
 
     ledger_table: str
@@ -142,8 +157,11 @@ class ClicksSettings(_Environment):
     slack_signing_secret_parameter: str
     slack_token_parameter: str = ""
     slack_api_url: str = ""
+    res_function: str = ""
 
 
-LedgerSettings = DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | GateSettings | ClicksSettings
+LedgerSettings = (
+    DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | GateSettings | ClicksSettings | ResSettings
+)
 """Of the functions that write into the ledger: all but the door."""
 AnySettings = LedgerSettings | DoorSettings

@@ -17,6 +17,7 @@ from costwatch.settings import (
     HeartbeatsSettings,
     HintsSettings,
     PricesSettings,
+    ResSettings,
 )
 
 
@@ -38,6 +39,8 @@ class Function:
     somebody waits for its answer."""
     needs_slack: bool = False
     """Whether it is deployed only where Slack is configured."""
+    needs_models: bool = False
+    """Whether it is deployed only where `res.models` names any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,17 @@ GATE = Function(
     stops_runs=False,
     asynchronous=False,
 )
+RES = Function(
+    name="res",
+    handler="costwatch.handlers.res.handler",
+    service=names.SERVICE_RES,
+    settings=ResSettings,
+    timeout=timedelta(minutes=5),
+    memory_mb=1024,
+    retry_attempts=2,
+    stops_runs=False,
+    needs_models=True,
+)
 DOOR = Function(
     name="door",
     handler="costwatch.handlers.door.handler",
@@ -148,7 +162,7 @@ CLICKS = Function(
     stops_runs=False,
     needs_slack=True,
 )
-FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES, GATE, DOOR, CLICKS)
+FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES, GATE, RES, DOOR, CLICKS)
 """All there are; `functions` says which of them a stack has."""
 
 BEATS = Queue(
@@ -174,15 +188,19 @@ PRICES_EVERY = timedelta(days=1)
 BUSES: tuple[str, ...] = (names.HEARTBEAT_BUS,)
 
 
-def functions(*, slack: bool) -> tuple[Function, ...]:
-    """Those that are deployed where Slack is configured, or where it is not."""
-    return tuple(function for function in FUNCTIONS if slack or not function.needs_slack)
+def functions(*, slack: bool, models: bool) -> tuple[Function, ...]:
+    """Those that are deployed where Slack is configured, or is not, and models are judged, or are not."""
+    return tuple(
+        function
+        for function in FUNCTIONS
+        if (slack or not function.needs_slack) and (models or not function.needs_models)
+    )
 
 
-def rules(sweep_every: timedelta, *, slack: bool = True) -> tuple[Rule, ...]:
+def rules(sweep_every: timedelta, *, slack: bool = True, models: bool = True) -> tuple[Rule, ...]:
     """All rules of the stack, for a sweep every `sweep_every` (whole minutes, at least one).
 
-    `slack`: whether it is configured; else nobody clicks.
+    `slack`: whether it is configured; else nobody clicks. `models`: whether any are judged.
     """
     found = (
         Rule(
@@ -238,8 +256,31 @@ def rules(sweep_every: timedelta, *, slack: bool = True) -> tuple[Rule, ...]:
             description="Somebody clicked in Slack: decide, act, and say so on the card.",
             pattern={"source": [names.SOURCE_SLACK], "detail-type": [names.DETAIL_SLACK_INTERACTION]},
         ),
+        Rule(
+            name="res-sweep",
+            function=RES.name,
+            description="The RES breaker looks at every candidate that is pending in the model registry.",
+            every=sweep_every,
+        ),
+        Rule(
+            name="package-state",
+            function=RES.name,
+            description="A version of a model was registered or decided about: judge it, or see who decided.",
+            pattern={"source": [names.SOURCE_SAGEMAKER], "detail-type": [names.DETAIL_PACKAGE_STATE]},
+        ),
+        Rule(
+            name="trained",
+            function=RES.name,
+            description="A training job is over: book what it cost and judge the candidate that waited for it.",
+            pattern={
+                "source": [names.SOURCE_SAGEMAKER],
+                "detail-type": [names.DETAIL_TRAINING_STATE],
+                "detail": {"TrainingJobStatus": ["Completed", "Failed", "Stopped"]},
+            },
+        ),
     )
-    left_out = {function.name for function in FUNCTIONS} - {function.name for function in functions(slack=slack)}
+    here = {function.name for function in functions(slack=slack, models=models)}
+    left_out = {function.name for function in FUNCTIONS} - here
     return tuple(rule for rule in found if rule.function not in left_out)
 
 

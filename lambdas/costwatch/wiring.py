@@ -23,15 +23,18 @@ from costwatch.adapters.callback_steps import CallbackSteps
 from costwatch.adapters.deployed_function import DeployedFunction
 from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ec2 import Ec2
+from costwatch.adapters.evaluations import Evaluations
 from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.ledger_approvals import Approvals
 from costwatch.adapters.ledger_clicks import Clicks
+from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.adapters.price_list import REGION as PRICE_LIST_REGION
 from costwatch.adapters.price_list import PriceList
 from costwatch.adapters.price_store import KeptBook, PriceStore
 from costwatch.adapters.prices import SeedPrices
 from costwatch.adapters.pulses import Pulses
 from costwatch.adapters.refused import RefusedEvents
+from costwatch.adapters.registry import Registry
 from costwatch.adapters.sagemaker import SageMaker
 from costwatch.adapters.signing_secret import SigningSecret
 from costwatch.adapters.slack import Slack, token_from_parameter
@@ -44,6 +47,7 @@ from costwatch.errors import AwsError, ConfigError
 from costwatch.intake import Click
 from costwatch.intake.gate import Here
 from costwatch.procedures.approvals import Gate
+from costwatch.procedures.breaker import Breaker
 from costwatch.procedures.clicked_runs import Desk
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.refresh_prices import PriceSources
@@ -55,6 +59,7 @@ from costwatch.settings import (
     HintsSettings,
     LedgerSettings,
     PricesSettings,
+    ResSettings,
 )
 
 if TYPE_CHECKING:
@@ -160,7 +165,7 @@ class PricesWiring(TableWiring):
 class Wiring(TableWiring):
     """Builds what a sweep, or a hint, works with."""
 
-    settings: DeadmanSettings | HintsSettings | GateSettings | ClicksSettings
+    settings: DeadmanSettings | HintsSettings | GateSettings | ClicksSettings | ResSettings
 
     @cached_property
     def slack(self) -> Slack | None:
@@ -194,6 +199,11 @@ class Wiring(TableWiring):
         """What asks, answers and follows, for one invocation."""
         w = self.watchdog(context)
         return Gate(w, Approvals(w.ledger), self._callback_steps, self._task_tokens)
+
+    def breaker(self, context: LambdaContext | None) -> Breaker:
+        """What judges candidates, for one invocation."""
+        w = self.watchdog(context)
+        return Breaker(w, Judgements(w.ledger), self._registry, self._evaluations)
 
     @property
     def gate_queue_url(self) -> str:
@@ -256,6 +266,14 @@ class Wiring(TableWiring):
     def _sagemaker(self) -> Callable[[str], SageMaker]:
         return lru_cache(maxsize=None)(lambda region: SageMaker(self.client("sagemaker", region), region=region))
 
+    @cached_property
+    def _registry(self) -> Callable[[str], Registry]:
+        return lru_cache(maxsize=None)(lambda region: Registry(self.client("sagemaker", region), region=region))
+
+    @cached_property
+    def _evaluations(self) -> Callable[[str], Evaluations]:
+        return lru_cache(maxsize=None)(lambda region: Evaluations(self.client("s3", region)))
+
     def _warn(self, message: str, fields: Mapping[str, object]) -> None:
         self.logger.warning(message, extra=dict(fields))
 
@@ -280,16 +298,23 @@ class ClicksWiring(Wiring):
         """Where one click is dealt with. Raises ConfigError where Slack is not configured."""
         if self.slack is None:
             raise ConfigError("a click came, and neither slack.platform_channel nor a token is configured")
-        return Desk(self.gate(context), Clicks(self.ledger), self.slack, self._deadman, click)
+        return Desk(self.gate(context), Clicks(self.ledger), self.slack, self._deadman, click, self._res)
 
     @cached_property
     def _deadman(self) -> DeployedFunction:
         client = self.client("lambda", config=_INVOKE_CONFIG)
         return DeployedFunction(client, self.settings.deadman_function)
 
+    @cached_property
+    def _res(self) -> DeployedFunction | None:
+        """None where no model is judged."""
+        if not self.settings.res_function:
+            return None
+        return DeployedFunction(self.client("lambda", config=_INVOKE_CONFIG), self.settings.res_function)
+
 
 def from_environment(
-    settings: type[DeadmanSettings] | type[HintsSettings] | type[GateSettings], service: str
+    settings: type[DeadmanSettings] | type[HintsSettings] | type[GateSettings] | type[ResSettings], service: str
 ) -> Wiring:
     """The wiring of a deployed function: settings from its environment, the policy from its asset."""
     return Wiring(settings=settings.from_env(os.environ), policy_file=_policy_file(), service=service)

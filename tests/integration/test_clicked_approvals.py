@@ -232,7 +232,7 @@ def test_to_choose_a_cap_decides_nothing_and_says_nothing(house: House, action: 
 
 
 def test_a_button_of_another_version_is_said_so(house: House) -> None:
-    assert house.click("promote", "x").result == "refused"
+    assert house.click("hurry", "x").result == "refused"
     assert house.told == [(OMAR, "This button does nothing here any more.")]
 
 

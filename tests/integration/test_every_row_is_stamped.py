@@ -16,7 +16,7 @@ from tests.support.fakes import ACCOUNT, Town
 # First part of the partition key; every kind that the docstrings of ledger and pulses draw.
 KINDS = {
     "open", "run", "stop", "outbox", "cap", "told", "seen", "control", "exempt", "beats", "jobs", "swept", "booked",
-    "cost", "family",
+    "cost", "cost-of", "family",
 }  # fmt: skip
 
 

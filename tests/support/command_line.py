@@ -73,17 +73,19 @@ class FakeSsm:
 
 @dataclass
 class FakeLambda:
-    """Runs `function` as Lambda would: what it raises comes back as FunctionError."""
+    """Runs `function`, or another by its name, as Lambda would: what it raises comes back as FunctionError."""
 
     function: Callable[[Mapping[str, Any]], Any]
     events: list[Any] = field(default_factory=list)
+    others: dict[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
 
     def invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
-        assert (FunctionName, InvocationType) == ("costwatch-deadman", "RequestResponse")
+        assert InvocationType == "RequestResponse"
+        function = {"costwatch-deadman": self.function, **self.others}[FunctionName]
         event = json.loads(Payload)
         self.events.append(event)
         try:
-            answer, failed = self.function(event), {}
+            answer, failed = function(event), {}
         except CostwatchError as error:
             answer = {"errorType": type(error).__name__, "errorMessage": str(error)}
             failed = {"FunctionError": "Unhandled"}

@@ -176,6 +176,8 @@ class FakeWorld:
     slack_departed: set[str] = field(default_factory=set)
     mails: list[tuple[datetime, str, str]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    """What others' rules were told of candidates."""
     slack_is_up: bool = True
     topic_has_listener: bool = False
     heartbeats_arrive: bool = True
@@ -714,6 +716,11 @@ class FakeBus:
         del at
         self.world.called("PutEvents", "", [str(detail["run"])])
         self.world.events.append(dict(detail))
+
+    def res_verdict(self, detail: Mapping[str, object], *, at: datetime) -> None:
+        del at
+        self.world.called("PutEvents", "", [str(detail["package_arn"])])
+        self.world.verdicts.append(dict(detail))
 
     def canary(self, at: datetime) -> None:
         self.world.called("PutEvents", "", ["canary"])

@@ -1,4 +1,4 @@
-"""What Costwatch puts on buses: `Run Stopped By Costwatch` for pipelines, and the canary of the heartbeats."""
+"""What Costwatch puts on buses: what was stopped and judged, for pipelines, and the canary of the heartbeats."""
 
 from __future__ import annotations
 
@@ -29,6 +29,17 @@ class Bus:
             {
                 "Source": names.SOURCE_COSTWATCH,
                 "DetailType": names.DETAIL_RUN_STOPPED,
+                "Detail": json.dumps(detail, sort_keys=True),
+                "Time": at,
+            }
+        )
+
+    def res_verdict(self, detail: Mapping[str, object], *, at: datetime) -> None:
+        """Publish what was decided about a candidate; consumers deduplicate by `detail.id`. Raises AwsError."""
+        self._put(
+            {
+                "Source": names.SOURCE_COSTWATCH,
+                "DetailType": names.DETAIL_RES_VERDICT,
                 "Detail": json.dumps(detail, sort_keys=True),
                 "Time": at,
             }

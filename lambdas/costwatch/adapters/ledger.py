@@ -23,6 +23,13 @@
     granted#<origin>#<account>#<source>  <id>                        which yes was given to an execution
     purse#<origin>#<account>             <id>                        what is left of a yes
     click#<origin>                       <click id>                  that a click in Slack was taken
+    model-cost#<origin>#<account>#<model> <ended at>#<run id>        the same of every run that is tagged with a model
+    cost-of#<origin>#<account>#<run id>  <start, or end>             where that is that a run cost
+    judgement#<origin>#<account>#<model> <created>#<region>#<version> what was decided about a candidate
+    judgement-of#<origin>#<account>      <region>/<group>/<version>  where its row is
+    judgement-open#<origin>#<account>    <region>/<group>/<version>  that it is not done with yet
+    judgement-line#<origin>#<account>#<id> <at>#<version>#<n>        its timeline
+    artifact#<origin>#<account>          <S3 URI>                    which training job left it
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
 
@@ -302,6 +309,10 @@ class Ledger:
         """All entries of a run over all its episodes, oldest first."""
         return list(decoded(self._table.query(self._timeline_key(run_id).pk), _row, skip))
 
+    def lines(self, partition: str, skip: Skip | None = None) -> list[TimelineRow]:
+        """The timeline of what is no run (see `line`), oldest first."""
+        return list(decoded(self._table.query(partition), _row, skip))
+
     def since(self, moment: datetime, now: datetime, skip: Skip | None = None) -> list[TimelineRow]:
         """All entries of all runs and origins at or after `moment`, oldest first (eventually consistent)."""
         found: list[TimelineRow] = []
@@ -358,6 +369,17 @@ class Ledger:
     def book_again(self, cost: RunCost) -> None:
         """What is booked already has become known better."""
         self._written(self._cost_puts(cost))
+
+    def costs_of(self, run_id: RunId, skip: Skip | None = None) -> list[RunCost]:
+        """What a run cost, once for each time that it ran, oldest first; empty: nothing is booked of it."""
+        places = self._table.query(self._cost_of_key(run_id, "").pk)
+        items = (self._table.get(Key(str(place["cost_pk"]), str(place["cost_sk"]))) for place in places)
+        return list(decoded((item for item in items if item is not None), cost_from_item, skip))
+
+    def costs_of_model(self, account: str, model: str, skip: Skip | None = None) -> list[RunCost]:
+        """What every run cost that is tagged with the model, oldest end first."""
+        items = self._table.query(self._model_cost_key(account, model, "").pk)
+        return list(decoded(items, cost_from_item, skip))
 
     def booked(self, account: str, region: str) -> Booked | None:
         """How far jobs that ended are booked. None: none was ever looked for, or the row cannot be read."""
@@ -667,6 +689,13 @@ class Ledger:
             past = _family_key(self.origin, account, cost.family, f"{times.to_key(cost.ended_at)}#{cost.run_id}")
             kept |= {names.TABLE_TTL_ATTRIBUTE: _expiry(cost.ended_at, KEEP_FAMILY)}
             puts.append(Put({**_at(past), **past_run_to_item(cost.past_run), **kept}))
+        kept |= {names.TABLE_TTL_ATTRIBUTE: _expiry(cost.ended_at, KEEP_TIMELINE)}
+        when = started if cost.started_at is not None else times.to_key(cost.ended_at)
+        index = {"cost_pk": row.pk, "cost_sk": row.sk}
+        puts.append(Put({**_at(self._cost_of_key(cost.run_id, when)), **index, **kept}))
+        if cost.owners.model:
+            ended = self._model_cost_key(account, cost.owners.model, f"{times.to_key(cost.ended_at)}#{cost.run_id}")
+            puts.append(Put({**_at(ended), **cost_to_item(cost), **kept}))
         return puts
 
     def _booked_key(self, account: str, region: str) -> Key:
@@ -674,6 +703,12 @@ class Ledger:
 
     def _cost_key(self, account: str, day: date, run: str) -> Key:
         return key(f"cost#{self.origin}#{account}#{day.isoformat()}", run)
+
+    def _cost_of_key(self, run_id: RunId, when: str) -> Key:
+        return key(f"cost-of#{self.origin}#{run_id.account}#{run_id}", when)
+
+    def _model_cost_key(self, account: str, model: str, run: str) -> Key:
+        return key(f"model-cost#{self.origin}#{account}#{model}", run)
 
     def _lowered_key(self, run_id: RunId) -> Key:
         return key(f"lowered#{self.origin}#{run_id.account}#{run_id.region}", str(run_id))

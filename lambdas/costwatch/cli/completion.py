@@ -94,7 +94,19 @@ class Question(OpenRun):
         return ((each.id, each.asked.name) for each in waiting if each.state is State.PENDING)
 
 
-_TYPES: Final = {"APPROVAL": Question(), "RUN": OpenRun(), "HOLD_ID|RUN": HoldOrRun()}
+class Candidate(OpenRun):
+    """Text that names a model, completed from those that somebody is asked about."""
+
+    def found(self, session: Session) -> _Found:
+        """The model of each, with the candidate's version."""
+        from costwatch.adapters.ledger_judgements import Judgements  # noqa: PLC0415 - other commands need none of it
+        from costwatch.core.judgements import State  # noqa: PLC0415
+
+        open_ = Judgements(session.ledger()).open(session.caller.account, session.skip)
+        return ((each.model, each.name) for each in open_ if each.state is State.ASKED)
+
+
+_TYPES: Final = {"APPROVAL": Question(), "RUN": OpenRun(), "HOLD_ID|RUN": HoldOrRun(), "MODEL": Candidate()}
 
 
 def complete_runs(command: click.Command) -> None:

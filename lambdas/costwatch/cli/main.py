@@ -28,8 +28,10 @@ _MODULES: Final = {
     "pause": "pausing",
     "preview": "previewing",
     "prices": "prices",
+    "promote": "judging",
+    "reject": "judging",
     "release": "granting",
-    "res": "judging",
+    "res": "scoring",
     "restore": "restoring",
     "resume": "pausing",
     "scan": "scanning",
@@ -38,6 +40,7 @@ _MODULES: Final = {
     "status": "status",
     "stop": "stopping",
     "sweep": "sweeping",
+    "verdicts": "judging",
 }
 
 

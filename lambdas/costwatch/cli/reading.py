@@ -8,15 +8,17 @@ import click
 from rich.console import Console
 
 from costwatch.adapters.ledger import DEPLOYED, Ledger, TimelineRow
-from costwatch.cli import documents, runs, show
+from costwatch.adapters.ledger_judgements import Judgements
+from costwatch.cli import documents, judgement_document, runs, show
 from costwatch.cli.options import DurationOrMoment, as_json, with_session
 from costwatch.cli.postmortem import Story, post_mortem
 from costwatch.cli.session import Session
-from costwatch.core import durations, times
+from costwatch.core import durations, principals, times
 from costwatch.core.model import RunId
 from costwatch.core.record import RunRecord
-from costwatch.errors import InputError, UnreadableRow
+from costwatch.errors import InputError, UnknownRun, UnreadableRow
 
+_PARTS_OF_A_VERDICT = 3
 LONGEST_LOOK_BACK = timedelta(days=400)
 """The ledger keeps a timeline this long."""
 
@@ -57,10 +59,14 @@ def explain(session: Session, run: str, markdown: bool, as_json: bool) -> None:
     configuration they came from, prices, and who did what.
 
     RUN is a run's id, the name in it, a member's id or the name it shows; a run that is over is found by its id.
-    With --markdown times are given in UTC and in the `timezone` of your costwatch.yaml.
+    With --markdown times are given in UTC and in the `timezone` of your costwatch.yaml. A verdict about a retrained
+    model is explained by its id, such as us-east-1/churn/41.
     """
     if markdown and as_json:
         raise InputError("--markdown and --json are two different documents: give one of them")
+    if _is_verdict(run):
+        _explain_verdict(session, run, markdown=markdown, as_json=as_json)
+        return
     with show.busy("Reading the ledger"):
         now = session.now()
         mine = session.ledger(origin=f"laptop:{session.caller.arn}")
@@ -96,6 +102,34 @@ def explain(session: Session, run: str, markdown: bool, as_json: bool) -> None:
             show.say(out, f"Should it begin again, it is {exemption.sentence}.")
     for message in unsent:
         show.say(out, f"Not delivered yet: {documents.about(message)}", style="yellow")
+    out.print()
+    _explained(out, rows)
+
+
+def _is_verdict(text: str) -> bool:
+    """`us-east-1/churn/41`; a run's id has four parts."""
+    parts = text.split("/")
+    return len(parts) == _PARTS_OF_A_VERDICT and all(parts) and parts[-1].isdecimal()
+
+
+def _explain_verdict(session: Session, text: str, *, markdown: bool, as_json: bool) -> None:
+    """Raises UnknownRun."""
+    if markdown:
+        raise InputError("--markdown is a post-mortem of a run; a verdict has none")
+    with show.busy("Reading the ledger"):
+        kept, account = Judgements(session.ledger()), session.caller.account
+        found = kept.get(account, text)
+        if found is None:
+            raise UnknownRun(f"no candidate is called {text}: costwatch verdicts shows those that were judged")
+        rows = kept.lines(account, found.id, session.skip)
+    may = bool(principals.listed_as(session.caller.arn, found.approvers))
+    if as_json:
+        timeline = [documents.entry(row) for row in rows]
+        show.document({**judgement_document.of(found, may=may), "timeline": timeline})
+        return
+    out = show.console()
+    show.say(out, found.id, style="bold")
+    show.facts(out, judgement_document.facts(found))
     out.print()
     _explained(out, rows)
 

@@ -115,7 +115,6 @@ def finite(value: object, what: str) -> Decimal:
     return number
 
 
-<<<<<<< HEAD
 def checked(reading: Reading, what: str) -> Reading:
     """A reading whose numbers can be reckoned with. Raises InputError."""
     finite(reading.value, what)
@@ -124,14 +123,14 @@ def checked(reading: Reading, what: str) -> Reading:
     if reading.sample_size is not None and reading.sample_size < 1:
         raise InputError(f"the sample size of {what} is {reading.sample_size}, expected 1 or more")
     return reading
-=======
+
+
 def reading(value: object, name: str, where: str) -> Reading:
     """A metric as it stands in `where`; one that is no finite number has a problem, and nothing is raised."""
     try:
         return Reading(finite(value, name))
     except InputError as error:
         return Reading(Decimal("NaN"), problem=f"{error} in {where}")
->>>>>>> h-registry
 
 
 def gain(candidate: Decimal, baseline: Decimal, direction: Direction, kind: GainKind) -> Gain:

@@ -48,6 +48,8 @@ class MessageKind(StrEnum):
     APPROVAL_UNUSED = "approval unused"
     NEARLY_USED_UP = "money nearly used up"
     RUN_STOPPED = "run stopped event"
+    RES_VERDICT = "verdict about a model"
+    RES_EVENT = "verdict event"
 
 
 @dataclass(frozen=True, slots=True)

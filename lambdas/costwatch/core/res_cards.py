@@ -24,6 +24,7 @@ from costwatch.core.blocks import (
     section,
     small_print,
     text_input,
+    unmarked,
 )
 from costwatch.core.cards import Card
 from costwatch.core.judgements import Hand, Judgement, State
@@ -99,8 +100,9 @@ def judgement_card(judgement: Judgement, context: ResContext) -> Card:
 
 def decided_card(judgement: Judgement, context: ResContext) -> Card:
     """What became of it, for the thread below its card."""
-    text = standing(judgement, auto_approve=context.auto_approve)
-    return Card(_push(judgement, _head(judgement)), [section(f"{safe(_short_name(judgement))}: {text}")])
+    text = f"{safe(_short_name(judgement))}: {standing(judgement, auto_approve=context.auto_approve)}"
+    head = unmarked(text.partition("\n")[0]).rstrip(".")
+    return Card(_push(judgement, head), [section(text)])
 
 
 def is_open(judgement: Judgement) -> bool:
@@ -125,7 +127,8 @@ def _head(judgement: Judgement) -> str:
     if verdict.value is Value.FIRST_MODEL:
         return f"First model: {name}. {why}"
     if verdict.value is Value.UNJUDGED:
-        return f"Not judged: {name}. {why}"
+        yet = " yet" if judgement.state is State.WAITING else ""
+        return f"Not judged{yet}: {name}. {why}"
     if verdict.value is Value.OVERRIDDEN:
         return f"Decided by a person: {name}"
     acts = judgement.state in (State.ASKED, State.WRITING, State.WRITTEN)
@@ -153,7 +156,7 @@ def _asks(judgement: Judgement, context: ResContext) -> list[Block]:
     who = " ".join(context.mentions) or "Nobody is configured who"
     may = f"{who} may decide."
     if length(judgement.id) > _VALUE or not context.clickable:
-        version = f"{safe(judgement.model)} {judgement.package_version}"
+        version = safe(_clean(f"{judgement.model} {judgement.package_version}"))
         return [section(f"{may} `costwatch promote {version}` or `costwatch reject {version}`.")]
     name = _short_name(judgement)
     then = (

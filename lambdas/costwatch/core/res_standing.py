@@ -1,15 +1,16 @@
-"""How a candidate stands in the model registry, in one or two sentences, and the command that changes it."""
+"""How a candidate stands in the model registry, in one or two sentences, with the command that changes it."""
 
 from __future__ import annotations
 
-import shlex
 from typing import Final
 
 from costwatch.core import principals
 from costwatch.core.blocks import cleaned, cut, date_token, safe
+from costwatch.core.judgement_steps import NOT_WRITTEN
 from costwatch.core.judgements import Decided, Hand, Judgement, State
 from costwatch.core.modes import Mode
 from costwatch.core.packages import ApprovalStatus
+from costwatch.core.registry_words import command
 from costwatch.core.res import Cause, Value
 
 _NAME, _NOTE = 80, 400
@@ -20,21 +21,15 @@ _VERBS: Final = {
 }
 
 
-def status_command(judgement: Judgement, status: ApprovalStatus = ApprovalStatus.APPROVED) -> str:
-    """What sets it in the registry, as one types it."""
-    return (
-        f"aws sagemaker update-model-package --region {shlex.quote(judgement.region)} "
-        f"--model-package-arn {shlex.quote(judgement.package_arn)} --model-approval-status {status.value}"
-    )
-
-
 def standing(judgement: Judgement, *, auto_approve: bool) -> str:
     """In Slack's marks. `auto_approve`: whether Costwatch may approve."""
     if judgement.decided is not None:
         return _decided(judgement, judgement.decided)
     value, state = judgement.verdict.value, judgement.state
     if state is State.WRITING:
-        return "The model registry is being written."
+        return _being_written(judgement)
+    if state is State.WAITING:
+        return "It stays pending, and is judged as soon as that is known."
     if state is State.WRITTEN:
         how = "approved it" if judgement.target is ApprovalStatus.APPROVED else "rejected it"
         return f"Costwatch {how} in the model registry, with the figures as its metadata."
@@ -92,7 +87,7 @@ def _decided(judgement: Judgement, decided: Decided) -> str:
     if decided.hand is Hand.NOT_RESTORED:
         return (
             f"{verb} by {by} in the model registry just before Costwatch wrote, which went over it, and Costwatch's "
-            f"role may not set it back to {status}. This does:\n`{safe(status_command(judgement, decided.target))}`"
+            f"role may not set it back to {status}. This does:\n`{safe(command(judgement, decided.target))}`"
             f"{reason}"
         )
     return f"{verb} by {by} {at}.{reason}\n{_done(judgement, decided)}"
@@ -101,7 +96,7 @@ def _decided(judgement: Judgement, decided: Decided) -> str:
 def _done(judgement: Judgement, decided: Decided) -> str:
     """What came of a button or a command."""
     if judgement.state is State.WRITING:
-        return "The model registry is being written."
+        return _being_written(judgement)
     if decided.target is ApprovalStatus.REJECTED:
         return "It is Rejected in the model registry."
     if judgement.approved_at is not None or judgement.state is State.WRITTEN:
@@ -112,5 +107,12 @@ def _done(judgement: Judgement, decided: Decided) -> str:
     )
 
 
+def _being_written(judgement: Judgement) -> str:
+    if not judgement.told.startswith(NOT_WRITTEN):
+        return "The model registry is being written."
+    why = safe(cut(cleaned(judgement.told.removeprefix(NOT_WRITTEN)), _NOTE))
+    return f"The model registry did not take it, and the next sweep tries again: {why}."
+
+
 def _approve(judgement: Judgement) -> str:
-    return f"To approve it:\n`{safe(status_command(judgement))}`"
+    return f"To approve it:\n`{safe(command(judgement, ApprovalStatus.APPROVED))}`"

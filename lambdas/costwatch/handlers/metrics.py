@@ -11,6 +11,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from costwatch import names
 from costwatch.core.price_book import hours
 from costwatch.procedures.report import SweepReport
+from costwatch.procedures.res_report import ResReport
 
 if TYPE_CHECKING:
     from costwatch.procedures.refresh_prices import PriceReport
@@ -47,6 +48,20 @@ def count_prices(report: PriceReport, service: str) -> None:
     """After every refresh, also after one that could read nothing."""
     if report.age is not None:
         _print(service, {names.METRIC_PRICE_BOOK_AGE: hours(report.age)})
+
+
+def count_judged(report: ResReport, service: str, *, swept: bool) -> None:
+    """One line per sweep, whose absence alarms; after an event only where something could not be done."""
+    values: dict[str, float] = {
+        names.METRIC_SWEEP_FAILURES: len(report.failures),
+        names.METRIC_REGISTRY_NOT_WRITTEN: report.not_written,
+        names.METRIC_HANDS_NOT_RESTORED: report.hands_not_restored,
+        names.METRIC_NOTICES_UNDELIVERED: report.undelivered,
+    }
+    if swept:
+        values[names.METRIC_SWEEP_COMPLETED] = 1
+    if swept or any(values.values()):
+        _print(service, values)
 
 
 def count_refused(service: str, count: int = 1) -> None:

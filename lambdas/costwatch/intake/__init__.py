@@ -14,6 +14,7 @@ from costwatch.intake.events import (
 )
 from costwatch.intake.gate import Amend, Asked, GateBatch, GateMessage, GivenUp, Here, Malformed, Withdrawn, gate
 from costwatch.intake.heartbeats import Arrived, Canary, Heartbeats, Refused, heartbeats
+from costwatch.intake.res import DecisionRequested, PackageChanged, ResMessage, TrainingEnded, res
 
 __all__ = [
     "Amend",
@@ -21,20 +22,24 @@ __all__ = [
     "Asked",
     "Canary",
     "Click",
+    "DecisionRequested",
     "GateBatch",
     "GateMessage",
     "GivenUp",
     "Heartbeats",
     "Here",
     "Malformed",
+    "PackageChanged",
     "PricesRequested",
     "Refused",
+    "ResMessage",
     "ResourceChanged",
     "RestoreRequested",
     "SignedClick",
     "StopRequested",
     "SweepRequested",
     "Tick",
+    "TrainingEnded",
     "Withdrawn",
     "click",
     "deadman",
@@ -42,5 +47,6 @@ __all__ = [
     "heartbeats",
     "hint",
     "prices",
+    "res",
     "signed_click",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
@@ -17,12 +16,11 @@ from costwatch.core.approval_cards import (
     unused_card,
     would_have_asked_card,
 )
-from costwatch.core.approvals import Approval, Post, State
+from costwatch.core.approvals import Approval, State
 from costwatch.core.cards import Card
 from costwatch.core.messages import Message, MessageKind
-from costwatch.core.record import Entry, Transition
 from costwatch.errors import AwsError, PermanentAwsError
-from costwatch.procedures import by_topic
+from costwatch.procedures import team_posts
 from costwatch.procedures.ports import SlackPort, Watchdog
 from costwatch.procedures.report import SweepReport
 from costwatch.procedures.slack_seen import SlackSeen
@@ -37,65 +35,43 @@ def send(w: Watchdog, message: Message, report: SweepReport, slack_seen: SlackSe
     """
     if message.kind is MessageKind.APPROVAL_WOULD:
         would = would_have_asked_card(message.facts)
-        _deliver(w, message, report, slack_seen, lambda slack: _post(w, slack, message, would), would)
+        team_posts.deliver(
+            w, message, report, slack_seen, lambda slack: team_posts.post(w, slack, message, would), would
+        )
         return
     ledger = Approvals(w.ledger)
     approval = ledger.get(message.facts["account"], message.facts["approval"])
     late = message.kind in (MessageKind.APPROVAL_ANSWERED, MessageKind.APPROVAL_UNUSED)
     if approval is None or (not late and approval.state is not State.PENDING):
         # What was answered before it could be asked is said by its answer.
-        _done(w, message, "not sent: it was answered before")
+        team_posts.done(w, message, "not sent: it was answered before")
         return
     context = _context(w, approval, slack_seen)
     if message.kind is MessageKind.APPROVAL:
         card = question_card(approval, context)
-        _deliver(w, message, report, slack_seen, lambda slack: _ask(w, slack, ledger, approval, message, card), card)
+        team_posts.deliver(
+            w, message, report, slack_seen, lambda slack: _ask(w, slack, ledger, approval, message, card), card
+        )
     elif message.kind is MessageKind.APPROVAL_REMINDER:
         card = reminder_card(approval, context)
-        _deliver(w, message, report, slack_seen, lambda slack: _below(w, slack, approval, message, card), card)
+        team_posts.deliver(
+            w, message, report, slack_seen, lambda slack: _below(w, slack, approval, message, card), card
+        )
     elif message.kind is MessageKind.APPROVAL_UNUSED:
         card = unused_card(approval)
-        _deliver(w, message, report, slack_seen, lambda slack: _below(w, slack, approval, message, card), card)
+        team_posts.deliver(
+            w, message, report, slack_seen, lambda slack: _below(w, slack, approval, message, card), card
+        )
     else:
         card = answer_card(approval)
-        _deliver(w, message, report, slack_seen, lambda slack: _answer(w, slack, approval, message, context), card)
-
-
-def _deliver(
-    w: Watchdog,
-    message: Message,
-    report: SweepReport,
-    slack_seen: SlackSeen,
-    by_slack: Callable[[SlackPort], str],
-    card: Card,
-) -> None:
-    errors: list[str] = []
-    via, tried = "", slack_seen.up
-    if w.slack is not None and slack_seen.up:
-        try:
-            via = by_slack(w.slack)
-        except AwsError as error:
-            errors.append(str(error))
-            slack_seen.up = not error.retry
-    if not via and w.topic is not None:
-        via = by_topic.publish(w, card, errors)
-    if not via:
-        reason = "; ".join(errors) or "neither Slack nor a confirmed e-mail subscription is configured"
-        w.ledger.keep_message(message, reason, w.now(), tried=tried)
-        report.undelivered += 1
-        w.log("message kept", {"message_id": message.id, "reason": reason})
-        return
-    report.delivered += 1
-    _done(w, message, f"{message.kind.value}: accepted by {via}")
-
-
-def _done(w: Watchdog, message: Message, what: str) -> None:
-    w.ledger.delivered(message, None, Entry(w.now(), Transition.DELIVERED, what), w.now())
+        team_posts.deliver(
+            w, message, report, slack_seen, lambda slack: _answer(w, slack, approval, message, context), card
+        )
 
 
 def _ask(w: Watchdog, slack: SlackPort, ledger: Approvals, approval: Approval, message: Message, card: Card) -> str:
     """Post the question and remember where it stands: its answer is put in its place."""
-    post, via = _posted(w, slack, message, card)
+    post, via = team_posts.posted(w, slack, message, card)
     for _ in range(_TRIES):
         if ledger.save(approvals.posted(approval, post)):
             return via
@@ -114,7 +90,7 @@ def _ask(w: Watchdog, slack: SlackPort, ledger: Approvals, approval: Approval, m
 def _below(w: Watchdog, slack: SlackPort, approval: Approval, message: Message, card: Card) -> str:
     """In the thread of each post; in the channel where there is none."""
     if not approval.posts:
-        return _post(w, slack, message, card)
+        return team_posts.post(w, slack, message, card)
     for post in approval.posts:
         slack.post_at(post.channel, card, post.ts)
     return "Slack"
@@ -129,48 +105,16 @@ def _answer(w: Watchdog, slack: SlackPort, approval: Approval, message: Message,
             slack.post_at(post.channel, said, post.ts)
         except PermanentAwsError as error:
             w.log("card not updated", {"approval": approval.id, "reason": str(error)})
-            _post(w, slack, message, said)
-    return "Slack" if approval.posts else _post(w, slack, message, said)
-
-
-def _post(w: Watchdog, slack: SlackPort, message: Message, card: Card) -> str:
-    return _posted(w, slack, message, card)[1]
-
-
-def _posted(w: Watchdog, slack: SlackPort, message: Message, card: Card) -> tuple[Post, str]:
-    """In the first channel that takes it. Raises AwsError."""
-    routes = w.policy.slack
-    channels = [routes.team_channels.get(message.facts.get("team", ""), ""), routes.platform_channel]
-    last: PermanentAwsError | None = None
-    for channel in filter(None, channels):
-        try:
-            return slack.post_at(channel, card), f"Slack in {channel}"
-        except PermanentAwsError as error:
-            last = error
-    raise last or PermanentAwsError("no Slack channel is configured")
+            team_posts.post(w, slack, message, said)
+    return "Slack" if approval.posts else team_posts.post(w, slack, message, said)
 
 
 def _context(w: Watchdog, approval: Approval, slack_seen: SlackSeen) -> ApprovalContext:
     return ApprovalContext(
         now=w.now(),
-        mentions=tuple(_mention(w, each, slack_seen) for each in approval.approvers),
+        mentions=team_posts.mentions(w, approval.approvers, slack_seen),
         team_spent_usd=_team_spent(w, approval),
     )
-
-
-def _mention(w: Watchdog, approver: str, slack_seen: SlackSeen) -> str:
-    """Slack's mark; a group that cannot be found, and a principal of IAM, go by their names."""
-    if approver.startswith(("U", "W")):
-        return f"<@{approver}>"
-    if approver.startswith("arn:"):
-        return approver.rpartition("/")[2]
-    if w.slack is None or not slack_seen.lookups:
-        return approver
-    try:
-        return f"<!subteam^{w.slack.group_id(approver)}>"
-    except AwsError as error:
-        slack_seen.lookups = not error.retry
-        return approver
 
 
 def _team_spent(w: Watchdog, approval: Approval) -> Decimal | None:

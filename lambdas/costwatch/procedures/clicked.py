@@ -11,7 +11,7 @@ from costwatch.core.approvals import Approval, State
 from costwatch.core.blocks import cleaned, cut, safe, section
 from costwatch.core.cards import Card
 from costwatch.errors import AwsError, ConfigError, InputError, RefusedError, UnknownRun
-from costwatch.procedures import approvals, clicked_runs, clickers, outbox
+from costwatch.procedures import approvals, clicked_runs, clicked_verdicts, clickers, outbox
 from costwatch.procedures.clicked_runs import Desk
 from costwatch.procedures.clickers import Standing
 from costwatch.procedures.report import SweepReport
@@ -59,6 +59,8 @@ def _dealt_with(desk: Desk) -> Outcome:
     try:
         if click.action in _ANSWERS:
             return Outcome("taken", _answer(desk, yes=_ANSWERS[click.action]))
+        if click.action in clicked_verdicts.TARGETS:
+            return Outcome("taken", clicked_verdicts.decide(desk))
         if click.action not in _RUN_ACTIONS:
             return Outcome("refused", "This button does nothing here any more.")
         if desk.clicks.taken(click.id):
@@ -143,6 +145,8 @@ def _failed(desk: Desk) -> str:
 def _is_recorded(desk: Desk) -> bool:
     if desk.click.action in _ANSWERS:
         return _is_theirs(desk, yes=_ANSWERS[desk.click.action])
+    if desk.click.action in clicked_verdicts.TARGETS:
+        return clicked_verdicts.is_theirs(desk)
     return desk.clicks.taken(desk.click.id)
 
 
@@ -154,7 +158,8 @@ def _command(desk: Desk) -> str:
 def _tell(desk: Desk, sentence: str) -> None:
     """To the person alone, where they clicked; where Slack does not take that, directly. Else it is in the log."""
     text = cut(safe(cleaned(sentence)), _LONGEST)
-    for approver in {each for tier in desk.w.policy.approval.tiers for each in tier.approvers}:
+    policy = desk.w.policy
+    for approver in {*policy.res.approvers, *(each for tier in policy.approval.tiers for each in tier.approvers)}:
         if approver.startswith(("U", "W")):
             text = re.sub(rf"\b{re.escape(approver)}\b", f"<@{approver}>", text)
     text = text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from costwatch import names
 from costwatch.adapters.deployed_function import REFUSES
 from costwatch.adapters.ledger_clicks import Clicks
+from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.core import clicked_cards, grants, times
 from costwatch.core.blocks import date_token, safe
 from costwatch.core.clicked_cards import said
@@ -24,6 +25,7 @@ from costwatch.procedures import click_posts, clickers
 from costwatch.procedures.approvals import Gate
 from costwatch.procedures.clickers import Person
 from costwatch.procedures.ports import SlackPort, Watchdog
+from costwatch.procedures.promotion_asked import ResPort
 
 EXEMPT_FOR: Final = timedelta(days=7)
 STOP_WITHIN: Final = timedelta(minutes=15)
@@ -40,17 +42,24 @@ class DeadmanPort(Protocol):
 
 @dataclass(frozen=True)
 class Desk:
-    """Where one click is dealt with. `deadman`: the only function that may stop anything."""
+    """Where one click is dealt with. `deadman`: the only function that may stop anything. `res`: the only one that
+    writes the model registry; None: none is deployed.
+    """
 
     gate: Gate
     clicks: Clicks
     slack: SlackPort
     deadman: DeadmanPort
     click: Click
+    res: ResPort | None = None
 
     @property
     def w(self) -> Watchdog:
         return self.gate.w
+
+    @property
+    def judgements(self) -> Judgements:
+        return Judgements(self.w.ledger)
 
     @cached_property
     def person(self) -> Person:

@@ -17,7 +17,7 @@ from costwatch.core.model import RunId
 from costwatch.core.record import Entry, RunRecord, Status, Transition
 from costwatch.core.selection import HoldCode
 from costwatch.errors import AwsError
-from costwatch.procedures import approval_posts, by_topic, click_posts
+from costwatch.procedures import approval_posts, by_topic, click_posts, res_posts
 from costwatch.procedures.ports import SlackPort, Watchdog
 from costwatch.procedures.report import DATA_ERRORS, Failure, SweepReport
 from costwatch.procedures.slack_seen import SlackSeen
@@ -48,6 +48,8 @@ def flush(w: Watchdog, report: SweepReport, *, warnings: bool, only: Audience | 
             with _kept_if_unsayable(w, message):
                 if message.audience is Audience.BUS:
                     _publish(w, message)
+                elif message.kind is MessageKind.RES_VERDICT:
+                    res_posts.send(w, message, report, slack_seen)
                 elif message.audience is Audience.APPROVERS:
                     approval_posts.send(w, message, report, slack_seen)
                 elif message.audience is Audience.CARD:
@@ -73,7 +75,8 @@ def _publish(w: Watchdog, message: Message) -> None:
         return
     try:
         detail = {**json.loads(message.facts["event"]), "policy_digest": w.policy.digest}
-        w.bus.run_stopped(detail, at=times.from_text(message.facts["at"]))
+        publish = w.bus.res_verdict if message.kind is MessageKind.RES_EVENT else w.bus.run_stopped
+        publish(detail, at=times.from_text(message.facts["at"]))
     except AwsError as error:
         w.ledger.keep_message(message, str(error), w.now(), tried=True)
         raise

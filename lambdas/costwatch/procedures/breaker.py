@@ -1,0 +1,39 @@
+"""What the RES breaker works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from costwatch.adapters.ledger_judgements import Judgements
+from costwatch.core.judgement_steps import JudgementStep
+from costwatch.procedures.ports import EvaluationsPort, RegistryPort, Watchdog
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Everything that judges candidates and writes the registry, for one invocation. `registry`, `evaluations`: of a
+    region.
+    """
+
+    w: Watchdog
+    judgements: Judgements
+    registry: Callable[[str], RegistryPort]
+    evaluations: Callable[[str], EvaluationsPort]
+
+    def save(self, step: JudgementStep | None) -> bool:
+        """Save a step and log its lines; False when somebody else was first or there was nothing to save."""
+        if step is None or not self.judgements.save(step):
+            return False
+        for entry in step.entries:
+            self.w.log(
+                "judgement",
+                {
+                    "judgement": step.after.id,
+                    "transition": entry.transition.value,
+                    "reason": entry.reason,
+                    "mode": entry.mode,
+                    "policy_digest": self.w.policy.digest,
+                },
+            )
+        return True

@@ -1,0 +1,166 @@
+"""What follows for one candidate from how the registry shows it now. Whoever comes first acts; the others see it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from costwatch.core import judgement_steps as steps
+from costwatch.core import registry_words as words
+from costwatch.core.judgement_steps import WRITE_LEASE, JudgementStep
+from costwatch.core.judgements import Decided, Hand, Judgement, State
+from costwatch.core.modes import Mode
+from costwatch.core.packages import ApprovalStatus, ModelPackage
+from costwatch.core.res import Value
+from costwatch.core.res_policy import ModelRules
+from costwatch.procedures import res_write
+from costwatch.procedures.breaker import Breaker
+from costwatch.procedures.res_judge import hand_of, judge, record
+from costwatch.procedures.res_report import ResReport
+
+_TRIES: Final = 4
+AGAIN_EVERY: Final = timedelta(hours=1)
+"""How often it is tried to judge what could not be: its metrics may still come."""
+HOPE: Final = timedelta(days=14)
+"""For so long after it was registered."""
+_CLOCKS: Final = timedelta(minutes=1)
+"""How far an event's time may lie before our claim and still be of what happened after it."""
+
+
+def rules_of(b: Breaker, package: ModelPackage) -> ModelRules | None:
+    """None: the package is none of ours to judge."""
+    policy = b.w.policy
+    ours = package.account == b.w.account and package.region in policy.regions and policy.res.mode is not Mode.OFF
+    return policy.res.of_group(package.group) if ours else None
+
+
+def consider(b: Breaker, package: ModelPackage, report: ResReport, hand: Decided | None = None) -> None:
+    """Judge it, write it, or see what became of it. `hand`: of a decision that an event tells of, and whose event bears
+    no mark of ours. Raises AwsError: then the event comes again, and the sweep looks at it in any case.
+    """
+    rules = rules_of(b, package)
+    if rules is None or package.status != "Completed":
+        return
+    report.candidates += 1
+    found: ModelPackage | None = package
+    for _ in range(_TRIES):
+        if found is None:
+            return
+        before = b.judgements.get(b.w.account, id_of(found))
+        step = _step(b, found, rules, before, hand, report)
+        if step is None:
+            return
+        if b.save(step):
+            if step.after.state is State.WRITING and _is_claim(before, step.after):
+                res_write.write(b, step.after, report)
+            return
+        found = b.registry(found.region).package(found.arn)
+
+
+def id_of(package: ModelPackage) -> str:
+    return f"{package.region}/{package.group}/{package.version}"
+
+
+def _is_claim(before: Judgement | None, after: Judgement) -> bool:
+    """A hand that was noticed in somebody else's row is no claim."""
+    return before is None or before.lease_until != after.lease_until
+
+
+def _step(
+    b: Breaker,
+    package: ModelPackage,
+    rules: ModelRules,
+    before: Judgement | None,
+    hand: Decided | None,
+    report: ResReport,
+) -> JudgementStep | None:
+    now = b.w.now()
+    if before is None:
+        return judge(b, package, rules, None, report) if package.pending else record(b, package, rules)
+    if before.state is State.WRITING:
+        return _being_written(b, package, rules, before, hand, report)
+    if before.state is State.WRITTEN:
+        if hand is not None and _lies_under_ours(before, hand, package):
+            return res_write.put_back(b, before, hand, report)
+        if package.approval is not before.target:
+            return steps.overridden(before, hand_of(package, now, Hand.AFTER), now)
+        return None
+    if before.state is State.OVERRIDDEN:
+        return _after_all(before, package, now)
+    if not package.pending:
+        return steps.overridden(before, hand_of(package, now), now)
+    return judge(b, package, rules, before, report) if _is_due(b, before, now) else None
+
+
+def _is_due(b: Breaker, before: Judgement, now: datetime) -> bool:
+    """Whether a candidate that is pending is to be judged again."""
+    if before.mode is not b.w.policy.res.mode or before.state is State.WAITING:
+        return True  # what was settled in observe blocks no enforce
+    hopeful = before.verdict.value in (Value.UNJUDGED, Value.FIRST_MODEL) and now - before.created_at <= HOPE
+    return hopeful and now - before.judged_at >= AGAIN_EVERY
+
+
+def _being_written(
+    b: Breaker,
+    package: ModelPackage,
+    rules: ModelRules,
+    before: Judgement,
+    hand: Decided | None,
+    report: ResReport,
+) -> JudgementStep | None:
+    """Somebody writes it right now, or crashed while they did."""
+    now = b.w.now()
+    ours = words.written_by_us(package)
+    busy = before.lease_until is not None and now < before.lease_until
+    if busy:
+        seen = hand or (hand_of(package, now) if not package.pending and not ours else None)
+        theirs = seen is not None and seen.target is not before.target and not steps.restores(before)
+        if seen is not None and theirs and _is_of_now(before, seen):
+            return steps.noticed(before, seen, now)
+        return None
+    if package.pending and not _still_wanted(b, before):
+        return judge(b, package, rules, before, report)
+    by = before.decided
+    if by is not None and steps.restores(before) and package.approval is not by.target and not _still_wanted(b, before):
+        return res_write.put_back(b, before, by, report)
+    if package.pending and by is not None and by.hand is Hand.FIRST:
+        return steps.overridden(before, by, now)
+    if package.pending or (steps.restores(before) and package.approval is not before.target and ours):
+        return steps.taken_over(before, now)
+    return res_write.settled(b, before, package, "", report)
+
+
+def _still_wanted(b: Breaker, before: Judgement) -> bool:
+    """The configuration may have changed since it was claimed."""
+    return before.target is not None and res_write.may_set(b, before.target)
+
+
+def _lies_under_ours(before: Judgement, hand: Decided, package: ModelPackage) -> bool:
+    """Whether our write went over what an event tells of now: it was decided while we wrote, and the registry still
+    shows ours.
+    """
+    return (
+        hand.target in (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED)
+        and package.approval is before.target
+        and hand.target is not before.target
+        and before.decided is None
+        and words.written_by_us(package)
+        and _is_of_now(before, hand)
+    )
+
+
+def _is_of_now(before: Judgement, hand: Decided) -> bool:
+    """Within the time of our claim: an event of before it is late, and what it tells of was undone since."""
+    if before.lease_until is None:
+        return False
+    return before.lease_until - WRITE_LEASE - _CLOCKS <= hand.at <= before.lease_until
+
+
+def _after_all(before: Judgement, package: ModelPackage, now: datetime) -> JudgementStep | None:
+    """Of what is left to people: when it began to serve, and that a decision of theirs stands again."""
+    by = before.decided
+    if by is not None and by.hand is Hand.NOT_RESTORED and package.approval is by.target:
+        return steps.overridden(before, hand_of(package, now, Hand.AFTER), now)
+    if package.approval is ApprovalStatus.APPROVED:
+        return steps.serves(before, package.modified_at or now, now)
+    return None
