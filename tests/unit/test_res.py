@@ -317,9 +317,9 @@ def test_whoever_measured_both_is_believed() -> None:
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "sNaN", "1e16", "1e-400"])
 def test_a_metric_that_is_no_number_is_not_judged(value: str) -> None:
-    for found in (verdict(value), verdict(baseline=value)):
+    for whose, found in (("the candidate", verdict(value)), ("what serves", verdict(baseline=value))):
         assert (found.value, found.cause) == (Value.UNJUDGED, Cause.NO_METRIC)
-        assert "auc of" in found.reason
+        assert found.reason.startswith(f"{whose}: auc is ")
 
 
 def test_a_metric_that_is_missing_is_named_with_those_that_are_there() -> None:

@@ -36,7 +36,10 @@ def reading(evaluation: Evaluation, name: str, whose: str) -> Reading:
         raise InputError(f"{whose} has no metric {name}{where}; it has {known}")
     if found.problem:
         raise InputError(f"{whose}: {found.problem}")
-    return checked(found, f"{name} of {whose}")
+    try:
+        return checked(found, name)
+    except InputError as error:
+        raise InputError(f"{whose}: {error}") from None
 
 
 def _worse_by(ours: Decimal, theirs: Decimal, rail: Guardrail) -> Decimal:
