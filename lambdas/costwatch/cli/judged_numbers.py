@@ -87,6 +87,24 @@ def told(rules: ModelRules, given: Mapping[str, Any]) -> Told:
         if name not in given:
             hint = " (none: nothing serves yet)" if name == "baseline" else ""
             raise click.UsageError(f"--{name} is missing: a number{hint}")
+    extra, noise_option = chance(rules, given)
+    also: tuple[tuple[str, Decimal, Decimal], ...] = given.get("also", ())
+    candidate = Evaluation(
+        {rules.metric: Reading(given["candidate"]), **{name: Reading(ours) for name, _, ours in also}}, source=_SOURCE
+    )
+    if given["baseline"] == NOTHING:
+        return Told(candidate, None, extra)
+    if rules.gain is GainKind.RELATIVE and not given["baseline"]:
+        raise click.UsageError("--baseline is 0, and no gain is a share of nothing: use an absolute gain")
+    baseline = Evaluation(
+        {rules.metric: Reading(given["baseline"]), **{name: Reading(theirs) for name, theirs, _ in also}},
+        source=_SOURCE,
+    )
+    return Told(candidate, baseline, extra, noise_option)
+
+
+def chance(rules: ModelRules, given: Mapping[str, Any]) -> tuple[Extra, str]:
+    """What tells how much may be chance, and the option that does; empty: none. Raises UsageError or InputError."""
     kinds = [name for name in _NOISE if name in given]
     if len(kinds) > 1:
         raise click.UsageError(f"{_NOISE[kinds[0]]} and {_NOISE[kinds[1]]} both tell the noise: give one of them")
@@ -95,24 +113,12 @@ def told(rules: ModelRules, given: Mapping[str, Any]) -> Told:
             f"--sample-size: it tells nothing about the noise of {rules.metric}; expected an accuracy-like --metric, "
             "--standard-error or --differences"
         )
-    also: tuple[tuple[str, Decimal, Decimal], ...] = given.get("also", ())
-    candidate = Evaluation(
-        {rules.metric: Reading(given["candidate"]), **{name: Reading(ours) for name, _, ours in also}}, source=_SOURCE
-    )
-    if given["baseline"] == NOTHING:
-        return Told(candidate, None, Extra())
-    if rules.gain is GainKind.RELATIVE and not given["baseline"]:
-        raise click.UsageError("--baseline is 0, and no gain is a share of nothing: use an absolute gain")
-    baseline = Evaluation(
-        {rules.metric: Reading(given["baseline"]), **{name: Reading(theirs) for name, theirs, _ in also}},
-        source=_SOURCE,
-    )
     extra = Extra(
         standard_error=given.get("standard_error"),
         differences=differences(given["differences"]) if "differences" in given else (),
         sample_size=given.get("sample_size"),
     )
-    return Told(candidate, baseline, extra, _NOISE[kinds[0]] if kinds else "")
+    return extra, _NOISE[kinds[0]] if kinds else ""
 
 
 def differences(file: BinaryIO) -> tuple[Decimal, ...]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from costwatch.cli import judged_numbers, show, verdict_document, verdict_shown
+from costwatch.cli import judged_numbers, scored_job, show, verdict_document, verdict_shown
 from costwatch.cli.failures import PENDING, REJECTED, UNKNOWN, begun
 from costwatch.cli.judged_numbers import Number, PerExample, Told
 from costwatch.cli.options import Duration, Usd, as_json
@@ -61,6 +61,7 @@ _RULES: Final = (
 )
 @click.option("--strict", is_flag=True, help="Exit with 3 where nothing could be judged.")
 @click.option("--model", metavar="NAME", help="Take the rules from `res.models` of the configuration.")
+@click.option("--training-job", metavar="NAME", help="Of --model: its metrics, its cost and what serves are read.")
 @click.option(
     "--also", type=PerExample(), multiple=True, metavar="NAME=BASELINE,CANDIDATE", help="A guardrail of --model."
 )
@@ -75,6 +76,7 @@ def res(
     ctx: click.Context,
     /,
     model: str | None,
+    training_job: str | None,
     when_too_dear: str,
     strict: bool,
     config: Path | None,
@@ -91,18 +93,27 @@ def res(
       --worth-usd 4000 --per 0.01 --over 30d
     costwatch res --model churn --cost-usd 3200
       --baseline 0.912 --candidate 0.914
+    costwatch res --model churn --training-job churn-41
 
-    Needs no AWS. Exit codes: 0 promote (and the first model, which has nothing to be better than), 2 bad input, 7
-    reject, 8 better but too dear and somebody is asked. What cannot be judged is said and exits with 0: nothing is
-    rejected that was not judged whole. With --strict it exits with 3.
+    Needs no AWS, but for --training-job, which reads: the job's final metrics, what it cost by the deployed ledger
+    (else by what SageMaker billed and the prices), and the newest Approved version of the model's group.
+
+    Exit codes: 0 promote (and the first model, which has nothing to be better than), 2 bad input, 7 reject, 8 better
+    but too dear and somebody is asked. What cannot be judged is said and exits with 0: nothing is rejected that was
+    not judged whole. With --strict it exits with 3.
     """
     begun()
     if as_json and as_markdown:
         raise click.UsageError("--json and --markdown are two documents: give one of them")
     given = {name: value for name, value in told.items() if value not in (None, ())}
     session = Session(config=config, region=region, tools=ctx.obj if isinstance(ctx.obj, Tools) else None)
+    if training_job is not None and model is None:
+        raise click.UsageError("--training-job goes with --model, whose rules it is held against")
     rules = _configured(session, model, given) if model is not None else _of_options(given)
-    verdict = _of_numbers(rules, given, WhenTooDear(when_too_dear))
+    if training_job is not None:
+        verdict = scored_job.judged(session, rules, training_job, given, WhenTooDear(when_too_dear))
+    else:
+        verdict = _of_numbers(rules, given, WhenTooDear(when_too_dear))
     code = exit_code(verdict, strict=strict)
     if as_json:
         show.document(verdict_document.document(verdict, rules, code))
