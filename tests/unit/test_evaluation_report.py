@@ -57,6 +57,7 @@ def test_a_slice_has_metrics_and_a_sample_size_of_its_own() -> None:
     assert found["recall@country=DE"] == Reading(Decimal("0.81"), sample_size=500)
     assert found["recall@country=FR"] == Reading(Decimal("0.7"))
     assert found["auc"].sample_size == 20_000
+    assert sorted(found) == ["auc", "recall@country=DE", "recall@country=FR"]
 
 
 # --- noise ----------------------------------------------------------------------------------------------------------
