@@ -141,12 +141,13 @@ class Stage:
         ssm.put_parameter(Name=token, Value=DEFAULT_TOKEN, Type="SecureString", Overwrite=True)
         secret = loaded.config.slack.signing_secret_parameter
         ssm.put_parameter(Name=secret, Value=self.slack.signing_secret, Type="SecureString", Overwrite=True)
-        slack = bool(loaded.config.slack.platform_channel)
+        slack, models = bool(loaded.config.slack.platform_channel), bool(loaded.config.res.models)
         self.slack.interactivity_url = self._api.url if slack else ""
         self._functions = {
-            spec.name: self._deployed(spec, loaded, policy_file) for spec in topology.functions(slack=slack)
+            spec.name: self._deployed(spec, loaded, policy_file)
+            for spec in topology.functions(slack=slack, models=models)
         }
-        self._rules = topology.rules(loaded.config.dead_man.sweep_every, slack=slack)
+        self._rules = topology.rules(loaded.config.dead_man.sweep_every, slack=slack, models=models)
         for rule in self._rules:
             if rule.every is not None:
                 # A schedule begins when it is made. The sweep's first one is not waited for here.
@@ -178,6 +179,7 @@ class Stage:
             "refused_queue_url": self.refused_queue_url,
             "heartbeat_bus": names.HEARTBEAT_BUS,
             "deadman_function": f"{names.PROJECT}-{topology.DEADMAN.name}",
+            "res_function": _res_function(loaded),
             "gate_queue_url": self._queue_urls[topology.REQUESTS.name],
             "gate_dead_letters_arn": f"{topology.REQUESTS.name}-dead-letters",
             "slack_token_parameter": slack.token_parameter,
@@ -208,6 +210,7 @@ class Stage:
             "function": f"costwatch-{topology.DEADMAN.name}",
             "prices_function": f"costwatch-{topology.PRICES.name}",
             "gate_function": f"costwatch-{topology.GATE.name}",
+            "res_function": _res_function(loaded),
             "gate_queue_url": self._queue_urls[topology.REQUESTS.name],
             "gated_training_arn": "",
             "refused_queue_url": self.refused_queue_url,
@@ -412,3 +415,8 @@ class Stage:
     def sweeps(self) -> int:
         """How many sweeps the schedule asked for so far."""
         return sum(1 for each in self.invocations if each.rule == "sweep")
+
+
+def _res_function(loaded: Loaded) -> str:
+    """Empty where no model is judged."""
+    return f"{names.PROJECT}-{topology.RES.name}" if loaded.config.res.models else ""

@@ -23,13 +23,19 @@ _TROUBLE: Final = {
     names.METRIC_RUNS_CAME_BACK: "A stopped run came back: `costwatch explain RUN` quotes what relaunched it.",
     names.METRIC_CLICKS_NOT_TAKEN: "A click in Slack was not taken, and whoever clicked was told to try again: the log "
     "of the function `door` says whether the signing secret could not be read or the bus did not answer.",
+    names.METRIC_REGISTRY_NOT_WRITTEN: "A verdict could not be written into the model registry. It is tried again by "
+    "each sweep of the function `res`; its log says why.",
+    names.METRIC_HANDS_NOT_RESTORED: "Costwatch wrote over a decision that a person had just made in the model "
+    "registry, and may not put it back itself: the card in Slack and `costwatch verdicts` name the command.",
 }
 # The sweep and the hints look whether a stopped run came back; only the sweep sweeps and sends.
 _REPORTED_BY: Final = {
-    names.METRIC_SWEEP_FAILURES: (names.SERVICE_DEADMAN,),
-    names.METRIC_NOTICES_UNDELIVERED: (names.SERVICE_DEADMAN,),
+    names.METRIC_SWEEP_FAILURES: (names.SERVICE_DEADMAN, names.SERVICE_RES),
+    names.METRIC_NOTICES_UNDELIVERED: (names.SERVICE_DEADMAN, names.SERVICE_RES),
     names.METRIC_RUNS_CAME_BACK: (names.SERVICE_DEADMAN, names.SERVICE_HINTS),
     names.METRIC_CLICKS_NOT_TAKEN: (names.SERVICE_DOOR,),
+    names.METRIC_REGISTRY_NOT_WRITTEN: (names.SERVICE_RES,),
+    names.METRIC_HANDS_NOT_RESTORED: (names.SERVICE_RES,),
 }
 
 
@@ -51,19 +57,20 @@ class Alarms(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._action = actions.SnsAction(topic)
-        missed = cloudwatch.Alarm(
-            self,
+        self._missed_sweeps(
             "MissedSweep",
-            alarm_description=f"No sweep completed for {MISSED_SWEEPS} intervals: nobody is watching the runs.",
-            metric=_metric(names.METRIC_SWEEP_COMPLETED, names.SERVICE_DEADMAN, int(sweep_every.total_seconds())),
-            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-            threshold=1,
-            evaluation_periods=MISSED_SWEEPS,
-            datapoints_to_alarm=MISSED_SWEEPS,
-            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+            names.SERVICE_DEADMAN,
+            sweep_every,
+            f"No sweep completed for {MISSED_SWEEPS} intervals: nobody is watching the runs.",
         )
-        missed.add_alarm_action(self._action)
-        missed.add_ok_action(self._action)
+        if names.SERVICE_RES in services:
+            self._missed_sweeps(
+                "MissedResSweep",
+                names.SERVICE_RES,
+                sweep_every,
+                f"No sweep of the RES breaker completed for {MISSED_SWEEPS} intervals: candidates whose events were "
+                "lost are judged by nobody.",
+            )
         for metric, reporting in _REPORTED_BY.items():
             for service in (each for each in reporting if each in services):
                 part = service.removeprefix(f"{names.PROJECT}-").title()
@@ -77,6 +84,21 @@ class Alarms(Construct):
                 ),
                 f"Something waits in the dead-letter queue of {name}: read it, then purge it.",
             )
+
+    def _missed_sweeps(self, construct_id: str, service: str, sweep_every: timedelta, description: str) -> None:
+        missed = cloudwatch.Alarm(
+            self,
+            construct_id,
+            alarm_description=description,
+            metric=_metric(names.METRIC_SWEEP_COMPLETED, service, int(sweep_every.total_seconds())),
+            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            threshold=1,
+            evaluation_periods=MISSED_SWEEPS,
+            datapoints_to_alarm=MISSED_SWEEPS,
+            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+        )
+        missed.add_alarm_action(self._action)
+        missed.add_ok_action(self._action)
 
     def _stale_prices(self) -> None:
         """By the sweep's metric: it is printed whether the refresh runs, fails, or is not even invoked."""

@@ -76,14 +76,36 @@ class WatchdogFunction(Construct):
         acknowledge_resource_wildcards(self.role, statements, why_wildcards)
 
     def may_stop(self, policies: Sequence[Sequence[Statement]]) -> None:
+        """What the selectors in enforce may stop."""
+        self._attach(
+            policies,
+            name="Stop",
+            # Never reworded: a change would replace the policy, which CloudFormation cannot do under a fixed name.
+            description="What the selectors in enforce may stop",
+            why_wildcards="Which instances and jobs there will be is not known at deploy: the condition on the tag "
+            "bounds them.",
+        )
+
+    def may_write(self, policies: Sequence[Sequence[Statement]]) -> None:
+        """What the RES breaker may set in the model registry."""
+        self._attach(
+            policies,
+            name="Registry",
+            description="What the RES breaker in enforce may write",
+            why_wildcards="Which versions there will be is not known at deploy: the names of their groups, the region "
+            "and the status that may be set bound them.",
+        )
+
+    def _attach(
+        self, policies: Sequence[Sequence[Statement]], *, name: str, description: str, why_wildcards: str
+    ) -> None:
         """Attach each list of statements as a managed policy of its own: IAM limits the length of one."""
         first: iam.ManagedPolicy | None = None
         for number, statements in enumerate(policies, start=1):
             policy = iam.ManagedPolicy(
                 self,
-                f"Stop{number}",
-                # Never reworded: a change would replace the policy, which CloudFormation cannot do under a fixed name.
-                description="What the selectors in enforce may stop",
+                f"{name}{number}",
+                description=description,
                 statements=[iam.PolicyStatement.from_json(statement) for statement in statements],
                 roles=[self.role],
             )
@@ -91,12 +113,8 @@ class WatchdogFunction(Construct):
                 first = policy
             else:
                 policy.node.add_dependency(first)  # all denials are in force before the later permissions are
-            self.function.node.add_dependency(policy)  # code that may stop never runs before it is allowed to
-            acknowledge_resource_wildcards(
-                policy,
-                statements,
-                "Which instances and jobs there will be is not known at deploy: the condition on the tag bounds them.",
-            )
+            self.function.node.add_dependency(policy)  # code that acts never runs before it is allowed to
+            acknowledge_resource_wildcards(policy, statements, why_wildcards)
 
 
 def _duration(seconds: float) -> Duration:

@@ -35,6 +35,10 @@ class Inputs:
     def has_slack(self) -> bool:
         return bool(self.policy["slack"]["platform_channel"])
 
+    @property
+    def has_models(self) -> bool:
+        return bool(self.policy.get("res", {}).get("models"))
+
     @classmethod
     def of(
         cls,

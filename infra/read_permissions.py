@@ -62,6 +62,8 @@ class Targets:
     """As CloudFormation gives it, ending in `:*`: the group's streams."""
     deadman_function: str
     """The function that may stop something; empty for that function itself."""
+    res_function: str
+    """The function that writes the model registry; empty where there is none, and for that function itself."""
     slack_token_parameter: str
     """Name of the parameter; empty where Slack is not configured."""
     slack_signing_secret_parameter: str
@@ -107,7 +109,11 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
             _allow("SigningSecret", ["ssm:GetParameter"], _parameter(targets, targets.slack_signing_secret_parameter)),
             # It stops nothing itself: whoever clicks Stop now has the one function asked that may.
             _allow("AskToStop", ["lambda:InvokeFunction"], targets.deadman_function),
+            # Nor does it write the model registry.
+            *([_allow("AskToDecide", ["lambda:InvokeFunction"], targets.res_function)] if targets.res_function else []),
         ]
+    if function is topology.RES:
+        return _candidates(targets)
     granted = statements(targets)
     if function is topology.DEADMAN:
         granted.extend(answers(targets))
@@ -121,6 +127,36 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
         granted.append(_allow("Canary", ["events:PutEvents"], _bus(targets, names.HEARTBEAT_BUS), only))
         granted.extend(_verify_anywhere(targets))
     return granted
+
+
+def _candidates(targets: Targets) -> list[Statement]:
+    """What judges candidates: the registry, what trained them, what was measured of them, and the ledger."""
+    arn, in_regions = f"arn:{targets.partition}", _in(targets.regions)
+    kept = ("ReadJobs", "Alerts", "RefusedEvents", "Events", "Logs", "SlackToken")
+    this_account = {"StringEquals": {"aws:ResourceAccount": [targets.account]}}
+    return [
+        *(statement for statement in statements(targets) if statement["Sid"] in kept),
+        _allow("Ledger", list(_LEDGER_ACTIONS_OF_CLICKS), targets.ledger_table),
+        # A list has no version to be judged by.
+        _allow("ListCandidates", ["sagemaker:ListModelPackages"], "*", in_regions),
+        _allow(
+            "ReadCandidates",
+            ["sagemaker:DescribeModelPackage"],
+            f"{arn}:sagemaker:*:{targets.account}:model-package/*",
+            in_regions,
+        ),
+        _allow(
+            "StepsOfExecutions",
+            ["sagemaker:ListPipelineExecutionSteps"],
+            f"{arn}:sagemaker:*:{targets.account}:pipeline/*/execution/*",
+            in_regions,
+        ),
+        # Where metrics and evaluation data lie is each pipeline's own business: any bucket, but of this account only.
+        # A bucket's ARN names no account, so a condition does. ETags take the same permission as the object.
+        _allow("ReadMetrics", ["s3:GetObject"], f"{arn}:s3:::*/*", this_account),
+        # What a prefix holds tells whether two models were measured on the same data.
+        _allow("ListEvaluationData", ["s3:ListBucket"], f"{arn}:s3:::*", this_account),
+    ]
 
 
 def _starters(targets: Targets) -> list[Statement]:

@@ -23,6 +23,7 @@ from infra.http_api import SlackApi
 from infra.inputs import Inputs
 from infra.ledger import Ledger
 from infra.queues import BatchedQueue
+from infra.registry_permissions import write_policies
 from infra.schedule import Rules
 from infra.stop_policies import stop_policies
 
@@ -76,9 +77,11 @@ class CostwatchStack(Stack):
     def _function(
         self, spec: topology.Function, code: lambda_.Code, before: Mapping[str, WatchdogFunction]
     ) -> WatchdogFunction:
-        """`before`: the functions that were made before it; the one that may stop runs is the first."""
+        """`before`: the functions that were made before it; the one that may stop runs is the first, and the one that
+        writes the model registry comes before those who ask it to.
+        """
         inputs = self._inputs
-        deadman = before.get(topology.DEADMAN.name)
+        deadman, res = before.get(topology.DEADMAN.name), before.get(topology.RES.name)
         requests = self._batched[topology.REQUESTS.name]
         settings = spec.settings.of(
             ledger_table=self._ledger.table.table_name,
@@ -86,6 +89,7 @@ class CostwatchStack(Stack):
             refused_queue_url=self._refused.queue_url,
             heartbeat_bus=names.HEARTBEAT_BUS,
             deadman_function=deadman.function.function_name if deadman is not None else "",
+            res_function=res.function.function_name if res is not None else "",
             gate_queue_url=requests.queue.queue_url,
             gate_dead_letters_arn=requests.dead_letters.queue_arn,
             slack_token_parameter=inputs.slack_token_parameter,
@@ -107,6 +111,7 @@ class CostwatchStack(Stack):
                     refused_queue=self._refused.queue_arn,
                     log_group=created.log_group.log_group_arn,
                     deadman_function=deadman.function.function_arn if deadman is not None else "",
+                    res_function=res.function.function_arn if res is not None else "",
                     slack_token_parameter=inputs.slack_token_parameter,
                     slack_signing_secret_parameter=inputs.slack_signing_secret_parameter,
                 ),
@@ -117,6 +122,8 @@ class CostwatchStack(Stack):
         )
         if spec.stops_runs:
             created.may_stop(stop_policies(inputs.policy, account=self.account, partition=Aws.PARTITION))
+        if spec is topology.RES:
+            created.may_write(write_policies(inputs.policy, account=self.account, partition=Aws.PARTITION))
         return created
 
     def _slack_api(self, door: WatchdogFunction) -> str:
@@ -155,6 +162,7 @@ class CostwatchStack(Stack):
                     "function": functions[topology.DEADMAN.name].function.function_name,
                     "prices_function": functions[topology.PRICES.name].function.function_name,
                     "gate_function": functions[topology.GATE.name].function.function_name,
+                    "res_function": _name_of(functions.get(topology.RES.name)),
                     "gate_queue_url": self._batched[topology.REQUESTS.name].queue.queue_url,
                     "gated_training_arn": gated.machine.state_machine_arn if gated is not None else "",
                     "refused_queue_url": self._refused.queue_url,
@@ -167,6 +175,11 @@ class CostwatchStack(Stack):
                 }
             ),
         )
+
+
+def _name_of(function: WatchdogFunction | None) -> str:
+    """Empty where it is not deployed."""
+    return function.function.function_name if function is not None else ""
 
 
 def _title(name: str) -> str:

@@ -26,6 +26,11 @@ ALLOWED_IN_OBSERVE = frozenset(
         "sagemaker:ListPipelineExecutions",
         "sagemaker:ListPipelineParametersForExecution",
         "sagemaker:ListPipelines",
+        # look at candidates and at what was measured of them, where models are judged
+        "s3:GetObject",
+        "s3:ListBucket",
+        "sagemaker:DescribeModelPackage",
+        "sagemaker:ListModelPackages",
         "sns:ListSubscriptionsByTopic",
         "ssm:GetParameter",
         # remember, in the ledger

@@ -11,7 +11,7 @@ from tests.support.synth import Synthesized, synthesize_all
 
 @pytest.fixture(scope="session")
 def assemblies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Synthesized]:
-    """`observe`, `enforce`, `boundary`, `large` and `gated`, synthesized."""
+    """`observe`, `enforce`, `boundary`, `large`, `models` and `gated`, synthesized."""
     return synthesize_all(tmp_path_factory.mktemp("synth") / "out")
 
 
@@ -21,7 +21,7 @@ def templates(assemblies: dict[str, Synthesized]) -> dict[str, dict[str, Any]]:
     return {name: assembly.template for name, assembly in assemblies.items()}
 
 
-@pytest.fixture(scope="session", params=["observe", "enforce", "boundary", "large"])
+@pytest.fixture(scope="session", params=["observe", "enforce", "boundary", "large", "models"])
 def assembly(request: pytest.FixtureRequest, assemblies: dict[str, Synthesized]) -> Synthesized:
     """Each configuration in turn."""
     return assemblies[request.param]

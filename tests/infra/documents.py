@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support import policies
+from tests.support.registry_town import res
 
 REGIONS = ["us-east-1", "eu-central-1"]
 SLACK_APP, SLACK_WORKSPACE = "A0123456789", "T0123456789"
@@ -25,6 +26,7 @@ PROCESSING, TUNING, AUTOML = (
 )
 ROLE = "arn:aws:iam::111122223333:role/training"
 APPROVAL = policies.approval(roles=[ROLE])
+RES = res("enforce", {"group": "Churn"})
 ENFORCING = (SPOT, WORKBENCHES, PAUSED, TRAINING, PROCESSING, TUNING, AUTOML)
 
 

@@ -8,10 +8,15 @@ from costwatch import names
 from tests.support.synth import Synthesized
 
 SERVICES = {
-    names.METRIC_SWEEP_FAILURES: {names.SERVICE_DEADMAN},
-    names.METRIC_NOTICES_UNDELIVERED: {names.SERVICE_DEADMAN},
+    names.METRIC_SWEEP_FAILURES: {names.SERVICE_DEADMAN, names.SERVICE_RES},
+    names.METRIC_NOTICES_UNDELIVERED: {names.SERVICE_DEADMAN, names.SERVICE_RES},
     names.METRIC_RUNS_CAME_BACK: {names.SERVICE_DEADMAN, names.SERVICE_HINTS},
 }
+OF_THE_BREAKER = {
+    names.METRIC_REGISTRY_NOT_WRITTEN: {names.SERVICE_RES},
+    names.METRIC_HANDS_NOT_RESTORED: {names.SERVICE_RES},
+}
+"""Only where models are judged: `res` stands for no alarm where they are not."""
 
 
 def alarms_on(metric: str, assembly: Synthesized) -> list[dict[str, Any]]:
@@ -22,17 +27,21 @@ def alarms_on(metric: str, assembly: Synthesized) -> list[dict[str, Any]]:
 def test_three_intervals_without_a_completed_sweep_raise_an_alarm_and_silence_counts_as_missed(
     assembly: Synthesized,
 ) -> None:
-    (alarm,) = alarms_on(names.METRIC_SWEEP_COMPLETED, assembly)
-    assert alarm["TreatMissingData"] == "breaching"
-    assert alarm["Namespace"] == names.METRIC_NAMESPACE
-    assert alarm["Dimensions"] == [{"Name": names.METRIC_DIMENSION_SERVICE, "Value": names.SERVICE_DEADMAN}]
-    assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("Sum", "LessThanThreshold", 1)
-    assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (300, 3, 3)
+    alarms = alarms_on(names.METRIC_SWEEP_COMPLETED, assembly)
+    services = {names.SERVICE_DEADMAN} | ({names.SERVICE_RES} if assembly.models else set())
+    assert {alarm["Dimensions"][0]["Value"] for alarm in alarms} == services
+    for alarm in alarms:
+        assert alarm["TreatMissingData"] == "breaching"
+        assert alarm["Namespace"] == names.METRIC_NAMESPACE
+        assert [dimension["Name"] for dimension in alarm["Dimensions"]] == [names.METRIC_DIMENSION_SERVICE]
+        assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("Sum", "LessThanThreshold", 1)
+        assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (300, 3, 3)
 
 
 def test_trouble_that_a_function_reports_raises_an_alarm_at_the_first_occurrence(assembly: Synthesized) -> None:
     with_slack = {names.METRIC_CLICKS_NOT_TAKEN: {names.SERVICE_DOOR}}
-    for metric, services in (SERVICES | (with_slack if assembly.slack else {})).items():
+    for metric, reporting in (SERVICES | (with_slack if assembly.slack else {}) | OF_THE_BREAKER).items():
+        services = {each for each in reporting if assembly.models or each != names.SERVICE_RES}
         alarms = alarms_on(metric, assembly)
         dimensions = [tuple(d.items()) for a in alarms for d in a["Dimensions"]]
         expected = [(("Name", names.METRIC_DIMENSION_SERVICE), ("Value", service)) for service in services]
@@ -71,6 +80,6 @@ def test_every_dead_letter_queue_raises_an_alarm_when_something_waits_in_it(asse
 def test_every_alarm_tells_the_alerts_topic(assembly: Synthesized) -> None:
     (topic,) = assembly.of_type("AWS::SNS::Topic")
     alarms = assembly.of_type("AWS::CloudWatch::Alarm").values()
-    assert len(alarms) == 12 + 2 * assembly.slack
+    assert len(alarms) == 12 + 2 * assembly.slack + 6 * assembly.models
     for alarm in alarms:
         assert alarm["Properties"]["AlarmActions"] == [{"Ref": topic}]

@@ -15,6 +15,7 @@ import pytest
 
 import costwatch_client
 from costwatch import names, topology
+from infra.registry_permissions import WRITE
 from infra.stop_permissions import stop_statements
 from tests.infra import documents
 from tests.support.iam import Context, Statement, Verdict, evaluate, statements_of
@@ -37,8 +38,10 @@ Template = Mapping[str, Any]
 FUNCTION = "AWS::Lambda::Function"
 ACCOUNT, OTHER_ACCOUNT, HOME = "111122223333", "444455556666", "us-east-1"
 FUNCTIONS = {function.name: function for function in topology.FUNCTIONS}
-WITHOUT_SLACK = [function.name for function in topology.functions(slack=False)]
+WITHOUT_SLACK = [function.name for function in topology.functions(slack=False, models=False)]
 """Those that the configuration `observe`, which leaves Slack out, deploys."""
+WITHOUT_MODELS = [function.name for function in topology.functions(slack=True, models=False)]
+"""Those that `enforce` deploys; `models` has the one that judges them as well."""
 WATCHERS = (topology.DEADMAN.name, topology.HINTS.name)
 """They look at the world; the third takes heartbeats and looks at nothing, the fourth looks at prices only."""
 DESTRUCTIVE = (
@@ -185,7 +188,23 @@ CLICKS_MAY: Mapping[str, frozenset[str]] = {
     "lambda:InvokeFunction": frozenset({f"arn:aws:lambda:{HOME}:{ACCOUNT}:function:deadman-function"}),
 }
 
+# It judges candidates: what trained them, what was measured of them, wherever in this account that lies.
+RES_MAY: Mapping[str, frozenset[str]] = {
+    **{
+        action: resources
+        for action, resources in ALLOWED_IN_OBSERVE.items()
+        if action.partition(":")[0] in ("events", "logs", "sns", "sqs", "ssm") or resources == JOBS
+    },
+    **{action: CLICKS_MAY[action] for action in CLICKS_MAY if action.startswith("dynamodb:")},
+    "sagemaker:ListModelPackages": frozenset({"*"}),
+    "sagemaker:DescribeModelPackage": frozenset({f"arn:aws:sagemaker:*:{ACCOUNT}:model-package/*"}),
+    "sagemaker:ListPipelineExecutionSteps": _EXECUTIONS,
+    "s3:GetObject": frozenset({"arn:aws:s3:::*/*"}),
+    "s3:ListBucket": frozenset({"arn:aws:s3:::*"}),
+}
+
 OTHERS_MAY = {
+    topology.RES.name: RES_MAY,
     topology.GATE.name: GATE_MAY,
     topology.HEARTBEATS.name: HEARTBEATS_MAY,
     topology.PRICES.name: PRICES_MAY,
@@ -316,7 +335,11 @@ def allowing(*actions: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("mode", "function"),
-    [*(("observe", function) for function in WITHOUT_SLACK), *(("enforce", function) for function in FUNCTIONS)],
+    [
+        *(("observe", function) for function in WITHOUT_SLACK),
+        *(("enforce", function) for function in WITHOUT_MODELS),
+        ("models", topology.RES.name),
+    ],
 )
 def test_a_role_holds_the_written_list_and_in_enforce_only_the_stop_permissions_more(
     mode: str, function: str, templates: Mapping[str, Template]
@@ -328,9 +351,10 @@ def test_a_role_holds_the_written_list_and_in_enforce_only_the_stop_permissions_
         if statement.effect == "Allow":
             for action in statement.actions:
                 granted.setdefault(action, set()).update(statement.resources)
-    expected = written_list(function, slack=mode == "enforce")  # the sample, which is `observe`, leaves Slack out
+    expected = written_list(function, slack=mode != "observe")  # the sample, which is `observe`, leaves Slack out
     stop = set(granted) - set(expected)
-    assert stop == (set(DESTRUCTIVE) if (mode, function) == ("enforce", "deadman") else set())
+    more = {("enforce", "deadman"): set(DESTRUCTIVE), ("models", topology.RES.name): {WRITE}}
+    assert stop == more.get((mode, function), set())
     assert {action: resources for action, resources in granted.items() if action not in stop} == expected
 
 
@@ -398,10 +422,10 @@ def test_actions_are_written_out_and_belong_to_a_service_that_was_enumerated(
                 assert action.split(":")[0] in prefixes, statement
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", WITHOUT_MODELS)
 def test_a_function_can_write_its_own_log_and_no_other(function: str, templates: Mapping[str, Template]) -> None:
     holder = role(templates["enforce"], function)
-    other = next(name for name in FUNCTIONS if name != function)
+    other = next(name for name in WITHOUT_MODELS if name != function)
     group = f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:"
     for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
         assert holder.evaluate(action, f"{group}{function}-logs:log-stream:2026/11/22/[$LATEST]abc").allowed
@@ -423,7 +447,7 @@ def an_event(*detail_types: str, source: str = names.SOURCE_CLIENT) -> dict[str,
 
 
 def test_only_the_sweep_sends_canaries_and_nothing_else_on_their_way(templates: Mapping[str, Template]) -> None:
-    for function in FUNCTIONS:
+    for function in WITHOUT_MODELS:
         holder = role(templates["enforce"], function)
         canary = an_event(names.DETAIL_CANARY)
         assert holder.evaluate("events:PutEvents", CANARY_BUS, canary).allowed is (function == topology.DEADMAN.name)
@@ -450,7 +474,7 @@ def test_the_door_puts_clicks_on_the_default_bus_and_nothing_else(templates: Map
         assert not holder.evaluate("events:PutEvents", bus, other).allowed
 
 
-@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != topology.DOOR.name])
+@pytest.mark.parametrize("function", [name for name in WITHOUT_MODELS if name != topology.DOOR.name])
 def test_nobody_but_the_door_puts_clicks_on_the_bus(function: str, templates: Mapping[str, Template]) -> None:
     bus = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default"
     click = an_event(names.DETAIL_SLACK_INTERACTION, source=names.SOURCE_SLACK)

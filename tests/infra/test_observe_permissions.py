@@ -66,7 +66,7 @@ def test_no_managed_policy_exists_and_nothing_destructive_is_even_mentioned(obse
 
 
 def test_the_written_list_holds_nothing_that_no_role_needs(assemblies: dict[str, Synthesized]) -> None:
-    granted = {action for name in ("observe", "enforce") for _, action in allowed(assemblies[name])}
+    granted = {action for name in ("observe", "enforce", "models") for _, action in allowed(assemblies[name])}
     assert lower(ALLOWED_IN_OBSERVE) <= granted
 
 

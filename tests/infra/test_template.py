@@ -198,6 +198,7 @@ def test_the_command_line_finds_the_deployment_in_one_parameter(enforce: Synthes
         "function",
         "prices_function",
         "gate_function",
+        "res_function",
         "gate_queue_url",
         "gated_training_arn",
         "refused_queue_url",

@@ -26,7 +26,7 @@ def test_rules_patterns_schedules_and_targets_are_those_of_the_topology(assembly
             "handler": by_name[rule.function] if rule.function else read_by[rule.queue],
             "bus": rule.bus,
         }
-        for rule in topology.rules(timedelta(minutes=5), slack=assembly.slack)
+        for rule in topology.rules(timedelta(minutes=5), slack=assembly.slack, models=assembly.models)
     ]
     found = [_shown(r["Properties"], handlers | readers, buses) for r in assembly.of_type("AWS::Events::Rule").values()]
     assert sorted(found, key=_description) == sorted(expected, key=_description)

@@ -34,8 +34,8 @@ def test_an_approver_promotes_and_the_only_function_that_writes_the_registry_is_
         {
             "judgement": ID,
             "judged_at": times.to_text(asked.judged_at),
-            "decision": "promote",
-            "requested_by": OMAR,
+            "target": "Approved",
+            "by": OMAR,
             "name": "Omar Diaz",
             "reason": "the campaign needs it",
         }
@@ -47,7 +47,7 @@ def test_an_approver_promotes_and_the_only_function_that_writes_the_registry_is_
 def test_reject_asks_for_just_that(house: JudgedHouse) -> None:
     house.judge()
     house.click("reject", ID)
-    assert [(each["decision"], each["reason"]) for each in house.res.asked] == [("reject", "")]
+    assert [(each["target"], each["reason"]) for each in house.res.asked] == [("Rejected", "")]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,13 @@ def test_whoever_comes_second_is_told_whose_decision_it_was(house: JudgedHouse) 
     assert "Nobody is asked about churn v41 any more. Promoted by Omar Diaz" in sentence
 
 
+def test_whoever_says_the_same_after_somebody_else_is_told_whose_decision_it_was(house: JudgedHouse) -> None:
+    house.judge()
+    house.click("promote", ID, by=OMAR)
+    assert house.click("promote", ID, by=LEE).result == "refused"
+    assert "Promoted by Omar Diaz" in house.told[0][1]
+
+
 def test_of_two_at_the_same_moment_one_decides_and_the_other_is_told(house: JudgedHouse) -> None:
     house.judge()
     late = house.desk(house.press("reject", ID, by=LEE))
@@ -194,6 +201,35 @@ def test_a_package_that_somebody_decided_in_the_registry_an_instant_ago_is_left_
     assert house.models.packages[arn].approval is ApprovalStatus.APPROVED
     assert "Promoted by maria in the model registry" in house.told[0][1]
     assert buttons_of(house.card(post)) == {}
+
+
+def test_a_card_of_an_older_version_than_serves_promotes_it_no_more_and_still_rejects_it(house: JudgedHouse) -> None:
+    house.judge()
+    newer = house.models.register()
+    house.models.decide(newer.arn, ApprovalStatus.APPROVED)
+    assert house.click("promote", ID).result == "refused"
+    assert house.judgement().state is State.ASKED
+    assert "churn v42 was approved since, and churn v41 was never held against it" in house.told[0][1]
+    assert house.click("reject", ID).result == "taken"
+    assert house.judgement().target is ApprovalStatus.REJECTED
+
+
+def test_an_older_version_that_serves_is_in_nobodys_way(house: JudgedHouse) -> None:
+    house.judge()
+    house.models.decide(house.models.packages[min(house.models.packages)].arn, ApprovalStatus.APPROVED)
+    assert house.click("promote", ID).result == "taken"
+
+
+def test_what_was_deleted_from_the_registry_is_said_so_and_its_card_loses_its_buttons(house: JudgedHouse) -> None:
+    before = house.judge()
+    (post,) = before.posts
+    now = house.town.clock()
+    assert house.judgements.save(judgement_steps.gone(before, now))
+    house.flush()
+    assert buttons_of(house.card(post)) == {}
+    assert "Gone: churn v41" in text_of(house.card(post))
+    assert house.click("promote", ID).result == "refused"
+    assert "It was deleted from the model registry" in house.told[0][1]
 
 
 def test_a_refusal_of_the_function_is_told_in_its_words(house: JudgedHouse) -> None:

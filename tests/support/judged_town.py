@@ -60,7 +60,7 @@ class RealRes:
         """What the deployed function does with the event. Raises what it raises."""
         message = intake.res(event)
         assert isinstance(message, intake.DecisionRequested)
-        return decide(self.house.breaker, message)
+        return decide(self.house.breaker, message, ResReport(at=self.house.town.clock()))
 
 
 @dataclass

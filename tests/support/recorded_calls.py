@@ -42,6 +42,7 @@ from demo.recorder import (
 )
 from infra.read_permissions import Targets
 from infra.read_permissions import statements_of as read_statements
+from infra.registry_permissions import write_policies
 from infra.stop_permissions import stop_statements
 from tests.support.iam import Decision, Statement, Verdict, evaluate, statements_of
 
@@ -224,6 +225,7 @@ def statements_for(acting: Acting) -> tuple[Statement, ...]:
         refused_queue=f"arn:{partition}:sqs:{region}:{account}:{queue}",
         log_group=f"arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/costwatch-{acting.role}",
         deadman_function=f"arn:{partition}:lambda:{region}:{account}:function:{settings.get(names.ENV_DEADMAN_FUNCTION)}",
+        res_function=f"arn:{partition}:lambda:{region}:{account}:function:{settings.get(names.ENV_RES_FUNCTION)}",
         slack_token_parameter=settings.get(names.ENV_SLACK_TOKEN_PARAMETER, ""),
         slack_signing_secret_parameter=settings.get(names.ENV_SLACK_SIGNING_SECRET_PARAMETER, ""),
     )
@@ -231,6 +233,8 @@ def statements_for(acting: Acting) -> tuple[Statement, ...]:
     granted = read_statements(function, targets)
     if acting.role == DEADMAN:
         granted = granted + stop_statements(policy, account=account, partition=partition)
+    if acting.role == topology.RES.name:
+        granted = granted + [s for each in write_policies(policy, account=account, partition=partition) for s in each]
     return statements_of({"Version": "2012-10-17", "Statement": granted}, acting.role)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 from costwatch import names, wiring
@@ -15,6 +15,7 @@ from costwatch.core.packages import ApprovalStatus, ModelPackage
 from costwatch.core.policy import Policy
 from costwatch.handlers import res as handler
 from costwatch.procedures.breaker import Breaker
+from costwatch.procedures.sweep import sweep
 from tests.support import policies
 from tests.support.builders import ACCOUNT
 from tests.support.fakes import FakeJob
@@ -39,6 +40,9 @@ class _Wired:
     town: ResTown
     refused: _Refused = field(default_factory=_Refused)
     logger: logging.Logger = field(default_factory=lambda: logging.getLogger("res"))
+
+    def clock(self) -> datetime:
+        return self.town.clock()
 
     def breaker(self, context: object) -> Breaker:
         del context
@@ -70,8 +74,13 @@ class ResTown(RegistryTown):
         moment = self.clock().isoformat()
         return self.invoke({**event, "time": moment, "detail": {**event["detail"], **changes}})
 
-    def told_of_training(self, job: FakeJob) -> dict[str, Any]:
-        return self.invoke(training_event(job))
+    def told_of_training(self, job: FakeJob, **changes: Any) -> dict[str, Any]:
+        event = training_event(job)
+        return self.invoke({**event, "detail": {**event["detail"], **changes}})
+
+    def sweep_runs(self) -> None:
+        """The dead-man's switch looks at every run."""
+        sweep(self.watchdog())
 
     def sweep(self) -> dict[str, Any]:
         return self.invoke(TICK)
@@ -114,6 +123,10 @@ class ResTown(RegistryTown):
     def writes(self) -> list[tuple[str, ...]]:
         """What was written into the registry: ARN and status."""
         return [ids for operation, _, ids in self.world.calls if operation == "UpdateModelPackage"]
+
+    def told_others(self, package: ModelPackage) -> list[dict[str, Any]]:
+        """What the bus was told of it."""
+        return [each for each in self.world.verdicts if each["package_arn"] == package.arn]
 
     @property
     def cards(self) -> list[str]:

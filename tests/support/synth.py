@@ -28,11 +28,13 @@ class Synthesized:
     template: dict[str, Any]
     slack: bool
     """Whether its configuration names a channel of Slack's."""
+    models: bool
+    """Whether it names models to judge."""
 
     @property
     def functions(self) -> tuple[topology.Function, ...]:
         """Those that its configuration asks for."""
-        return topology.functions(slack=self.slack)
+        return topology.functions(slack=self.slack, models=self.models)
 
     def of_type(self, resource_type: str) -> dict[str, dict[str, Any]]:
         """Resources of one CloudFormation type, by logical id."""
@@ -78,14 +80,15 @@ def synthesize(
     stack = compose(app, inputs=inputs, asset=asset)
     app.synth()
     template = json.loads((directory / f"{stack.artifact_id}.template.json").read_text("utf-8"))
-    return Synthesized(directory, template, slack=bool(policy_document["policy"]["slack"]["platform_channel"]))
+    return Synthesized(directory, template, slack=inputs.has_slack, models=inputs.has_models)
 
 
 def synthesize_all(directory: Path) -> dict[str, Synthesized]:
     """`observe`: the committed sample with the real asset. `enforce`: three enforcing selectors. `boundary`: the same
     as an organisation with rules for roles deploys it, under a permissions boundary and with a prefix on every name.
-    `large`: 50 selectors and 40 teams. `gated`: with roles that the state machine GatedTraining hands on. The last four
-    carry a stand-in for the asset."""
+    `large`: 50 selectors and 40 teams. `gated`: with roles that the state machine GatedTraining hands on. `models`:
+    models are judged, in enforce, without auto_approve; nothing else is in enforce. The last five carry a stand-in for
+    the asset."""
     use_node()
     from costwatch.config import loader  # noqa: PLC0415
     from infra.asset import build_asset  # noqa: PLC0415
@@ -102,6 +105,7 @@ def synthesize_all(directory: Path) -> dict[str, Synthesized]:
         "enforce": synthesize(directory / "enforce", enforcing, asset=stand_in),
         "boundary": synthesize(directory / "boundary", enforcing, asset=stand_in, context=boundary),
         "large": synthesize(directory / "large", large, asset=stand_in),
+        "models": synthesize(directory / "models", documents.document(res=documents.RES), asset=stand_in),
         "gated": synthesize(directory / "gated", documents.document(approval=documents.APPROVAL), asset=stand_in),
     }
 

@@ -95,6 +95,7 @@ def test_a_gain_is_never_shown_as_nothing(amount: str, kind: GainKind, shown: st
         (Direction.MINIMIZE, "0.9200009", "0.93", "0.920"),
         (Direction.MINIMIZE, "0.9199", "0.93", "0.919"),
         (Direction.MAXIMIZE, "12.1", "12", "12.100"),
+        (Direction.MAXIMIZE, "0.91399995", "0.9139999", "0.9140000"),
     ],
 )
 def test_what_would_have_passed_is_rounded_to_what_really_passes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -11,7 +11,11 @@ import pytest
 from moto.events.models import EventPattern
 
 from costwatch import names, topology
+from costwatch.core.judgement_steps import WRITE_LEASE
 from costwatch.procedures import stop
+from tests.support.fake_registry import FakeModels
+from tests.support.fakes import FakeWorld
+from tests.support.registry_town import package_event
 from tests.unit.test_intake import INSTANCE, JOB, PROCESSING_JOB, TUNING_JOB, changed
 
 RULES = topology.rules(timedelta(minutes=5))
@@ -46,10 +50,34 @@ def test_every_queue_is_read_by_a_function_that_no_event_invokes() -> None:
 
 
 def test_door_and_clicks_are_deployed_where_slack_is_configured_and_nowhere_else() -> None:
-    assert topology.functions(slack=True) == topology.FUNCTIONS
-    assert set(topology.FUNCTIONS) - set(topology.functions(slack=False)) == {topology.DOOR, topology.CLICKS}
+    assert topology.functions(slack=True, models=True) == topology.FUNCTIONS
+    without_slack = set(topology.functions(slack=False, models=True))
+    assert set(topology.FUNCTIONS) - without_slack == {topology.DOOR, topology.CLICKS}
     without = topology.rules(timedelta(minutes=5), slack=False)
     assert {rule.name for rule in RULES} - {rule.name for rule in without} == {"slack-interactions"}
+
+
+def test_the_breaker_is_deployed_where_models_are_judged_and_nowhere_else() -> None:
+    without_models = topology.functions(slack=True, models=False)
+    assert set(topology.FUNCTIONS) - set(without_models) == {topology.RES}
+    without = topology.rules(timedelta(minutes=5), models=False)
+    assert {rule.name for rule in RULES} - {rule.name for rule in without} == {"res-sweep", "package-state", "trained"}
+
+
+def test_a_version_that_was_registered_or_decided_about_reaches_the_breaker() -> None:
+    model = FakeModels(FakeWorld(lambda: datetime(2026, 11, 22, 9, tzinfo=UTC)))
+    assert matches("package-state", package_event(model.register(job="churn-41")))
+    assert not matches("package-state", JOB)
+
+
+@pytest.mark.parametrize("status", ["Completed", "Failed", "Stopped"])
+def test_a_training_job_that_is_over_reaches_the_breaker_too(status: str) -> None:
+    assert matches("trained", changed(JOB, "detail.TrainingJobStatus", status))
+    assert not matches("trained", changed(JOB, "detail.TrainingJobStatus", "InProgress"))
+
+
+def test_the_claim_of_a_write_outlives_the_function_that_took_it() -> None:
+    assert topology.RES.timeout < WRITE_LEASE
 
 
 def test_a_click_that_the_door_put_on_the_bus_reaches_the_clicks() -> None:

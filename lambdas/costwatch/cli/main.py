@@ -28,8 +28,8 @@ _MODULES: Final = {
     "pause": "pausing",
     "preview": "previewing",
     "prices": "prices",
-    "promote": "judging",
-    "reject": "judging",
+    "promote": "verdicts",
+    "reject": "verdicts",
     "release": "granting",
     "res": "scoring",
     "restore": "restoring",
@@ -40,7 +40,7 @@ _MODULES: Final = {
     "status": "status",
     "stop": "stopping",
     "sweep": "sweeping",
-    "verdicts": "judging",
+    "verdicts": "verdicts",
 }
 
 

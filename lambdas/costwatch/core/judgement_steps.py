@@ -223,7 +223,8 @@ def gone(before: Judgement, now: datetime) -> JudgementStep:
     """It is in the registry no more: nothing is left to decide."""
     after = _next(before, replace(before, state=State.OVERRIDDEN, target=None, lease_until=None))
     entry = _entry(after, Transition.OVERRIDDEN, "deleted from the registry", now)
-    return JudgementStep(before, after, now, (entry,))
+    say = heard(after.mode) and (before.told or before.posts)
+    return JudgementStep(before, after, now, (entry,), _said(after, now) if say else ())
 
 
 def serves(before: Judgement, since: datetime, now: datetime) -> JudgementStep | None:

@@ -9,7 +9,7 @@ from typing import Final
 from costwatch.core import times
 from costwatch.core.judgements import Judgement
 from costwatch.core.packages import LONGEST_DESCRIPTION, LONGEST_METADATA, ApprovalStatus, ModelPackage
-from costwatch.core.res_words import figures, show_score
+from costwatch.core.res_words import figures, show_scores
 
 REJECTION: Final = "Cost-Efficiency Rejection: "
 APPROVAL: Final = "Costwatch: "
@@ -43,8 +43,8 @@ def metadata(judgement: Judgement, target: ApprovalStatus, there: Mapping[str, s
         "costwatch:status": target.value,
         "costwatch:cost-usd": f"{cost.usd:.2f}" if cost is not None and cost.usd is not None else "",
         "costwatch:gain": f"{gain.amount.normalize():+.6g}" if gain is not None else "",
-        "costwatch:score": show_score(score.value) if score is not None else "",
-        "costwatch:needed": show_score(score.needed) if score is not None else "",
+        "costwatch:score": show_scores(score)[0] if score is not None else "",
+        "costwatch:needed": show_scores(score)[1] if score is not None else "",
         "costwatch:mode": judgement.mode.value,
         "costwatch:decided-by": (decided.name or decided.by) if decided is not None else "",
     }

@@ -30,7 +30,7 @@ from costwatch.core.cards import Card
 from costwatch.core.judgements import Hand, Judgement, State
 from costwatch.core.packages import ApprovalStatus
 from costwatch.core.res import Cause, Value
-from costwatch.core.res_standing import standing
+from costwatch.core.res_standing import is_gone, standing
 
 PROMOTE: Final = "promote"
 REJECT: Final = "reject"
@@ -121,6 +121,8 @@ def _head(judgement: Judgement) -> str:
         if decided.hand is Hand.RESTORED:
             return f"Restored: {name}. A person's decision stands again"
         return f"{verb} by a person: {name}. {why}" if why else f"{verb} by a person: {name}"
+    if is_gone(judgement):
+        return f"Gone: {name}. It is in the model registry no more"
     if verdict.value is Value.PROMOTE:
         done = judgement.state is State.WRITTEN
         return f"{'Promoted' if done else 'Earned its compute'}: {name}. {why}"

@@ -26,6 +26,8 @@ def standing(judgement: Judgement, *, auto_approve: bool) -> str:
     if judgement.decided is not None:
         return _decided(judgement, judgement.decided)
     value, state = judgement.verdict.value, judgement.state
+    if is_gone(judgement):
+        return "It was deleted from the model registry, so there is nothing left to decide."
     if state is State.WRITING:
         return _being_written(judgement)
     if state is State.WAITING:
@@ -44,6 +46,12 @@ def standing(judgement: Judgement, *, auto_approve: bool) -> str:
     if value is Value.PROMOTE:
         return f"It waits for a person's approval: Costwatch approves nothing here.\n{_approve(judgement)}"
     return "It is pending in the model registry until somebody decides."
+
+
+def is_gone(judgement: Judgement) -> bool:
+    """Whether it was deleted: nobody decided otherwise, and it is over."""
+    left = judgement.state is State.OVERRIDDEN and judgement.decided is None
+    return left and judgement.verdict.value is not Value.OVERRIDDEN
 
 
 def who(decided: Decided) -> str:

@@ -19,7 +19,7 @@ def of(judgement: Judgement, at: datetime) -> Message:
     """
     verdict, decided = judgement.verdict, judgement.decided
     cost, score = verdict.cost, verdict.score
-    overridden = judgement.state is State.OVERRIDDEN
+    overridden = judgement.state is State.OVERRIDDEN and verdict.value is not Value.OVERRIDDEN
     detail = {
         "id": f"{judgement.id}#{judgement.row_version}",
         "account": judgement.account,
@@ -29,7 +29,7 @@ def of(judgement: Judgement, at: datetime) -> Message:
         "package_arn": judgement.package_arn,
         "version": judgement.package_version,
         "verdict": Value.OVERRIDDEN.value if overridden else verdict.value.value,
-        "cause": Cause.BY_A_PERSON.value if overridden and decided is not None else verdict.cause.value,
+        "cause": Cause.BY_A_PERSON.value if overridden else verdict.cause.value,
         "reason": verdict.reason,
         "judged": verdict.value.value,
         "state": judgement.state.value,

@@ -10,6 +10,7 @@ from costwatch.errors import MalformedEvent
 from costwatch.handlers.metrics import count_judged, count_refused
 from costwatch.procedures.res_decide import decide
 from costwatch.procedures.res_events import package_changed, training_ended
+from costwatch.procedures.res_report import ResReport
 from costwatch.procedures.res_sweep import sweep
 from costwatch.settings import ResSettings
 from costwatch.topology import RES
@@ -43,7 +44,8 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
     breaker = wired.breaker(context)
     if isinstance(message, intake.DecisionRequested):
         wired.logger.info("decision requested", extra={"judgement": message.judgement, "requested_by": message.by})
-        document, report = decide(breaker, message)
+        report = ResReport(at=wired.clock())
+        document = decide(breaker, message, report)
         count_judged(report, RES.service, swept=False)
         return document
     if isinstance(message, intake.PackageChanged):

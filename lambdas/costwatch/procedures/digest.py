@@ -17,6 +17,7 @@ from costwatch.core.policy import Mode, Policy
 from costwatch.core.record import Entry, RunRecord, Status, Transition, hold_id
 from costwatch.core.selection import HoldCode, protected_by
 from costwatch.core.silences import StoppedSilent
+from costwatch.procedures import res_summary
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Seen, SweepReport
 
@@ -105,7 +106,8 @@ def summary(w: Watchdog, records: list[RunRecord], report: SweepReport) -> None:
     local = now.astimezone(ZoneInfo(w.policy.timezone))
     observes = w.policy.approval.mode is Mode.OBSERVE
     asked = [r for r in records if observes and r.consent is not None and r.consent.word is Word.WOULD_ASK]
-    if local.hour < SUMMARY_HOUR or not (asked or any(s.mode is Mode.OBSERVE for s in w.policy.selectors)):
+    judges = w.policy.res.mode is Mode.OBSERVE and bool(w.policy.res.models)
+    if local.hour < SUMMARY_HOUR or not (asked or judges or any(s.mode is Mode.OBSERVE for s in w.policy.selectors)):
         return
     key = f"summary#{local.date()}"
     if w.ledger.was_told(key):
@@ -119,7 +121,8 @@ def summary(w: Watchdog, records: list[RunRecord], report: SweepReport) -> None:
         and row.entry.mode == Mode.OBSERVE.value
         and row.entry.transition in (Transition.ENDED_BY_ITSELF, Transition.UNWATCHED)
     ]
-    if not would and not closed and not asked:
+    models = res_summary.fresh(w, report.skip) if judges else {}
+    if not would and not closed and not asked and not models:
         return
     lines = [_line(r, now - (r.start or now)) for r in would]
     lines.extend(_asked_line(r, now) for r in asked)
@@ -127,6 +130,7 @@ def summary(w: Watchdog, records: list[RunRecord], report: SweepReport) -> None:
     if truth.closed:
         lines.insert(0, truth.sentence)
     lines.extend(f"{row.run_id}: {row.entry.reason}" for row in closed)
+    lines[:0] = models.values()
     stops = [r for r in would if r.status is Status.WOULD_STOP]
     head = f"Costwatch observes: {_counted(stops, 'would be stopped now')}"
     if not stops:
@@ -134,9 +138,11 @@ def summary(w: Watchdog, records: list[RunRecord], report: SweepReport) -> None:
         head = f"Costwatch observes: nothing would be stopped now; {_counted(warned, 'would have been warned')}"
     if asked:
         head += f"; {_counted(asked, 'would have been asked about')}"
+    if models:
+        head += f"; {len(models)} retrained model{'s' if len(models) > 1 else ''} judged"
     shown = lines[:_LINES] + ([f"... and {len(lines) - _LINES} more: costwatch status"] if len(lines) > _LINES else [])
     message = Message(key, MessageKind.SUMMARY, Audience.PLATFORM, {"head": head, "lines": "\n".join(shown)})
-    w.ledger.say_once([key], message, now)
+    w.ledger.say_once([key, *models], message, now)
 
 
 def _counted(records: Sequence[RunRecord], what: str) -> str:

@@ -10,7 +10,6 @@ from costwatch.core import times
 from costwatch.core.judgements import Hand, Judgement
 from costwatch.core.packages import ApprovalStatus
 
-DECISIONS: Final = {ApprovalStatus.APPROVED: "promote", ApprovalStatus.REJECTED: "reject"}
 ANSWER: Final = "state"
 """What the function's document must have: the judgement's state after it was decided."""
 
@@ -31,8 +30,8 @@ def ask(
     detail = {
         "judgement": judgement.id,
         "judged_at": times.to_text(judgement.judged_at),
-        "decision": DECISIONS[target],
-        "requested_by": by,
+        "target": target.value,
+        "by": by,
         "name": name,
         "reason": reason,
     }

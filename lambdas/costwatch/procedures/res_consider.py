@@ -63,7 +63,9 @@ def id_of(package: ModelPackage) -> str:
 
 def _is_claim(before: Judgement | None, after: Judgement) -> bool:
     """A hand that was noticed in somebody else's row is no claim."""
-    return before is None or before.lease_until != after.lease_until
+    if before is None or before.state is not State.WRITING:
+        return True
+    return (before.lease_until, before.target) != (after.lease_until, after.target)
 
 
 def _step(

@@ -19,22 +19,22 @@ from costwatch.procedures.res_report import ResReport
 _TRIES: Final = 4
 
 
-def decide(b: Breaker, asked: DecisionRequested) -> tuple[dict[str, Any], ResReport]:
+def decide(b: Breaker, asked: DecisionRequested, report: ResReport | None = None) -> dict[str, Any]:
     """Record what they decided, and write it where the role may; else tell them how. The same again is answered as
     before.
 
-    Returns what came of it as a document, and what could not be done. Raises RefusedError, with nothing written, where
-    the candidate is not known, was decided by somebody else, was judged anew, or nothing is in enforce; AwsError where
-    the registry fails.
+    Returns what came of it as a document; what could not be done goes into `report`. Raises RefusedError, with nothing
+    written, where the candidate is not known, was decided by somebody else, was judged anew, or nothing is in enforce;
+    AwsError where the registry fails.
     """
-    report = ResReport(at=b.w.now())
+    report = report or ResReport(at=b.w.now())
     for _ in range(_TRIES):
         before = _shown(b, asked)
         package = b.registry(before.region).package(before.package_arn)
         if package is None:
             raise RefusedError(f"{before.name} is not in the registry any more")
         if _decided_before(before, asked):
-            return _document(before, asked, package, report), report
+            return _document(before, asked, package, report)
         _check_open(b, before, package, asked, report)
         by = Decided(asked.by, b.w.now(), asked.target, asked.reason, asked.name)
         writes = package.pending and res_write.may_set(b, asked.target)
@@ -46,7 +46,7 @@ def decide(b: Breaker, asked: DecisionRequested) -> tuple[dict[str, Any], ResRep
         outbox.flush(b.w, report, warnings=False)
         after = b.judgements.get(b.w.account, asked.judgement) or step.after
         seen = b.registry(before.region).package(before.package_arn) or package
-        return _document(after, asked, seen, report), report
+        return _document(after, asked, seen, report)
     raise RefusedError(f"{asked.judgement} was changed by others each time; nothing was written: try again")
 
 
@@ -84,6 +84,14 @@ def _check_open(
         raise RefusedError(f"{before.name} is {package.approval.value} in the registry already, by somebody else.")
     if before.state is State.WRITTEN and package.approval is asked.target:
         raise RefusedError(f"{before.name} is {package.approval.value} already.")
+    serving = (
+        b.registry(before.region).newest_approved(before.group) if asked.target is ApprovalStatus.APPROVED else None
+    )
+    if serving is not None and serving.version > before.package_version:
+        raise RefusedError(
+            f"{before.model} v{serving.version} was approved since, and {before.name} was never held against it. "
+            f"If it is to serve all the same, approve it in the registry: {command}"
+        )
 
 
 def _document(after: Judgement, asked: DecisionRequested, package: ModelPackage, report: ResReport) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from costwatch.adapters.ledger_judgements import Artifact
-from costwatch.core.judgements import Decided, Judgement, State
+from costwatch.core.judgements import Decided, Hand, Judgement, State
 from costwatch.core.model import RunId, RunKind
 from costwatch.core.modes import Mode
-from costwatch.core.packages import ApprovalStatus
+from costwatch.core.packages import ApprovalStatus, ModelPackage
 from costwatch.core.policy import Service
 from costwatch.intake import PackageChanged, TrainingEnded
 from costwatch.procedures import outbox
@@ -23,9 +23,7 @@ def package_changed(b: Breaker, event: PackageChanged) -> ResReport:
         package = b.registry(event.region).package(event.arn)
         decides = event.approval in (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED) and not event.ours
         if package is not None:
-            by = package.modified_by if package.approval is event.approval else ""
-            hand = Decided(by, event.at, event.approval) if decides and event.approval is not None else None
-            consider(b, package, report, hand)
+            consider(b, package, report, _hand(event, package) if decides else None)
         outbox.flush(b.w, report, warnings=False)
     return report
 
@@ -48,6 +46,14 @@ def training_ended(b: Breaker, event: TrainingEnded) -> ResReport:
                 consider(b, package, report)
     outbox.flush(w, report, warnings=False)
     return report
+
+
+def _hand(event: PackageChanged, package: ModelPackage) -> Decided | None:
+    """Of a decision that the event tells of: whose it was only the registry says, as long as it shows it."""
+    if event.approval is None:
+        return None
+    by = package.modified_by if package.approval is event.approval else ""
+    return Decided(by, event.at, event.approval, name=by.rpartition("/")[2], hand=Hand.FIRST)
 
 
 def _is_ours(b: Breaker, account: str, region: str) -> bool:
