@@ -58,8 +58,8 @@ def test_the_example_of_the_card() -> None:
     found = verdict(extra=Extra(standard_error=D("0.0006")))
     assert (found.value, found.cause, found.ask) == (Value.TOO_DEAR, Cause.TOO_DEAR, True)
     assert found.score is not None
-    assert (found.score.worth_usd, found.score.value, found.score.needed) == (800, D("0.2"), D("0.5"))
-    assert (found.passes_at_metric, found.passes_at_usd) == (D("0.920"), 800)
+    assert (found.score.worth_usd, found.score.value, found.score.needed) == (D(800), D("0.2"), D("0.5"))
+    assert (found.passes_at_metric, found.passes_at_usd) == (D("0.920"), D(800))
     assert found.gain is not None
     assert found.gain.standard_errors == D("0.002") / D("0.0006")
 
@@ -237,7 +237,7 @@ def test_a_slice_is_guarded_as_the_whole_is() -> None:
         replace(each, readings={**each.readings, "recall@country=DE": Reading(D(value))})
         for each, value in ((ours, "0.5"), (theirs, "0.8"))
     ]
-    found = verdict(*sliced, guardrails=(rail,))
+    found = verdict(sliced[0], sliced[1], guardrails=(rail,))
     assert found.cause is Cause.GUARDRAIL
     assert found.reason == "recall@country=DE is 0.5, 0.3 worse than 0.8; 0.01 is allowed"
     assert verdict(ours, theirs, guardrails=(rail,)).cause is Cause.NO_METRIC
