@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from costwatch.adapters.memory_table import MemoryTable
+from costwatch import __version__
+from costwatch.adapters.ledger import Ledger, Stamp
 from costwatch.cli.main import main
 from costwatch.cli.session import Tools
+from costwatch.core.model import RunId, RunKind
 from demo.embedded import EmbeddedAws
+from tests.contract.test_ledger_costs import COST
 from tests.support.builders import NOW
 from tests.support.command_line import FakeSsm
 from tests.support.looking_at_aws import CLOCK
+from tests.support.memory_table import MemoryTable
 
 VALIDATION = "s3://data/churn/validation.csv"
 CONFIG = """\
@@ -53,21 +59,26 @@ def trained(aws: EmbeddedAws, name: str, auc: float, hours: float = 10) -> None:
     aws.models.read_from(name, {"validation": VALIDATION})
 
 
-def res(aws: EmbeddedAws, tmp_path: Path, *more: str) -> Result:
+def res(aws: EmbeddedAws, tmp_path: Path, *more: str, ledger: MemoryTable | None = None) -> Result:
+    """`ledger`: of a deployed Costwatch; None: none is deployed."""
+    body = {"table": "ledger", "function": "f", "policy_digest": "d", "config_commit": "c", "version": __version__,
+            "regions": ["us-east-1"]}  # fmt: skip
+    clients = {service: aws.client(service) for service in ("sagemaker", "s3", "sts")}
     tools = Tools(
         environ={"AWS_REGION": "us-east-1", "XDG_CACHE_HOME": str(tmp_path / "cache")},
         clock=CLOCK,
-        clients={"ssm": FakeSsm(None), "sagemaker": aws.client("sagemaker"), "s3": aws.client("s3"),
-                 "sts": aws.client("sts")},
-        table=MemoryTable(),
-    )  # fmt: skip
+        clients={**clients, "ssm": FakeSsm(body if ledger is not None else None)},
+        table=ledger or MemoryTable(),
+    )
     asked = ["res", "--model", "churn", "--config", str(tmp_path / "costwatch.yaml"), *more]
     env = {"COLUMNS": "100", "NO_COLOR": "1", "AWS_REGION": "us-east-1"}
     return CliRunner().invoke(main, asked, obj=tools, env=env, prog_name="costwatch")
 
 
-def answer(aws: EmbeddedAws, tmp_path: Path, *more: str, code: int) -> dict[str, Any]:
-    result = res(aws, tmp_path, *more, "--json")
+def answer(
+    aws: EmbeddedAws, tmp_path: Path, *more: str, code: int, ledger: MemoryTable | None = None
+) -> dict[str, Any]:
+    result = res(aws, tmp_path, *more, "--json", ledger=ledger)
     assert result.exit_code == code, result.output
     found: dict[str, Any] = json.loads(result.stdout)
     return found
@@ -91,6 +102,21 @@ def test_a_jobs_metrics_and_cost_are_read_and_held_against_what_serves(
     assert "no Costwatch is deployed here" in result.stderr
     listed = aws.client("sagemaker").list_model_packages(ModelPackageGroupName="churn")["ModelPackageSummaryList"]
     assert [each["ModelApprovalStatus"] for each in listed] == ["Approved"]
+
+
+def test_what_the_deployed_ledger_has_booked_is_what_it_cost(aws: EmbeddedAws, tmp_path: Path) -> None:
+    trained(aws, "churn-38", 0.912)
+    aws.models.decide(aws.models.register("churn", job="churn-38"), "Approved")
+    trained(aws, "churn-39", 0.914)
+    ledger = MemoryTable()
+    run_id = RunId(aws.account_id, "us-east-1", RunKind.TRAINING, "churn-39")
+    booked = replace(COST, run_id=run_id, started_at=NOW - timedelta(hours=10), ended_at=NOW, actual_usd=Decimal(3200))
+    assert Ledger(ledger, stamp=Stamp("d", "c")).book_cost(booked)
+    before = dict(ledger.items)
+    found = answer(aws, tmp_path, "--training-job", "churn-39", code=7, ledger=ledger)
+    assert (found["cost_usd"], found["all_candidates_usd"]) == ("3200", "3200")
+    assert found["cost_of"] == "training job churn-39, as booked in the ledger"
+    assert dict(ledger.items) == before
 
 
 def test_the_first_model_of_a_group_is_promoted(aws: EmbeddedAws, tmp_path: Path) -> None:
