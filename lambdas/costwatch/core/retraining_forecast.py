@@ -27,7 +27,8 @@ _ZERO, _ONE = Decimal(0), Decimal(1)
 class Drift:
     """`ratio`: the serving model's recent error as a multiple of `normal`, hard periods discounted; 1 is normal.
 
-    `noise`: the standard error of `ratio`, by how much periods differ anyway. `recent`: the error as it was shown. `periods`: how many the serving model has shown.
+    `noise`: the standard error of `ratio`, by how much periods differ anyway. `recent`: the error as it was shown.
+    `periods`: how many the serving model has shown.
     """
 
     ratio: Decimal
