@@ -26,7 +26,6 @@ ONE_PROBLEM = {
         "did you mean 'tag'?",
     ),
     # keys of later guards
-    "budgets": ("budgets: {}", 3, "budgets", "not in this version"),
     "multiplier of percent": (
         "prices: {multipliers: {ec2: 71}}",
         3,

@@ -159,6 +159,7 @@ def _res_model(name: str, model: ResModel) -> dict[str, Any]:
         "retrain": {
             "every_seconds": _seconds(model.should_retrain.every),
             "most_skips": model.should_retrain.most_skips,
+            "budget_share": _optional_text(model.should_retrain.budget),
         },
         **{key: value for key, value in optional.items() if value is not None},
     }

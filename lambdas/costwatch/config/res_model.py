@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator
 
 from costwatch.config import fields, res_fields
 from costwatch.core.modes import Mode
-from costwatch.core.res_policy import BREAK_EVEN, STANDARD_ERRORS, GainKind, WhenTooDear
+from costwatch.core.res_policy import BREAK_EVEN, STANDARD_ERRORS, GainKind, RetrainPolicy, WhenTooDear
+
+_DEFAULTS: Final = RetrainPolicy()
 
 
 class _Model(BaseModel):
@@ -36,10 +38,14 @@ class Guardrail(_Model):
 
 
 class Retrain(_Model):
-    """When training is advised against: asked `every` so often, it is skipped `most_skips` times in a row at most."""
+    """When training is advised against: asked `every` so often, it is skipped `most_skips` times in a row at most.
 
-    every: fields.Duration = timedelta(days=7)
-    most_skips: fields.Count = 4
+    `budget`: the share of what training every time would cost, such as 40%; None: no bound.
+    """
+
+    every: fields.Duration = _DEFAULTS.every
+    most_skips: fields.Count = _DEFAULTS.most_skips
+    budget: Annotated[Decimal | None, PlainValidator(fields.share)] = _DEFAULTS.budget_share
 
 
 class ResModel(_Model):

@@ -47,7 +47,8 @@ class Decided:
 class Judgement:
     """One candidate. `row_version` guards every write. `mode`: the one it was judged in: observe blocks no enforce.
 
-    `run`: what trained it; empty: not found. `evaluation`: its readings and what they were measured on: once it is
+    `run`: what trained it, for people and keys (a run id, or a pipeline execution's ARN); empty: not found. `runs`: the
+    ids of every run whose cost is counted. `evaluation`: its readings and what they were measured on: once it is
     approved they are the next one's baseline. `told`: the reason people heard last.
     """
 
@@ -64,6 +65,7 @@ class Judgement:
     verdict: Verdict
     row_version: int = 0
     run: str = ""
+    runs: tuple[str, ...] = ()
     artifact: str = ""
     evaluation: Evaluation | None = None
     approvers: tuple[str, ...] = ()

@@ -69,10 +69,15 @@ class Guardrail:
 
 @dataclass(frozen=True, slots=True)
 class RetrainPolicy:
-    """When training is advised against. `every`: how often somebody asks; `most_skips`: so often in a row at most."""
+    """When training is advised against.
+
+    `every`: how often somebody asks. `most_skips`: so often in a row at most. `budget_share`: of what training every
+    time would cost; None: no bound.
+    """
 
     every: timedelta = timedelta(days=7)
-    most_skips: int = 4
+    most_skips: int = 8
+    budget_share: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,11 @@ def _model(body: Mapping[str, Any]) -> ModelRules:
             for each in body["guardrails"]
         ),
         evaluation_channel=body["evaluation_channel"],
-        retrain=RetrainPolicy(timedelta(seconds=body["retrain"]["every_seconds"]), int(body["retrain"]["most_skips"])),
+        retrain=RetrainPolicy(
+            every=timedelta(seconds=body["retrain"]["every_seconds"]),
+            most_skips=int(body["retrain"]["most_skips"]),
+            budget_share=_decimal(body["retrain"].get("budget_share")),
+        ),
     )
 
 
