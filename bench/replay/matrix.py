@@ -40,7 +40,8 @@ class Matrix:
 def load(path: Path) -> Matrix:
     """Read `E`, `C` and `y`. Pickles are refused. Raises InputError with one sentence."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw:
+            file = np.load(raw, allow_pickle=False)
             if not isinstance(file, Mapping):
                 raise InputError(f"{path}: not an .npz file with the arrays E, C and y")
             if missing := [key for key in ("E", "C", "y") if key not in file]:

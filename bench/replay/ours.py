@@ -17,8 +17,8 @@ WEEK: Final = timedelta(days=7)
 START: Final = datetime(2024, 1, 1, tzinfo=UTC)
 """The weeks of a matrix have no dates: any Monday does."""
 
-WORTH_PER_WEEK: Final = 25.0
-"""What a relative gain of 1 is worth for a week, in trainings of usual cost: 1% for four weeks pays for one."""
+WORTH_PER_WEEK: Final = 3.0
+"""What a relative gain of 1 is worth for a week, in trainings of usual cost: 8.3% for four weeks pay for one."""
 RULES: Final = RetrainRules(over=WEEK)
 TRIAL_WEEKS: Final = 8
 LEAST_GAIN: Final = 0.16

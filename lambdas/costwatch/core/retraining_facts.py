@@ -71,13 +71,15 @@ class RetrainRules:
     """How much a period counts for drift, as a share of the one after it. 0: the newest only."""
     hardness: Decimal = Decimal("0.5")
     """How far the naive baseline explains an error. 0: not at all, 1: fully."""
+    doubt: Decimal = Decimal(3)
+    """How much noise a drift must exceed to be believed. At `sqrt(doubt)` standard deviations half of it is; 0: all."""
     ageing: Decimal = Decimal("0.03")
     """What a period of age is taken to cost while few trainings were judged, as a share of the normal error."""
 
     def __post_init__(self) -> None:
         """Raises InputError naming the field."""
         more_than_zero("per", self.per)
-        for name in ("ageing", "worth_usd"):
+        for name in ("ageing", "doubt", "worth_usd"):
             if (value := getattr(self, name)) is not None:
                 not_negative(name, value)
         for name in ("memory", "hardness", "min_score", "budget_share"):

@@ -27,10 +27,12 @@ _ZERO, _ONE = Decimal(0), Decimal(1)
 class Drift:
     """`ratio`: the serving model's recent error as a multiple of `normal`, hard periods discounted; 1 is normal.
 
-    `recent`: that error as it was shown. `periods`: how many the serving model has shown.
+    `noise`: the standard error of `ratio`, by how much periods differ anyway. `recent`: the error as it was shown.
+    `periods`: how many the serving model has shown.
     """
 
     ratio: Decimal
+    noise: Decimal
     normal: Decimal
     recent: Decimal
     periods: int
@@ -50,23 +52,29 @@ def drift_of(shown: Sequence[ServedError], since: datetime, rules: RetrainRules)
     usual = median(references) if references else None
     basis = before if len(before) >= _FEW else own[: max(1, min(_FEW, len(own) - 1))]
     normal = median(_discounted(each, usual, rules) for each in basis)
-    ratio = recent = weights = _ZERO
+    ratio = recent = weights = squares = _ZERO
     weight = _ONE
     for each in reversed(own):
         ratio += weight * _ratio(_discounted(each, usual, rules), normal)
         recent += weight * each.error
         weights += weight
+        squares += weight * weight
         weight *= rules.memory
         if not weight:
             break
-    return Drift(ratio / weights, normal, recent / weights, len(own))
+    spread = _spread([_ratio(_discounted(each, usual, rules), normal) for each in basis])
+    noise = spread * squares.sqrt() / weights
+    return Drift(ratio / weights, noise, normal, recent / weights, len(own))
 
 
 def gain_from_drift(drift: Drift, rules: RetrainRules) -> Decimal:
-    """What it would gain if a new model erred as is normal. Negative while it errs less than that."""
+    """What it would gain if a new model erred as is normal, as far as it is believed. Negative while it errs less."""
+    beyond = drift.ratio - _ONE
+    certain = beyond * beyond + rules.doubt * drift.noise * drift.noise
+    sure = beyond * beyond / certain if certain else _ONE
     if rules.relative_gain:
-        return _ONE - _ONE / max(drift.ratio, _LEAST_RATIO)
-    return (drift.ratio - _ONE) * drift.normal
+        return sure * (_ONE - _ONE / max(drift.ratio, _LEAST_RATIO))
+    return sure * beyond * drift.normal
 
 
 def gain_from_age(past: Sequence[PastTraining], age: float, drift: Drift | None, rules: RetrainRules) -> Decimal | None:
@@ -92,6 +100,13 @@ def _discounted(each: ServedError, usual: Decimal | None, rules: RetrainRules) -
         return each.error
     hard = min(max(each.reference / usual, _LEAST_RATIO), _MOST_RATIO)
     return each.error / (_ONE - rules.hardness + rules.hardness * hard)
+
+
+def _spread(ratios: Sequence[Decimal]) -> Decimal:
+    """Standard deviation by the median distance from 1, which single outliers do not move; 1 where there are few."""
+    if len(ratios) < _FEW:
+        return _ONE
+    return median(abs(each - _ONE) for each in ratios) * Decimal("1.4826")
 
 
 def _ratio(error: Decimal, normal: Decimal) -> Decimal:
