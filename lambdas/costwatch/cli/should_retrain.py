@@ -52,7 +52,7 @@ def should_retrain(
 
     \b
     costwatch should-retrain --model churn --served-error 0.12
-    costwatch should-retrain --model churn --history churn.json --json
+    costwatch should-retrain --model churn --history h.json
 
     Exit codes: 0 train, 6 skip, 2 bad input. Outside of mode enforce the answer is always to train, and says what it
     would have been. What is not known never makes it skip, and nothing is skipped more than most_skips times in a row.

@@ -10,7 +10,10 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from costwatch.core.modes import Mode
+from costwatch.core.retraining_facts import RetrainRules
 
+_RETRAIN: Final = RetrainRules()
+"""Those that the replay in docs/res.md is about."""
 BREAK_EVEN: Final = Decimal("0.5")
 """The bounded score of a gain that is worth exactly what it cost."""
 STANDARD_ERRORS: Final = Decimal(2)
@@ -75,9 +78,9 @@ class RetrainPolicy:
     time would cost; None: no bound.
     """
 
-    every: timedelta = timedelta(days=7)
-    most_skips: int = 8
-    budget_share: Decimal | None = None
+    every: timedelta = _RETRAIN.every
+    most_skips: int = _RETRAIN.most_skips
+    budget_share: Decimal | None = _RETRAIN.budget_share
 
 
 @dataclass(frozen=True, slots=True)
