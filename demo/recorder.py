@@ -288,8 +288,7 @@ def _canonical(policy: Policy | Mapping[str, Any] | None) -> str:
         body = {key: whole[key] for key in ("mode", "regions", "protect")}
         parts = ("name", "mode", "service", "tags", "types", "purchase", "action", "at_min_size")
         body["selectors"] = [{part: selector[part] for part in parts} for selector in whole["selectors"]]
-        res = whole.get("res")
-        if res is not None:
+        if res := whole.get("res"):
             groups = [{"group": model["group"]} for model in res["models"]]
             body["res"] = {"mode": res["mode"], "auto_approve": res["auto_approve"], "models": groups}
     return json.dumps(body, sort_keys=True)
