@@ -184,11 +184,12 @@ def _sagemaker(operation: str, params: Mapping[str, Any], where: _Where) -> Iter
 
 
 def _s3(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    owner = {"aws:ResourceAccount": where.account}  # no bucket here belongs to anybody else
     if operation in ("GetObject", "HeadObject"):
         # To read about an object is to be allowed to read it.
-        yield where.ask("s3:GetObject", f"arn:aws:s3:::{params['Bucket']}/{params['Key']}")
+        yield where.ask_with("s3:GetObject", f"arn:aws:s3:::{params['Bucket']}/{params['Key']}", owner)
     elif operation == "ListObjectsV2":
-        keys = {"s3:prefix": str(params.get("Prefix", ""))}
+        keys = {"s3:prefix": str(params.get("Prefix", "")), **owner}
         yield where.ask_with("s3:ListBucket", f"arn:aws:s3:::{params['Bucket']}", keys)
 
 

@@ -280,9 +280,15 @@ def _canonical(policy: Policy | Mapping[str, Any] | None) -> str:
                 for selector in policy.selectors
             ],
         }
+        if policy.res.models:
+            groups = [{"group": model.group} for model in policy.res.models]
+            body["res"] = {"mode": policy.res.mode.value, "auto_approve": policy.res.auto_approve, "models": groups}
     else:
         whole = policy.get("policy", policy)
         body = {key: whole[key] for key in ("mode", "regions", "protect")}
         parts = ("name", "mode", "service", "tags", "types", "purchase", "action", "at_min_size")
         body["selectors"] = [{part: selector[part] for part in parts} for selector in whole["selectors"]]
+        if res := whole.get("res"):
+            groups = [{"group": model["group"]} for model in res["models"]]
+            body["res"] = {"mode": res["mode"], "auto_approve": res["auto_approve"], "models": groups}
     return json.dumps(body, sort_keys=True)

@@ -24,8 +24,8 @@ RUNTIME: Final = (3, 13)
 PLATFORM: Final = "manylinux2014_aarch64"
 LEFT_OUT: Final = frozenset({"config", "cli", "preview", "scan"})  # for synth and the command line
 
-CALLED: Final = ("autoscaling", "dynamodb", "ec2", "events", "lambda", "pricing", "sagemaker", "sns", "sqs", "ssm",
-                 "stepfunctions")  # fmt: skip
+CALLED: Final = ("autoscaling", "dynamodb", "ec2", "events", "lambda", "pricing", "s3", "sagemaker", "sns", "sqs",
+                 "ssm", "stepfunctions")  # fmt: skip
 """Services that a function has a client for. Who is missing here starts more slowly, and works all the same."""
 
 # Written by pip about the machine it ran on, and of no use to a function.

@@ -11,6 +11,8 @@ import pytest
 
 from costwatch.preview.permissions import CALLS as PREVIEW_CALLS
 from costwatch.scan.permissions import CALLS
+from costwatch.topology import RES
+from infra.registry_permissions import WRITE
 from tests.infra.allowed_in_observe import ALLOWED_IN_OBSERVE, DESTRUCTIVE
 from tests.support.recorded_calls import (
     CLICKS,
@@ -49,6 +51,7 @@ _ASKED_FOR_BY_CLICKS = _ONLY_OF_CLICKS | {
     "states:SendTaskFailure",
     "states:SendTaskSuccess",
 }
+_READ_BY_RES = {"s3:GetObject", "s3:ListBucket", "sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"}
 _READ_BY_PRICES = {"ec2:DescribeSpotPriceHistory", "pricing:GetProducts"}
 
 
@@ -78,7 +81,9 @@ def test_the_recorded_calls_cover_what_the_roles_are_there_for(
             actions[one.acting.role].add(one.question.action)
     # A permission that no test ever uses is one the role should not have.
     asked_for = (ALLOWED_IN_OBSERVE | DESTRUCTIVE) - _WRITTEN_BY_LAMBDA - _POLLED_BY_LAMBDA
-    assert actions[DEADMAN] == asked_for - _READ_BY_PRICES - _ONLY_OF_CLICKS
+    assert actions[DEADMAN] == asked_for - _READ_BY_PRICES - _ONLY_OF_CLICKS - _READ_BY_RES
+    assert _READ_BY_RES | {"sagemaker:DescribeTrainingJob", WRITE} <= actions[RES.name]
+    assert actions[RES.name] <= ALLOWED_IN_OBSERVE | {WRITE}
     assert actions[PRICES] == _READ_BY_PRICES | {
         "dynamodb:GetItem",
         "dynamodb:PutItem",

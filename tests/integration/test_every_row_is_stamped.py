@@ -12,12 +12,15 @@ from costwatch.core.record import Entry, Pause, Transition
 from costwatch.procedures.sweep import sweep
 from tests.support import policies
 from tests.support.fakes import ACCOUNT, Town
+from tests.support.res_town import res_town
 
 # First part of the partition key; every kind that the docstrings of ledger and pulses draw.
 KINDS = {
     "open", "run", "stop", "outbox", "cap", "told", "seen", "control", "exempt", "beats", "jobs", "swept", "booked",
     "cost", "cost-of", "family",
 }  # fmt: skip
+
+OF_CANDIDATES = {"judgement", "judgement-of", "judgement-open", "judgement-line", "artifact"}
 
 
 def written_by_a_story(town: Town) -> list[tuple[str, dict[str, Any]]]:
@@ -68,6 +71,20 @@ def test_every_kind_of_row_repeats_the_digest_and_the_commit_of_the_policy() -> 
     }
     assert bare == set()
     assert {kind for kind, _ in written} == KINDS
+
+
+def test_every_row_about_candidates_does_too() -> None:
+    town = res_town()
+    town.told_of(town.serving("churn-38", "0.912"))
+    town.clock.forward(days=1)
+    job = town.trained("churn-41", "0.911")
+    town.told_of_training(job)
+    town.told_of(town.models.register(job="churn-41"))
+    town.told_of(town.candidate("churn-42", "0.9121"))
+    kinds = {pk.split("#")[0] for pk, _ in town.table.items}
+    assert {*OF_CANDIDATES, "cost", "cost-of", "model-cost"} <= kinds
+    stamps = {(item.get("policy_digest"), item.get("config_commit")) for item in town.table.items.values()}
+    assert stamps == {(town.policy.digest, town.policy.config_commit)}
 
 
 def test_no_row_of_the_table_is_left_without_a_digest_when_the_story_is_over() -> None:

@@ -393,6 +393,26 @@ def test_an_ec2_run_is_joined_by_the_run_that_the_package_names() -> None:
     assert row.team == "risk"
 
 
+def test_a_run_that_trains_every_week_under_one_name_costs_each_candidate_its_own_week() -> None:
+    town = res_town()
+    served(town)
+    tags = {"Purpose": "training", "costwatch:run": "churn-weekly"}
+    numbers = {"costwatch:baseline": "0.912", "costwatch:candidate": "0.911", "costwatch:run": "churn-weekly"}
+    costs = []
+    for hours in (4, 2):
+        machine = town.world.launch(tags=tags)
+        town.sweep_runs()
+        town.clock.forward(hours=hours)
+        candidate = town.models.register(metadata=numbers)
+        town.clock.forward(minutes=10)  # the machine ends after it has registered its model
+        town.world.end(machine)
+        town.sweep_runs()
+        town.sweep()
+        costs.append(usd(town.row(candidate)))
+        town.clock.forward(days=7)
+    assert costs == ["91.49", "47.57"]
+
+
 def test_a_run_of_which_nothing_is_booked_makes_no_free_candidate() -> None:
     town = res_town()
     served(town)

@@ -51,13 +51,11 @@ def metadata(judgement: Judgement, target: ApprovalStatus, there: Mapping[str, s
     room = MOST_METADATA - len(there)
     added: dict[str, str] = {}
     for name, value in found.items():
-        if not value:
+        allowed = _allowed(value)
+        if not allowed or (name not in there and room < 1):
             continue
-        if name not in there:
-            if room < 1:
-                continue
-            room -= 1
-        added[name] = _allowed(value)
+        room -= name not in there
+        added[name] = allowed
     return added
 
 

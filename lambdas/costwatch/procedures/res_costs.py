@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -39,9 +39,10 @@ class _Booked:
     goes_on: bool = False
 
 
-def spent(b: Breaker, found: Trained | None, after: datetime | None) -> Spent:
-    """What every run of `found` cost in sum. `after`: only what ended later counts of a run that trains again and again
-    under one name. Raises AwsError.
+def spent(b: Breaker, found: Trained | None, registered_at: datetime, before: datetime | None) -> Spent:
+    """What every run of `found` cost in sum. Raises AwsError.
+
+    `registered_at`: when the candidate was; `before`: when the one before it was that names the same run; None: none.
     """
     if found is None:
         waits = "nothing tells what trained it: no training job, pipeline execution or run is known for it"
@@ -53,9 +54,7 @@ def spent(b: Breaker, found: Trained | None, after: datetime | None) -> Spent:
         goes_on = any(each.goes_on for each in waiting)
         reason = "; ".join(each.waits for each in waiting[:3])
         return Spent(Cost(None, what=found.what), runs, reason, goes_on)
-    costs = [cost for each in booked.values() for cost in each.costs if after is None or cost.ended_at > after] or [
-        each.costs[-1] for each in booked.values()
-    ]
+    costs = [cost for each in booked.values() for cost in _of_candidate(each, registered_at, before)]
     return Spent(
         Cost(_sum(each.actual_usd for each in costs), _sum(each.gpu_hours for each in costs), what=found.what),
         runs,
@@ -63,6 +62,22 @@ def spent(b: Breaker, found: Trained | None, after: datetime | None) -> Spent:
         runtime=sum((each.runtime for each in costs), timedelta(0)),
         team=next((each.owners.team for each in costs if each.owners.team), ""),
     )
+
+
+def _of_candidate(booked: _Booked, registered_at: datetime, before: datetime | None) -> Sequence[RunCost]:
+    """Machines may train again and again under one name: what began since the last candidate of that name was
+    registered, and before this one was, is this one's. A job runs once.
+    """
+    if booked.run_id.kind.is_job:
+        return booked.costs
+    own = [
+        cost
+        for cost in booked.costs
+        if cost.started_at is not None
+        and cost.started_at <= registered_at
+        and (before is None or cost.started_at > before)
+    ]
+    return own or booked.costs[-1:]
 
 
 def all_candidates(b: Breaker, model: str, since: datetime, judged: Iterable[Judgement], own: Spent) -> Decimal | None:

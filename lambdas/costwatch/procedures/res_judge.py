@@ -42,8 +42,9 @@ def judge(
     now, policy = b.w.now(), b.w.policy.res
     trained = res_joins.trained(b, package)
     judged = b.judgements.of_model(b.w.account, rules.name, report.skip)
+    here = [each for each in judged if each.region == package.region]
     run = trained.run if trained is not None else ""
-    spent = res_costs.spent(b, trained, _last_of_run(judged, run, package))
+    spent = res_costs.spent(b, trained, package.created_at, _last_of_run(judged, run, package))
     own = res_readings.measured(b, package, rules, trained.job if trained is not None else None)
     serving = serving_now(b, package, rules)
     found = _row(
@@ -66,7 +67,7 @@ def judge(
     cost = spent.cost
     if serving is not None:
         cost = replace(cost, all_candidates_usd=res_costs.all_candidates(b, rules.name, serving.since, judged, spent))
-    verdict = verdict_of(b, package, rules, own, serving, cost, served(judged))
+    verdict = verdict_of(b, package, rules, own, serving, cost, served(here))
     if spent.waits and verdict.cause is Cause.NO_COST:
         verdict = replace(verdict, reason=spent.waits)
     return steps.judged(before, replace(found, verdict=verdict), now, auto_approve=policy.auto_approve)
