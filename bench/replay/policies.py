@@ -56,7 +56,7 @@ def _every(period: int, offset: int) -> Callable[[], Trains]:
 
 
 def _judged(schedules: int) -> Judged:
-    return Judged(schedules, least_gain=ours.LEAST_GAIN, worth=ours.WORTH_PER_WEEK * ours.RULES.in_service_periods)
+    return Judged(schedules, least_gain=ours.LEAST_GAIN, worth=ours.WORTH_PER_WEEK * ours.RULES.in_service / ours.WEEK)
 
 
 class PageHinkley:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from costwatch.core.res_policy import Direction, GainKind, ModelRules, RetrainPolicy, Worth
 from costwatch.core.retraining import Advice, PastTraining, RetrainRules, Rule, ServedError, Verdict, should_retrain
 from costwatch.errors import InputError
 from tests.support.builders import NOW
@@ -144,6 +145,18 @@ def test_a_candidate_that_was_rejected_does_not_make_the_serving_model_younger()
     assert "10 periods old" in ask(past, STEADY).reason
 
 
+def test_rules_are_those_of_the_model_in_the_configuration() -> None:
+    worth = Worth(Decimal(4000), Decimal("0.01"), timedelta(days=30))
+    policy = RetrainPolicy(every=timedelta(days=1), most_skips=3, budget_share=Decimal("0.2"))
+    model = ModelRules("churn", "churn", "auc", Direction.MAXIMIZE, worth=worth, retrain=policy)
+    rules = RetrainRules.of(model)
+    assert (rules.worth_usd, rules.per, rules.over) == (Decimal(4000), Decimal("0.01"), timedelta(days=30))
+    assert (rules.every, rules.most_skips, rules.budget_share) == (timedelta(days=1), 3, Decimal("0.2"))
+    assert (rules.relative_gain, rules.in_service) == (False, timedelta(days=30))
+    assert RetrainRules.of(replace(model, in_service=timedelta(days=90))).in_service == timedelta(days=90)
+    assert RetrainRules.of(replace(model, worth=None, gain=GainKind.RELATIVE)).worth_usd is None
+
+
 # --- bounds ---------------------------------------------------------------------------------------------
 
 
@@ -250,7 +263,7 @@ def test_bad_costs_and_counts_are_named() -> None:
         ("min_score", Decimal("1.1"), "min_score must be from 0 to 1"),
         ("budget_share", Decimal("1.1"), "budget_share must be from 0 to 1"),
         ("burst", Decimal("0.5"), "burst must be a finite number and at least 1"),
-        ("every", timedelta(0), "every and over must be longer than zero"),
+        ("every", timedelta(0), "every, over and in_service must be longer than zero"),
         ("most_skips", -1, "most_skips must not be negative"),
     ],
 )

@@ -120,8 +120,7 @@ def _worth(gain: Decimal | None, rules: RetrainRules) -> Decimal | None:
     """USD over its expected time in service; 0 for no gain. None: the gain is not known, or nobody said its worth."""
     if gain is None or rules.worth_usd is None:
         return None
-    in_service = Decimal(rules.in_service_periods * rules.every / rules.over)
-    return max(gain, _ZERO) / rules.per * rules.worth_usd * in_service
+    return max(gain, _ZERO) / rules.per * rules.worth_usd * Decimal(rules.in_service / rules.over)
 
 
 def _score(worth: Decimal | None, cost: Decimal | None) -> Decimal | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, Self
 
+from costwatch.core.res_policy import GainKind, ModelRules
 from costwatch.errors import InputError
 
 _WEEK: Final = timedelta(days=7)
@@ -47,7 +48,8 @@ class RetrainRules:
     """What a gain is worth, and how eager to be. The defaults are the same for every model.
 
     A gain of `per` is worth `worth_usd` for every `over` in service; None: nobody said, and then only the budget
-    skips. `relative_gain`: gains are shares of the error (0.02: 2% less), else in the unit of the error.
+    skips. `relative_gain`: gains are shares (0.02: 2% less error), else they are in the unit of the served errors: for
+    a metric that grows, such as accuracy, the error is 1 minus the metric.
     """
 
     worth_usd: Decimal | None = None
@@ -57,7 +59,7 @@ class RetrainRules:
     min_score: Decimal = Decimal("0.5")
     every: timedelta = _WEEK
     """How long a period is: how often the question is asked."""
-    in_service_periods: int = 4
+    in_service: timedelta = timedelta(days=28)
     """How long a candidate is expected to serve."""
     most_skips: int = 6
     """In a row; then it trains whatever else is known."""
@@ -87,10 +89,23 @@ class RetrainRules:
                 raise InputError(f"{name} must be from 0 to 1, not {value}")
         if not self.burst.is_finite() or self.burst < 1:
             raise InputError(f"burst must be a finite number and at least 1, not {self.burst}")
-        if self.every <= timedelta(0) or self.over <= timedelta(0):
-            raise InputError("every and over must be longer than zero")
-        if self.most_skips < 0 or self.in_service_periods < 1 or self.normal_periods < 1:
-            raise InputError("most_skips must not be negative, in_service_periods and normal_periods at least 1")
+        if min(self.every, self.over, self.in_service) <= timedelta(0):
+            raise InputError("every, over and in_service must be longer than zero")
+        if self.most_skips < 0 or self.normal_periods < 1:
+            raise InputError("most_skips must not be negative, normal_periods at least 1")
+
+    @classmethod
+    def of(cls, model: ModelRules) -> Self:
+        """As costwatch.yaml has them for a model; the rest by default."""
+        worth, asked = model.worth, model.retrain
+        bounds = cls(
+            relative_gain=model.gain is GainKind.RELATIVE, min_score=model.min_score,
+            every=asked.every, most_skips=asked.most_skips, budget_share=asked.budget_share,
+        )  # fmt: skip
+        if worth is None:
+            return bounds
+        in_service = model.in_service or worth.over
+        return replace(bounds, worth_usd=worth.usd, per=worth.per, over=worth.over, in_service=in_service)
 
 
 def in_order(
