@@ -9,12 +9,10 @@ from decimal import Decimal
 import pytest
 
 from costwatch.core.modes import Mode
-from costwatch.core.res_policy import Direction, GainKind, ModelRules, RetrainPolicy, Worth
 from costwatch.core.retrain_questions import (
     Asked,
     Question,
     answered,
-    rules_of,
     served_errors,
     since_training,
     skips_in_a_row,
@@ -109,18 +107,3 @@ def test_what_the_model_showed_is_read_from_the_questions_that_told_it() -> None
     assert (shown.at, shown.error, shown.reference) == (NOW, Decimal("0.1"), Decimal("0.2"))
     assert told_now(quiet.asked, NOW) == []
     assert told_now(told.asked, NOW) == [shown]
-
-
-def test_the_rules_of_a_model_say_what_its_gain_is_worth() -> None:
-    worth = Worth(Decimal(4000), Decimal("0.01"), timedelta(days=30))
-    rules = ModelRules("churn", "churn", "auc", Direction.MAXIMIZE, worth=worth, retrain=RetrainPolicy(WEEK, 3))
-    found = rules_of(rules)
-    assert (found.worth_usd, found.per, found.over) == (Decimal(4000), Decimal("0.01"), timedelta(days=30))
-    assert (found.relative_gain, found.every, found.most_skips) == (False, WEEK, 3)
-    assert found.in_service_periods == 4  # 30 days of 7
-    longer = rules_of(replace(rules, in_service=timedelta(days=70), gain=GainKind.RELATIVE))
-    assert (longer.in_service_periods, longer.relative_gain) == (10, True)
-
-
-def test_a_model_without_a_worth_has_none_in_its_forecast() -> None:
-    assert rules_of(ModelRules("churn", "churn", "auc", Direction.MAXIMIZE)).worth_usd is None

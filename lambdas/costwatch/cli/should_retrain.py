@@ -17,8 +17,7 @@ from costwatch.cli.session import Session
 from costwatch.core import times
 from costwatch.core.gains import finite
 from costwatch.core.res_policy import ModelRules
-from costwatch.core.retrain_questions import rules_of
-from costwatch.core.retraining import PastTraining, ServedError, Verdict
+from costwatch.core.retraining import PastTraining, RetrainRules, ServedError, Verdict
 from costwatch.core.retraining import should_retrain as advise
 from costwatch.errors import InputError, NotDeployedError
 
@@ -112,7 +111,7 @@ def _by_file(session: Session, model: str, history: BinaryIO, figures: Mapping[s
         [_training(each, f"trainings[{n}]", now) for n, each in enumerate(_list(body, "trainings"))],
         served,
         now=now,
-        rules=rules_of(rules),
+        rules=RetrainRules.of(rules),
         skipped_in_a_row=skipped,
         cost_usd=_decimal(figures["cost_usd"]),
     )

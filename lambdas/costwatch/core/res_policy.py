@@ -10,10 +10,7 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from costwatch.core.modes import Mode
-from costwatch.core.retraining_facts import RetrainRules
 
-_RETRAIN: Final = RetrainRules()
-"""Those that the replay in docs/res.md is about."""
 BREAK_EVEN: Final = Decimal("0.5")
 """The bounded score of a gain that is worth exactly what it cost."""
 STANDARD_ERRORS: Final = Decimal(2)
@@ -75,12 +72,12 @@ class RetrainPolicy:
     """When training is advised against.
 
     `every`: how often somebody asks. `most_skips`: so often in a row at most. `budget_share`: of what training every
-    time would cost; None: no bound.
+    time would cost; None: no bound. The defaults are those that the replay in docs/res.md is about.
     """
 
-    every: timedelta = _RETRAIN.every
-    most_skips: int = _RETRAIN.most_skips
-    budget_share: Decimal | None = _RETRAIN.budget_share
+    every: timedelta = timedelta(days=7)
+    most_skips: int = 6
+    budget_share: Decimal | None = Decimal("0.375")
 
 
 @dataclass(frozen=True, slots=True)

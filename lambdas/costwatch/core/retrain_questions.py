@@ -6,13 +6,12 @@ A schedule may ask more often than a model is trained: skips count once for each
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from costwatch.core.modes import Mode
-from costwatch.core.res_policy import GainKind, ModelRules
-from costwatch.core.retraining import Advice, RetrainRules, ServedError, Verdict
+from costwatch.core.retraining import Advice, ServedError, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +118,3 @@ def served_errors(questions: Sequence[Question]) -> list[ServedError]:
 def told_now(asked: Asked, now: datetime) -> list[ServedError]:
     """What this very question tells."""
     return [ServedError(now, asked.served_error, asked.reference_error)] if asked.served_error is not None else []
-
-
-def rules_of(rules: ModelRules) -> RetrainRules:
-    """What a gain of this model is worth, as the forecast takes it."""
-    worth, retrain = rules.worth, rules.retrain
-    common = RetrainRules(
-        relative_gain=rules.gain is GainKind.RELATIVE,
-        min_score=rules.min_score,
-        every=retrain.every,
-        most_skips=retrain.most_skips,
-        budget_share=retrain.budget_share,
-    )
-    if worth is None:
-        return common
-    serves = rules.in_service or worth.over
-    periods = max(1, round(serves / retrain.every))
-    return replace(common, worth_usd=worth.usd, per=worth.per, over=worth.over, in_service_periods=periods)

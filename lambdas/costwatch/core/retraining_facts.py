@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Self
 
-from costwatch.core.res_policy import GainKind, ModelRules
+from costwatch.core.res_policy import GainKind, ModelRules, RetrainPolicy
 from costwatch.errors import InputError
 
-_WEEK: Final = timedelta(days=7)
+_BOUNDS: Final = RetrainPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ class RetrainRules:
     over: timedelta = timedelta(days=30)
     relative_gain: bool = True
     min_score: Decimal = Decimal("0.5")
-    every: timedelta = _WEEK
+    every: timedelta = _BOUNDS.every
     """How long a period is: how often the question is asked."""
     in_service: timedelta = timedelta(days=28)
     """How long a candidate is expected to serve."""
-    most_skips: int = 6
+    most_skips: int = _BOUNDS.most_skips
     """In a row; then it trains whatever else is known."""
-    budget_share: Decimal | None = Decimal("0.375")
+    budget_share: Decimal | None = _BOUNDS.budget_share
     """At most this share of what training in every period costs; None: no budget."""
     burst: Decimal = Decimal(6)
     """So many trainings of usual cost can be saved up in quiet times. At least 1."""

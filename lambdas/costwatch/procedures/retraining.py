@@ -13,8 +13,8 @@ from costwatch.core import retrain_questions
 from costwatch.core.judgements import Judgement
 from costwatch.core.policy import Policy
 from costwatch.core.res_policy import ModelRules
-from costwatch.core.retrain_questions import Asked, Question, rules_of
-from costwatch.core.retraining import PastTraining, should_retrain
+from costwatch.core.retrain_questions import Asked, Question
+from costwatch.core.retraining import PastTraining, RetrainRules, should_retrain
 from costwatch.core.run_cost import RunCost
 from costwatch.errors import InputError, TransientAwsError, UnreadableRow
 
@@ -76,7 +76,7 @@ def _answered(adviser: Adviser, asked: Asked, rules: ModelRules, now: datetime) 
         history,
         [*told, *retrain_questions.told_now(asked, now)],
         now=now,
-        rules=rules_of(rules),
+        rules=RetrainRules.of(rules),
         skipped_in_a_row=retrain_questions.skips_in_a_row(before),
         cost_usd=asked.cost_usd,
     )
