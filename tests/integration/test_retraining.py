@@ -21,7 +21,7 @@ from costwatch.core.retrain_questions import Asked, Question
 from costwatch.core.run_cost import Outcome, Owners, RunCost
 from costwatch.errors import InputError, TransientAwsError
 from costwatch.handlers.retrain import document
-from costwatch.procedures.retraining import Adviser, answer, trainings
+from costwatch.procedures.retraining import Adviser, answer, outlook, trainings
 from tests.support import policies
 from tests.support.builders import ACCOUNT, REGION
 from tests.support.judged import NOW, judgement, verdict
@@ -197,3 +197,18 @@ def test_what_a_run_cost_and_nobody_knows_is_left_out_and_does_not_count_as_free
 def test_what_is_yet_to_come_is_left_out() -> None:
     later = replace(judgement(), created_at=NOW + WEEK)
     assert trainings([later], [cost("churn-42", NOW + WEEK)], NOW) == []
+
+
+# --- what a card says of the next one ---------------------------------------------------------------------------
+
+
+def test_a_card_says_when_another_training_like_it_would_be_skipped(office: Office) -> None:
+    dear = judgement(package_version=42, created_at=office.now)
+    rules = office.policy.res.models[0]
+    assert outlook(office.adviser, dear, rules) == "skip another like it"
+    assert office.questions.of_model(ACCOUNT, "churn", NOW) == [], "nobody asked"
+
+
+def test_and_says_nothing_when_it_would_not(office: Office) -> None:
+    cheap = judgement(package_version=42, created_at=office.now, verdict=verdict(usd="10"))
+    assert outlook(office.adviser, cheap, office.policy.res.models[0]) == ""

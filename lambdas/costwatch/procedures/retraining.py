@@ -14,7 +14,7 @@ from costwatch.core.judgements import Judgement
 from costwatch.core.policy import Policy
 from costwatch.core.res_policy import ModelRules
 from costwatch.core.retrain_questions import Asked, Question
-from costwatch.core.retraining import PastTraining, RetrainRules, should_retrain
+from costwatch.core.retraining import PastTraining, RetrainRules, Verdict, should_retrain
 from costwatch.core.run_cost import RunCost
 from costwatch.errors import InputError, TransientAwsError, UnreadableRow
 
@@ -33,6 +33,10 @@ class Adviser:
     questions: RetrainQuestions
     clock: Callable[[], datetime]
     log: Callable[[str, Mapping[str, object]], None]
+
+    def skip(self, row: UnreadableRow) -> None:
+        """A row that cannot be read costs no answer."""
+        self.log("row not read", {"reason": str(row)})
 
 
 def answer(adviser: Adviser, asked: Asked) -> Question:
@@ -60,15 +64,12 @@ def answer(adviser: Adviser, asked: Asked) -> Question:
 def _answered(adviser: Adviser, asked: Asked, rules: ModelRules, now: datetime) -> Question:
     since = now - LOOKS_BACK
 
-    def skip(row: UnreadableRow) -> None:
-        adviser.log("row not read", {"reason": str(row)})
-
     history = trainings(
-        adviser.judgements.of_model(adviser.account, asked.model, skip),
-        adviser.judgements.costs_of_model(adviser.account, asked.model, since, skip),
+        adviser.judgements.of_model(adviser.account, asked.model, adviser.skip),
+        adviser.judgements.costs_of_model(adviser.account, asked.model, since, adviser.skip),
         now,
     )
-    kept = adviser.questions.of_model(adviser.account, asked.model, since, skip)
+    kept = adviser.questions.of_model(adviser.account, asked.model, since, adviser.skip)
     trained_at = max((each.at for each in history), default=None)
     before = retrain_questions.since_training(kept, trained_at)
     told = retrain_questions.served_errors(kept)
@@ -84,6 +85,25 @@ def _answered(adviser: Adviser, asked: Asked, rules: ModelRules, now: datetime) 
     return retrain_questions.answered(
         adviser.account, asked, advice, before, mode=adviser.policy.res.mode, every=every, now=now
     )
+
+
+def outlook(adviser: Adviser, found: Judgement, rules: ModelRules) -> str:
+    """For the card of a candidate that did not earn its compute: whether the next training would be skipped, as things
+    stand now; empty: it would not. Nobody asked, so nothing is kept.
+    """
+    others = adviser.judgements.of_model(adviser.account, rules.name, adviser.skip)
+    judged = [*(each for each in others if each.id != found.id), found]
+    now = adviser.clock()
+    since = now - LOOKS_BACK
+    advice = should_retrain(
+        trainings(judged, adviser.judgements.costs_of_model(adviser.account, rules.name, since, adviser.skip), now),
+        retrain_questions.served_errors(adviser.questions.of_model(adviser.account, rules.name, since, adviser.skip)),
+        now=now,
+        rules=RetrainRules.of(rules),
+        skipped_in_a_row=0,
+        cost_usd=found.verdict.cost.usd if found.verdict.cost is not None else None,
+    )
+    return "skip another like it" if advice.verdict is Verdict.SKIP else ""
 
 
 def trainings(judged: Sequence[Judgement], costs: Sequence[RunCost], now: datetime) -> list[PastTraining]:
