@@ -234,6 +234,63 @@ def test_a_persons_event_that_arrives_while_we_write_is_not_lost() -> None:
     assert town.now(candidate).approval is APPROVED
 
 
+def test_our_own_event_that_arrives_while_we_write_is_no_persons() -> None:
+    town = with_serving(auto_approve=True)
+    candidate = worse(town)
+    first = True
+
+    def meanwhile(operation: str, _region: str, ids: tuple[str, ...]) -> None:
+        nonlocal first
+        written = town.now(candidate).approval is REJECTED
+        if operation == "DescribeModelPackage" and ids == (candidate.arn,) and written and first:
+            first = False  # the write arrived, and nobody has settled it yet
+            tell_of(town, town.now(candidate))
+
+    town.world.fault = meanwhile
+    town.told_of(candidate)
+    row = town.row(candidate)
+    assert (row.state, row.decided, len(town.cards)) == (State.WRITTEN, None, 1)
+
+
+def test_what_somebody_set_back_before_theirs_could_be_put_back_stays_so() -> None:
+    town = with_serving(auto_approve=True)
+    candidate, theirs = written_over(town)
+    town.world.fault = failing("UpdateModelPackage", TransientAwsError("throttled", code="ThrottlingException"))
+    tell_of(town, theirs)
+    town.world.fault = None
+    town.models.decide(candidate.arn, PENDING)
+    town.later(minutes=5)
+    row = town.row(candidate)
+    assert row.decided is not None
+    assert (row.state, row.decided.hand, row.decided.target) == (State.OVERRIDDEN, Hand.AFTER, PENDING)
+    assert town.now(candidate).approval is PENDING
+
+
+def test_theirs_is_left_to_people_where_approving_was_switched_off_before_it_was_put_back() -> None:
+    town = with_serving(auto_approve=True)
+    candidate, theirs = written_over(town)
+    town.world.fault = failing("UpdateModelPackage", TransientAwsError("throttled", code="ThrottlingException"))
+    tell_of(town, theirs)
+    town.world.fault = None
+    town.deploy(auto_approve=False)
+    town.later(minutes=5)
+    row = town.row(candidate)
+    assert row.decided is not None
+    assert (row.state, row.decided.hand) == (State.OVERRIDDEN, Hand.NOT_RESTORED)
+    assert town.now(candidate).approval is REJECTED
+
+
+def test_a_claim_that_the_configuration_takes_back_is_judged_anew_and_written_no_more() -> None:
+    town = with_serving()
+    candidate = worse(town)
+    town.world.fault = failing("UpdateModelPackage", TransientAwsError("throttled", code="ThrottlingException"))
+    town.told_of(candidate)
+    town.world.fault = None
+    town.deploy("observe")
+    town.later(minutes=5)
+    assert (town.row(candidate).state, town.now(candidate).approval) == (State.JUDGED, PENDING)
+
+
 # --- by a button or a command ----------------------------------------------------------------------------------------
 
 
@@ -301,6 +358,9 @@ def test_promoting_what_we_rejected_is_recorded_and_nothing_that_is_not_pending_
     town.told_of(candidate)
     answer = town.decides(candidate, APPROVED)
     assert (answer["state"], answer["written"], len(town.writes)) == ("overridden", False, 1)
+    row = town.row(candidate)
+    assert row.decided is not None
+    assert (row.decided.by, row.decided.target, row.decided.hand) == ("U0MARIA00", APPROVED, Hand.ASKED)
     assert "--model-approval-status Approved" in answer["command"]
 
 

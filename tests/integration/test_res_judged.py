@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -257,9 +258,10 @@ def test_a_package_registered_while_its_job_still_runs_waits_and_is_judged_when_
     town.later(minutes=59)
     assert (town.row(candidate).state, town.cards) == (State.WAITING, [])
     town.later(minutes=1)
+    assert len(town.cards) == 1  # after exactly an hour
     town.later(minutes=30)
     assert town.row(candidate).state is State.WAITING
-    assert len(town.cards) == 1  # said once, after an hour
+    assert len(town.cards) == 1  # and once
     town.world.end(job)
     town.told_of_training(job)
     row = town.row(candidate)
@@ -425,6 +427,20 @@ def test_a_run_of_which_nothing_is_booked_makes_no_free_candidate() -> None:
     assert "on-a-laptop" in row.verdict.reason
 
 
+def test_a_model_of_two_containers_costs_what_both_cost_and_nothing_is_known_of_half_of_it() -> None:
+    town = res_town()
+    served(town)
+    town.trained("prepare", hours=1)
+    both = town.candidate("churn-41", "0.911", hours=2)
+    both = replace(both, artifacts=(artifact_of("prepare"), *both.artifacts))
+    half = replace(town.candidate("churn-42", "0.911"), artifacts=(artifact_of("churn-42"), "s3://models/by-hand"))
+    for package in (both, half):
+        town.models.packages[package.arn] = package
+        town.told_of(package)
+    assert usd(town.row(both)) == "75.75"
+    assert (town.row(half).state, usd(town.row(half))) == (State.WAITING, "unknown")
+
+
 # --- how good it is ---------------------------------------------------------------------------------------------------
 
 
@@ -523,6 +539,18 @@ def test_metrics_that_may_not_be_read_are_named_and_reject_nothing() -> None:
     assert "AccessDenied" in row.verdict.reason
 
 
+def test_metrics_of_the_package_that_lack_the_metric_leave_it_to_the_job() -> None:
+    town = res_town()
+    served(town)
+    uri = "s3://metrics/41/statistics.json"
+    town.models.objects[uri] = {"binary_classification_metrics": {"f1": {"value": 0.5}}}
+    candidate = town.candidate("churn-41", "0.911", statistics_uri=uri)
+    town.told_of(candidate)
+    row = town.row(candidate)
+    assert row.evaluation is not None
+    assert (row.evaluation.source, row.verdict.cause) == ("training job churn-41", Cause.NO_GAIN)
+
+
 def test_without_a_worth_and_a_minimum_nothing_is_rejected() -> None:
     town = res_town(model={"worth": None})
     served(town)
@@ -546,6 +574,17 @@ def test_what_could_not_be_judged_is_looked_at_again_once_an_hour_and_said_again
     assert town.row(candidate).verdict.cause is Cause.NO_GAIN
     assert len(town.cards) == 2
     assert artifact_of("churn-41") == town.row(candidate).artifact
+
+
+def test_what_could_not_be_judged_for_two_weeks_is_looked_at_no_more() -> None:
+    town = res_town()
+    served(town)
+    candidate = town.candidate("churn-41")
+    town.told_of(candidate)
+    town.models.train("churn-41", {"validation:auc": "0.911"}, {"validation": VALIDATION})
+    town.later(days=14, minutes=1)
+    assert town.row(candidate).verdict.cause is Cause.NO_METRIC
+    assert town.row(candidate).state is State.JUDGED
 
 
 def test_how_long_models_served_before_is_the_median_of_at_least_three() -> None:

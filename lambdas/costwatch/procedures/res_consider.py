@@ -120,15 +120,24 @@ def _being_written(
         if seen is not None and theirs and _is_of_now(before, seen):
             return steps.noticed(before, seen, now)
         return None
+    by = before.decided
+    if by is not None and steps.restores(before):
+        return _being_restored(b, package, before, by, report)
     if package.pending and not _still_wanted(b, before):
         return judge(b, package, rules, before, report)
-    by = before.decided
-    if by is not None and steps.restores(before) and package.approval is not by.target and not _still_wanted(b, before):
-        return res_write.put_back(b, before, by, report)
     if package.pending and by is not None and by.hand is Hand.FIRST:
         return steps.overridden(before, by, now)
-    if package.pending or (steps.restores(before) and package.approval is not before.target and ours):
+    if package.pending:
         return steps.taken_over(before, now)
+    return res_write.settled(b, before, package, "", report)
+
+
+def _being_restored(
+    b: Breaker, package: ModelPackage, before: Judgement, by: Decided, report: ResReport
+) -> JudgementStep | None:
+    if res_write.lies_under_ours(before, package):
+        may = res_write.may_set(b, by.target)
+        return steps.taken_over(before, b.w.now()) if may else res_write.put_back(b, before, by, report)
     return res_write.settled(b, before, package, "", report)
 
 

@@ -53,9 +53,12 @@ def put_back(b: Breaker, judgement: Judgement, by: Decided, report: ResReport) -
 
 
 def _may_be_written(claimed: Judgement, package: ModelPackage) -> bool:
-    if steps.restores(claimed):
-        return package.approval is not claimed.target and words.written_by_us(package)
-    return package.pending
+    return lies_under_ours(claimed, package) if steps.restores(claimed) else package.pending
+
+
+def lies_under_ours(claimed: Judgement, package: ModelPackage) -> bool:
+    """Whether a person's decision that is to be put back still lies under what Costwatch wrote over it."""
+    return package.approval not in (claimed.target, ApprovalStatus.PENDING) and words.written_by_us(package)
 
 
 def _settle(b: Breaker, claimed: Judgement, package: ModelPackage | None, problem: str, report: ResReport) -> None:
@@ -84,7 +87,10 @@ def settled(
         if by is not None and by.hand is Hand.FIRST and by.target is not judgement.target:
             return put_back(b, judgement, by, report)
         return steps.written(judgement, now)
-    if not package.pending and not (steps.restores(judgement) and ours):
+    if steps.restores(judgement):
+        if not lies_under_ours(judgement, package):  # somebody changed it since
+            return steps.overridden(judgement, hand_of(package, now, Hand.AFTER), now)
+    elif not package.pending:
         return steps.overridden(judgement, hand_of(package, now), now)
     report.not_written += 1
     return steps.not_written(judgement, problem or f"it still shows {package.approval.value}", now)
