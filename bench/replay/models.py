@@ -145,3 +145,13 @@ class Batches:
 def ridge(rows: Floats, targets: Floats, penalty: float = 0.1) -> Floats:
     """Weights of least squares with a penalty."""
     return np.asarray(np.linalg.solve(rows.T @ rows + penalty * np.eye(rows.shape[1]), rows.T @ targets), np.float64)
+
+
+def error_matrix(model: Model, warm_up: int) -> tuple[Floats, Floats, Floats]:
+    """`E`, `C` and `y` of the weeks after `warm_up`. A cost is the number of rows that the candidate was trained on."""
+    weeks = model.weeks - warm_up
+    errors, costs = np.full((weeks, weeks), np.nan), np.empty(weeks)
+    for candidate in range(weeks):
+        costs[candidate] = model.train(warm_up + candidate)
+        errors[candidate, candidate:] = model.errors(warm_up + candidate)
+    return errors, costs, model.y[warm_up:]

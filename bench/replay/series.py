@@ -21,7 +21,7 @@ from statsmodels.datasets import co2
 from vega_datasets import local_data
 
 from bench.replay.matrix import Floats
-from bench.replay.models import Batches, Lags, Level, Model, Season
+from bench.replay.models import Batches, Lags, Level, Model, Season, error_matrix
 
 SEED: Final = 7
 STREAM_WEEKS: Final = 200
@@ -55,16 +55,6 @@ def own_series() -> Iterator[tuple[str, Model, int]]:
     plane = synth.Hyperplane(seed=SEED, n_features=10, n_drift_features=4, mag_change=0.002, noise_percentage=0.05)
     yield "hyperplane", Batches(*_stream(plane)), 26
     yield "sea_shifts", Batches(*_stream(_sea())), 26
-
-
-def error_matrix(model: Model, warm_up: int) -> tuple[Floats, Floats, Floats]:
-    """`E`, `C` and `y` of the weeks after `warm_up`. A cost is the number of rows that the candidate was trained on."""
-    weeks = model.weeks - warm_up
-    errors, costs = np.full((weeks, weeks), np.nan), np.empty(weeks)
-    for candidate in range(weeks):
-        costs[candidate] = model.train(warm_up + candidate)
-        errors[candidate, candidate:] = model.errors(warm_up + candidate)
-    return errors, costs, model.y[warm_up:]
 
 
 def _sea() -> Iterator[Any]:
