@@ -139,6 +139,13 @@ def test_a_trial_serves_at_once_and_goes_back_when_it_errs_more() -> None:
     assert served(BETTER_NOW_WORSE_LATER, OnTrial(1, weeks=8, noise=0, allowed=0)) == [0, 1, 1, 0, 0]
 
 
+def test_a_new_trial_does_not_inherit_what_the_one_before_lost() -> None:
+    matrix = given([[1.0] * 5, [0, 3, 10, 10, 10], [0, 0, 11, 10, 10], [0] * 5, [0] * 5])
+    promotion = OnTrial(1, weeks=8, noise=0, allowed=0.5)
+    found = run.replay(matrix, lambda account: account.week in {1, 2}, promotion)
+    assert found.served.tolist() == [0, 1, 2, 2, 2]
+
+
 def test_a_trial_that_is_over_does_not_go_back() -> None:
     assert served(BETTER_NOW_WORSE_LATER, OnTrial(1, weeks=1, noise=0, allowed=0)) == [0, 1, 1, 1, 1]
 

@@ -121,10 +121,10 @@ def test_a_gain_within_its_noise_counts_as_none() -> None:
 
 
 def test_a_score_of_exactly_the_minimum_trains_and_a_cent_more_of_cost_skips() -> None:
-    worth = ask(served=DRIFTED).expected_worth_usd
-    assert worth is not None
-    assert ask(served=DRIFTED, cost=str(worth)).verdict is Verdict.TRAIN
-    assert ask(served=DRIFTED, cost=str(worth + Decimal("0.01"))).verdict is Verdict.SKIP
+    past = [training(age, gain="0.05") for age in (8, 7, 6, 5, 4)]
+    assert ask(past).expected_worth_usd == 2400
+    assert ask(past, cost="2400").verdict is Verdict.TRAIN
+    assert ask(past, cost="2400.01").verdict is Verdict.SKIP
 
 
 def test_without_a_given_cost_it_is_the_median_of_the_past() -> None:
@@ -138,6 +138,38 @@ def test_errors_of_the_model_before_say_what_is_normal_and_not_how_much_this_one
     assert advice.drift is not None
     assert advice.drift.normal == 30
     assert advice.drift.ratio < 1
+
+
+def test_what_errs_less_than_normal_is_worth_nothing_and_not_less_than_nothing() -> None:
+    advice = ask([training(30), training(1)], errors(*[30] * 12, 1))
+    assert advice.expected_gain is not None
+    assert advice.expected_gain < 0
+    assert (advice.expected_worth_usd, advice.score) == (Decimal(0), Decimal(0))
+
+
+def test_a_first_model_is_measured_by_its_own_first_periods_and_never_by_the_newest() -> None:
+    first = [training(3)]
+    mild, worse = (ask(first, errors(1, 5, newest)).drift for newest in (2, 5))
+    assert mild is not None
+    assert worse is not None
+    assert worse.ratio > mild.ratio
+
+
+def test_one_period_counts_as_five_times_normal_at_most() -> None:
+    for outlier in (50, 5000):
+        drift = ask([training(30), training(1)], errors(*[10] * 10, outlier)).drift
+        assert drift is not None
+        assert drift.ratio == 5
+
+
+def test_an_absolute_gain_is_in_the_unit_of_the_errors() -> None:
+    absolute = replace(UNBOUND, relative_gain=False, doubt=Decimal(0), ageing=Decimal(0))
+    advice = ask([training(30, gain="0"), training(1, gain="0")], errors(*[10] * 10, 25), rules=absolute)
+    assert advice.expected_gain == 15
+
+
+def test_past_losses_do_not_make_an_old_model_look_better_than_a_new_one() -> None:
+    assert ask([training(age, gain="-0.3") for age in (8, 7, 6, 5, 4)]).expected_gain == 0
 
 
 def test_a_candidate_that_was_rejected_does_not_make_the_serving_model_younger() -> None:
@@ -184,6 +216,11 @@ def test_what_quiet_times_saved_may_be_spent_in_a_row() -> None:
         assert ask(past, DRIFTED, rules=RULES).rule is not Rule.OVER_BUDGET
     past = [*quiet, *(training(0.01 * (9 - number)) for number in range(6))]
     assert ask(past, DRIFTED, rules=RULES).rule is Rule.OVER_BUDGET
+
+
+@pytest.mark.parametrize(("cost", "over"), [("6000", False), ("6001", True)])
+def test_no_more_than_six_trainings_of_usual_cost_are_ever_saved_up(cost: str, *, over: bool) -> None:
+    assert (ask([training(50)], DRIFTED, rules=RULES, cost=cost).rule is Rule.OVER_BUDGET) is over
 
 
 def test_a_training_of_twice_the_cost_draws_twice() -> None:
