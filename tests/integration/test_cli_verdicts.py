@@ -126,7 +126,7 @@ def test_a_promotion_is_written_by_the_deployed_function_with_the_callers_identi
     result = john.costwatch("promote", "churn", "41", "--reason", "for the campaign")
     assert result.exit_code == 0, result.output
     assert "churn v41: Promoted by john (Platform)" in words(result.stdout)
-    assert "Reason: for the campaign It is Approved in the model registry." in words(result.stdout)
+    assert "Reason: for the campaign. It is Approved in the model registry." in words(result.stdout)
     after = house.judgement()
     assert after.decided is not None
     assert (after.state, after.decided.by) == (State.WRITTEN, JOHN)
@@ -224,7 +224,8 @@ def test_a_verdict_is_explained_by_its_id(house: JudgedHouse, john: Terminal) ->
     told = words(john.costwatch("explain", "us-east-1/churn/41").stdout)
     for part in (
         "better but too dear (too dear, enforce)",
-        "auc 0.912 -> 0.914 (+0.002, 3.3 standard errors); worth $800.00; cost $3,200.00; score 0.20, needed 0.50",
+        "auc 0.912 -> 0.914 (+0.002, 3.3 standard errors); worth $800.00; cost $3,200.00",
+        "score 0.20, needed 0.50; in service 30 days",
         "promotion asked about",
         "promoted by john (Platform): for the campaign",
         "registry written",

@@ -11,12 +11,12 @@ from costwatch.core.messages import Audience, Message, MessageKind
 from tests.support.builders import HOUR, MINUTE, NOW
 
 RUN_ID = "111122223333/us-east-1/instance/i-0abc"
+_OTHERS = {MessageKind.RUN_STOPPED, MessageKind.CLICKED, MessageKind.RES_VERDICT, MessageKind.RES_EVENT}
 _OF_APPROVALS = frozenset(kind for kind in MessageKind if "approval" in kind.value)
-# The event is for pipelines; cards of approvals are of a question and of no run (tests/unit/test_approval_cards.py).
+# Events are for pipelines. Cards of approvals are of a question, those of verdicts of a model, and neither of a run:
+# see tests/unit/test_approval_cards.py and test_res_cards.py.
 # What became of a click is no card of its own: it is put on the one that was clicked.
-CARD_KINDS = [
-    kind for kind in MessageKind if kind not in _OF_APPROVALS | {MessageKind.RUN_STOPPED, MessageKind.CLICKED}
-]
+CARD_KINDS = [kind for kind in MessageKind if kind not in _OF_APPROVALS | _OTHERS]
 _OF_MANY = (MessageKind.UNWATCHED, MessageKind.SUMMARY, MessageKind.MASS_SILENCE, MessageKind.APPROVER_GROUP)
 RUN_KINDS = [kind for kind in CARD_KINDS if kind not in _OF_MANY]
 STOPS_AT = NOW + HOUR

@@ -14,9 +14,9 @@ from typing import Any, Final
 from costwatch import names
 from costwatch.core.approvals import Approval, Post
 from costwatch.core.record import RunRecord
-from costwatch.handlers import clicks, deadman
-from costwatch.settings import ClicksSettings
-from costwatch.topology import CLICKS, DEADMAN
+from costwatch.handlers import clicks, deadman, res
+from costwatch.settings import ClicksSettings, ResSettings
+from costwatch.topology import CLICKS, DEADMAN, RES
 from costwatch.wiring import ClicksWiring
 from demo.embedded import EmbeddedAws
 from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
@@ -75,21 +75,30 @@ class ClickTown(GateTown):
         return ClicksSettings(
             **self._told(),
             deadman_function=f"costwatch-{DEADMAN.name}",
+            res_function=f"costwatch-{RES.name}" if self.res is not None else "",
             slack_signing_secret_parameter=names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER,
         )
 
     def cold(self) -> ClicksWiring:
-        """What a cold start builds. Lambda's Invoke goes to the sweep's function here, whatever it raises."""
+        """What a cold start builds. Lambda's Invoke goes to the function itself here, whatever it raises."""
         wired = ClicksWiring(self.settings(), self._policy_file, CLICKS.service, clock=self.clock)
         wired.__dict__["session"] = self.aws.session()
         wired._deadman._client.meta.events.register("before-call.lambda.Invoke", self._invoke_deadman)
+        if wired._res is not None:
+            wired._res._client.meta.events.register("before-call.lambda.Invoke", self._invoke_res)
         return wired
 
     def _invoke_deadman(self, params: Mapping[str, Any], **_: Any) -> Any:
+        return self._invoked(DEADMAN.name, deadman.handle, self.sweep_wired, params)
+
+    def _invoke_res(self, params: Mapping[str, Any], **_: Any) -> Any:
+        return self._invoked(RES.name, res.handle, self._wiring(ResSettings(**self._told()), RES.service), params)
+
+    def _invoked(self, name: str, handle: Any, wired: Any, params: Mapping[str, Any]) -> Any:
         answer: dict[str, Any] = {}
         try:
-            with self._acting("deadman", self.sweep_wired.settings):
-                body = deadman.handle(json.loads(params["body"]), self.context(DEADMAN.name), self.sweep_wired)
+            with self._acting(name, wired.settings):
+                body = handle(json.loads(params["body"]), self.context(name), wired)
         except Exception as raised:  # noqa: BLE001 - as Lambda does
             answer["FunctionError"] = "Unhandled"
             body = {"errorType": type(raised).__name__, "errorMessage": str(raised)}

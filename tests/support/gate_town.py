@@ -13,7 +13,7 @@ from costwatch.core.approvals import Approval, Clicker
 from costwatch.handlers import deadman, gate
 from costwatch.procedures import approvals
 from costwatch.procedures.report import SweepReport
-from costwatch.settings import AnySettings, DeadmanSettings, GateSettings
+from costwatch.settings import AnySettings, DeadmanSettings, GateSettings, ResSettings
 from costwatch.topology import DEADMAN, GATE, REQUESTS
 from costwatch.wiring import Wiring
 from demo.embedded import EmbeddedAws
@@ -34,6 +34,8 @@ class GateTown:
 
     slack: Mapping[str, Any] = {"platform_channel": "", "team_channels": {}, "warn_owner_by": "dm"}
     selectors: Sequence[Mapping[str, Any]] = ()
+    res: Mapping[str, Any] | None = None
+    """What retrained models are held against; None: none is judged."""
 
     def __init__(self, aws: EmbeddedAws, clock: TestClock, directory: Path, **changes: Any) -> None:
         tiers = [{"above_usd": "100", "approvers": [MARIA.principal]}]
@@ -57,6 +59,7 @@ class GateTown:
             approval=policies.approval(**self._approval),
             slack=dict(self.slack),
             selectors=[dict(each) for each in self.selectors],
+            **({"res": dict(self.res)} if self.res is not None else {}),
         )
         self._policy_file.write_text(json.dumps(self.document), "utf-8")
         self.wired = self._wiring(
@@ -72,7 +75,7 @@ class GateTown:
             "heartbeat_bus": names.HEARTBEAT_BUS,
         }
 
-    def _wiring(self, settings: GateSettings | DeadmanSettings, service: str) -> Wiring:
+    def _wiring(self, settings: GateSettings | DeadmanSettings | ResSettings, service: str) -> Wiring:
         wired = Wiring(settings, self._policy_file, service, clock=self.clock)
         wired.__dict__["session"] = self.aws.session()
         return wired

@@ -580,6 +580,41 @@ def test_check_config_shows_who_is_asked(config: Path, maria: Terminal, approval
     assert document["approval"]["mode"] == shown.partition(":")[0]
 
 
+def test_check_config_shows_what_models_are_held_against(config: Path, maria: Terminal) -> None:
+    config.write_text(
+        CONFIG
+        + """
+res:
+  mode: warn
+  approvers: ["@risk"]
+  models:
+    churn:
+      group: churn-models
+      metric: auc
+      direction: maximize
+      worth: {usd: 4000, per: 0.01, over: 30d}
+      in_service: 90d
+      min_gain: 0.001
+      guardrails: [{metric: recall, slice: country=DE, direction: maximize, tolerance: 0}]
+    rank: {metric: ndcg, direction: maximize, min_gain_per_1000_usd: 0.02}
+""",
+        encoding="utf-8",
+    )
+    told = " ".join(maria.costwatch("check-config", str(config), env={"COLUMNS": "200"}).stdout.split())
+    assert "RES warn: 2 models; better but too dear: asks @risk" in told
+    assert "churn auc, maximize score 0.5 2 standard errors model package group churn-models; expected to serve" in told
+    assert "$4,000.00 per 0.01 over 30 days else +0.001" in told
+    assert "guards recall@country=DE" in told
+    assert "rank ndcg, maximize +0.02 per $1,000 2 standard errors" in told
+    document = json.loads(maria.costwatch("check-config", str(config), "--json").stdout)
+    assert [model["name"] for model in document["res"]["models"]] == ["churn", "rank"]
+
+
+def test_check_config_says_nothing_of_models_where_there_are_none(config: Path, maria: Terminal) -> None:
+    assert "RES" not in maria.costwatch("check-config", str(config)).stdout
+    assert json.loads(maria.costwatch("check-config", str(config), "--json").stdout)["res"] is None
+
+
 def test_check_config_warns_beside_the_result(config: Path, maria: Terminal) -> None:
     config.write_text(CONFIG.replace('slack: {platform_channel: "#ml-platform"}\n', ""), encoding="utf-8")
     answer = json.loads(maria.costwatch("check-config", str(config), "--json").stdout)
@@ -631,9 +666,8 @@ def test_what_is_listed_and_signing_in_pass() -> None:
 
 
 def test_the_list_holds_nothing_that_stops_anything() -> None:
-    changing = {
-        name for names in ALLOWED.values() for name in names if not re.match("Get|Describe|List|Query|Search", name)
-    }
+    every = {name for names in ALLOWED.values() for name in names}
+    changing = {name for name in every if not re.match("Get|Describe|Head|List|Query|Search", name)}
     assert changing == {"BatchWriteItem", "PutItem", "TransactWriteItems", "Invoke"}
 
 

@@ -61,6 +61,9 @@ def test_what_the_sample_leaves_commented_out_is_valid_too(tmp_path: Path) -> No
     optional += "|prices|  multipliers|  signing_secret_parameter|  app_id|  workspace"
     shown = [re.sub(rf"^# ({optional}):", r"\1:", line) for line in lines]
     shown = [re.sub(r"^(  +)# (approvers|remind_before|roles):", r"\1\2:", line) for line in shown]
+    models = shown.index("  # models:")
+    end = models + shown[models:].index("")
+    shown[models:end] = [line.replace("# ", "", 1) for line in shown[models:end]]
     config = load(tmp_path, "\n".join(shown)).config
     assert config.account == "111122223333"
     assert config.slack.platform_channel == "#ml-platform"
@@ -70,6 +73,8 @@ def test_what_the_sample_leaves_commented_out_is_valid_too(tmp_path: Path) -> No
     assert len(config.approval.tiers[0].approvers) == 3
     assert config.approval.remind_before == timedelta(hours=4)
     assert config.approval.roles == ("arn:aws:iam::111122223333:role/trainer",)
+    assert config.res.approvers == ("@risk-leads", "U012AB3CD")
+    assert [len(model.guardrails) for model in config.res.models.values()] == [2]
 
 
 def test_the_values_the_sample_spells_out_are_the_defaults() -> None:
@@ -78,6 +83,7 @@ def test_the_values_the_sample_spells_out_are_the_defaults() -> None:
     left_out = {"protect", "selectors"}
     assert sample.dead_man.model_dump(exclude=left_out) == bare.dead_man.model_dump(exclude=left_out)
     assert sample.approval == bare.approval
+    assert sample.res == bare.res
 
 
 # --- reading -----------------------------------------------------------------------------------------------------

@@ -234,7 +234,7 @@ def test_a_first_model_is_a_persons_to_approve() -> None:
     ("found", "why", "mended_by"),
     [
         (verdict(usd=None), "what its training cost is not known", "`costwatch:run`"),
-        (verdict(data=None), "nothing says what what serves was measured on", "`costwatch:baseline`"),
+        (verdict(data=None), "nothing says what", "`costwatch:baseline`"),
         (verdict(by=rules(worth=None)), "neither a worth nor a minimum gain", "`min_gain_per_1000_usd`"),
         (replace(verdict(usd=None), cause=Cause.NO_METRIC, reason="no metric auc"), "no metric auc", "ModelMetrics"),
     ],

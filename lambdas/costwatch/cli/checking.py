@@ -17,6 +17,8 @@ from costwatch.config.loader import load
 from costwatch.core import durations
 from costwatch.core.money import show_usd
 from costwatch.core.policy import ApprovalPolicy, Limits, Mode, Policy, Selector
+from costwatch.core.res_policy import ModelRules, ResPolicy, WhenTooDear
+from costwatch.core.res_words import show_gain, show_period
 from costwatch.errors import ConfigError
 
 
@@ -48,6 +50,7 @@ def check_config(file: Path, as_json: bool) -> int:
                 "mode": policy.mode.value,
                 "selectors": loaded.policy_document["policy"]["selectors"],
                 "approval": loaded.policy_document["policy"]["approval"],
+                "res": loaded.policy_document["policy"].get("res"),
             }
         )
         return 0
@@ -67,6 +70,7 @@ def check_config(file: Path, as_json: bool) -> int:
             ("Caps", caps),
             ("Protected", "; ".join(rule.describe().removeprefix("protect: ") for rule in policy.protect)),
             ("Approval", _approval(policy.approval)),
+            ("RES", _res(policy.res)),
             ("Discounts", ", ".join(f"{key} x {by}" for key, by in policy.multipliers.items())),
             ("Digest", policy.digest),
             ("Commit", policy.config_commit),
@@ -75,6 +79,13 @@ def check_config(file: Path, as_json: bool) -> int:
     out.print()
     rows = [Row((s.name, s.mode.value, *_durations(s.limits)), _picks(s)) for s in policy.selectors]
     show.listing(out, ("selector", "mode", "runtime", "warn", "notice", "hard cap"), rows)
+    if policy.res.models:
+        out.print()
+        models = [
+            Row((m.name, f"{m.metric}, {m.direction.value}", _measure(m), _noise(m)), _more(m))
+            for m in policy.res.models
+        ]
+        show.listing(out, ("model", "metric", "passes at", "gain is real from"), models)
     return 0
 
 
@@ -92,6 +103,42 @@ def _approval(approval: ApprovalPolicy) -> str:
     tiers = [f"above {show_usd(tier.above_usd)} by {', '.join(tier.approvers) or 'nobody'}" for tier in approval.tiers]
     waits = f"; no answer in {durations.show(approval.answer_within)} is a no" if approval.mode is Mode.ENFORCE else ""
     return f"{approval.mode.value}: {'; '.join(tiers)}{waits}"
+
+
+def _res(res: ResPolicy) -> str:
+    if not res.models:
+        return ""
+    if res.mode is Mode.OFF:
+        return res.mode.value
+    asks = res.when_too_dear is WhenTooDear.ASK
+    too_dear = f"asks {', '.join(res.approvers) or 'nobody'}" if asks else "rejects"
+    approves = "; what earned it is approved" if res.auto_approve else ""
+    return f"{res.mode.value}: {show.count(len(res.models), 'model')}; better but too dear: {too_dear}{approves}"
+
+
+def _measure(rules: ModelRules) -> str:
+    """What decides about a gain: `score 0.5; $4,000.00 per 0.01 over 30 days`."""
+    if rules.worth is not None:
+        per = show_gain(rules.worth.per, rules.gain).lstrip("+")
+        return f"score {rules.min_score:f}\n{show_usd(rules.worth.usd)} per {per} over {show_period(rules.worth.over)}"
+    if rules.min_gain_per_1000_usd is not None:
+        return f"{show_gain(rules.min_gain_per_1000_usd, rules.gain)} per $1,000"
+    return "nothing: stays unjudged"
+
+
+def _noise(rules: ModelRules) -> str:
+    errors = f"{rules.standard_errors:f} standard errors"
+    return f"{errors}\nelse {show_gain(rules.min_gain, rules.gain)}" if rules.min_gain is not None else errors
+
+
+def _more(rules: ModelRules) -> str:
+    """What a row has no room for."""
+    parts = [
+        f"model package group {rules.group}" if rules.group != rules.name else "",
+        f"expected to serve {show_period(rules.in_service)}" if rules.in_service is not None else "",
+        f"guards {', '.join(rail.reading for rail in rules.guardrails)}" if rules.guardrails else "",
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def _percent(share: Decimal) -> str:

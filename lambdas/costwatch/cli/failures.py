@@ -18,6 +18,7 @@ from costwatch.cli import show
 from costwatch.errors import AwsError, CostwatchError, InputError, NotDeployedError, RefusedError
 
 UNEXPECTED, BAD_INPUT, UNKNOWN, DENIED = 1, 2, 3, 4
+REJECTED, PENDING = 7, 8
 COMPLETE_VARIABLE: Final = "_COSTWATCH_COMPLETE"
 """Set by the completion scripts: what a shell wants to know."""
 _FRAMES = 3

@@ -7,10 +7,9 @@ from typing import Any
 
 from costwatch.cli import show
 from costwatch.core import res_words, times
-from costwatch.core.blocks import unmarked
 from costwatch.core.judgements import Judgement
 from costwatch.core.money import show_usd
-from costwatch.core.res_standing import standing
+from costwatch.core.res_standing import standing_plain
 
 
 def of(judgement: Judgement, *, may: bool) -> dict[str, Any]:
@@ -62,11 +61,6 @@ def of(judgement: Judgement, *, may: bool) -> dict[str, Any]:
     }
 
 
-def told(judgement: Judgement) -> str:
-    """Where it stands, on one line."""
-    return " ".join(unmarked(standing(judgement, auto_approve=False)).split())
-
-
 def facts(judgement: Judgement) -> list[tuple[str, str]]:
     """Labels and values; empty where nobody knows."""
     verdict = judgement.verdict
@@ -77,7 +71,7 @@ def facts(judgement: Judgement) -> list[tuple[str, str]]:
         ("Candidate", f"{judgement.name}, registered {show.clock(judgement.created_at)}"),
         ("Verdict", f"{verdict.value.value} ({verdict.cause.value}, {judgement.mode.value})"),
         ("Why", verdict.reason),
-        ("Standing", told(judgement)),
+        ("Standing", standing_plain(judgement)),
         ("Figures", res_words.figures(verdict)),
         ("All candidates", f"{candidates} since the last promotion" if candidates else ""),
         ("Trained by", judgement.run),

@@ -31,6 +31,7 @@ _MODULES: Final = {
     "promote": "verdicts",
     "reject": "verdicts",
     "release": "granting",
+    "res": "scoring",
     "restore": "restoring",
     "resume": "pausing",
     "scan": "scanning",
@@ -68,7 +69,8 @@ def main() -> None:
     Auto Scaling group, or a training job. Modes are off, observe, warn and enforce. From here nothing is stopped:
     that is the deployed function's alone. AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL are honoured.
 
-    Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 3 a price is unknown, 4 denied, 5 expired, 8 pending.
+    Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 3 a price is unknown or nothing could be judged, 4
+    denied, 5 expired, 7 rejected, 8 pending.
     """
 
 

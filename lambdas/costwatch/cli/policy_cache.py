@@ -52,7 +52,8 @@ def _key(content: bytes) -> str:
     """Of the file, and of what judges it: our own code, and botocore, which knows the regions."""
     found = hashlib.sha256(f"{__version__} {botocore.__version__}".encode())
     core = Path(policy.__file__).parent
-    for judge in sorted([*Path(config.__file__).parent.glob("*.py"), core / "policy.py", core / "durations.py"]):
+    ours = [core / f"{name}.py" for name in ("policy", "res_policy", "durations")]
+    for judge in sorted([*Path(config.__file__).parent.glob("*.py"), *ours]):
         state = judge.stat()
         found.update(f"{judge.name} {state.st_mtime_ns} {state.st_size}".encode())
     found.update(content)

@@ -21,14 +21,18 @@ _DEPLOYED: Final = {
     ),
     "lambda": frozenset({"Invoke"}),
     "pricing": frozenset({"GetProducts"}),
+    "s3": frozenset({"GetObject", "HeadObject", "ListObjectsV2"}),
     "sagemaker": frozenset(
         {
             "DescribeAutoMLJobV2",
             "DescribeHyperParameterTuningJob",
+            "DescribeModelPackage",
             "DescribeProcessingJob",
             "DescribeTrainingJob",
             "ListAutoMLJobs",
             "ListHyperParameterTuningJobs",
+            "ListModelPackages",
+            "ListPipelineExecutionSteps",
             "ListProcessingJobs",
             "ListTags",
             "ListTrainingJobs",

@@ -16,6 +16,7 @@ from costwatch.core import principals, res_words, times
 from costwatch.core.judgements import Judgement
 from costwatch.core.packages import ApprovalStatus
 from costwatch.core.res_cards import LONGEST_REASON, is_open
+from costwatch.core.res_standing import standing_plain
 from costwatch.errors import InputError, NotDeployedError, RefusedError, UnknownRun
 from costwatch.procedures import promotion_asked
 
@@ -103,7 +104,7 @@ def _decide(session: Session, model: str, version: int, target: ApprovalStatus, 
         show.document({**judgement_document.of(after, may=_may(after, arn)), "failures": failures})
         return 1 if failures else 0
     out = show.console()
-    show.say(out, f"{after.name}: {judgement_document.told(after)}")
+    show.say(out, f"{after.name}: {standing_plain(after)}")
     for failure in failures:
         show.say(out, f"It failed, and the next sweep tries again: {failure}")
     return 1 if failures else 0
@@ -151,6 +152,6 @@ def _standing(judgement: Judgement, arn: str) -> str:
         f"{', '.join(judgement.approvers) or 'nobody'} may decide{', so may you' if _may(judgement, arn) else ''}"
         if is_open(judgement)
         else "",
-        judgement_document.told(judgement),
+        standing_plain(judgement),
     )
     return "; ".join(filter(None, facts))

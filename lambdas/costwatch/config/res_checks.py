@@ -90,3 +90,9 @@ def warnings(config: Config) -> Iterator[Problem]:
     if not res.approvers:
         message = "names no approvers: what is better but too dear waits in the registry, and no card can decide it"
         yield Problem(("res", "approvers"), message)
+        return
+    slack = {"app_id": config.slack.app_id, "platform_channel": config.slack.platform_channel}
+    missing = " and ".join(f"slack.{key}" for key, value in slack.items() if not value)
+    if missing and not any(each.startswith("arn:") for each in res.approvers):
+        message = f"nobody of them could decide: buttons in Slack need {missing}, the command line an approver's ARN"
+        yield Problem(("res", "approvers"), message)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Final
 
 from costwatch.core.res_policy import Direction, GainKind
@@ -17,6 +17,8 @@ from costwatch.errors import InputError
 FEWEST_DIFFERENCES: Final = 2
 _ZERO: Final = Decimal(0)
 _LARGEST: Final = Decimal("1e15")
+_SMALLEST: Final = Decimal("1e-100")
+_UP, _DOWN = Context(rounding=ROUND_CEILING), Context(rounding=ROUND_FLOOR)
 _SHARES: Final = frozenset(
     {"accuracy", "acc", "top1_accuracy", "top5_accuracy", "error_rate", "misclassification_rate", "error"}
 )
@@ -59,10 +61,14 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """The standard error of a gain, in the gain's own unit, and what tells it."""
+    """The standard error of a gain, in the gain's own unit, and what tells it.
+
+    `examples`: of two shares, whose error moves with their values; None: it is the same whatever the metric is.
+    """
 
     standard_error: Decimal
     basis: str
+    examples: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +90,11 @@ class Gain:
         return self.amount / self.noise.standard_error
 
     def metric_at(self, amount: Decimal) -> Decimal:
-        """The metric's value at which the gain would be `amount`."""
-        step = amount * abs(self.baseline) if self.kind is GainKind.RELATIVE else amount
-        return self.baseline + step if self.direction is Direction.MAXIMIZE else self.baseline - step
+        """The metric's value at which the gain would be `amount`; what has no end is rounded to the better side."""
+        step = _UP.multiply(amount, abs(self.baseline)) if self.kind is GainKind.RELATIVE else amount
+        if self.direction is Direction.MAXIMIZE:
+            return _UP.add(self.baseline, step)
+        return _DOWN.subtract(self.baseline, step)
 
 
 def finite(value: object, what: str) -> Decimal:
@@ -102,7 +110,19 @@ def finite(value: object, what: str) -> Decimal:
         raise InputError(f"{what} is {str(value)[:40]}, expected a finite number")
     if abs(number) >= _LARGEST:
         raise InputError(f"{what} is {str(value)[:40]}, which no metric is: expected less than {_LARGEST:.0e}")
+    if number and abs(number) < _SMALLEST:
+        raise InputError(f"{what} is {str(value)[:40]}, which no metric is: expected 0, or at least {_SMALLEST:.0e}")
     return number
+
+
+def checked(reading: Reading, what: str) -> Reading:
+    """A reading whose numbers can be reckoned with. Raises InputError."""
+    finite(reading.value, what)
+    if reading.standard_error is not None and finite(reading.standard_error, f"the standard error of {what}") < 0:
+        raise InputError(f"the standard error of {what} is {reading.standard_error}, expected 0 or more")
+    if reading.sample_size is not None and reading.sample_size < 1:
+        raise InputError(f"the sample size of {what} is {reading.sample_size}, expected 1 or more")
+    return reading
 
 
 def reading(value: object, name: str, where: str) -> Reading:
@@ -125,7 +145,7 @@ def gain(candidate: Decimal, baseline: Decimal, direction: Direction, kind: Gain
 
 def given(standard_error: Decimal, found: Gain) -> Noise:
     """A standard error of the difference, in the metric's own unit. Raises InputError for a negative one."""
-    if standard_error < 0:
+    if finite(standard_error, "the standard error") < 0:
         raise InputError(f"the standard error is {standard_error}, expected 0 or more")
     return Noise(_in_unit(standard_error, found), "the standard error of the difference")
 
@@ -139,6 +159,8 @@ def paired(differences: Sequence[Decimal], found: Gain) -> Noise:
     n = len(differences)
     if n < FEWEST_DIFFERENCES:
         raise InputError(f"there is {n} paired difference, expected at least {FEWEST_DIFFERENCES}")
+    for number, each in enumerate(differences, 1):
+        finite(each, f"paired difference {number}")
     mean = sum(differences, _ZERO) / n
     variance = sum(((each - mean) ** 2 for each in differences), _ZERO) / (n - 1)
     error = (variance / n).sqrt()
@@ -159,9 +181,10 @@ def of_readings(candidate: Reading, baseline: Reading, metric: str, found: Gain)
     if candidate.standard_error is not None and baseline.standard_error is not None:
         error = (candidate.standard_error**2 + baseline.standard_error**2).sqrt()
         return Noise(_in_unit(error, found), "both models' standard errors")
+    sizes = [size for size in (candidate.sample_size, baseline.sample_size) if size is not None]
     if candidate.sample_size is None or not is_share(metric):
         return None
-    return of_shares(candidate.sample_size, metric, found)
+    return of_shares(min(sizes), metric, found)
 
 
 def of_shares(sample_size: int, metric: str, found: Gain) -> Noise:
@@ -180,7 +203,25 @@ def of_shares(sample_size: int, metric: str, found: Gain) -> Noise:
     if not all(0 <= each <= 1 for each in values):
         raise InputError(f"{metric} is {values[0]} and {values[1]}, expected shares from 0 to 1 with a sample size")
     variance = sum((each * (1 - each) / sample_size for each in values), _ZERO)
-    return Noise(_in_unit(variance.sqrt(), found), f"two shares of {sample_size:,} examples")
+    return Noise(_in_unit(variance.sqrt(), found), f"two shares of {sample_size:,} examples", sample_size)
+
+
+def least_beyond_chance(found: Gain, standard_errors: Decimal) -> Decimal:
+    """The gain that is exactly `standard_errors` of its noise, in the gain's unit.
+
+    Of two shares the noise moves with the metric, so with b the baseline, q = b + g or b - g and k standard errors the
+    gain g solves g^2 n = k^2 (b(1-b) + q(1-q)). Without any noise: 0.
+    """
+    noise = found.noise
+    if noise is None:
+        return _ZERO
+    if noise.examples is None:
+        return noise.standard_error * standard_errors
+    squared, b = standard_errors**2, found.baseline
+    slope = squared * (1 - 2 * b) * (1 if found.direction is Direction.MAXIMIZE else -1)
+    both = noise.examples + squared
+    root = (slope**2 + 8 * squared * b * (1 - b) * both).sqrt()
+    return _in_unit((slope + root) / (2 * both), found)
 
 
 def is_share(metric: str) -> bool:

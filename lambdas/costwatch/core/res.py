@@ -12,21 +12,26 @@ stays as it is. Bounds are inclusive: exactly the minimum score, gain or floor i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from enum import StrEnum
 from typing import Final
 
-from costwatch.core import gains
+from costwatch.core import gains, guardrails
 from costwatch.core.gains import Evaluation, Gain, Noise
 from costwatch.core.money import show_usd
-from costwatch.core.res_policy import Direction, Guardrail, ModelRules, WhenTooDear, Worth
+from costwatch.core.res_policy import ModelRules, WhenTooDear, Worth
 from costwatch.errors import InputError
 
 _ZERO: Final = Decimal(0)
 _THOUSAND: Final = Decimal(1000)
+_MOST_USD: Final = Decimal("1e15")
+_SURE: Final = Context(prec=20)
+"""Bounds are held to so many digits: a third is rounded on the way, and three of them are still exactly one."""
+_SOLVED: Final = Context(prec=24)
+_UP, _DOWN = Context(prec=18, rounding=ROUND_CEILING), Context(prec=18, rounding=ROUND_FLOOR)
+"""Of what was solved for: without what was rounded on the way, then to the side that passes."""
 
 
 class Value(StrEnum):
@@ -56,6 +61,10 @@ class Cause(StrEnum):
     NO_MEASURE = "no worth and no minimum"
     NOT_PENDING = "not pending"
     BY_A_PERSON = "by a person"
+
+
+_OF_COST: Final = frozenset({Cause.EARNED, Cause.TOO_DEAR})
+"""A real gain: what it cost decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +120,9 @@ class Verdict:
     cost: Cost | None = None
     in_service: timedelta | None = None
     passes_at_metric: Decimal | None = None
-    """The metric's value from which on it would have passed at this cost; None: none would have."""
+    """The metric's value from which on it would have passed at this cost; None: none would have, or any better one."""
     passes_at_usd: Decimal | None = None
-    """The cost up to which it would have passed with this gain."""
+    """The cost up to which it would have passed with this gain; None: none would have, or whatever it cost."""
     ask: bool = False
     """Whether somebody is asked instead of rejecting."""
 
@@ -138,17 +147,18 @@ def judge(
     if baseline is None:
         return _first(candidate, cost, rules)
     if same_data is None:
-        same_data = candidate.data is not None and candidate.data == baseline.data
+        same_data = candidate.data is not None and candidate.data == baseline.data and bool(candidate.data.etag)
     if not same_data:
         return _unjudged(Cause.DIFFERENT_DATA, _data_sentence(candidate, baseline), cost, rules)
     try:
         found = _gain(candidate, baseline, rules, extra or Extra())
-        broken = list(_broken(candidate, baseline, rules))
+        broken = list(guardrails.broken(candidate, baseline, rules.guardrails))
     except InputError as error:
         return _unjudged(Cause.NO_METRIC, str(error), cost, rules)
     serves = rules.in_service or in_service or (rules.worth.over if rules.worth is not None else None)
-    if cost.usd is None or not cost.usd.is_finite() or cost.usd <= 0:
-        known = "not known" if cost.usd is None or not cost.usd.is_finite() else show_usd(cost.usd)
+    if cost.usd is None or not cost.usd.is_finite() or not 0 < cost.usd < _MOST_USD:
+        readable = cost.usd is not None and cost.usd.is_finite() and abs(cost.usd) < _MOST_USD
+        known = show_usd(cost.usd) if readable else "not known"
         sentence = f"what its training cost is {known}, and nothing is infinitely efficient"
         return _unjudged(Cause.NO_COST, sentence, cost, rules, found)
     measured = score(found.amount, cost.usd, rules, serves)
@@ -165,8 +175,8 @@ def judge(
         score=measured,
         cost=cost,
         in_service=serves,
-        passes_at_metric=_passes_at_metric(found, cost.usd, rules, serves),
-        passes_at_usd=_passes_at_usd(found.amount, measured, rules),
+        passes_at_metric=_passes_at_metric(found, cost.usd, rules, serves) if not broken else None,
+        passes_at_usd=_passes_at_usd(found.amount, measured) if cause in _OF_COST else None,
         ask=ask,
     )
 
@@ -179,16 +189,16 @@ def score(gain: Decimal, cost_usd: Decimal, rules: ModelRules, in_service: timed
     if rules.worth is not None:
         worth = worth_usd(gain, rules.worth, in_service)
         bounded = worth / (worth + cost_usd) if worth > 0 else _ZERO
-        return Score(bounded, rules.min_score, True, worth)
+        return Score(_below_1(_SURE.plus(bounded)), rules.min_score, True, worth)
     if rules.min_gain_per_1000_usd is not None:
-        return Score(gain / cost_usd * _THOUSAND, rules.min_gain_per_1000_usd, False)
+        return Score(_SURE.plus(gain * _THOUSAND / cost_usd), rules.min_gain_per_1000_usd, False)
     return None
 
 
 def worth_usd(gain: Decimal, worth: Worth, in_service: timedelta | None) -> Decimal:
     """USD that a gain is worth over the time in service; None: one `over`. Negative for a loss."""
     periods = Decimal(1) if in_service is None else _ratio(in_service, worth.over)
-    return gain / worth.per * worth.usd * periods
+    return gain * worth.usd * periods / worth.per
 
 
 def _decided(
@@ -200,7 +210,7 @@ def _decided(
         how = "the same as" if not found.amount else "worse than"
         return Value.REJECT, Cause.NO_GAIN, f"{rules.metric} is {how} what serves", False
     margin, why = _margin(found, rules)
-    if found.amount < margin:
+    if _SURE.plus(found.amount) < _SURE.plus(margin):
         return Value.REJECT, Cause.WITHIN_NOISE, f"the gain may be chance: it is below {why}", False
     if measured.passes:
         return Value.PROMOTE, Cause.EARNED, "a real gain, worth its cost", False
@@ -217,8 +227,8 @@ def _margin(found: Gain, rules: ModelRules) -> tuple[Decimal, str]:
 
 
 def _gain(candidate: Evaluation, baseline: Evaluation, rules: ModelRules, extra: Extra) -> Gain:
-    ours = _reading(candidate, rules.metric, "the candidate")
-    theirs = _reading(baseline, rules.metric, "what serves")
+    ours = guardrails.reading(candidate, rules.metric, "the candidate")
+    theirs = guardrails.reading(baseline, rules.metric, "what serves")
     found = gains.gain(ours.value, theirs.value, rules.direction, rules.gain)
     noise = _noise(ours, theirs, rules, extra, found)
     return Gain(found.amount, found.kind, found.candidate, found.baseline, found.direction, noise)
@@ -234,43 +244,10 @@ def _noise(ours: gains.Reading, theirs: gains.Reading, rules: ModelRules, extra:
     return gains.of_readings(ours, theirs, rules.metric, found)
 
 
-def _reading(evaluation: Evaluation, name: str, whose: str) -> gains.Reading:
-    found = evaluation.readings.get(name)
-    if found is None:
-        known = ", ".join(sorted(evaluation.readings)[:6]) or "none"
-        where = f" in {evaluation.source}" if evaluation.source else ""
-        raise InputError(f"{whose} has no metric {name}{where}; it has {known}")
-    if found.problem or not found.value.is_finite():
-        raise InputError(f"{whose}: {found.problem or f'{name} is {found.value}, expected a finite number'}")
-    return found
-
-
-def _broken(candidate: Evaluation, baseline: Evaluation | None, rules: ModelRules) -> Iterator[str]:
-    """A sentence for each guardrail that does not hold. Raises InputError where one cannot be judged."""
-    for rail in rules.guardrails:
-        ours = _reading(candidate, rail.reading, "the candidate").value
-        if rail.floor is not None and _worse_by(ours, rail.floor, rail) > 0:
-            yield f"{rail.reading} is {ours}, {_beyond(rail)} {rail.floor}"
-        if rail.tolerance is None or baseline is None:
-            continue
-        theirs = _reading(baseline, rail.reading, "what serves").value
-        lost = _worse_by(ours, theirs, rail)
-        if lost > rail.tolerance:
-            yield f"{rail.reading} is {ours}, {lost} worse than {theirs}; {rail.tolerance} is allowed"
-
-
-def _worse_by(ours: Decimal, theirs: Decimal, rail: Guardrail) -> Decimal:
-    return theirs - ours if rail.direction is Direction.MAXIMIZE else ours - theirs
-
-
-def _beyond(rail: Guardrail) -> str:
-    return "below the floor of" if rail.direction is Direction.MAXIMIZE else "above the most that is allowed,"
-
-
 def _first(candidate: Evaluation, cost: Cost, rules: ModelRules) -> Verdict:
     """There is nothing to be better than; what breaks a floor is told, and not rejected by it."""
     try:
-        broken = list(_broken(candidate, None, rules))
+        broken = list(guardrails.broken(candidate, None, rules.guardrails))
     except InputError as error:
         broken = [str(error)]
     reason = "; ".join(("no approved model serves yet, so there is nothing to be better than", *broken))
@@ -283,35 +260,47 @@ def _unjudged(cause: Cause, reason: str, cost: Cost, rules: ModelRules, found: G
 
 def _data_sentence(candidate: Evaluation, baseline: Evaluation) -> str:
     if candidate.data is None or baseline.data is None:
-        whose = "the candidate" if candidate.data is None else "what serves"
+        whose = "the candidate" if candidate.data is None else "the model that serves"
         return f"different data, as far as can be seen: nothing says what {whose} was measured on"
     if candidate.data.uri != baseline.data.uri:
         return f"different data: {candidate.data.uri} and, for what serves, {baseline.data.uri}"
+    if not candidate.data.etag or not baseline.data.etag:
+        return f"different data, as far as can be seen: nothing says whether {candidate.data.uri} is as it was"
     return f"different data: {candidate.data.uri} was changed since what serves was measured on it"
 
 
 def _passes_at_metric(found: Gain, cost_usd: Decimal, rules: ModelRules, serves: timedelta | None) -> Decimal | None:
-    """Solve the score for the gain; never below what is noise."""
+    """Solve the score for the gain; never below what is noise, and rounded to the side that passes."""
     if rules.worth is not None:
-        if rules.min_score >= 1:
-            return None
-        needed_usd = cost_usd * rules.min_score / (1 - rules.min_score)
-        each = worth_usd(Decimal(1), rules.worth, serves)
-        needed = needed_usd / each
+        needed = cost_usd * rules.min_score / (1 - rules.min_score) / worth_usd(Decimal(1), rules.worth, serves)
     elif rules.min_gain_per_1000_usd is not None:
         needed = rules.min_gain_per_1000_usd * cost_usd / _THOUSAND
     else:
         return None
-    return found.metric_at(max(needed, _margin(found, rules)[0]))
+    beyond_chance = gains.least_beyond_chance(found, rules.standard_errors) if found.noise else rules.min_gain or _ZERO
+    least = _UP.plus(_SOLVED.plus(max(needed, beyond_chance)))
+    if least <= 0:
+        return None
+    metric = found.metric_at(least)
+    if found.noise is not None and found.noise.examples is not None and not 0 <= metric <= 1:
+        return None
+    return metric
 
 
-def _passes_at_usd(gain: Decimal, measured: Score, rules: ModelRules) -> Decimal | None:
-    """Solve the score for the cost. None: no cost would do."""
-    if gain <= 0 or not measured.needed:
+def _passes_at_usd(gain: Decimal, measured: Score) -> Decimal | None:
+    """Solve the score for the cost, rounded to the side that passes."""
+    if not measured.needed:
         return None
     if measured.worth_usd is not None:
-        return measured.worth_usd * (1 - measured.needed) / measured.needed
-    return gain / measured.needed * _THOUSAND
+        solved = measured.worth_usd * (1 - measured.needed) / measured.needed
+    else:
+        solved = gain * _THOUSAND / measured.needed
+    return _DOWN.plus(_SOLVED.plus(solved))
+
+
+def _below_1(score: Decimal) -> Decimal:
+    """What is rounded to 1 was below it: no gain is worth more than everything."""
+    return min(score, 1 - Decimal(1).scaleb(-_SURE.prec))
 
 
 def _ratio(time: timedelta, over: timedelta) -> Decimal:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from costwatch.core import principals
-from costwatch.core.blocks import cleaned, cut, date_token, safe
+from costwatch.core.blocks import cleaned, cut, date_token, safe, unmarked
 from costwatch.core.judgement_steps import NOT_WRITTEN
 from costwatch.core.judgements import Decided, Hand, Judgement, State
 from costwatch.core.modes import Mode
@@ -14,6 +15,7 @@ from costwatch.core.registry_words import command
 from costwatch.core.res import Cause, Value
 
 _NAME, _NOTE = 80, 400
+_WITHOUT_STOP: Final = re.compile(r"(?<![.:])\n")
 _VERBS: Final = {
     ApprovalStatus.APPROVED: "Promoted",
     ApprovalStatus.REJECTED: "Rejected",
@@ -46,6 +48,11 @@ def standing(judgement: Judgement, *, auto_approve: bool) -> str:
     if value is Value.PROMOTE:
         return f"It waits for a person's approval: Costwatch approves nothing here.\n{_approve(judgement)}"
     return "It is pending in the model registry until somebody decides."
+
+
+def standing_plain(judgement: Judgement, *, auto_approve: bool = False) -> str:
+    """The same on one line, without marks: for a terminal, and for what one person is told."""
+    return _WITHOUT_STOP.sub(". ", unmarked(standing(judgement, auto_approve=auto_approve))).replace("\n", " ")
 
 
 def is_gone(judgement: Judgement) -> bool:

@@ -43,7 +43,7 @@ def figures(verdict: Verdict) -> str:
         unit = "" if measured.bounded else " per $1,000"
         parts.append(f"score {reached}{unit}, needed {needed}")
     if verdict.in_service is not None and measured is not None and measured.bounded:
-        parts.append(f"in service {durations.show(verdict.in_service)}")
+        parts.append(f"in service {show_period(verdict.in_service)}")
     return "; ".join(parts)
 
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from costwatch.adapters.deployed_function import REFUSES
-from costwatch.core.blocks import unmarked
 from costwatch.core.judgements import Judgement
 from costwatch.core.packages import ApprovalStatus
 from costwatch.core.res_cards import PROMOTE, REJECT, is_open
-from costwatch.core.res_standing import standing
+from costwatch.core.res_standing import standing_plain
 from costwatch.errors import ConfigError, RefusedError, UnknownRun
 from costwatch.procedures import clickers, promotion_asked
 from costwatch.procedures.clicked_runs import Desk
@@ -65,7 +64,7 @@ def _known(desk: Desk) -> Judgement:
 
 
 def _decided_before(desk: Desk, judgement: Judgement) -> str:
-    told = unmarked(standing(judgement, auto_approve=desk.w.policy.res.auto_approve)).replace("\n", " ")
+    told = standing_plain(judgement, auto_approve=desk.w.policy.res.auto_approve)
     return f"Nobody is asked about {judgement.name} any more. {told}"
 
 

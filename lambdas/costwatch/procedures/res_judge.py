@@ -15,7 +15,7 @@ from costwatch.core.gains import Evaluation
 from costwatch.core.judgement_steps import PATIENCE, JudgementStep
 from costwatch.core.judgements import Decided, Hand, Judgement, State
 from costwatch.core.packages import ModelPackage
-from costwatch.core.res import Cause, Cost, Value, Verdict
+from costwatch.core.res import Cause, Cost, Extra, Value, Verdict
 from costwatch.core.res_policy import ModelRules
 from costwatch.errors import InputError
 from costwatch.procedures import res_costs, res_joins, res_readings
@@ -27,7 +27,7 @@ _FEWEST_SERVED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _Serving:
+class Serving:
     """What serves now, as it was measured when it was approved."""
 
     package: ModelPackage
@@ -46,7 +46,7 @@ def judge(
     run = trained.run if trained is not None else ""
     spent = res_costs.spent(b, trained, package.created_at, _last_of_run(judged, run, package))
     own = res_readings.measured(b, package, rules, trained.job if trained is not None else None)
-    serving = _serving(b, package, rules)
+    serving = serving_now(b, package, rules)
     found = _row(
         b,
         package,
@@ -67,7 +67,7 @@ def judge(
     cost = spent.cost
     if serving is not None:
         cost = replace(cost, all_candidates_usd=res_costs.all_candidates(b, rules.name, serving.since, judged, spent))
-    verdict = _verdict(b, package, rules, own, serving, cost, served(here))
+    verdict = verdict_of(b, package, rules, own, serving, cost, served(here))
     if spent.waits and verdict.cause is Cause.NO_COST:
         verdict = replace(verdict, reason=spent.waits)
     return steps.judged(before, replace(found, verdict=verdict), now, auto_approve=policy.auto_approve)
@@ -107,19 +107,21 @@ def served(judged: Sequence[Judgement]) -> timedelta | None:
     return timedelta(seconds=median(seconds)) if len(seconds) >= _FEWEST_SERVED else None
 
 
-def _verdict(
+def verdict_of(
     b: Breaker,
     package: ModelPackage,
     rules: ModelRules,
     own: res_readings.Measured,
-    serving: _Serving | None,
+    serving: Serving | None,
     cost: Cost,
     in_service: timedelta | None,
+    extra: Extra | None = None,
 ) -> Verdict:
+    """`extra`: what a caller knows about chance; None: what the package's metadata say counts."""
     try:
         baseline = serving.evaluation if serving is not None else None
         told = res_readings.told(package, rules, own.evaluation, baseline)
-        chance = res_readings.chance(b, package)
+        chance = extra or res_readings.chance(b, package)
     except InputError as error:
         return Verdict(Value.UNJUDGED, Cause.NO_METRIC, str(error), metric=rules.metric, cost=cost)
     if serving is not None and told is None and rules.metric not in own.evaluation.readings:
@@ -139,7 +141,7 @@ def _verdict(
     )
 
 
-def _serving(b: Breaker, package: ModelPackage, rules: ModelRules) -> _Serving | None:
+def serving_now(b: Breaker, package: ModelPackage, rules: ModelRules) -> Serving | None:
     """What it was measured on when it was judged itself, else what can be read of it now."""
     newest = b.registry(package.region).newest_approved(package.group)
     if newest is None or newest.arn == package.arn:
@@ -148,10 +150,10 @@ def _serving(b: Breaker, package: ModelPackage, rules: ModelRules) -> _Serving |
     since = row.approved_at if row is not None and row.approved_at is not None else None
     since = since or newest.modified_at or newest.created_at
     if row is not None and row.evaluation is not None and row.evaluation.readings:
-        return _Serving(newest, since, row.evaluation)
+        return Serving(newest, since, row.evaluation)
     trained = res_joins.trained(b, newest)
     measured = res_readings.measured(b, newest, rules, trained.job if trained is not None else None)
-    return _Serving(newest, since, measured.evaluation)
+    return Serving(newest, since, measured.evaluation)
 
 
 def _last_of_run(judged: Sequence[Judgement], run: str, package: ModelPackage) -> datetime | None:

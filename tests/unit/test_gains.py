@@ -1,0 +1,248 @@
+"""How much better a candidate is, and how much of that may be chance."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from costwatch.core import gains
+from costwatch.core.gains import Gain, Reading
+from costwatch.core.res_policy import Direction, GainKind
+from costwatch.errors import InputError
+
+D = Decimal
+UP, DOWN = Direction.MAXIMIZE, Direction.MINIMIZE
+ABSOLUTE, RELATIVE = GainKind.ABSOLUTE, GainKind.RELATIVE
+ACCURACY = "validation:accuracy"
+
+
+def of(
+    candidate: str, baseline: str, direction: Direction = Direction.MAXIMIZE, kind: GainKind = GainKind.ABSOLUTE
+) -> Gain:
+    return gains.gain(D(candidate), D(baseline), direction, kind)
+
+
+# --- the gain ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("candidate", "baseline", "direction", "kind", "amount"),
+    [
+        ("0.914", "0.912", UP, ABSOLUTE, "0.002"),
+        ("0.912", "0.914", UP, ABSOLUTE, "-0.002"),
+        ("0.25", "0.30", DOWN, ABSOLUTE, "0.05"),
+        ("0.30", "0.25", DOWN, ABSOLUTE, "-0.05"),
+        ("0.306", "0.3", UP, RELATIVE, "0.02"),
+        ("0.294", "0.3", DOWN, RELATIVE, "0.02"),
+        ("-1.8", "-2", UP, RELATIVE, "0.1"),
+        ("-2.2", "-2", DOWN, RELATIVE, "0.1"),
+        ("0", "-2", UP, RELATIVE, "1"),
+    ],
+)
+def test_a_gain_is_positive_where_the_candidate_is_better(
+    candidate: str, baseline: str, direction: Direction, kind: GainKind, amount: str
+) -> None:
+    assert of(candidate, baseline, direction, kind).amount == D(amount)
+
+
+def test_no_gain_is_a_share_of_a_baseline_of_zero() -> None:
+    with pytest.raises(InputError, match="baseline is 0, and no gain is a share of nothing: use an absolute gain"):
+        of("0.1", "0", UP, RELATIVE)
+    assert of("0.1", "0").amount == D("0.1")
+
+
+@pytest.mark.parametrize("kind", GainKind)
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("baseline", ["0.5", "-2"])
+def test_the_metric_of_a_gain_has_that_gain(baseline: str, direction: Direction, kind: GainKind) -> None:
+    metric = of("0.7", baseline, direction, kind).metric_at(D("0.25"))
+    assert gains.gain(metric, D(baseline), direction, kind).amount == D("0.25")
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [("0.914", "0.914"), (" 1e-4 ", "0.0001"), (0.1, "0.1"), (3, "3"), (D("0.9"), "0.9"), (0, "0")]
+)
+def test_a_metric_is_the_decimal_that_is_written(value: object, number: str) -> None:
+    assert gains.finite(value, "auc") == D(number)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (float("nan"), "auc is nan, expected a finite number"),
+        ("-Infinity", "auc is -Infinity, expected a finite number"),
+        ("sNaN", "expected a finite number"),
+        ("0,914", "auc is '0,914', expected a number"),
+        ("", "auc is '', expected a number"),
+        ("x" * 10_000, f"auc is '{'x' * 40}', expected a number"),
+        (None, "auc is NoneType, expected a number"),
+        (True, "auc is bool, expected a number"),
+        ([0.9], "auc is list, expected a number"),
+        ("1e15", "which no metric is: expected less than 1e+15"),
+        ("-1e999999", "which no metric is"),
+        ("1e-101", "which no metric is: expected 0, or at least 1e-100"),
+    ],
+)
+def test_what_is_no_number_is_named(value: object, told: str) -> None:
+    with pytest.raises(InputError) as error:
+        gains.finite(value, "auc")
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize("edge", ["999999999999999.9", "-999999999999999.9", "1e-100", "-1e-100"])
+def test_the_last_number_that_a_metric_may_be_is_one(edge: str) -> None:
+    assert gains.finite(edge, "loss") == D(edge)
+
+
+@pytest.mark.parametrize(
+    ("reading", "told"),
+    [
+        (Reading(D("NaN")), "auc is NaN, expected a finite number"),
+        (Reading(D(1), standard_error=D("Infinity")), "the standard error of auc is Infinity"),
+        (Reading(D(1), standard_error=D("-0.1")), "the standard error of auc is -0.1, expected 0 or more"),
+        (Reading(D(1), sample_size=0), "the sample size of auc is 0, expected 1 or more"),
+    ],
+)
+def test_a_reading_that_nobody_can_reckon_with_is_named(reading: Reading, told: str) -> None:
+    with pytest.raises(InputError) as error:
+        gains.checked(reading, "auc")
+    assert told in str(error.value)
+
+
+# --- noise ------------------------------------------------------------------------------------------------------
+
+
+def test_a_given_standard_error_is_of_the_difference_and_becomes_a_share_with_the_gain() -> None:
+    assert gains.given(D("0.0006"), of("0.914", "0.912")).standard_error == D("0.0006")
+    assert gains.given(D("0.003"), of("0.306", "0.3", kind=RELATIVE)).standard_error == D("0.01")
+    assert gains.given(D("0.2"), of("-1.8", "-2", kind=RELATIVE)).standard_error == D("0.1")
+
+
+@pytest.mark.parametrize("wrong", ["-0.0001", "NaN", "Infinity"])
+def test_a_standard_error_below_zero_is_refused(wrong: str) -> None:
+    assert gains.given(D(0), of("2", "1")).standard_error == 0
+    with pytest.raises(InputError, match="standard error"):
+        gains.given(D(wrong), of("2", "1"))
+
+
+def test_without_noise_a_gain_is_no_number_of_standard_errors() -> None:
+    found = of("2", "1")
+    assert found.standard_errors is None
+    assert Gain(D(1), ABSOLUTE, D(2), D(1), UP, gains.given(D(0), found)).standard_errors is None
+    assert Gain(D(1), ABSOLUTE, D(2), D(1), UP, gains.given(D("0.25"), found)).standard_errors == 4
+
+
+def test_paired_differences_tell_the_error_of_their_mean() -> None:
+    """1, 2, 3: deviation 1, of three examples."""
+    noise = gains.paired([D(1), D(2), D(3)], of("12", "10"))
+    assert noise.standard_error == (D(1) / 3).sqrt()
+    assert noise.basis == "3 paired differences"
+
+
+def test_paired_differences_are_candidate_minus_baseline_whichever_way_the_metric_goes() -> None:
+    assert gains.paired([D(-1), D(-2), D(-3)], of("8", "10", DOWN)).standard_error == (D(1) / 3).sqrt()
+    with pytest.raises(InputError, match="expected candidate minus baseline"):
+        gains.paired([D(1), D(2), D(3)], of("8", "10", DOWN))
+
+
+def test_two_paired_differences_are_enough_and_one_is_not() -> None:
+    assert gains.paired([D(1), D(3)], of("12", "10")).standard_error == 1
+    with pytest.raises(InputError, match="there is 1 paired difference, expected at least 2"):
+        gains.paired([D(2)], of("12", "10"))
+
+
+@pytest.mark.parametrize(("candidate", "fits"), [("13", True), ("13.01", False), ("11", True), ("10.99", False)])
+def test_differences_of_something_else_are_refused(candidate: str, fits: bool) -> None:
+    """Their mean is 2 and its error is 1: the metrics may differ by 1 to 3."""
+    found = of(candidate, "10")
+    if fits:
+        assert gains.paired([D(1), D(3)], found).standard_error == 1
+    else:
+        with pytest.raises(InputError, match="paired differences have a mean of 2"):
+            gains.paired([D(1), D(3)], found)
+
+
+def test_differences_without_any_spread_may_be_off_by_a_hundredth() -> None:
+    assert gains.paired([D("2.02")] * 3, of("12.02", "10")).standard_error == 0
+    assert gains.paired([D("2.00")] * 3, of("12.02", "10")).standard_error == 0
+    with pytest.raises(InputError, match="paired differences"):
+        gains.paired([D("2.00")] * 3, of("12.021", "10"))
+
+
+def test_a_difference_that_is_no_number_is_named() -> None:
+    with pytest.raises(InputError, match="paired difference 2 is NaN"):
+        gains.paired([D(1), D("NaN")], of("12", "10"))
+
+
+def test_shares_of_examples_tell_their_noise() -> None:
+    """sqrt(0.5 x 0.5 / 100 + 0.6 x 0.4 / 100) = 0.07."""
+    noise = gains.of_shares(100, ACCURACY, of("0.6", "0.5"))
+    assert noise.standard_error == D("0.07")
+    assert noise.basis == "two shares of 100 examples"
+
+
+@pytest.mark.parametrize(
+    "metric",
+    ["accuracy", "validation:accuracy", "val_acc", "eval/accuracy", "top5_accuracy", "error_rate", "validation:error"],
+)
+def test_shares_are_known_by_their_names(metric: str) -> None:
+    assert gains.is_share(metric)
+    assert gains.is_share(f"{metric}@country=DE")
+
+
+@pytest.mark.parametrize("metric", ["auc", "validation:auc", "f1", "rmse", "loss", "balanced_accuracy", "logloss"])
+def test_a_sample_size_says_nothing_about_other_metrics(metric: str) -> None:
+    with pytest.raises(InputError, match="a sample size tells nothing about the noise of"):
+        gains.of_shares(100, metric, of("0.6", "0.5"))
+    assert gains.of_readings(Reading(D("0.6"), sample_size=100), Reading(D("0.5")), metric, of("0.6", "0.5")) is None
+
+
+@pytest.mark.parametrize(("candidate", "baseline"), [("1", "0"), ("0", "1")])
+def test_shares_go_from_0_to_1(candidate: str, baseline: str) -> None:
+    assert gains.of_shares(1, "accuracy", of(candidate, baseline)).standard_error == 0
+    for wrong in (of("1.001", "0.5"), of("0.5", "-0.001"), of("91.4", "91.2")):
+        with pytest.raises(InputError, match="expected shares from 0 to 1 with a sample size"):
+            gains.of_shares(1, "accuracy", wrong)
+
+
+def test_no_example_is_no_sample() -> None:
+    with pytest.raises(InputError, match="the sample size is 0, expected 1 or more"):
+        gains.of_shares(0, "accuracy", of("0.6", "0.5"))
+
+
+def test_the_errors_of_both_readings_add_up_as_variances() -> None:
+    noise = gains.of_readings(Reading(D(2), D("0.3")), Reading(D(1), D("0.4")), "rmse", of("2", "1"))
+    assert noise is not None
+    assert noise.standard_error == D("0.5")
+    assert gains.of_readings(Reading(D(2), D("0.3")), Reading(D(1)), "rmse", of("2", "1")) is None
+
+
+def test_of_two_sample_sizes_the_smaller_counts() -> None:
+    found = of("0.6", "0.5")
+    noise = gains.of_readings(Reading(D("0.6"), None, 400), Reading(D("0.5"), None, 100), "accuracy", found)
+    assert noise is not None
+    assert noise.standard_error == D("0.07")
+
+
+def test_the_least_gain_beyond_chance_is_solved_for() -> None:
+    found = of("0.914", "0.912")
+    assert gains.least_beyond_chance(found, D(2)) == 0
+    given = Gain(found.amount, ABSOLUTE, found.candidate, found.baseline, UP, gains.given(D("0.0006"), found))
+    assert gains.least_beyond_chance(given, D(2)) == D("0.0012")
+
+
+@pytest.mark.parametrize("kind", GainKind)
+@pytest.mark.parametrize(("baseline", "direction"), [("0.5", UP), ("0.912", UP), ("0.088", DOWN), ("0.6", DOWN)])
+def test_the_least_gain_of_shares_is_so_many_of_its_own_standard_errors(
+    baseline: str, direction: Direction, kind: GainKind
+) -> None:
+    found = of("0.6", baseline, direction, kind)
+    noisy = Gain(found.amount, kind, found.candidate, found.baseline, direction, gains.of_shares(500, "acc", found))
+    least = gains.least_beyond_chance(noisy, D(2))
+    there = gains.gain(found.metric_at(least), D(baseline), direction, kind)
+    errors = there.amount / gains.of_shares(500, "acc", there).standard_error
+    assert abs(errors - 2) < D("1e-20")
