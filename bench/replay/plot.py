@@ -52,13 +52,13 @@ def _cost_and_error(axes: Any, found: list[dict[str, Any]]) -> None:
     axes.axhspan(0.05, _WORST + 0.03, color="#b5322d", alpha=0.05)
     axes.axvline(0.6, color="#0b6e4f", linewidth=0.8, linestyle="--")
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_ylim(-0.26, _WORST + 0.03)
+    axes.set_ylim(-0.40, _WORST + 0.03)
     axes.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=0))
     axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=0))
     axes.set_xlabel("training cost avoided (aim: 60% and more)")
     axes.set_ylabel("served error against always validated")
     axes.set_title("Every series under every policy", loc="left", fontsize=10)
-    axes.legend(fontsize=8, loc="lower left", framealpha=0.9)
+    axes.legend(fontsize=8, loc="upper left", framealpha=0.9)
     axes.grid(alpha=0.2)
 
 
