@@ -415,6 +415,25 @@ def test_a_run_that_trains_every_week_under_one_name_costs_each_candidate_its_ow
     assert costs == ["91.49", "47.57"]
 
 
+def test_a_candidate_that_is_judged_late_does_not_pay_for_the_week_after_it() -> None:
+    town = res_town()
+    served(town)
+    tags = {"Purpose": "training", "costwatch:run": "churn-weekly"}
+    numbers = {"costwatch:baseline": "0.912", "costwatch:candidate": "0.911", "costwatch:run": "churn-weekly"}
+    first = None
+    for hours in (4, 2):
+        machine = town.world.launch(tags=tags)
+        town.sweep_runs()
+        town.clock.forward(hours=hours)
+        first = first or town.models.register(metadata=numbers)
+        town.world.end(machine)
+        town.sweep_runs()
+        town.clock.forward(days=7)
+    town.sweep()
+    assert first is not None
+    assert usd(town.row(first)) == "87.83"  # 4 h
+
+
 def test_a_run_of_which_nothing_is_booked_makes_no_free_candidate() -> None:
     town = res_town()
     served(town)
