@@ -595,6 +595,20 @@ def test_what_could_not_be_judged_is_looked_at_again_once_an_hour_and_said_again
     assert artifact_of("churn-41") == town.row(candidate).artifact
 
 
+def test_a_package_that_is_told_its_numbers_later_is_judged_at_once() -> None:
+    town = res_town()
+    served(town)
+    candidate = town.candidate("churn-41")
+    town.told_of(candidate)
+    assert town.row(candidate).verdict.cause is Cause.NO_METRIC
+    town.clock.forward(minutes=5)
+    numbers = {"costwatch:baseline": "0.912", "costwatch:candidate": "0.911"}
+    known = replace(town.now(candidate), metadata=numbers, modified_at=town.clock())
+    town.models.packages[candidate.arn] = known
+    town.told_of(candidate)
+    assert town.row(candidate).verdict.cause is Cause.NO_GAIN
+
+
 def test_what_could_not_be_judged_for_two_weeks_is_looked_at_no_more() -> None:
     town = res_town()
     served(town)
