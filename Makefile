@@ -49,7 +49,7 @@ check-template: .venv/.ready-dev
 	$(BIN)/cfn-lint cdk.out/*.template.json
 
 .PHONY: bench
-bench: .venv/.ready ## measure whole processes beside Cloud Custodian and a boto3 script, into docs/benchmarks.md
+bench: .venv/.ready ## measure beside Cloud Custodian and a boto3 script, replay retraining (ARGS="--only res"), into docs/
 	@$(BIN)/python -m bench.run $(ARGS)
 
 .PHONY: format

@@ -59,12 +59,17 @@ def tables(results: Mapping[str, Any]) -> list[Table]:
 
 def show(results: Mapping[str, Any]) -> None:
     """On the terminal."""
+    print_tables(tables(results))
+
+
+def print_tables(found: Iterable[Table]) -> None:
+    """On the terminal."""
     from rich import box  # noqa: PLC0415 - late: a child's peak memory is never less than this process's own
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table as RichTable  # noqa: PLC0415
 
     console = Console()
-    for table in tables(results):
+    for table in found:
         shown = RichTable(*table.heads, title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
         for column in shown.columns[1:]:
             column.justify = "right"
@@ -74,11 +79,16 @@ def show(results: Mapping[str, Any]) -> None:
 
 
 def write(results: Mapping[str, Any], page: Path) -> None:
-    """Put the tables between the marks of the page; what stands around them is written by hand."""
+    """Put the tables between the marks of the page."""
+    write_tables(tables(results), page)
+
+
+def write_tables(found: Iterable[Table], page: Path) -> None:
+    """Between the marks of the page; what stands around them is written by hand."""
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    measured = "\n".join(table.markdown() for table in tables(results))
+    measured = "\n".join(table.markdown() for table in found)
     page.write_text(f"{before}{BEGIN}\n\n{measured}\n{END}{after}", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""`make bench`: whole processes beside their peers, interleaved, into docs/benchmarks.md and build/bench/."""
+"""`make bench`: whole processes beside their peers into docs/benchmarks.md, the replay into docs/res.md."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from bench import click, machine, report
@@ -15,6 +16,7 @@ from bench.contenders import AGAIN, FIRST, NAMES, Contender, contenders, sweep_c
 from bench.endpoint.fleet import OVERDUE_EVERY
 from bench.measure import BUILD, ROOT, BenchmarkError, Endpoint, Sample, run
 from bench.parsers import VARIANTS
+from bench.replay import own
 from costwatch import names
 
 SWEEPS: Final = "sweeps"
@@ -23,7 +25,8 @@ COLD_START: Final = "cold-start"
 DOOR: Final = "door"
 ACTS: Final = "acts"
 PARSERS: Final = "parsers"
-SECTIONS: Final = (SWEEPS, JOBS, COLD_START, DOOR, ACTS, PARSERS)
+RES: Final = "res"
+SECTIONS: Final = (RES, SWEEPS, JOBS, COLD_START, DOOR, ACTS, PARSERS)
 
 DOORS: Final = {"the door": "costwatch.handlers.door", "slack-sdk and boto3": "bench.peers.slack_handler"}
 """Who takes a click, and the module with its handler."""
@@ -63,6 +66,10 @@ def main() -> int:
     results: dict[str, Any] = {}
     before = machine.fingerprint()
     try:
+        if RES in arguments.only:
+            own.measure(docs=arguments.docs, more=arguments.matrices)
+        if not {*arguments.only} - {RES}:
+            return 0
         for section, measured in _measured(arguments):
             results[section] = measured
             # After each part: the last ones may take an hour, and may fail.
@@ -94,7 +101,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1000, help="SageMaker jobs  [default: %(default)s]")
     parser.add_argument("--jobs-delay-ms", type=float, default=30, help="their delay  [default: %(default)s]")
     parser.add_argument("--starts", type=int, default=7, help="cold starts  [default: %(default)s]")
-    parser.add_argument("--no-docs", dest="docs", action="store_false", help="leave docs/benchmarks.md as it is")
+    parser.add_argument("--matrices", type=Path, metavar="DIRECTORY", help="other .npz files for the replay")
+    parser.add_argument("--no-docs", dest="docs", action="store_false", help="leave the pages under docs/ as they are")
     return parser.parse_args()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,10 +12,11 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from costwatch import names
+from costwatch.adapters import ledger_judgements
 from costwatch.adapters.ledger_approvals import ABOUT
 from costwatch.core import times
 from costwatch.core.record import Transition
-from demo import pipelines
+from demo import models, pipelines
 from demo.cast import START, Cast
 from demo.slack_messages import SlackMessage
 from demo.stage import TABLE, Stage
@@ -68,7 +69,10 @@ class EndState:
     """Of pipelines, by name."""
     ephemeral: tuple[Said, ...]
     """What one person alone was shown, because of something they clicked."""
+    packages: Mapping[str, str]
+    """What the model registry shows of each version of the model that is retrained."""
     stop_events: tuple[Mapping[str, Any], ...]
+    verdict_events: tuple[Mapping[str, Any], ...]
     refused: tuple[Mapping[str, Any], ...]
     dead_letters: Mapping[str, int]
 
@@ -121,7 +125,9 @@ class EndState:
                 "unsent_messages": self.outbox,
             },
             "slack": [{"at": times.to_key(each.at), "to": each.to, "text": each.text} for each in self.slack],
+            "model_packages": dict(self.packages),
             "run_stopped_events": list(self.stop_events),
+            "res_verdict_events": list(self.verdict_events),
             "refused_events": list(self.refused),
             "dead_letters": dict(self.dead_letters),
         }
@@ -142,6 +148,9 @@ _KINDS = (
     ("Denied: {name}", "denied"),
     ("Expired: {name}", "expired"),
     ("{name} still waits for a yes", "reminder"),
+    ("Promoted: {name}.", "promoted"),
+    ("Not promoted: {name}.", "not promoted"),
+    ("Promoted by a person: {name}.", "promoted by a person"),
     ("{name}: Approved by", "answered"),
     ("{name}: Denied by", "answered"),
     ("{name}: Expired", "answered"),
@@ -237,6 +246,7 @@ class Reader:
     def read(self) -> EndState:
         """Everything, afresh."""
         stage = self._stage
+        heard = self._drain(stage.stop_events_url)
         unsent = [item for item in self._items() if item[names.TABLE_PARTITION_KEY].startswith("outbox#")]
         return EndState(
             at=stage.clock(),
@@ -252,7 +262,9 @@ class Reader:
             ephemeral=tuple(
                 Said(each.at, self._email(each.only_for or ""), each.text) for each in stage.slack.ephemerals
             ),
-            stop_events=tuple(self._stop_event(body) for body in self._drain(stage.stop_events_url)),
+            packages=models.statuses(stage.aws),
+            stop_events=tuple(self._stop_event(each) for each in _of_type(heard, names.DETAIL_RUN_STOPPED)),
+            verdict_events=tuple(each["detail"] for each in _of_type(heard, names.DETAIL_RES_VERDICT)),
             refused=tuple(
                 {"function": body["function"], "reason": body["reason"]}
                 for body in self._drain(stage.refused_queue_url)
@@ -328,12 +340,19 @@ class Reader:
         return found
 
 
+def _of_type(events: Sequence[Mapping[str, Any]], detail_type: str) -> list[Mapping[str, Any]]:
+    return [each for each in events if each["detail-type"] == detail_type]
+
+
 def _job(status: str, ended_at: datetime | None) -> dict[str, Any]:
     return {"status": status, "ended_at": times.to_key(ended_at) if ended_at else None}
 
 
 def _asked_about(item: Mapping[str, Any]) -> str:
-    """The job's name, of a line about a question."""
+    """The job's name, of a line about a question; the model's and its version, of one about a candidate."""
+    if f"/{ledger_judgements.ABOUT}/" in item["run_id"]:
+        *_, group, version = item["run_id"].split("/")
+        return f"{group} v{version}"
     return str(item["evidence"].get("name", "")) if f"/{ABOUT}/" in item["run_id"] else ""
 
 

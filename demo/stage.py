@@ -179,7 +179,7 @@ class Stage:
             "refused_queue_url": self.refused_queue_url,
             "heartbeat_bus": names.HEARTBEAT_BUS,
             "deadman_function": f"{names.PROJECT}-{topology.DEADMAN.name}",
-            "res_function": _res_function(loaded),
+            "res_function": _if_models(loaded, topology.RES),
             "gate_queue_url": self._queue_urls[topology.REQUESTS.name],
             "gate_dead_letters_arn": f"{topology.REQUESTS.name}-dead-letters",
             "slack_token_parameter": slack.token_parameter,
@@ -210,7 +210,8 @@ class Stage:
             "function": f"costwatch-{topology.DEADMAN.name}",
             "prices_function": f"costwatch-{topology.PRICES.name}",
             "gate_function": f"costwatch-{topology.GATE.name}",
-            "res_function": _res_function(loaded),
+            "res_function": _if_models(loaded, topology.RES),
+            "retrain_function": _if_models(loaded, topology.RETRAIN),
             "gate_queue_url": self._queue_urls[topology.REQUESTS.name],
             "gated_training_arn": "",
             "refused_queue_url": self.refused_queue_url,
@@ -417,6 +418,6 @@ class Stage:
         return sum(1 for each in self.invocations if each.rule == "sweep")
 
 
-def _res_function(loaded: Loaded) -> str:
+def _if_models(loaded: Loaded, function: topology.Function) -> str:
     """Empty where no model is judged."""
-    return f"{names.PROJECT}-{topology.RES.name}" if loaded.config.res.models else ""
+    return f"{names.PROJECT}-{function.name}" if loaded.config.res.models else ""

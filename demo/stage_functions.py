@@ -20,8 +20,8 @@ from botocore.loaders import create_loader
 from costwatch import names, topology
 from costwatch.core.policy import Policy
 from costwatch.door_wiring import DoorWiring
-from costwatch.settings import ClicksSettings, DoorSettings, HeartbeatsSettings, PricesSettings
-from costwatch.wiring import ClicksWiring, PricesWiring, TableWiring, Wiring
+from costwatch.settings import ClicksSettings, DoorSettings, HeartbeatsSettings, PricesSettings, RetrainSettings
+from costwatch.wiring import ClicksWiring, PricesWiring, RetrainWiring, TableWiring, Wiring
 from demo import recorder
 
 _OWN_PREFIXES: Final = ("AWS_", "COSTWATCH_", "POWERTOOLS_")
@@ -84,6 +84,8 @@ def deployed(
         wiring = _ClicksWiring(told, policy_file, spec.service, clock=clock, lambdas=lambdas)
     elif isinstance(told, HeartbeatsSettings):
         wiring = _TableWiring(told, policy_file, spec.service, clock=clock)
+    elif isinstance(told, RetrainSettings):
+        wiring = _RetrainWiring(told, policy_file, spec.service, clock=clock)
     elif isinstance(told, PricesSettings):
         wiring = _PricesWiring(told, policy_file, spec.service, clock=clock)
     else:
@@ -129,6 +131,14 @@ class _Wiring(Wiring):
 
 class _TableWiring(TableWiring):
     """The real wiring of a function that knows the ledger's table alone."""
+
+    @cached_property
+    def session(self) -> boto3.session.Session:
+        return _session()
+
+
+class _RetrainWiring(RetrainWiring):
+    """The real wiring of the function that advises whether to train."""
 
     @cached_property
     def session(self) -> boto3.session.Session:

@@ -21,7 +21,7 @@ from costwatch.adapters.prices import SeedPrices
 from costwatch.core.money import show_usd
 from costwatch.core.price_book import TrustedPrices
 from costwatch.topology import PRICES
-from demo import history, recorder
+from demo import history, models, recorder
 from demo.cast import APPROVERS, MARIA, PEOPLE, PLATFORM, RAVI, SAM, START, Cast, seed
 from demo.checks import Check, Checker
 from demo.end_state import EndState, total_usd
@@ -55,6 +55,7 @@ def perform(*, auto: bool, as_json: bool, sabotage: str | None, page_file: str |
         prices = TrustedPrices(PriceStore(table, stamp).load(), SeedPrices(), START)
         cast = seed(stage.aws, prices)
         history.remember(stage.aws, Ledger(table, stamp=stamp), prices)
+        models.first(stage.aws, START)
         stage.state_events.take()  # what was there before is no change
         play = Play(stage, cast, teller)
         begin(play)

@@ -114,6 +114,12 @@ def statements_of(function: topology.Function, targets: Targets) -> list[Stateme
         ]
     if function is topology.RES:
         return _candidates(targets)
+    if function is topology.RETRAIN:
+        return [
+            _allow("Questions", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], targets.ledger_table),
+            _allow("RefusedEvents", ["sqs:SendMessage"], targets.refused_queue),
+            _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], targets.log_group),
+        ]
     granted = statements(targets)
     if function is topology.DEADMAN:
         granted.extend(answers(targets))

@@ -163,6 +163,7 @@ class CostwatchStack(Stack):
                     "prices_function": functions[topology.PRICES.name].function.function_name,
                     "gate_function": functions[topology.GATE.name].function.function_name,
                     "res_function": _name_of(functions.get(topology.RES.name)),
+                    "retrain_function": _function_arn(functions.get(topology.RETRAIN.name)),
                     "gate_queue_url": self._batched[topology.REQUESTS.name].queue.queue_url,
                     "gated_training_arn": gated.machine.state_machine_arn if gated is not None else "",
                     "refused_queue_url": self._refused.queue_url,
@@ -180,6 +181,11 @@ class CostwatchStack(Stack):
 def _name_of(function: WatchdogFunction | None) -> str:
     """Empty where it is not deployed."""
     return function.function.function_name if function is not None else ""
+
+
+def _function_arn(function: WatchdogFunction | None) -> str:
+    """The same by its ARN, which pipelines and state machines take."""
+    return function.function.function_arn if function is not None else ""
 
 
 def _title(name: str) -> str:

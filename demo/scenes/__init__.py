@@ -20,6 +20,7 @@ from demo.scenes import (
     mass_silence,
     open_card,
     refused,
+    retrained,
     spot,
     stuck_loop,
     switched,
@@ -63,6 +64,7 @@ SCENES: Final[tuple[Scene, ...]] = (
     group,
     approved,
     denied,
+    retrained,
     unanswered,
     open_card,
 )

@@ -27,5 +27,7 @@ def play(play: Play) -> None:
 def expect(end: EndState, check: Checker) -> None:
     check.see("queue of refused events", [{"function": "hints", "reason": REASON}], list(end.refused))
     check.see(
-        "dead letters of the functions", {"deadman": 0, "hints": 0, "prices": 0, "clicks": 0}, dict(end.dead_letters)
+        "dead letters of the functions",
+        {"deadman": 0, "hints": 0, "prices": 0, "res": 0, "clicks": 0},
+        dict(end.dead_letters),
     )

@@ -18,7 +18,7 @@ def play(play: Play) -> None:
         f"{PIPELINE} asks too, and everybody is at dinner. After 90 minutes of two hours there is a reminder."
     )
     pipelines.start(play.stage.aws, play.stage.gate_queue_url, PIPELINE, owner=MARIA)
-    play.on("2 h 10 min", about=[PIPELINE])
+    play.on("2 h 5 min", about=[PIPELINE])
     failure = pipelines.executions(play.stage.aws)[PIPELINE]["failure"]
     play.tell.say(f"What the pipeline's log says: {failure}")
 

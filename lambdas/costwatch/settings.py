@@ -107,6 +107,14 @@ class PricesSettings(_Environment):
 
 
 @dataclass(frozen=True, slots=True)
+class RetrainSettings(_Environment):
+    """Questions whether to train: they are kept in the ledger's table, what cannot be read goes into the queue."""
+
+    ledger_table: str
+    refused_queue_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class GateSettings(_Environment):
     """The approval gate: as the sweep, and the queue of requests that failed time after time."""
 
@@ -161,7 +169,14 @@ class ClicksSettings(_Environment):
 
 
 LedgerSettings = (
-    DeadmanSettings | HintsSettings | HeartbeatsSettings | PricesSettings | GateSettings | ClicksSettings | ResSettings
+    DeadmanSettings
+    | HintsSettings
+    | HeartbeatsSettings
+    | PricesSettings
+    | GateSettings
+    | RetrainSettings
+    | ClicksSettings
+    | ResSettings
 )
 """Of the functions that write into the ledger: all but the door."""
 AnySettings = LedgerSettings | DoorSettings

@@ -18,6 +18,7 @@ from costwatch.settings import (
     HintsSettings,
     PricesSettings,
     ResSettings,
+    RetrainSettings,
 )
 
 
@@ -162,7 +163,19 @@ CLICKS = Function(
     stops_runs=False,
     needs_slack=True,
 )
-FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES, GATE, RES, DOOR, CLICKS)
+RETRAIN = Function(
+    name="retrain",
+    handler="costwatch.handlers.retrain.handler",
+    service=names.SERVICE_RETRAIN,
+    settings=RetrainSettings,
+    timeout=timedelta(seconds=30),
+    memory_mb=512,
+    retry_attempts=0,
+    stops_runs=False,
+    asynchronous=False,
+    needs_models=True,
+)
+FUNCTIONS: tuple[Function, ...] = (DEADMAN, HINTS, HEARTBEATS, PRICES, GATE, RES, RETRAIN, DOOR, CLICKS)
 """All there are; `functions` says which of them a stack has."""
 
 BEATS = Queue(

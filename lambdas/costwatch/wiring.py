@@ -28,6 +28,7 @@ from costwatch.adapters.ledger import DEPLOYED, Ledger, Stamp
 from costwatch.adapters.ledger_approvals import Approvals
 from costwatch.adapters.ledger_clicks import Clicks
 from costwatch.adapters.ledger_judgements import Judgements
+from costwatch.adapters.ledger_retraining import RetrainQuestions
 from costwatch.adapters.price_list import REGION as PRICE_LIST_REGION
 from costwatch.adapters.price_list import PriceList
 from costwatch.adapters.price_store import KeptBook, PriceStore
@@ -51,6 +52,7 @@ from costwatch.procedures.breaker import Breaker
 from costwatch.procedures.clicked_runs import Desk
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.refresh_prices import PriceSources
+from costwatch.procedures.retraining import Adviser
 from costwatch.settings import (
     ClicksSettings,
     DeadmanSettings,
@@ -60,6 +62,7 @@ from costwatch.settings import (
     LedgerSettings,
     PricesSettings,
     ResSettings,
+    RetrainSettings,
 )
 
 if TYPE_CHECKING:
@@ -159,6 +162,24 @@ class PricesWiring(TableWiring):
     @cached_property
     def _ec2_client(self) -> Callable[[str], Any]:
         return lru_cache(maxsize=None)(lambda region: self.client("ec2", region, config=_PRICES_CONFIG))
+
+
+@dataclass(frozen=True)
+class RetrainWiring(TableWiring):
+    """What a question whether to train works with."""
+
+    settings: RetrainSettings
+
+    def adviser(self, context: LambdaContext | None) -> Adviser:
+        """For one invocation."""
+        return Adviser(
+            policy=self.policy,
+            account=account_of(context),
+            judgements=Judgements(self.ledger),
+            questions=RetrainQuestions(self.ledger),
+            clock=self.clock,
+            log=lambda message, fields: self.logger.info(message, extra=dict(fields)),
+        )
 
 
 @dataclass(frozen=True)
@@ -330,6 +351,12 @@ def prices_from_environment(service: str) -> PricesWiring:
     """The same for the function that refreshes the price book."""
     settings = PricesSettings.from_env(os.environ)
     return PricesWiring(settings=settings, policy_file=_policy_file(), service=service)
+
+
+def retrain_from_environment(service: str) -> RetrainWiring:
+    """The same for the function that advises whether to train."""
+    settings = RetrainSettings.from_env(os.environ)
+    return RetrainWiring(settings=settings, policy_file=_policy_file(), service=service)
 
 
 def clicks_from_environment(service: str) -> ClicksWiring:

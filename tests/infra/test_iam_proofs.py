@@ -203,8 +203,14 @@ RES_MAY: Mapping[str, frozenset[str]] = {
     "s3:ListBucket": frozenset({"arn:aws:s3:::*"}),
 }
 
+RETRAIN_MAY: Mapping[str, frozenset[str]] = {
+    **{a: PRICES_MAY[a] for a in PRICES_MAY if a.startswith(("dynamodb:", "logs:"))},
+    "sqs:SendMessage": HEARTBEATS_MAY["sqs:SendMessage"],
+}
+
 OTHERS_MAY = {
     topology.RES.name: RES_MAY,
+    topology.RETRAIN.name: RETRAIN_MAY,
     topology.GATE.name: GATE_MAY,
     topology.HEARTBEATS.name: HEARTBEATS_MAY,
     topology.PRICES.name: PRICES_MAY,
@@ -339,6 +345,7 @@ def allowing(*actions: str) -> dict[str, Any]:
         *(("observe", function) for function in WITHOUT_SLACK),
         *(("enforce", function) for function in WITHOUT_MODELS),
         ("models", topology.RES.name),
+        ("models", topology.RETRAIN.name),
     ],
 )
 def test_a_role_holds_the_written_list_and_in_enforce_only_the_stop_permissions_more(

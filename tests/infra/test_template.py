@@ -199,6 +199,7 @@ def test_the_command_line_finds_the_deployment_in_one_parameter(enforce: Synthes
         "prices_function",
         "gate_function",
         "res_function",
+        "retrain_function",
         "gate_queue_url",
         "gated_training_arn",
         "refused_queue_url",

@@ -77,10 +77,16 @@ def test_the_minimum_is_what_is_configured(min_score: str, value: Value) -> None
     assert verdict(min_score=D(min_score)).value is value
 
 
-@pytest.mark.parametrize(("usd", "value"), [("10000", Value.PROMOTE), ("10000.01", Value.TOO_DEAR)])
-def test_a_third_is_rounded_on_the_way_and_break_even_stays_exact(usd: str, value: Value) -> None:
+@pytest.mark.parametrize(("usd", "value"), [("2500", Value.PROMOTE), ("2500.01", Value.TOO_DEAR)])
+def test_a_third_is_rounded_on_the_way_and_its_bound_stays_exact(usd: str, value: Value) -> None:
+    """A third is worth $10,000: 0.8 is reached at $2,500 exactly."""
     worth = Worth(D(300), D("0.01"), MONTH)
-    assert verdict("0.4", "0.3", cost=usd, gain=GainKind.RELATIVE, worth=worth).value is value
+    found = verdict("0.4", "0.3", cost=usd, min_score=D("0.8"), gain=GainKind.RELATIVE, worth=worth)
+    assert found.value is value
+
+
+@pytest.mark.parametrize(("usd", "value"), [("10000", Value.PROMOTE), ("10000.01", Value.TOO_DEAR)])
+def test_what_is_worth_that_much_per_3_hundredths_is_exact_too(usd: str, value: Value) -> None:
     thirds = Worth(D(30000), D("0.03"), MONTH)
     assert verdict("0.31", "0.30", cost=usd, worth=thirds).value is value
 

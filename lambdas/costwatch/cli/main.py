@@ -35,6 +35,7 @@ _MODULES: Final = {
     "restore": "restoring",
     "resume": "pausing",
     "scan": "scanning",
+    "should-retrain": "should_retrain",
     "slack-manifest": "manifest",
     "spend": "spending",
     "status": "status",
@@ -70,7 +71,7 @@ def main() -> None:
     that is the deployed function's alone. AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL are honoured.
 
     Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 3 a price is unknown or nothing could be judged, 4
-    denied, 5 expired, 7 rejected, 8 pending.
+    denied, 5 expired, 6 skip training, 7 rejected, 8 pending.
     """
 
 

@@ -90,6 +90,8 @@ class Deployment:
     """Empty: the deployed version has no price book."""
     gate_function: str = ""
     """Empty: the deployed version has no gate."""
+    retrain_function: str = ""
+    """Empty: the deployed version judges no models."""
     res_function: str = ""
     """Empty: the deployed version judges no model."""
     slack_url: str = ""
@@ -343,6 +345,7 @@ def _deployment(body: Any, region: str, *, table: str, function: str) -> Deploym
             home_region=region,
             prices_function=str(body.get("prices_function", "")),
             gate_function=str(body.get("gate_function", "")),
+            retrain_function=str(body.get("retrain_function", "")),
             res_function=str(body.get("res_function", "")),
             slack_url=str(body.get("slack_url", "")),
         )

@@ -79,6 +79,8 @@ class Transition(StrEnum):
     UNUSED = "approval unused"
     NEARLY_USED_UP = "money nearly used up"
     WOULD_USE_UP = "would have been stopped for its money"
+    TRAINING_ADVISED = "training advised"
+    TRAINING_SKIPPED = "training skipped"
     JUDGEMENT_WAITS = "waits to be judged"
     JUDGED = "judged"
     WOULD_WRITE = "would have written the registry"

@@ -72,12 +72,12 @@ class RetrainPolicy:
     """When training is advised against.
 
     `every`: how often somebody asks. `most_skips`: so often in a row at most. `budget_share`: of what training every
-    time would cost; None: no bound.
+    time would cost; None: no bound. The defaults are those that the replay in docs/res.md is about.
     """
 
     every: timedelta = timedelta(days=7)
-    most_skips: int = 8
-    budget_share: Decimal | None = None
+    most_skips: int = 6
+    budget_share: Decimal | None = Decimal("0.375")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,9 @@ def of(judgement: Judgement, at: datetime) -> Message:
     """
     verdict, decided = judgement.verdict, judgement.decided
     cost, score = verdict.cost, verdict.score
-    overridden = judgement.state is State.OVERRIDDEN and verdict.value is not Value.OVERRIDDEN
+    # By whatever way a person decided, theirs is the verdict; what was judged stands beside it.
+    by_a_person = decided is not None and judgement.state.final
+    overridden = (by_a_person or judgement.state is State.OVERRIDDEN) and verdict.value is not Value.OVERRIDDEN
     detail = {
         "id": f"{judgement.id}#{judgement.row_version}",
         "account": judgement.account,

@@ -15,6 +15,7 @@ from costwatch.intake.events import (
 from costwatch.intake.gate import Amend, Asked, GateBatch, GateMessage, GivenUp, Here, Malformed, Withdrawn, gate
 from costwatch.intake.heartbeats import Arrived, Canary, Heartbeats, Refused, heartbeats
 from costwatch.intake.res import DecisionRequested, PackageChanged, ResMessage, TrainingEnded, res
+from costwatch.intake.retraining import retraining
 
 __all__ = [
     "Amend",
@@ -48,5 +49,6 @@ __all__ = [
     "hint",
     "prices",
     "res",
+    "retraining",
     "signed_click",
 ]

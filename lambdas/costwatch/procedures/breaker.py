@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from costwatch.adapters.ledger_judgements import Judgements
+from costwatch.adapters.ledger_retraining import RetrainQuestions
 from costwatch.core.judgement_steps import JudgementStep
 from costwatch.procedures.ports import EvaluationsPort, RegistryPort, Watchdog
+from costwatch.procedures.retraining import Adviser
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,12 @@ class Breaker:
     judgements: Judgements
     registry: Callable[[str], RegistryPort]
     evaluations: Callable[[str], EvaluationsPort]
+
+    @property
+    def adviser(self) -> Adviser:
+        """For what a card says about the next training."""
+        w = self.w
+        return Adviser(w.policy, w.account, self.judgements, RetrainQuestions(w.ledger), w.clock, w.log)
 
     def save(self, step: JudgementStep | None) -> bool:
         """Save a step and log its lines; False when somebody else was first or there was nothing to save."""

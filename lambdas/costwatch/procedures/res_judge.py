@@ -21,6 +21,7 @@ from costwatch.errors import InputError
 from costwatch.procedures import res_costs, res_joins, res_readings
 from costwatch.procedures.breaker import Breaker
 from costwatch.procedures.report import SweepReport
+from costwatch.procedures.retraining import outlook
 
 _FEWEST_SERVED: Final = 3
 """With fewer models that served before, nobody knows how long one of this kind does."""
@@ -69,7 +70,10 @@ def judge(
     verdict = verdict_of(b, package, rules, own, serving, cost, served(judged, package.region))
     if spent.waits and verdict.cause is Cause.NO_COST:
         verdict = replace(verdict, reason=spent.waits)
-    return steps.judged(before, replace(found, verdict=verdict), now, auto_approve=policy.auto_approve)
+    found = replace(found, verdict=verdict)
+    if verdict.value in (Value.REJECT, Value.TOO_DEAR):
+        found = replace(found, advice=outlook(b.adviser, found, rules))
+    return steps.judged(before, found, now, auto_approve=policy.auto_approve)
 
 
 def record(b: Breaker, package: ModelPackage, rules: ModelRules) -> JudgementStep:

@@ -1,0 +1,1 @@
+"""Replay of retraining policies over an error matrix, without look-ahead."""
