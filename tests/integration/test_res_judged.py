@@ -524,6 +524,21 @@ def test_the_packages_own_metrics_come_before_those_of_its_job() -> None:
     assert row.evaluation.data == EvaluationData("s3://data/holdout.csv", "e1")
 
 
+def test_metrics_of_the_package_are_on_no_known_data_unless_it_says_on_which() -> None:
+    """What an evaluation step measured on is its own business, and no channel of the training job."""
+    town = res_town(model={"metric": "auc"})
+    for number, auc, test_set in ((38, 0.95, "a"), (41, 0.93, "b")):
+        uri = f"s3://metrics/{test_set}/{number}.json"
+        town.models.objects[uri] = {"binary_classification_metrics": {"auc": {"value": auc}}}
+        package = town.candidate(f"churn-{number}", statistics_uri=uri)
+        town.told_of(package if number == 41 else town.models.decide(package.arn, ApprovalStatus.APPROVED))
+        town.clock.forward(days=1)
+    row = town.row(package)
+    assert (row.state, row.verdict.cause, town.writes) == (State.JUDGED, Cause.DIFFERENT_DATA, [])
+    assert row.evaluation is not None
+    assert row.evaluation.data is None
+
+
 @pytest.mark.parametrize(
     ("auc", "metadata", "said"),
     [

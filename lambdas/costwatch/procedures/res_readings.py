@@ -48,26 +48,26 @@ class Told:
 def measured(b: Breaker, package: ModelPackage, rules: ModelRules, job: TrainedJob | None) -> Measured:
     """What is known of the package by itself: the first source that has the metric. Raises TransientAwsError."""
     problem = ""
-    found: list[Evaluation] = []
+    found: list[tuple[Evaluation, TrainedJob | None]] = []
     if package.statistics_uri:
         try:
             readings = b.evaluations(package.region).statistics(package.statistics_uri)
         except (InputError, PermanentAwsError) as error:
             problem = f"its metrics cannot be read: {error}"
         else:
-            found.append(Evaluation(readings, source="the package's ModelMetrics"))
+            found.append((Evaluation(readings, source="the package's ModelMetrics"), None))
     if job is not None and job.final_metrics:
         try:
             readings = {name: Reading(gains.finite(value, name)) for name, value in _of_job(job, rules).items()}
         except InputError as error:
             problem = problem or f"training job {job.name}: {error}"
         else:
-            found.append(Evaluation(readings, source=f"training job {job.name}"))
+            found.append((Evaluation(readings, source=f"training job {job.name}"), job))
     if not found:
         return Measured(Evaluation(), problem)
-    best = next((each for each in found if rules.metric in each.readings), found[0])
+    best, by = next((each for each in found if rules.metric in each[0].readings), found[0])
     try:
-        data = _data(b, package, rules, job)
+        data = _data(b, package, rules, by)
     except (InputError, PermanentAwsError) as error:
         return Measured(best, problem or f"what it was measured on cannot be read: {error}")
     return Measured(replace(best, data=data), problem)
@@ -117,7 +117,9 @@ def _of_job(job: TrainedJob, rules: ModelRules) -> dict[str, str]:
 
 
 def _data(b: Breaker, package: ModelPackage, rules: ModelRules, job: TrainedJob | None) -> EvaluationData | None:
-    """As its metadata names it, else the job's own channel. None: nobody says, or it is there no more."""
+    """As its metadata names it, else the channel of `job`, where that measured it itself: whatever wrote the package's
+    ModelMetrics may have read anything. None: nobody says, or it is there no more.
+    """
     uri = package.metadata.get(META_DATA, "").strip()
     etag = package.metadata.get(META_ETAG, "").strip() if uri else ""
     if not uri and job is not None:
