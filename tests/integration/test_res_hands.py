@@ -10,6 +10,7 @@ import pytest
 from costwatch.core.judgement_steps import WRITE_LEASE
 from costwatch.core.judgements import Hand, State
 from costwatch.core.packages import ApprovalStatus, ModelPackage
+from costwatch.core.res import Cause, Value
 from costwatch.errors import PermanentAwsError, RefusedError, TransientAwsError
 from tests.support.fake_registry import MARIA_ROLE
 from tests.support.registry_town import package_event
@@ -412,6 +413,66 @@ def test_a_write_that_is_refused_alarms_is_said_once_and_tried_again_by_each_swe
     town.world.fault = None
     town.later(minutes=5)
     assert (town.row(candidate).state, town.now(candidate).approval) == (State.WRITTEN, REJECTED)
+
+
+def refused_write(**changes: Any) -> tuple[ResTown, ModelPackage]:
+    """A claim that the registry did not take, held against v1."""
+    town = with_serving(**changes)
+    candidate = worse(town)
+    town.world.fault = failing("UpdateModelPackage", PermanentAwsError("no", code="AccessDeniedException"))
+    town.told_of(candidate)
+    assert town.row(candidate).state is State.WRITING
+    return town, candidate
+
+
+def test_a_claim_that_was_not_written_is_judged_again_by_the_rules_of_now() -> None:
+    town, candidate = refused_write()
+    town.deploy("enforce", model={"direction": "minimize"})  # the metric is a loss: it is better
+    town.world.fault = None
+    town.later(days=3)
+    row = town.row(candidate)
+    assert (row.state, row.verdict.value, town.now(candidate).approval) == (State.JUDGED, Value.PROMOTE, PENDING)
+
+
+def test_a_claim_that_was_not_written_is_judged_again_against_what_serves_now() -> None:
+    town = with_serving()
+    leaky = town.serving("churn-40", "0.97")
+    town.told_of(leaky)
+    town.clock.forward(days=1)
+    candidate = town.candidate("churn-41", "0.95", hours=1)
+    town.world.fault = failing("UpdateModelPackage", PermanentAwsError("no", code="AccessDeniedException"))
+    town.told_of(candidate)
+    town.told_of(town.models.decide(leaky.arn, REJECTED))  # rolled back
+    town.world.fault = None
+    town.later(days=3)
+    row = town.row(candidate)
+    assert (row.serving_version, row.verdict.value, town.now(candidate).approval) == (1, Value.PROMOTE, PENDING)
+
+
+def test_what_is_approved_between_the_judgement_and_the_write_is_held_against_before_anything_is_written() -> None:
+    town = with_serving(auto_approve=True)
+    best, good = town.candidate("churn-41", "0.95", hours=1), town.candidate("churn-42", "0.94", hours=1)
+    saved = False
+
+    def approve_the_best(operation: str, _region: str, _ids: tuple[str, ...]) -> None:
+        nonlocal saved
+        if operation == "ListModelPackages" and not saved and town.found(good) is not None:
+            saved = True
+            town.models.decide(best.arn, APPROVED)
+
+    town.world.fault = approve_the_best
+    town.told_of(good)
+    row = town.row(good)
+    assert (row.serving_version, row.verdict.cause) == (best.version, Cause.NO_GAIN)
+    assert town.now(good).approval is REJECTED
+    assert town.lines(good) == [
+        "judged",
+        "registry to be written",
+        "registry not written",
+        "judged",
+        "registry to be written",
+        "registry written",
+    ]
 
 
 def test_a_write_that_failed_and_yet_arrived_is_written() -> None:

@@ -157,6 +157,14 @@ def not_written(before: Judgement, why: str, now: datetime) -> JudgementStep:
     return JudgementStep(before, after, now, entries, (_card(after),) if say else ())
 
 
+def outdated(before: Judgement, now: datetime) -> JudgementStep:
+    """What it was held against serves no more: the claim is given back, and it is judged again."""
+    after = _next(before, replace(before, lease_until=now))
+    serving = f"v{before.serving_version}" if before.serving_version is not None else "nothing"
+    sentence = f"it was held against {serving}, and something else is approved by now: it is judged again"
+    return JudgementStep(before, after, now, (_entry(after, Transition.REGISTRY_NOT_WRITTEN, sentence, now),))
+
+
 def overridden(before: Judgement, by: Decided, now: datetime) -> JudgementStep:
     """A person's hand was found in the registry, before ours or over it: that stands, and is left alone."""
     approved_at = by.at if by.target is ApprovalStatus.APPROVED else before.approved_at

@@ -51,9 +51,9 @@ def consider(b: Breaker, package: ModelPackage, report: ResReport, hand: Decided
         if step is None:
             return
         if b.save(step):
-            if step.after.state is State.WRITING and _is_claim(before, step.after):
-                res_write.write(b, step.after, report)
-            return
+            claims = step.after.state is State.WRITING and _is_claim(before, step.after)
+            if not claims or res_write.write(b, step.after, report):
+                return
         found = b.registry(found.region).package(found.arn)
 
 
@@ -124,10 +124,12 @@ def _being_written(
     by = before.decided
     if by is not None and steps.restores(before):
         return _being_restored(b, package, before, by, report)
-    if package.pending and not _still_wanted(b, before):
-        return judge(b, package, rules, before, report)
+    if package.pending and by is None:
+        return judge(b, package, rules, before, report)  # the rules, what serves and the data may be others by now
     if package.pending and by is not None and by.hand is Hand.FIRST:
         return steps.overridden(before, by, now)
+    if package.pending and not _still_wanted(b, before):
+        return judge(b, package, rules, before, report)
     if package.pending:
         return steps.taken_over(before, now)
     return res_write.settled(b, before, package, "", report)
