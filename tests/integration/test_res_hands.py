@@ -12,6 +12,7 @@ from costwatch.core.judgements import Hand, State
 from costwatch.core.packages import ApprovalStatus, ModelPackage
 from costwatch.core.res import Cause, Value
 from costwatch.errors import PermanentAwsError, RefusedError, TransientAwsError
+from tests.support.builders import ACCOUNT
 from tests.support.fake_registry import MARIA_ROLE
 from tests.support.registry_town import package_event
 from tests.support.res_town import ResTown, res_town
@@ -343,6 +344,45 @@ def test_a_promote_is_recorded_and_left_to_the_person_where_it_is_not() -> None:
     assert town.writes == []  # it is not rejected any more
     town.told_of(town.models.decide(candidate.arn, APPROVED))
     assert town.row(candidate).approved_at == town.clock()
+
+
+def unwritten_promote() -> tuple[ResTown, ModelPackage]:
+    """Maria's Promote, which the registry did not take."""
+    town = with_serving(auto_approve=True)
+    candidate = too_dear(town)
+    town.world.fault = failing("UpdateModelPackage", PermanentAwsError("no", code="AccessDeniedException"))
+    town.decides(candidate, APPROVED)
+    assert town.row(candidate).state is State.WRITING
+    town.world.fault = None
+    return town, candidate
+
+
+def test_a_promote_that_was_not_written_is_written_by_the_next_sweep() -> None:
+    town, candidate = unwritten_promote()
+    town.later(minutes=10)
+    assert (town.row(candidate).state, town.now(candidate).approval) == (State.WRITTEN, APPROVED)
+
+
+def test_a_promote_that_was_not_written_never_becomes_a_rejection() -> None:
+    town, candidate = unwritten_promote()
+    town.deploy("enforce", auto_approve=False, when_too_dear="reject")
+    town.later(minutes=10)
+    row = town.row(candidate)
+    assert row.decided is not None
+    assert (row.state, row.decided.target, row.decided.by) == (State.OVERRIDDEN, APPROVED, "U0MARIA00")
+    assert (town.now(candidate).approval, town.now(candidate).approval_description) == (PENDING, "")
+    said = str(town.world.slack_threads) + str(town.world.slack_messages)
+    assert f"--model-package-arn {candidate.arn} --model-approval-status Approved" in said
+    town.later(hours=30)
+    assert town.now(candidate).approval is PENDING
+
+
+def test_a_promote_that_was_not_written_is_left_to_people_once_something_else_serves() -> None:
+    town, candidate = unwritten_promote()
+    town.models.decide(town.candidate("churn-42", "0.95").arn, APPROVED)
+    town.later(minutes=10)
+    assert (town.row(candidate).state, town.now(candidate).approval) == (State.OVERRIDDEN, PENDING)
+    assert "something else is approved by now" in str(town.breaker().judgements.lines(ACCOUNT, town.row(candidate).id))
 
 
 def test_the_same_decision_twice_is_answered_as_before_and_another_persons_is_refused() -> None:

@@ -123,6 +123,17 @@ def decided(before: Judgement, by: Decided, now: datetime, *, writes: bool) -> J
     return JudgementStep(before, after, now, tuple(entries), _said(after, now) if not writes else ())
 
 
+def left_to_them(before: Judgement, why: str, now: datetime) -> JudgementStep:
+    """What a person decided by a button or a command was not written, and Costwatch may not any more: they are told
+    how to do it, and nothing else is decided about it.
+    """
+    by = before.decided
+    after = _next(before, replace(before, state=State.OVERRIDDEN, target=None, lease_until=None))
+    actor = by.by if by is not None else "costwatch"
+    entry = _entry(after, Transition.OVERRIDDEN, f"the registry is left to them: {why}", now, actor=actor)
+    return JudgementStep(before, after, now, (entry,), _said(after, now))
+
+
 def taken_over(before: Judgement, now: datetime) -> JudgementStep | None:
     """Claim again what a crashed function was about to write. None: somebody is writing it right now."""
     if before.state is not State.WRITING or (before.lease_until is not None and now < before.lease_until):
