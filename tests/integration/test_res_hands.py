@@ -417,6 +417,40 @@ def test_promoting_what_we_rejected_is_recorded_and_nothing_that_is_not_pending_
     assert "--model-approval-status Approved" in answer["command"]
 
 
+def test_a_promote_of_what_was_held_against_another_model_than_serves_now_is_refused() -> None:
+    town = with_serving(auto_approve=True)
+    older = town.candidate("churn-40", "")  # never judged
+    candidate = too_dear(town)
+    town.told_of(town.models.decide(older.arn, APPROVED))
+    town.later(days=1)
+    with pytest.raises(RefusedError, match="churn v2 is approved now, and churn v3 was never held against it"):
+        town.decides(candidate, APPROVED)
+    assert (town.now(candidate).approval, town.writes) == (PENDING, [])
+    assert town.decides(candidate, REJECTED)["written"] is True
+
+
+def test_a_promote_is_refused_where_nothing_serves_any_more_that_it_was_held_against() -> None:
+    town = with_serving(auto_approve=True)
+    candidate = too_dear(town)
+    (serving,) = [each for each in town.models.packages.values() if each.approval is APPROVED]
+    town.models.decide(serving.arn, REJECTED)
+    with pytest.raises(RefusedError, match="no version is approved any more, and churn v2 was held against v1"):
+        town.decides(candidate, APPROVED)
+    assert town.writes == []
+
+
+def test_a_promote_of_what_was_held_against_a_model_that_was_rolled_back_is_refused() -> None:
+    town = with_serving(auto_approve=True)
+    newer = town.serving("churn-40", "0.9119")
+    town.told_of(newer)
+    town.clock.forward(days=1)
+    candidate = too_dear(town)
+    town.told_of(town.models.decide(newer.arn, REJECTED))
+    with pytest.raises(RefusedError, match="churn v1 is approved now, and churn v3 was never held"):
+        town.decides(candidate, APPROVED)
+    assert town.writes == []
+
+
 @pytest.mark.parametrize("mode", ["observe", "warn"])
 def test_outside_of_enforce_a_decision_is_refused_with_the_command_that_does_it(mode: str) -> None:
     town = res_town(mode)

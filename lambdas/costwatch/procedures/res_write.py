@@ -44,8 +44,13 @@ def write(b: Breaker, claimed: Judgement, report: ResReport) -> bool:
 
 def serves_still(b: Breaker, judgement: Judgement) -> bool:
     """Whether what is approved now is what it was held against."""
+    return serving_version(b, judgement) == judgement.serving_version
+
+
+def serving_version(b: Breaker, judgement: Judgement) -> int | None:
+    """What is approved now; None: nothing is."""
     newest = b.registry(judgement.region).newest_approved(judgement.group)
-    return (newest.version if newest is not None else None) == judgement.serving_version
+    return newest.version if newest is not None else None
 
 
 def may_set(b: Breaker, target: ApprovalStatus) -> bool:
