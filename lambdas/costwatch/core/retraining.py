@@ -105,9 +105,11 @@ def should_retrain(
         return advice(Verdict.SKIP, Rule.OVER_BUDGET, why)
     if gain is None or worth is None or cost is None or score is None:
         return advice(Verdict.TRAIN, Rule.UNKNOWN, f"It trains because {_unknown(gain, worth)}.")
+    seen = any(each.at >= serving_since for each in shown)
+    state = _state(drift, seen, age / rules.every)
     why = (
-        f"{_state(drift, age / rules.every)}: {_shown(gain, rules)} to gain, worth ${worth:,.2f} against a cost of "
-        f"${cost:,.2f} (score {score:.2f}, needed {rules.min_score:.2f})."
+        f"{state}: {_shown(gain, rules)} to gain, worth ${worth:,.2f} against a cost of ${cost:,.2f} "
+        f"(score {score:.2f}, needed {rules.min_score:.2f})."
     )
     if score < rules.min_score:
         return advice(Verdict.SKIP, Rule.NOT_WORTH, why)
@@ -146,13 +148,15 @@ def _draw(cost: Decimal | None, past: Sequence[PastTraining]) -> Decimal:
 
 def _unknown(gain: Decimal | None, worth: Decimal | None) -> str:
     if gain is None:
-        return "nothing is known of past gains or of what it serves"
+        return "too little is known of past gains and of what it showed"
     return "nobody said what a gain is worth" if worth is None else "its cost is not known"
 
 
-def _state(drift: Drift | None, age_periods: float) -> str:
+def _state(drift: Drift | None, seen: bool, age_periods: float) -> str:
     age = f"The model is {age_periods:.0f} periods old"
-    return f"{age}, its error unseen" if drift is None else f"{age} and errs {drift.ratio:.2f} times what is normal"
+    if drift is None:
+        return f"{age}, {'too little seen to say what error is normal' if seen else 'its error unseen'}"
+    return f"{age} and errs {drift.ratio:.2f} times what is normal"
 
 
 def _shown(gain: Decimal, rules: RetrainRules) -> str:
