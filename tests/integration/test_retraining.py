@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -56,7 +57,15 @@ class Office:
         self.policy: Policy = policies.policy(
             res={"mode": mode, "when_too_dear": "ask", "auto_approve": False, "approvers": [], "models": [CHURN]}
         )
-        self.adviser = Adviser(self.policy, ACCOUNT, self.judgements, self.questions, lambda: self.now, lambda *_: None)
+        self.logged: list[tuple[str, Mapping[str, object]]] = []
+        self.adviser = Adviser(
+            self.policy,
+            ACCOUNT,
+            self.judgements,
+            self.questions,
+            lambda: self.now,
+            lambda *line: self.logged.append(line),
+        )
 
     def judged(self, **changes: Any) -> Judgement:
         """A candidate that was judged, and serves since."""
@@ -197,6 +206,37 @@ def test_what_a_run_cost_and_nobody_knows_is_left_out_and_does_not_count_as_free
 def test_what_is_yet_to_come_is_left_out() -> None:
     later = replace(judgement(), created_at=NOW + WEEK)
     assert trainings([later], [cost("churn-42", NOW + WEEK)], NOW) == []
+
+
+# --- what cannot be ---------------------------------------------------------------------------------------------
+
+
+def test_a_question_that_another_hosts_clock_put_ahead_of_now_costs_no_answer_and_is_logged(office: Office) -> None:
+    office.now += timedelta(milliseconds=50)
+    office.ask(served_error=Decimal("0.1"))
+    office.now -= timedelta(milliseconds=50)
+    assert office.ask(served_error=Decimal("0.1")).rule == "not_worth"
+    said = [str(fields["reason"]) for line, fields in office.logged if line == "left out of advice"]
+    assert [each.split(", not")[0] for each in said] == ["at of a served error must not be later than now"]
+
+
+def test_a_run_that_cost_less_than_nothing_costs_no_answer_and_is_logged(office: Office) -> None:
+    office.ledger.book_cost(cost("mended", NOW, "-0.01"))
+    assert office.ask().rule == "not_worth"
+    assert [line for line, _ in office.logged if line == "left out of advice"] == ["left out of advice"]
+
+
+@pytest.mark.parametrize("broken", [TransientAwsError("throttled"), InputError("no such thing"), KeyError("at")])
+def test_a_card_says_nothing_of_the_next_one_where_nobody_can_tell_and_no_verdict_waits_for_it(
+    office: Office, broken: Exception
+) -> None:
+    class Broken(RetrainQuestions):
+        def of_model(self, *_: object, **__: object) -> list[Question]:
+            raise broken
+
+    adviser = replace(office.adviser, questions=Broken(office.ledger))
+    assert outlook(adviser, judgement(package_version=42, created_at=office.now), office.policy.res.models[0]) == ""
+    assert office.logged[-1][0] == "no outlook"
 
 
 # --- what a card says of the next one ---------------------------------------------------------------------------

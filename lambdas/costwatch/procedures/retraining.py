@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.adapters.ledger_retraining import RetrainQuestions
@@ -14,9 +14,14 @@ from costwatch.core.judgements import Judgement
 from costwatch.core.policy import Policy
 from costwatch.core.res_policy import ModelRules
 from costwatch.core.retrain_questions import Asked, Question
-from costwatch.core.retraining import PastTraining, RetrainRules, Verdict, should_retrain
+from costwatch.core.retraining import Advice, PastTraining, RetrainRules, ServedError, Verdict, should_retrain
+from costwatch.core.retraining_facts import checked_served, checked_training
 from costwatch.core.run_cost import RunCost
-from costwatch.errors import InputError, TransientAwsError, UnreadableRow
+from costwatch.errors import CostwatchError, InputError, TransientAwsError, UnreadableRow
+from costwatch.procedures.report import DATA_ERRORS
+
+Log = Callable[[str, Mapping[str, object]], None]
+_Fact = TypeVar("_Fact")
 
 LOOKS_BACK: Final = timedelta(days=400)
 _TRIES: Final = 5
@@ -32,7 +37,7 @@ class Adviser:
     judgements: Judgements
     questions: RetrainQuestions
     clock: Callable[[], datetime]
-    log: Callable[[str, Mapping[str, object]], None]
+    log: Log
 
     def skip(self, row: UnreadableRow) -> None:
         """A row that cannot be read costs no answer."""
@@ -63,16 +68,13 @@ def answer(adviser: Adviser, asked: Asked) -> Question:
 
 def _answered(adviser: Adviser, asked: Asked, rules: ModelRules, now: datetime) -> Question:
     since = now - LOOKS_BACK
-
-    history = trainings(
-        adviser.judgements.of_model(adviser.account, asked.model, adviser.skip),
-        adviser.judgements.costs_of_model(adviser.account, asked.model, since, adviser.skip),
-        now,
-    )
+    judged = adviser.judgements.of_model(adviser.account, asked.model, adviser.skip)
+    costs = adviser.judgements.costs_of_model(adviser.account, asked.model, since, adviser.skip)
+    history = trainings(judged, costs, now, adviser.log)
     kept = adviser.questions.of_model(adviser.account, asked.model, since, adviser.skip)
     trained_at = max((each.at for each in history), default=None)
     before = retrain_questions.since_training(kept, trained_at)
-    told = retrain_questions.served_errors(kept)
+    told = served_errors(kept, now, adviser.log)
     advice = should_retrain(
         history,
         [*told, *retrain_questions.told_now(asked, now)],
@@ -89,40 +91,72 @@ def _answered(adviser: Adviser, asked: Asked, rules: ModelRules, now: datetime) 
 
 def outlook(adviser: Adviser, found: Judgement, rules: ModelRules) -> str:
     """For the card of a candidate that did not earn its compute: whether the next training would be skipped, as things
-    stand now; empty: it would not. Nobody asked, so nothing is kept.
+    stand now; empty: it would not, or nobody can tell. Nobody asked, so nothing is kept.
+
+    Raises nothing that is raised on purpose: a verdict is not held back for the want of advice.
     """
+    try:
+        advice = _outlook(adviser, found, rules)
+    except (CostwatchError, *DATA_ERRORS) as error:
+        adviser.log("no outlook", {"model": rules.name, "reason": f"{type(error).__name__}: {error}"})
+        return ""
+    return "skip another like it" if advice.verdict is Verdict.SKIP else ""
+
+
+def _outlook(adviser: Adviser, found: Judgement, rules: ModelRules) -> Advice:
     others = adviser.judgements.of_model(adviser.account, rules.name, adviser.skip)
     judged = [*(each for each in others if each.id != found.id), found]
     now = adviser.clock()
     since = now - LOOKS_BACK
-    advice = should_retrain(
-        trainings(judged, adviser.judgements.costs_of_model(adviser.account, rules.name, since, adviser.skip), now),
-        retrain_questions.served_errors(adviser.questions.of_model(adviser.account, rules.name, since, adviser.skip)),
+    costs = adviser.judgements.costs_of_model(adviser.account, rules.name, since, adviser.skip)
+    kept = adviser.questions.of_model(adviser.account, rules.name, since, adviser.skip)
+    return should_retrain(
+        trainings(judged, costs, now, adviser.log),
+        served_errors(kept, now, adviser.log),
         now=now,
         rules=RetrainRules.of(rules),
         skipped_in_a_row=0,
         cost_usd=found.verdict.cost.usd if found.verdict.cost is not None else None,
     )
-    return "skip another like it" if advice.verdict is Verdict.SKIP else ""
 
 
-def trainings(judged: Sequence[Judgement], costs: Sequence[RunCost], now: datetime) -> list[PastTraining]:
+def trainings(
+    judged: Sequence[Judgement], costs: Sequence[RunCost], now: datetime, log: Log = lambda *_: None
+) -> list[PastTraining]:
     """Everything that was paid for: candidates with what they gained, and runs that left none.
 
-    What it cost and nobody knows is left out: it would otherwise count as free.
+    What it cost and nobody knows is left out: it would otherwise count as free. What cannot be is left out and logged:
+    one such row must not keep a model from being answered.
     """
     found: list[PastTraining] = []
     seen: set[str] = set()
     for each in judged:
         seen.update(each.runs)
         cost = each.verdict.cost.usd if each.verdict.cost is not None else None
-        if cost is None or each.created_at > now:
+        if cost is None:
             continue
         noise = each.verdict.gain.noise if each.verdict.gain is not None else None
         margin = noise.standard_error if noise is not None else None
         found.append(PastTraining(each.created_at, cost, each.gain, each.approved_at is not None, margin))
     for run in costs:
-        at = run.started_at or run.ended_at
-        if str(run.run_id) not in seen and run.actual_usd is not None and at <= now:
-            found.append(PastTraining(at, run.actual_usd, None, promoted=False))
-    return sorted(found, key=lambda each: each.at)
+        if str(run.run_id) not in seen and run.actual_usd is not None:
+            found.append(PastTraining(run.started_at or run.ended_at, run.actual_usd, None, promoted=False))
+    return sorted(_possible(found, checked_training, now, log), key=lambda each: each.at)
+
+
+def served_errors(questions: Sequence[Question], now: datetime, log: Log) -> list[ServedError]:
+    """What the model showed, as whoever asked told it. What cannot be is left out and logged."""
+    return _possible(retrain_questions.served_errors(questions), checked_served, now, log)
+
+
+def _possible(facts: Iterable[_Fact], check: Callable[[_Fact, datetime], None], now: datetime, log: Log) -> list[_Fact]:
+    """Those that should_retrain takes: it raises at what is negative, or later than now by another host's clock."""
+    found: list[_Fact] = []
+    for each in facts:
+        try:
+            check(each, now)
+        except InputError as error:
+            log("left out of advice", {"reason": str(error)})
+        else:
+            found.append(each)
+    return found
