@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -118,14 +118,63 @@ def test_a_young_model_with_small_gains_is_skipped_and_the_question_is_kept(offi
     assert office.questions.of_model(ACCOUNT, "churn", NOW) == [question]
 
 
-def test_it_is_skipped_as_often_as_is_allowed_and_then_trained(office: Office) -> None:
+def weekly(office: Office, weeks: int, each_week: Callable[[int], object] = lambda _week: None) -> list[bool]:
+    """What a schedule is answered that asks about something far too dear, so that only the bound asks to train."""
     answers: list[bool] = []
-    for _week in range(8):
-        # Far too dear, so nothing but the bound asks for a training.
-        answers.append(office.ask(cost_usd=Decimal(1_000_000)).trains)
+    for week in range(weeks):
+        each_week(week)
+        answers.append(office.ask(by="schedule", cost_usd=Decimal(1_000_000)).trains)
         office.now += WEEK
-    assert answers[:4] == [False, False, False, True]
-    assert answers[4:] == [False, False, False, True], "an answer to train begins anew"
+    return answers
+
+
+def test_it_is_skipped_as_often_as_is_allowed_and_then_trained_until_something_is(office: Office) -> None:
+    assert weekly(office, 6) == [False, False, False, True, True, True]
+    office.ledger.book_cost(cost("churn-42", office.now - timedelta(hours=1), outcome=Outcome.FINISHED))
+    assert weekly(office, 4) == [False, False, False, True]
+
+
+@pytest.mark.parametrize("kind", [RunKind.PROCESSING, RunKind.INSTANCE, RunKind.SCHEDULE, RunKind.LABELING])
+def test_a_job_of_a_cent_that_bears_the_models_tag_is_no_training_and_allows_no_more_skips(
+    office: Office, kind: RunKind
+) -> None:
+    def prepares(week: int) -> None:
+        office.ledger.book_cost(ran(kind, f"features-{week}", office.now - timedelta(hours=1)))
+
+    assert weekly(office, 6, prepares) == [False, False, False, True, True, True]
+
+
+@pytest.mark.parametrize("kind", [RunKind.TRAINING, RunKind.TUNING, RunKind.AUTOML, RunKind.TAGGED])
+def test_a_run_that_trains_begins_the_count_anew(office: Office, kind: RunKind) -> None:
+    def trains(week: int) -> None:
+        if week == 3:
+            office.ledger.book_cost(ran(kind, "churn-42", office.now - timedelta(hours=1)))
+
+    assert weekly(office, 7, trains) == [False, False, False, False, False, False, True]
+
+
+def test_a_training_that_failed_allows_no_more_skips(office: Office) -> None:
+    def fails(week: int) -> None:
+        office.ledger.book_cost(cost(f"churn-{42 + week}", office.now - timedelta(hours=1), "0.01"))
+
+    assert weekly(office, 5, fails) == [False, False, False, True, True]
+
+
+def test_a_candidate_whose_cost_nobody_knows_was_trained_all_the_same(office: Office) -> None:
+    assert weekly(office, 3) == [False, False, False]
+    office.judged(
+        package_version=42, created_at=office.now, judged_at=office.now, approved_at=None, verdict=verdict(usd=None)
+    )
+    office.now += timedelta(hours=1)
+    assert weekly(office, 1) == [False]
+
+
+def test_whoever_asks_out_of_interest_and_hears_to_train_allows_no_more_skips(office: Office) -> None:
+    def notebook(_week: int) -> None:
+        office.now += timedelta(minutes=1)
+        assert office.ask(by="a notebook", cost_usd=Decimal("0.01")).trains, "at a cent anything pays"
+
+    assert weekly(office, 6, notebook) == [False, False, False, True, True, True]
 
 
 def test_the_same_id_is_answered_as_it_was_whatever_has_changed_since(office: Office) -> None:
@@ -184,6 +233,12 @@ def test_a_row_that_cannot_be_read_costs_no_answer(office: Office) -> None:
         if row.get("package_arn"):
             office.table.put(Put({**office.table.items[place], "mode": "loud"}))
     assert office.ask().rule == "never_trained"
+
+
+def ran(kind: RunKind, name: str, at: datetime) -> RunCost:
+    """For a cent, to its end."""
+    found = cost(name, at, "0.01", Outcome.FINISHED)
+    return replace(found, run_id=RunId(ACCOUNT, REGION, kind, name))
 
 
 # --- what counts as a training --------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def should_retrain(
     """Advise for the period that begins `now`. `history` and `served` in any order, nothing later than `now`.
 
     `served`: of the models before too, since they say what is normal. `skipped_in_a_row`: how often the answer was skip
-    since it last was train. `cost_usd`: what training now would cost; None: the median of the past.
+    since it was last trained. `cost_usd`: what training now would cost; None: the median of the past.
     Raises InputError naming the field.
     """
     if skipped_in_a_row < 0:

@@ -11,6 +11,7 @@ from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.adapters.ledger_retraining import RetrainQuestions
 from costwatch.core import retrain_questions
 from costwatch.core.judgements import Judgement
+from costwatch.core.model import RunKind
 from costwatch.core.policy import Policy
 from costwatch.core.res_policy import ModelRules
 from costwatch.core.retrain_questions import Asked, Question
@@ -24,6 +25,8 @@ Log = Callable[[str, Mapping[str, object]], None]
 _Fact = TypeVar("_Fact")
 
 LOOKS_BACK: Final = timedelta(days=400)
+TRAINS: Final = frozenset({RunKind.TRAINING, RunKind.TUNING, RunKind.AUTOML, RunKind.TAGGED})
+"""What a run is that trains a model: jobs that do nothing else, and machines that somebody named a run."""
 _TRIES: Final = 5
 _INSTANT: Final = timedelta(milliseconds=1)
 
@@ -72,8 +75,7 @@ def _answered(adviser: Adviser, asked: Asked, rules: ModelRules, now: datetime) 
     costs = adviser.judgements.costs_of_model(adviser.account, asked.model, since, adviser.skip)
     history = trainings(judged, costs, now, adviser.log)
     kept = adviser.questions.of_model(adviser.account, asked.model, since, adviser.skip)
-    trained_at = max((each.at for each in history), default=None)
-    before = retrain_questions.since_training(kept, trained_at)
+    before = retrain_questions.since_training(kept, last_trained(judged, costs, now))
     told = served_errors(kept, now, adviser.log)
     advice = should_retrain(
         history,
@@ -123,7 +125,8 @@ def _outlook(adviser: Adviser, found: Judgement, rules: ModelRules) -> Advice:
 def trainings(
     judged: Sequence[Judgement], costs: Sequence[RunCost], now: datetime, log: Log = lambda *_: None
 ) -> list[PastTraining]:
-    """Everything that was paid for: candidates with what they gained, and runs that left none.
+    """Every training that was paid for: candidates with what they gained, and runs that left none. A job that prepares
+    data or evaluates may bear the model's tag too: it is none.
 
     What it cost and nobody knows is left out: it would otherwise count as free. What cannot be is left out and logged:
     one such row must not keep a model from being answered.
@@ -139,9 +142,19 @@ def trainings(
         margin = noise.standard_error if noise is not None else None
         found.append(PastTraining(each.created_at, cost, each.gain, each.approved_at is not None, margin))
     for run in costs:
-        if str(run.run_id) not in seen and run.actual_usd is not None:
+        if run.run_id.kind in TRAINS and str(run.run_id) not in seen and run.actual_usd is not None:
             found.append(PastTraining(run.started_at or run.ended_at, run.actual_usd, None, promoted=False))
     return sorted(_possible(found, checked_training, now, log), key=lambda each: each.at)
+
+
+def last_trained(judged: Iterable[Judgement], costs: Iterable[RunCost], now: datetime) -> datetime | None:
+    """When a training last began that left something, at whatever cost: a candidate, or a run that did its work.
+
+    None: never. One that failed is none: the model would go without for as many skips again.
+    """
+    candidates = [each.created_at for each in judged]
+    runs = [run.started_at or run.ended_at for run in costs if run.run_id.kind in TRAINS and run.past_run.finished]
+    return max((at for at in (*candidates, *runs) if at <= now), default=None)
 
 
 def served_errors(questions: Sequence[Question], now: datetime, log: Log) -> list[ServedError]:
