@@ -45,6 +45,12 @@ CHURN: dict[str, Any] = {
 }
 
 
+def policy_of(mode: str, model: dict[str, Any]) -> Policy:
+    return policies.policy(
+        res={"mode": mode, "when_too_dear": "ask", "auto_approve": False, "approvers": [], "models": [model]}
+    )
+
+
 class Office:
     """A ledger, a clock, and whoever asks."""
 
@@ -54,9 +60,7 @@ class Office:
         self.ledger = Ledger(self.table, stamp=STAMP, origin=DEPLOYED)
         self.judgements = Judgements(self.ledger)
         self.questions = RetrainQuestions(self.ledger)
-        self.policy: Policy = policies.policy(
-            res={"mode": mode, "when_too_dear": "ask", "auto_approve": False, "approvers": [], "models": [CHURN]}
-        )
+        self.policy: Policy = policy_of(mode, CHURN)
         self.logged: list[tuple[str, Mapping[str, object]]] = []
         self.adviser = Adviser(
             self.policy,
@@ -66,6 +70,10 @@ class Office:
             lambda: self.now,
             lambda *line: self.logged.append(line),
         )
+
+    def deploy(self, mode: str, model: dict[str, Any]) -> None:
+        self.policy = policy_of(mode, model)
+        self.adviser = replace(self.adviser, policy=self.policy)
 
     def judged(self, **changes: Any) -> Judgement:
         """A candidate that was judged, and serves since."""
@@ -256,6 +264,51 @@ def test_a_candidate_is_a_training_with_what_it_gained_and_a_failed_run_one_with
 def test_what_a_run_cost_and_nobody_knows_is_left_out_and_does_not_count_as_free() -> None:
     unknown = judgement(verdict=verdict(usd=None), runs=())
     assert trainings([unknown], [cost("churn-40", NOW, usd=None)], NOW) == []
+
+
+def candidate(version: int, created_at: datetime, *runs: str, **changes: Any) -> Judgement:
+    names = tuple(f"{ACCOUNT}/{REGION}/training/{run}" for run in runs)
+    return judgement(**{"package_version": version, "created_at": created_at, "runs": names, **changes})
+
+
+def test_a_run_that_left_two_candidates_is_charged_once_and_gained_what_serves() -> None:
+    later = NOW + timedelta(hours=1)
+    first = candidate(50, NOW, "churn-50", verdict=verdict("0.913"), approved_at=NOW)
+    found = trainings([first, candidate(51, later, "churn-50")], [cost("churn-50", NOW)], NOW + WEEK)
+    assert [(each.at, each.cost_usd, each.gain, each.promoted) for each in found] == [
+        (NOW, Decimal(3200), Decimal("0.001"), True)
+    ]
+
+
+def test_of_two_that_do_not_serve_the_better_one_is_what_the_run_gained() -> None:
+    worse = candidate(51, NOW + timedelta(hours=1), "churn-50", verdict=verdict("0.913"))
+    found = trainings([candidate(50, NOW, "churn-50"), worse], [], NOW + WEEK)
+    assert [(each.at, each.cost_usd, each.gain) for each in found] == [(NOW, Decimal(3200), Decimal("0.002"))]
+
+
+def test_candidates_that_share_a_run_by_way_of_a_third_are_one_training_and_others_are_their_own() -> None:
+    judged = [
+        candidate(50, NOW, "a"), candidate(51, NOW, "b"), candidate(52, NOW, "a", "b"), candidate(53, NOW, "c"),
+        candidate(54, NOW),  candidate(55, NOW),
+    ]  # fmt: skip
+    assert len(trainings(judged, [], NOW)) == 4
+
+
+def test_a_job_that_was_booked_twice_is_charged_once_and_machines_of_one_name_each_time_they_trained() -> None:
+    again = [cost("churn-42", NOW - timedelta(hours=age)) for age in (1, 0)]
+    assert len(trainings([], again, NOW)) == 1
+    named = [ran(RunKind.TAGGED, "weekly", NOW - age * WEEK) for age in (1, 0)]
+    assert len(trainings([], named, NOW)) == 2
+
+
+def test_what_prepares_data_is_not_charged_to_the_budget(office: Office) -> None:
+    budgeted = {**CHURN, "retrain": {"every_seconds": 7 * 86_400, "most_skips": 6, "budget_share": "0.375"}}
+    office.deploy("enforce", budgeted)
+    for day in range(30):
+        office.ledger.book_cost(ran(RunKind.PROCESSING, f"features-{day}", NOW - timedelta(days=day)))
+    office.now = NOW + 4 * WEEK
+    question = office.ask(served_error=Decimal(5))
+    assert (question.rule, question.expected_cost_usd) == ("not_worth", Decimal(3200))
 
 
 def test_what_is_yet_to_come_is_left_out() -> None:

@@ -253,6 +253,13 @@ def test_a_training_of_twice_the_cost_draws_twice() -> None:
     assert ask([training(3)], DRIFTED, rules=RULES, cost="2000").rule is Rule.OVER_BUDGET
 
 
+@pytest.mark.parametrize(("weeks", "over"), [(18, True), (19, False)])
+def test_a_training_of_an_absurd_cost_leaves_a_debt_of_six_trainings_and_no_more(weeks: int, *, over: bool) -> None:
+    """From -6 to the one that is drawn it takes 7 / 0.375 weeks."""
+    past = [training(weeks + 8), training(weeks + 4), training(weeks, cost="500000")]
+    assert (ask(past, DRIFTED, rules=RULES, cost="1000").rule is Rule.OVER_BUDGET) is over
+
+
 # --- what is not known ----------------------------------------------------------------------------------
 
 

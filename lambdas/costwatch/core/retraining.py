@@ -131,11 +131,14 @@ def _score(worth: Decimal | None, cost: Decimal | None) -> Decimal | None:
 
 
 def _saved_up(past: Sequence[PastTraining], now: datetime, share: Decimal, rules: RetrainRules) -> Decimal:
-    """Trainings of usual cost that the budget allows now. The first training was the first that it allowed."""
+    """Trainings of usual cost that the budget allows now. The first training was the first that it allowed.
+
+    It is never in debt by more than it can save: one absurd cost would hold every training for years.
+    """
     saved, since = _ONE, past[0].at
     for each in past:
         earned = share * Decimal((each.at - since) / rules.every)
-        saved = min(rules.burst, saved + earned) - _draw(each.cost_usd, past)
+        saved = max(min(rules.burst, saved + earned) - _draw(each.cost_usd, past), -rules.burst)
         since = each.at
     return min(rules.burst, saved + share * Decimal((now - since) / rules.every))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final, TypeVar
 
 from costwatch.adapters.ledger_judgements import Judgements
@@ -29,6 +30,7 @@ TRAINS: Final = frozenset({RunKind.TRAINING, RunKind.TUNING, RunKind.AUTOML, Run
 """What a run is that trains a model: jobs that do nothing else, and machines that somebody named a run."""
 _TRIES: Final = 5
 _INSTANT: Final = timedelta(milliseconds=1)
+_ZERO: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,25 +128,57 @@ def trainings(
     judged: Sequence[Judgement], costs: Sequence[RunCost], now: datetime, log: Log = lambda *_: None
 ) -> list[PastTraining]:
     """Every training that was paid for: candidates with what they gained, and runs that left none. A job that prepares
-    data or evaluates may bear the model's tag too: it is none.
+    data or evaluates may bear the model's tag too: it is none. Candidates of one run are one training.
 
     What it cost and nobody knows is left out: it would otherwise count as free. What cannot be is left out and logged:
     one such row must not keep a model from being answered.
     """
     found: list[PastTraining] = []
-    seen: set[str] = set()
-    for each in judged:
-        seen.update(each.runs)
-        cost = each.verdict.cost.usd if each.verdict.cost is not None else None
-        if cost is None:
-            continue
-        noise = each.verdict.gain.noise if each.verdict.gain is not None else None
-        margin = noise.standard_error if noise is not None else None
-        found.append(PastTraining(each.created_at, cost, each.gain, each.approved_at is not None, margin))
+    for candidates in _by_run(each for each in judged if _possible(_training(each), checked_training, now, log)):
+        paid = [_training(each).cost_usd for each in candidates if _usd(each) is not None]
+        if paid:
+            best = max(candidates, key=lambda each: (_serves(each), each.gain is not None, each.gain or 0))
+            found.append(replace(_training(best), cost_usd=max(paid)))
+    charged = {run for each in judged for run in each.runs}
     for run in costs:
-        if run.run_id.kind in TRAINS and str(run.run_id) not in seen and run.actual_usd is not None:
-            found.append(PastTraining(run.started_at or run.ended_at, run.actual_usd, None, promoted=False))
-    return sorted(_possible(found, checked_training, now, log), key=lambda each: each.at)
+        name = str(run.run_id)
+        if run.run_id.kind not in TRAINS or name in charged or run.actual_usd is None:
+            continue
+        left_none = PastTraining(run.started_at or run.ended_at, run.actual_usd, None, promoted=False)
+        if _possible(left_none, checked_training, now, log):
+            found.append(left_none)
+        if run.run_id.kind.is_job:
+            charged.add(name)  # machines may train again under one name; a job runs once
+    return sorted(found, key=lambda each: each.at)
+
+
+def _by_run(judged: Iterable[Judgement]) -> list[list[Judgement]]:
+    """Candidates, those together that name a run in common."""
+    of_run: dict[str, list[Judgement]] = {}
+    groups: dict[int, list[Judgement]] = {}
+    for each in judged:
+        joined = {id(of_run[run]): of_run[run] for run in each.runs if run in of_run}
+        group = [*(other for others in joined.values() for other in others), each]
+        groups = {key: others for key, others in groups.items() if key not in joined} if joined else groups
+        groups[id(group)] = group
+        of_run.update((run, group) for member in group for run in member.runs)
+    return list(groups.values())
+
+
+def _training(judgement: Judgement) -> PastTraining:
+    """Of one candidate; a cost that nobody knows as zero."""
+    noise = judgement.verdict.gain.noise if judgement.verdict.gain is not None else None
+    margin = noise.standard_error if noise is not None else None
+    return PastTraining(judgement.created_at, _usd(judgement) or _ZERO, judgement.gain, _serves(judgement), margin)
+
+
+def _usd(judgement: Judgement) -> Decimal | None:
+    return judgement.verdict.cost.usd if judgement.verdict.cost is not None else None
+
+
+def _serves(judgement: Judgement) -> bool:
+    """Or did until another one took over."""
+    return judgement.approved_at is not None
 
 
 def last_trained(judged: Iterable[Judgement], costs: Iterable[RunCost], now: datetime) -> datetime | None:
@@ -159,17 +193,15 @@ def last_trained(judged: Iterable[Judgement], costs: Iterable[RunCost], now: dat
 
 def served_errors(questions: Sequence[Question], now: datetime, log: Log) -> list[ServedError]:
     """What the model showed, as whoever asked told it. What cannot be is left out and logged."""
-    return _possible(retrain_questions.served_errors(questions), checked_served, now, log)
+    told = retrain_questions.served_errors(questions)
+    return [each for each in told if _possible(each, checked_served, now, log)]
 
 
-def _possible(facts: Iterable[_Fact], check: Callable[[_Fact, datetime], None], now: datetime, log: Log) -> list[_Fact]:
-    """Those that should_retrain takes: it raises at what is negative, or later than now by another host's clock."""
-    found: list[_Fact] = []
-    for each in facts:
-        try:
-            check(each, now)
-        except InputError as error:
-            log("left out of advice", {"reason": str(error)})
-        else:
-            found.append(each)
-    return found
+def _possible(fact: _Fact, check: Callable[[_Fact, datetime], None], now: datetime, log: Log) -> bool:
+    """Whether should_retrain takes it: it raises at what is negative, or later than now by another host's clock."""
+    try:
+        check(fact, now)
+    except InputError as error:
+        log("left out of advice", {"reason": str(error)})
+        return False
+    return True
