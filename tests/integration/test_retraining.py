@@ -15,8 +15,9 @@ from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.adapters.ledger_retraining import RetrainQuestions
 from costwatch.adapters.table import Put
 from costwatch.core import judgement_steps
-from costwatch.core.judgements import Judgement, State
+from costwatch.core.judgements import Decided, Hand, Judgement, State
 from costwatch.core.model import RunId, RunKind
+from costwatch.core.packages import ApprovalStatus
 from costwatch.core.policy import Policy
 from costwatch.core.retrain_questions import Asked, Question
 from costwatch.core.run_cost import Outcome, Owners, RunCost
@@ -292,6 +293,24 @@ def test_candidates_that_share_a_run_by_way_of_a_third_are_one_training_and_othe
         candidate(54, NOW),  candidate(55, NOW),
     ]  # fmt: skip
     assert len(trainings(judged, [], NOW)) == 4
+
+
+@pytest.mark.parametrize(
+    ("target", "serves"),
+    [(ApprovalStatus.APPROVED, True), (ApprovalStatus.REJECTED, False), (ApprovalStatus.PENDING, False)],
+)
+def test_a_model_that_was_rolled_back_no_longer_counts_as_what_serves(target: ApprovalStatus, *, serves: bool) -> None:
+    by = Decided("maria", NOW + timedelta(hours=1), target, hand=Hand.AFTER)
+    (found,) = trainings([candidate(50, NOW, approved_at=NOW, state=State.OVERRIDDEN, decided=by)], [], NOW + WEEK)
+    assert found.promoted is serves
+
+
+def test_after_a_rollback_the_age_is_that_of_the_model_before(office: Office) -> None:
+    office.now = NOW + 10 * WEEK
+    back = Decided("maria", office.now, ApprovalStatus.REJECTED, hand=Hand.AFTER)
+    young = office.now - timedelta(days=1)
+    office.judged(package_version=42, created_at=young, judged_at=young, approved_at=young, decided=back)
+    assert "The model is 10 periods old" in office.ask().reason
 
 
 def test_a_job_that_was_booked_twice_is_charged_once_and_machines_of_one_name_each_time_they_trained() -> None:

@@ -13,6 +13,7 @@ from costwatch.adapters.ledger_retraining import RetrainQuestions
 from costwatch.core import retrain_questions
 from costwatch.core.judgements import Judgement
 from costwatch.core.model import RunKind
+from costwatch.core.packages import ApprovalStatus
 from costwatch.core.policy import Policy
 from costwatch.core.res_policy import ModelRules
 from costwatch.core.retrain_questions import Asked, Question
@@ -177,8 +178,9 @@ def _usd(judgement: Judgement) -> Decimal | None:
 
 
 def _serves(judgement: Judgement) -> bool:
-    """Or did until another one took over."""
-    return judgement.approved_at is not None
+    """Or did until another one took over. What a person took back does not: the one before it serves again."""
+    taken_back = judgement.decided is not None and judgement.decided.target is not ApprovalStatus.APPROVED
+    return judgement.approved_at is not None and not taken_back
 
 
 def last_trained(judged: Iterable[Judgement], costs: Iterable[RunCost], now: datetime) -> datetime | None:
