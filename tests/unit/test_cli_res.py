@@ -334,6 +334,13 @@ def test_another_configuration_can_be_named(config: Path) -> None:
         (f"--model churn {NUMBERS} --min-score 0.1", "--min-score: the configuration says it for --model"),
         (f"--model churn {NUMBERS} --also recall", "'--also': 'recall' is not NAME=BASELINE,CANDIDATE"),
         (f"--model churn {NUMBERS} --also recall=1,x", "'--also': recall of the candidate is 'x', expected a number"),
+        (f"--model churn {NUMBERS} {RECALL} --also auc=0.5,0.99", "--also: auc is the model's own metric"),
+        (f"--model churn {NUMBERS} {RECALL} {RECALL}", "--also: recall@country=DE is given twice: give it once"),
+        (
+            f"--model churn {NUMBERS} --also recall=0.8,0.8",
+            "--also: 'recall' is no guardrail of churn, expected one of: recall@country=DE",
+        ),
+        (f"--model rank {NUMBERS} --also f1=1,1", "--also: 'f1' is no guardrail of rank, expected one of: none"),
         ("--model churn --candidate 1", "--baseline is missing"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, BinaryIO, Final, Literal
@@ -89,6 +89,7 @@ def told(rules: ModelRules, given: Mapping[str, Any]) -> Told:
             raise click.UsageError(f"--{name} is missing: a number{hint}")
     extra, noise_option = chance(rules, given)
     also: tuple[tuple[str, Decimal, Decimal], ...] = given.get("also", ())
+    _guarded(rules, [name for name, _, _ in also])
     candidate = Evaluation(
         {rules.metric: Reading(given["candidate"]), **{name: Reading(ours) for name, _, ours in also}}, source=_SOURCE
     )
@@ -101,6 +102,19 @@ def told(rules: ModelRules, given: Mapping[str, Any]) -> Told:
         source=_SOURCE,
     )
     return Told(candidate, baseline, extra, noise_option)
+
+
+def _guarded(rules: ModelRules, names: Sequence[str]) -> None:
+    """Each of `names` is a guardrail's, once: nothing given is left out or written over. Raises UsageError."""
+    known = {rail.reading for rail in rules.guardrails} - {rules.metric}
+    for index, name in enumerate(names):
+        if name == rules.metric:
+            raise click.UsageError(f"--also: {name} is the model's own metric: --baseline and --candidate say it")
+        if name not in known:
+            has = ", ".join(sorted(known)) or "none"
+            raise click.UsageError(f"--also: {name[:120]!r} is no guardrail of {rules.name}, expected one of: {has}")
+        if name in names[:index]:
+            raise click.UsageError(f"--also: {name} is given twice: give it once")
 
 
 def chance(rules: ModelRules, given: Mapping[str, Any]) -> tuple[Extra, str]:
