@@ -17,6 +17,7 @@ _MODULES: Final = {
     "check-config": "checking",
     "completion": "completion",
     "deny": "approving",
+    "doctor": "doctor",
     "estimate": "estimating",
     "exempt": "granting",
     "explain": "reading",
