@@ -25,6 +25,7 @@ _MODULES: Final = {
     "gate": "gating",
     "guardrail-policy": "guardrail",
     "heartbeat": "heartbeat",
+    "init": "init",
     "ledger": "reading",
     "pause": "pausing",
     "preview": "previewing",
