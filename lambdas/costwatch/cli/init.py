@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
 import click
 
 from costwatch import names
-from costwatch.cli import init_learning, show
+from costwatch.cli import init_learning, kept_files, show
 from costwatch.cli.failures import DENIED, begun
 from costwatch.cli.init_text import MODES, Answers, Learned, render
 from costwatch.cli.session import DEFAULT_CONFIG, Tools
@@ -87,7 +85,8 @@ def init(ctx: click.Context, /, file: Path, yes: bool, offline: bool, **given: s
     tools = ctx.obj if isinstance(ctx.obj, Tools) else Tools()
     learned = Learned() if offline else init_learning.learn(tools, _parts(given["regions"]))
     answers = _answers(given, learned, tools, ask=not yes)
-    backup = _write(file, render(answers, learned, tools.clock()))
+    text = render(answers, learned, tools.clock())
+    backup = kept_files.write(file, text, lambda partial: _require_valid(partial, file))
     if backup is not None:
         show.note(f"what {file} was is kept as {backup}")
     _next(file, answers)
@@ -139,53 +138,12 @@ def _is_zone(name: str) -> bool:
     return True
 
 
-# --- writing --------------------------------------------------------------------------------------------
-
-
-def _write(file: Path, text: str) -> Path | None:
-    """Whole or not at all, after it was checked. Where what was there is kept; None: nothing was.
-
-    Raises ConfigError for answers that do not fit together, InputError where the file cannot be written.
-    """
-    target = file.resolve()
-    try:
-        with NamedTemporaryFile("w", dir=target.parent, prefix=".costwatch-", delete=False, encoding="utf-8") as new:
-            new.write(text)
-        partial = Path(new.name)
-        try:
-            _require_valid(partial, file)
-            backup = _kept(target) if target.exists() else None
-            partial.chmod(target.stat().st_mode & 0o777 if backup is not None else 0o644)
-            os.replace(partial, target)  # noqa: PTH105 - the same, by names
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{file} cannot be written: {error.strerror}") from error
-    return backup
-
-
 def _require_valid(partial: Path, file: Path) -> None:
     try:
         load(partial)
     except ConfigError as error:
         told = str(error).replace(str(partial), str(file))
         raise ConfigError(f"these answers do not fit together, and nothing was written:\n{told}") from error
-
-
-def _kept(target: Path) -> Path:
-    """A copy of the old file under the first free name; an older copy is never written over."""
-    old = target.read_bytes()
-    number = 1
-    while True:
-        backup = target.with_name(f"{target.name}.bak{number if number > 1 else ''}")
-        try:
-            with backup.open("xb") as kept:
-                kept.write(old)
-        except FileExistsError:
-            number += 1
-            continue
-        backup.chmod(target.stat().st_mode & 0o777)
-        return backup
 
 
 def _next(file: Path, answers: Answers) -> None:
