@@ -48,6 +48,7 @@ _OF_THE_DEPLOYED: Final[tuple[tuple[str, Check], ...]] = (
     ("dead-letter queues", doctor_deployed.dead_letters),
     ("alerts", doctor_deployed.alerts),
 )
+CHECKS: Final = tuple(name for name, _ in (*_WITHOUT_AWS, *_OF_THE_ACCOUNT, *_OF_SLACK, *_OF_THE_DEPLOYED))
 
 
 @click.command(short_help="Is everything as it must be? A line each, and what to do.")
