@@ -20,6 +20,7 @@ _MODULES: Final = {
     "estimate": "estimating",
     "exempt": "granting",
     "explain": "reading",
+    "export": "exporting",
     "extend": "granting",
     "gate": "gating",
     "guardrail-policy": "guardrail",
