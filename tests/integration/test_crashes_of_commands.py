@@ -64,6 +64,7 @@ WRITES_NOTHING_ITSELF = frozenset(
         # They only read.
         "approvals", "check-config", "completion", "explain", "export", "ledger", "preview", "scan", "spend", "status",
         "estimate", "guardrail-policy", "slack-manifest",  # they need no AWS
+        "package",  # it writes no row
         "heartbeat",  # a check beat, which means nothing
         "gate", "prices", "restore", "stop",  # they ask a function
     }

@@ -26,6 +26,7 @@ _MODULES: Final = {
     "guardrail-policy": "guardrail",
     "heartbeat": "heartbeat",
     "ledger": "reading",
+    "package": "packaging",
     "pause": "pausing",
     "preview": "previewing",
     "prices": "prices",
