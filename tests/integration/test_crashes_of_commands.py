@@ -62,7 +62,8 @@ COMMANDS = (
 WRITES_NOTHING_ITSELF = frozenset(
     {
         # They only read.
-        "approvals", "check-config", "completion", "explain", "ledger", "preview", "scan", "spend", "status",
+        "approvals", "check-config", "completion", "explain", "ledger", "preview", "report", "scan", "spend",
+        "status",
         "estimate", "guardrail-policy", "slack-manifest",  # they need no AWS
         "heartbeat",  # a check beat, which means nothing
         "gate", "prices", "restore", "stop",  # they ask a function

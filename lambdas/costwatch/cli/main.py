@@ -31,6 +31,7 @@ _MODULES: Final = {
     "promote": "verdicts",
     "reject": "verdicts",
     "release": "granting",
+    "report": "reporting",
     "res": "scoring",
     "restore": "restoring",
     "resume": "pausing",
