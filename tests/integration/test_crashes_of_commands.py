@@ -62,8 +62,8 @@ COMMANDS = (
 WRITES_NOTHING_ITSELF = frozenset(
     {
         # They only read.
-        "approvals", "check-config", "completion", "doctor", "explain", "export", "init", "ledger", "preview", "scan",
-        "spend", "status",
+        "approvals", "check-config", "completion", "doctor", "explain", "export", "init", "ledger", "preview", "report",
+        "scan", "spend", "status",
         "estimate", "guardrail-policy", "slack-manifest",  # they need no AWS
         "package",  # it writes no row
         "heartbeat",  # a check beat, which means nothing

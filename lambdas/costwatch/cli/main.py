@@ -35,6 +35,7 @@ _MODULES: Final = {
     "promote": "verdicts",
     "reject": "verdicts",
     "release": "granting",
+    "report": "reporting",
     "res": "scoring",
     "restore": "restoring",
     "resume": "pausing",
