@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,9 +25,11 @@ from costwatch.core.retrain_questions import Asked, Question
 from costwatch.core.run_cost import Outcome, Owners, RunCost
 from costwatch.errors import InputError, TransientAwsError
 from costwatch.handlers.retrain import document
+from costwatch.intake.retraining import retraining
 from costwatch.procedures.retraining import Adviser, answer, outlook, trainings
 from tests.support import policies
 from tests.support.builders import ACCOUNT, REGION
+from tests.support.command_line import Terminal, town_of
 from tests.support.judged import NOW, judgement, verdict
 from tests.support.ledger_steps import STAMP
 from tests.support.memory_table import MemoryTable
@@ -451,3 +455,24 @@ def test_a_card_says_when_another_training_like_it_would_be_skipped(office: Offi
 def test_and_says_nothing_when_it_would_not(office: Office) -> None:
     cheap = judgement(package_version=42, created_at=office.now, verdict=verdict(usd="10"))
     assert outlook(office.adviser, cheap, office.policy.res.models[0]) == ""
+
+
+# --- by command -------------------------------------------------------------------------------------------------
+
+
+def asked_by_command(office: Office, tmp_path: Path, *more: str) -> dict[str, Any]:
+    """What Maria's terminal shows; the stack's function answers by the office."""
+    config = tmp_path / "costwatch.yaml"
+    terminal = Terminal(config, town_of(config))
+    terminal.ssm.body = {**(terminal.ssm.body or {}), "retrain_function": "costwatch-retrain"}
+    terminal.function.others["costwatch-retrain"] = lambda event: document(answer(office.adviser, retraining(event)))
+    result = terminal.costwatch("should-retrain", "--model", "churn", "--json", *more)
+    assert result.exit_code in (0, 6), result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_the_command_asks_about_the_home_region_or_the_one_of_the_model(office: Office, tmp_path: Path) -> None:
+    assert asked_by_command(office, tmp_path)["region"] == REGION
+    found = asked_by_command(office, tmp_path, "--region", REGION, "--model-region", ELSEWHERE)
+    assert (found["region"], found["rule"]) == (ELSEWHERE, "never_trained")
