@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,14 +25,17 @@ from costwatch.core.retrain_questions import Asked, Question
 from costwatch.core.run_cost import Outcome, Owners, RunCost
 from costwatch.errors import InputError, TransientAwsError
 from costwatch.handlers.retrain import document
+from costwatch.intake.retraining import retraining
 from costwatch.procedures.retraining import Adviser, answer, outlook, trainings
 from tests.support import policies
 from tests.support.builders import ACCOUNT, REGION
+from tests.support.command_line import Terminal, town_of
 from tests.support.judged import NOW, judgement, verdict
 from tests.support.ledger_steps import STAMP
 from tests.support.memory_table import MemoryTable
 
 WEEK = timedelta(days=7)
+ELSEWHERE = "eu-west-1"
 CHURN: dict[str, Any] = {
     "name": "churn",
     "group": "churn",
@@ -48,7 +53,8 @@ CHURN: dict[str, Any] = {
 
 def policy_of(mode: str, model: dict[str, Any]) -> Policy:
     return policies.policy(
-        res={"mode": mode, "when_too_dear": "ask", "auto_approve": False, "approvers": [], "models": [model]}
+        regions=[REGION, ELSEWHERE],
+        res={"mode": mode, "when_too_dear": "ask", "auto_approve": False, "approvers": [], "models": [model]},
     )
 
 
@@ -124,7 +130,7 @@ def test_a_young_model_with_small_gains_is_skipped_and_the_question_is_kept(offi
     question = office.ask()
     assert (question.trains, question.skipped_in_a_row) == (False, 1)
     assert question.expected_cost_usd == Decimal(3200)
-    assert office.questions.of_model(ACCOUNT, "churn", NOW) == [question]
+    assert office.questions.of_model(ACCOUNT, REGION, "churn", NOW) == [question]
 
 
 def weekly(office: Office, weeks: int, each_week: Callable[[int], object] = lambda _week: None) -> list[bool]:
@@ -335,6 +341,76 @@ def test_what_is_yet_to_come_is_left_out() -> None:
     assert trainings([later], [cost("churn-42", NOW + WEEK)], NOW) == []
 
 
+# --- regions ----------------------------------------------------------------------------------------------------
+
+
+def serves_elsewhere(office: Office, **changes: Any) -> None:
+    """A model of the same name that was approved a day ago in another region, and one four weeks before it."""
+    for version, age in ((6, 4 * WEEK), (7, timedelta(days=1))):
+        _approved_elsewhere(office, version, office.now - age, **changes)
+
+
+def _approved_elsewhere(office: Office, version: int, at: datetime, **changes: Any) -> None:
+    found: dict[str, Any] = {
+        "created_at": at,
+        "judged_at": at,
+        "approved_at": at,
+        "verdict": verdict(usd="10"),
+        **changes,
+    }
+    office.judged(region=ELSEWHERE, package_version=version, **found)
+
+
+def test_a_region_that_is_not_named_is_the_home_region(office: Office) -> None:
+    assert office.ask().asked.region == REGION
+    assert document(office.ask(region=ELSEWHERE))["region"] == ELSEWHERE
+
+
+def test_one_that_is_not_watched_is_named_beside_those_that_are(office: Office) -> None:
+    with pytest.raises(
+        InputError, match=r"region is 'mars-1'; expected one of those under regions: us-east-1, eu-west"
+    ):
+        office.ask(region="mars-1")
+
+
+def test_what_serves_in_another_region_makes_no_model_younger_and_no_training_cheaper(office: Office) -> None:
+    office.now = NOW + 10 * WEEK
+    serves_elsewhere(office)
+    question = office.ask()
+    assert "The model is 10 periods old" in question.reason
+    assert question.expected_cost_usd == Decimal(3200)
+    assert office.ask(region=ELSEWHERE).expected_cost_usd == Decimal(10)
+
+
+def test_a_training_in_another_region_allows_no_more_skips(office: Office) -> None:
+    def trains_elsewhere(week: int) -> None:
+        found = ran(RunKind.TRAINING, f"churn-{week}", office.now - timedelta(hours=1))
+        office.ledger.book_cost(replace(found, run_id=replace(found.run_id, region=ELSEWHERE)))
+
+    assert weekly(office, 5, trains_elsewhere) == [False, False, False, True, True]
+
+
+def test_skips_in_one_region_are_not_counted_in_another(office: Office) -> None:
+    assert weekly(office, 4) == [False, False, False, True]
+    serves_elsewhere(office)
+    assert office.ask(region=ELSEWHERE, cost_usd=Decimal(1_000_000)).skipped_in_a_row == 1
+
+
+def test_a_run_is_paid_for_where_its_candidate_is_registered(office: Office) -> None:
+    office.now = NOW + 10 * WEEK
+    office.ledger.book_cost(cost("churn-7", office.now - timedelta(days=1), "10", Outcome.FINISHED))
+    serves_elsewhere(office, runs=(f"{ACCOUNT}/{REGION}/training/churn-7",))
+    assert office.ask().expected_cost_usd == Decimal(3200)
+
+
+def test_a_card_tells_of_the_region_of_its_candidate(office: Office) -> None:
+    dear = judgement(package_version=42, created_at=office.now, region=ELSEWHERE)
+    rules = office.policy.res.models[0]
+    assert outlook(office.adviser, dear, rules) == "", "of this region nothing is known"
+    serves_elsewhere(office)
+    assert outlook(office.adviser, dear, rules) == "skip another like it"
+
+
 # --- what cannot be ---------------------------------------------------------------------------------------------
 
 
@@ -373,9 +449,30 @@ def test_a_card_says_when_another_training_like_it_would_be_skipped(office: Offi
     dear = judgement(package_version=42, created_at=office.now)
     rules = office.policy.res.models[0]
     assert outlook(office.adviser, dear, rules) == "skip another like it"
-    assert office.questions.of_model(ACCOUNT, "churn", NOW) == [], "nobody asked"
+    assert office.questions.of_model(ACCOUNT, REGION, "churn", NOW) == [], "nobody asked"
 
 
 def test_and_says_nothing_when_it_would_not(office: Office) -> None:
     cheap = judgement(package_version=42, created_at=office.now, verdict=verdict(usd="10"))
     assert outlook(office.adviser, cheap, office.policy.res.models[0]) == ""
+
+
+# --- by command -------------------------------------------------------------------------------------------------
+
+
+def asked_by_command(office: Office, tmp_path: Path, *more: str) -> dict[str, Any]:
+    """What Maria's terminal shows; the stack's function answers by the office."""
+    config = tmp_path / "costwatch.yaml"
+    terminal = Terminal(config, town_of(config))
+    terminal.ssm.body = {**(terminal.ssm.body or {}), "retrain_function": "costwatch-retrain"}
+    terminal.function.others["costwatch-retrain"] = lambda event: document(answer(office.adviser, retraining(event)))
+    result = terminal.costwatch("should-retrain", "--model", "churn", "--json", *more)
+    assert result.exit_code in (0, 6), result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_the_command_asks_about_the_home_region_or_the_one_of_the_model(office: Office, tmp_path: Path) -> None:
+    assert asked_by_command(office, tmp_path)["region"] == REGION
+    found = asked_by_command(office, tmp_path, "--region", REGION, "--model-region", ELSEWHERE)
+    assert (found["region"], found["rule"]) == (ELSEWHERE, "never_trained")

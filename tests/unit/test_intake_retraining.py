@@ -22,6 +22,11 @@ def test_figures_come_as_numbers_or_as_text_and_keep_their_digits() -> None:
     assert retraining(event) == Asked("churn", "", "b-7", Decimal("3200.00"), Decimal("0.1"), Decimal(1))
 
 
+def test_a_region_may_be_named_and_none_is_an_empty_one() -> None:
+    assert retraining({"model": "churn", "region": "eu-west-1"}) == Asked("churn", region="eu-west-1")
+    assert retraining({"model": "churn", "region": None}).region == ""
+
+
 def test_the_command_line_says_who_asks() -> None:
     detail = {"model": "churn", "id": "", "requested_by": "arn:aws:iam::111122223333:user/maria"}
     event = {"source": names.SOURCE_CLI, "detail-type": names.DETAIL_ADVICE_REQUESTED, "detail": detail}
@@ -36,6 +41,7 @@ def test_the_command_line_says_who_asks() -> None:
         ({"model": 7}, "model is missing or no text"),
         ({"model": "m" * 501}, "model has 501 characters"),
         ({"model": "churn", "id": 7}, "id is no text"),
+        ({"model": "churn", "region": 1}, "region is no text"),
         ({"model": "churn", "cost_usd": "dear"}, "cost_usd is 'dear', expected a number"),
         ({"model": "churn", "cost_usd": -1}, "cost_usd is -1; expected 0 or more"),
         ({"model": "churn", "served_error": float("nan")}, "served_error is nan, expected a finite number"),

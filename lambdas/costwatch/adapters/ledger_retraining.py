@@ -27,37 +27,42 @@ _FIGURES: Final = ("expected_gain", "expected_worth_usd", "expected_cost_usd", "
 
 
 class RetrainQuestions:
-    """Reads are strongly consistent. All times are aware UTC."""
+    """Reads are strongly consistent. All times are aware UTC. A model's questions are those of one region."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._table = ledger.table
 
-    def of_model(self, account: str, model: str, since: datetime, skip: Skip | None = None) -> list[Question]:
+    def of_model(
+        self, account: str, region: str, model: str, since: datetime, skip: Skip | None = None
+    ) -> list[Question]:
         """Oldest first, at or after `since`. `skip` is given every row that cannot be read."""
         items = (
             item
-            for item in self._table.query(self._row(account, model, "").pk)
+            for item in self._table.query(self._row(account, region, model, "").pk)
             if str(item["at"]) >= times.to_text(since)
         )
         return list(decoded(items, _from_item, skip))
 
-    def by_id(self, account: str, model: str, asked_id: str) -> Question | None:
+    def by_id(self, account: str, region: str, model: str, asked_id: str) -> Question | None:
         """What the same caller was answered. Raises UnreadableRow."""
-        pointer = self._table.get(self._id_row(account, model, asked_id))
-        item = self._table.get(self._row(account, model, str(pointer["question"]))) if pointer is not None else None
+        pointer = self._table.get(self._id_row(account, region, model, asked_id))
+        if pointer is None:
+            return None
+        item = self._table.get(self._row(account, region, model, str(pointer["question"])))
         return read(item, _from_item) if item is not None else None
 
     def keep(self, question: Question) -> bool:
         """Write a question with its line; False: its id was answered, or another question came at the same moment."""
         asked, at = question.asked, times.to_text(question.at)
-        row = self._row(question.account, asked.model, at)
+        place = question.account, asked.region, asked.model
+        row = self._row(*place, at)
         item = {**_at(row), **_to_item(question), **self._kept(question.at, KEEP_QUESTIONS)}
         about = f"{question.account}/{ABOUT}/{asked.model}"
-        line = self._ledger.line(self._line_row(question.account, asked.model, at), about, _entry(question))
+        line = self._ledger.line(self._line_row(*place, at), about, _entry(question))
         writes: list[Write] = [Put(item, Absent()), line]
         if asked.id:
-            pointer = {**_at(self._id_row(question.account, asked.model, asked.id)), "question": at}
+            pointer = {**_at(self._id_row(*place, asked.id)), "question": at}
             writes.append(Put({**pointer, **self._kept(question.at, KEEP_IDS)}, Absent()))
         try:
             self._table.transact(writes)
@@ -68,19 +73,20 @@ class RetrainQuestions:
     def _kept(self, at: datetime, keep: timedelta) -> dict[str, Any]:
         return {names.TABLE_TTL_ATTRIBUTE: int((at + keep).timestamp()), **self._ledger.stamped()}
 
-    def _row(self, account: str, model: str, at: str) -> Key:
-        return key(f"retrain#{self._ledger.origin}#{account}#{model}", at)
+    def _row(self, account: str, region: str, model: str, at: str) -> Key:
+        return key(f"retrain#{self._ledger.origin}#{account}#{region}#{model}", at)
 
-    def _id_row(self, account: str, model: str, asked_id: str) -> Key:
-        return key(f"retrain-id#{self._ledger.origin}#{account}#{model}", asked_id)
+    def _id_row(self, account: str, region: str, model: str, asked_id: str) -> Key:
+        return key(f"retrain-id#{self._ledger.origin}#{account}#{region}#{model}", asked_id)
 
-    def _line_row(self, account: str, model: str, at: str) -> Key:
-        return key(f"retrain-line#{self._ledger.origin}#{account}#{model}", at)
+    def _line_row(self, account: str, region: str, model: str, at: str) -> Key:
+        return key(f"retrain-line#{self._ledger.origin}#{account}#{region}#{model}", at)
 
 
 def _entry(question: Question) -> Entry:
     evidence = {
         "asked_by": question.asked.by,
+        "region": question.asked.region,
         "skipped_in_a_row": str(question.skipped_in_a_row),
         **{name: f"{value:.4g}" for name in _FIGURES if (value := getattr(question, name)) is not None},
     }
@@ -102,6 +108,7 @@ def _to_item(question: Question) -> dict[str, Any]:
         "at": times.to_text(question.at),
         "account": question.account,
         "model": asked.model,
+        "region": asked.region,
         "by": asked.by,
         "asked_id": asked.id,
         "mode": question.mode.value,
@@ -123,7 +130,13 @@ def _to_item(question: Question) -> dict[str, Any]:
 def _from_item(item: Item) -> Question:
     return Question(
         account=item["account"],
-        asked=Asked(item["model"], item["by"], item["asked_id"], *(_decimal(item, name) for name in _TEXTS)),
+        asked=Asked(
+            item["model"],
+            item["by"],
+            item["asked_id"],
+            region=item["region"],
+            **{name: _decimal(item, name) for name in _TEXTS},
+        ),
         at=times.from_text(item["at"]),
         mode=Mode(item["mode"]),
         advice=Verdict(item["advice"]),

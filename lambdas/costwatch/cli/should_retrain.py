@@ -28,6 +28,9 @@ _LARGEST_BYTES: Final = 4 * 1024 * 1024
 
 @click.command("should-retrain", short_help="Ask whether training a model now pays.")
 @click.option("--model", required=True, metavar="NAME", help="One of those under res.models in costwatch.yaml.")
+@click.option(
+    "--model-region", default="", metavar="REGION", help="Where the model is registered; else the stack's home region."
+)
 @click.option("--cost-usd", type=Usd(), help="What the training would cost; else as those before it did.")
 @click.option(
     "--served-error", metavar="NUMBER", help="What the serving model showed since the last question; lower is better."
@@ -40,6 +43,7 @@ _LARGEST_BYTES: Final = 4 * 1024 * 1024
 def should_retrain(
     session: Session,
     model: str,
+    model_region: str,
     cost_usd: Decimal | None,
     served_error: str | None,
     reference_error: str | None,
@@ -67,7 +71,7 @@ def should_retrain(
     if history is not None:
         answer = _by_file(session, model, history, figures)
     else:
-        detail = {"model": model, "id": asked_id, "requested_by": session.caller.arn}
+        detail = {"model": model, "region": model_region, "id": asked_id, "requested_by": session.caller.arn}
         answer = _ask(session, detail | {name: value for name, value in figures.items() if value is not None})
     if as_json:
         show.document(dict(answer))
@@ -123,6 +127,7 @@ def _by_file(session: Session, model: str, history: BinaryIO, figures: Mapping[s
         "reason": advice.reason,
         "rule": advice.rule.value,
         "model": model,
+        "region": "",
         "mode": "",
         "expected_gain": _text(advice.expected_gain, ".6g"),
         "expected_worth_usd": _text(advice.expected_worth_usd, ".2f"),

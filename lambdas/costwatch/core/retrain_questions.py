@@ -19,7 +19,8 @@ class Asked:
     """What somebody asks. `id`: the same one gets the same answer; empty: it is a question of its own.
 
     `cost_usd`: what the training would cost; None: as those before it did. `served_error`: what the serving model
-    showed since the last question, lower is better; `reference_error`: a naive baseline's in the same time.
+    showed since the last question, lower is better; `reference_error`: a naive baseline's in the same time. `region`:
+    where the model serves; each has a history of its own. Empty: the home region.
     """
 
     model: str
@@ -28,14 +29,15 @@ class Asked:
     cost_usd: Decimal | None = None
     served_error: Decimal | None = None
     reference_error: Decimal | None = None
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """One question with its answer. USD, unrounded; None: not known. `at`: aware UTC.
 
-    `trains`: what was answered, which outside of mode enforce is always yes, whatever `advice` says. `counted`: whether
-    it is a skip of its own.
+    `asked`: with the region that it is about. `trains`: what was answered, which outside of mode enforce is always yes,
+    whatever `advice` says. `counted`: whether it is a skip of its own.
     """
 
     account: str

@@ -52,6 +52,7 @@ def document(question: Question) -> dict[str, Any]:
         "reason": question.reason,
         "rule": question.rule,
         "model": question.asked.model,
+        "region": question.asked.region,
         "mode": question.mode.value,
         "expected_gain": _text(question.expected_gain, ".6g"),
         "expected_worth_usd": _text(question.expected_worth_usd, ".2f"),

@@ -12,7 +12,7 @@ from costwatch.core.retrain_questions import Asked
 from costwatch.errors import InputError, MalformedEvent
 from costwatch.intake.reading import body_of, mapping, text_of
 
-KNOWN: Final = frozenset({"model", "id", "cost_usd", "served_error", "reference_error", "requested_by"})
+KNOWN: Final = frozenset({"model", "region", "id", "cost_usd", "served_error", "reference_error", "requested_by"})
 _LONGEST: Final = 500
 
 
@@ -34,6 +34,7 @@ def retraining(event: object) -> Asked:
         cost_usd=_figure(body, "cost_usd"),
         served_error=_figure(body, "served_error"),
         reference_error=_figure(body, "reference_error"),
+        region=_optional(body, "region"),
     )
 
 

@@ -50,19 +50,33 @@ class Adviser:
         self.log("row not read", {"reason": str(row)})
 
 
-def answer(adviser: Adviser, asked: Asked) -> Question:
-    """Answer, and keep the question. The same id is answered as it was before.
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the ledger has of a model in one region, as far back as it matters."""
 
-    Raises InputError for a model that is not configured, AwsError where the ledger cannot be read or written.
+    judged: list[Judgement]
+    costs: list[RunCost]
+    kept: list[Question]
+
+
+def answer(adviser: Adviser, asked: Asked) -> Question:
+    """Answer for the model of one region, and keep the question. The same id is answered as it was before.
+
+    Raises InputError for a model or region that is not configured, AwsError where the ledger cannot be read or written.
     """
     rules = adviser.policy.res.model(asked.model)
     if rules is None:
         known = ", ".join(each.name for each in adviser.policy.res.models) or "none"
         raise InputError(f"model is {asked.model[:80]!r}; expected one of those under res.models: {known}")
+    watched = adviser.policy.regions
+    asked = replace(asked, region=asked.region or watched[0])
+    if asked.region not in watched:
+        raise InputError(f"region is {asked.region[:80]!r}; expected one of those under regions: {', '.join(watched)}")
     for attempt in range(_TRIES):
-        before = adviser.questions.by_id(adviser.account, asked.model, asked.id) if asked.id else None
-        if before is not None:
-            return before
+        if asked.id:
+            before = adviser.questions.by_id(adviser.account, asked.region, asked.model, asked.id)
+            if before is not None:
+                return before
         question = _answered(adviser, asked, rules, adviser.clock() + attempt * _INSTANT)
         if adviser.questions.keep(question):
             adviser.log(
@@ -73,15 +87,11 @@ def answer(adviser: Adviser, asked: Asked) -> Question:
 
 
 def _answered(adviser: Adviser, asked: Asked, rules: ModelRules, now: datetime) -> Question:
-    since = now - LOOKS_BACK
-    judged = adviser.judgements.of_model(adviser.account, asked.model, adviser.skip)
-    costs = adviser.judgements.costs_of_model(adviser.account, asked.model, since, adviser.skip)
-    history = trainings(judged, costs, now, adviser.log)
-    kept = adviser.questions.of_model(adviser.account, asked.model, since, adviser.skip)
-    before = retrain_questions.since_training(kept, last_trained(judged, costs, now))
-    told = served_errors(kept, now, adviser.log)
+    facts = _facts(adviser, asked.region, asked.model, now)
+    before = retrain_questions.since_training(facts.kept, last_trained(facts.judged, facts.costs, now))
+    told = served_errors(facts.kept, now, adviser.log)
     advice = should_retrain(
-        history,
+        trainings(facts.judged, facts.costs, now, adviser.log),
         [*told, *retrain_questions.told_now(asked, now)],
         now=now,
         rules=RetrainRules.of(rules),
@@ -109,19 +119,29 @@ def outlook(adviser: Adviser, found: Judgement, rules: ModelRules) -> str:
 
 
 def _outlook(adviser: Adviser, found: Judgement, rules: ModelRules) -> Advice:
-    others = adviser.judgements.of_model(adviser.account, rules.name, adviser.skip)
-    judged = [*(each for each in others if each.id != found.id), found]
     now = adviser.clock()
-    since = now - LOOKS_BACK
-    costs = adviser.judgements.costs_of_model(adviser.account, rules.name, since, adviser.skip)
-    kept = adviser.questions.of_model(adviser.account, rules.name, since, adviser.skip)
+    facts = _facts(adviser, found.region, rules.name, now)
+    judged = [*(each for each in facts.judged if each.id != found.id), found]
     return should_retrain(
-        trainings(judged, costs, now, adviser.log),
-        served_errors(kept, now, adviser.log),
+        trainings(judged, facts.costs, now, adviser.log),
+        served_errors(facts.kept, now, adviser.log),
         now=now,
         rules=RetrainRules.of(rules),
         skipped_in_a_row=0,
         cost_usd=found.verdict.cost.usd if found.verdict.cost is not None else None,
+    )
+
+
+def _facts(adviser: Adviser, region: str, model: str, now: datetime) -> _Facts:
+    since, account = now - LOOKS_BACK, adviser.account
+    judged = adviser.judgements.of_model(account, model, adviser.skip)
+    # A run may train in one region what is registered in another: there it is paid for.
+    elsewhere = {run for each in judged if each.region != region for run in each.runs}
+    costs = adviser.judgements.costs_of_model(account, model, since, adviser.skip)
+    return _Facts(
+        judged=[each for each in judged if each.region == region],
+        costs=[each for each in costs if each.run_id.region == region and str(each.run_id) not in elsewhere],
+        kept=adviser.questions.of_model(account, region, model, since, adviser.skip),
     )
 
 
