@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -451,3 +452,51 @@ def test_it_never_skips_more_often_in_a_row_than_allowed(
         most = max(most, skipped)
         served.append(ServedError(now, error))
     assert most <= rules.most_skips
+
+
+# --- beyond the budget, and what is not known ----------------------------------------------------------------------
+
+
+def _used_up(**rules: Any) -> Advice:
+    """Trained in each of the last eight weeks, so nothing is left of the budget."""
+    past = [
+        PastTraining(NOW - timedelta(days=7 * week), Decimal(1000), Decimal("0.01"), promoted=week == 1)
+        for week in range(8, 0, -1)
+    ]
+    given = RetrainRules(**{"worth_usd": Decimal(1000), "budget_share": Decimal("0.375"), **rules})
+    return should_retrain(past, [], now=NOW, rules=given, skipped_in_a_row=0)
+
+
+def test_what_is_worth_nineteen_times_its_cost_goes_beyond_the_budget_and_a_hair_less_does_not() -> None:
+    # It gains 0.01 a period: V = worth x 28/30, and V / (V + 1000) is 0.95 at V = 19,000.
+    enough = Decimal(19_000) * 30 / 28
+    assert _used_up(worth_usd=enough * Decimal("1.0001")).verdict is Verdict.TRAIN
+    less = _used_up(worth_usd=enough * Decimal("0.9999"))
+    assert (less.verdict, less.rule) == (Verdict.SKIP, Rule.OVER_BUDGET)
+    assert "worth $" in less.reason
+    assert "used up for now" in less.reason
+
+
+def test_without_a_worth_no_budget_makes_it_skip() -> None:
+    assert (_used_up(worth_usd=None).verdict, _used_up(worth_usd=None).rule) == (Verdict.TRAIN, Rule.UNKNOWN)
+
+
+def test_of_a_young_model_of_which_too_little_is_known_the_budget_alone_decides() -> None:
+    once = [PastTraining(NOW - timedelta(days=7), Decimal(1000), None, promoted=True)]
+    rules = RetrainRules(worth_usd=Decimal(1000))
+    soon = should_retrain(once, [], now=NOW, rules=rules, skipped_in_a_row=0)
+    assert (soon.verdict, soon.rule) == (Verdict.SKIP, Rule.OVER_BUDGET)
+    later = should_retrain(once, [], now=NOW + timedelta(days=21), rules=rules, skipped_in_a_row=3)
+    assert (later.verdict, later.rule) == (Verdict.TRAIN, Rule.UNKNOWN)
+
+
+def test_two_trainings_within_an_hour_do_not_make_a_small_gain_a_large_one() -> None:
+    at = NOW - timedelta(days=88)
+    past = [
+        PastTraining(at, Decimal(3200), Decimal("0.0005"), promoted=True),
+        PastTraining(at + timedelta(hours=1), Decimal(3200), Decimal("0.0005"), promoted=True),
+    ]
+    rules = RetrainRules(worth_usd=Decimal(4000), relative_gain=False)
+    advice = should_retrain(past, [], now=NOW, rules=rules, skipped_in_a_row=0)
+    assert advice.expected_gain is not None
+    assert advice.expected_gain < Decimal("0.01")

@@ -58,7 +58,8 @@ def should_retrain(
     costwatch should-retrain --model churn --history h.json
 
     Exit codes: 0 train, 6 skip, 2 bad input. Outside of mode enforce the answer is always to train, and says what it
-    would have been. What is not known never makes it skip, and nothing is skipped more than most_skips times in a row.
+    would have been. A worth or a cost that nobody told never makes it skip, and nothing is skipped more than most_skips
+    times in a row.
 
     A history is {"trainings": [{"at", "cost_usd", "gain", "promoted"}], "served": [{"at", "error", "reference"}],
     "skipped_in_a_row": 0}; its answer is the advice itself, whatever the mode.

@@ -100,9 +100,12 @@ def should_retrain(
         return advice(
             Verdict.TRAIN, Rule.LONGEST_WAIT, f"It was skipped {skipped_in_a_row} in a row, the most allowed."
         )
-    if (share := rules.budget_share) is not None and _saved_up(past, now, share, rules) < _draw(cost, past):
-        why = f"Trainings may cost {share:.1%} of what training every time does, and that is used up for now."
-        return advice(Verdict.SKIP, Rule.OVER_BUDGET, why)
+    share = rules.budget_share
+    spent = share is not None and _saved_up(past, now, share, rules) < _draw(cost, past)
+    used = f"trainings may cost {share or 0:.1%} of what training every time does, and that is used up for now"
+    if gain is None and rules.worth_usd is not None and cost and spent:
+        # A young model: what there is to know of it comes with time, and not by another one.
+        return advice(Verdict.SKIP, Rule.OVER_BUDGET, f"Too little is known of it yet, and {used}.")
     if gain is None or worth is None or cost is None or score is None:
         return advice(Verdict.TRAIN, Rule.UNKNOWN, f"It trains because {_unknown(gain, worth)}.")
     seen = any(each.at >= serving_since for each in shown)
@@ -111,6 +114,8 @@ def should_retrain(
         f"{state}: {_shown(gain, rules)} to gain, worth ${worth:,.2f} against a cost of ${cost:,.2f} "
         f"(score {score:.2f}, needed {rules.min_score:.2f})."
     )
+    if spent and score < rules.beyond_budget:
+        return advice(Verdict.SKIP, Rule.OVER_BUDGET, f"{why} {used.capitalize()}.")
     if score < rules.min_score:
         return advice(Verdict.SKIP, Rule.NOT_WORTH, why)
     alone = _score(_worth(by_drift, rules), cost)

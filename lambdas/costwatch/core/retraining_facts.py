@@ -47,7 +47,7 @@ class ServedError:
 class RetrainRules:
     """What a gain is worth, and how eager to be. The defaults are the same for every model.
 
-    A gain of `per` is worth `worth_usd` for every `over` in service; None: nobody said, and then only the budget
+    A gain of `per` is worth `worth_usd` for every `over` in service; None: nobody said, and then it always trains.
     skips. `relative_gain`: gains are shares (0.02: 2% less error), else they are in the unit of the served errors: for
     a metric that grows, such as accuracy, the error is 1 minus the metric.
     """
@@ -65,6 +65,8 @@ class RetrainRules:
     """In a row; then it trains whatever else is known."""
     budget_share: Decimal | None = _BOUNDS.budget_share
     """At most this share of what training in every period costs; None: no budget."""
+    beyond_budget: Decimal = Decimal("0.95")
+    """From this score on a training goes beyond the budget: it is worth nineteen times what it costs."""
     burst: Decimal = Decimal(6)
     """So many trainings of usual cost can be saved up in quiet times. At least 1."""
     normal_periods: int = 52
@@ -84,7 +86,7 @@ class RetrainRules:
         for name in ("ageing", "doubt", "worth_usd"):
             if (value := getattr(self, name)) is not None:
                 not_negative(name, value)
-        for name in ("memory", "hardness", "min_score", "budget_share"):
+        for name in ("memory", "hardness", "min_score", "budget_share", "beyond_budget"):
             if (value := getattr(self, name)) is not None and not (value.is_finite() and 0 <= value <= 1):
                 raise InputError(f"{name} must be from 0 to 1, not {value}")
         if not self.burst.is_finite() or self.burst < 1:

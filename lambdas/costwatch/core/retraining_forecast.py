@@ -81,9 +81,12 @@ def gain_from_drift(drift: Drift, rules: RetrainRules) -> Decimal:
 
 
 def gain_from_age(past: Sequence[PastTraining], age: float, drift: Drift | None, rules: RetrainRules) -> Decimal | None:
-    """What an age of so many periods has cost before; not negative. None: nothing was judged and nothing shown."""
+    """What an age of so many periods has cost before; not negative. None: nothing was judged and nothing shown.
+
+    Trainings within one period of each other say no more than those a period apart: a gain is never multiplied.
+    """
     rates = [
-        _beyond_noise(each) / Decimal((each.at - before.at) / rules.every)
+        _beyond_noise(each) / max(Decimal((each.at - before.at) / rules.every), _ONE)
         for before, each in pairwise(past)
         if each.gain is not None and each.at > before.at
     ][-_JUDGED:]
