@@ -16,7 +16,7 @@ from costwatch.core.res_policy import ModelRules
 from costwatch.core.retrain_questions import Asked, Question
 from costwatch.core.retraining import PastTraining, RetrainRules, Verdict, should_retrain
 from costwatch.core.run_cost import RunCost
-from costwatch.errors import InputError, TransientAwsError, UnreadableRow
+from costwatch.errors import CostwatchError, InputError, TransientAwsError, UnreadableRow
 
 LOOKS_BACK: Final = timedelta(days=400)
 _TRIES: Final = 5
@@ -89,8 +89,16 @@ def _answered(adviser: Adviser, asked: Asked, rules: ModelRules, now: datetime) 
 
 def outlook(adviser: Adviser, found: Judgement, rules: ModelRules) -> str:
     """For the card of a candidate that did not earn its compute: whether the next training would be skipped, as things
-    stand now; empty: it would not. Nobody asked, so nothing is kept.
+    stand now; empty: it would not, or that cannot be told, which costs no verdict. Nobody asked, so nothing is kept.
     """
+    try:
+        return "skip another like it" if _expected(adviser, found, rules) is Verdict.SKIP else ""
+    except CostwatchError as error:
+        adviser.log("no outlook", {"judgement": found.id, "reason": str(error)})
+        return ""
+
+
+def _expected(adviser: Adviser, found: Judgement, rules: ModelRules) -> Verdict:
     others = adviser.judgements.of_model(adviser.account, rules.name, adviser.skip)
     judged = [*(each for each in others if each.id != found.id), found]
     now = adviser.clock()
@@ -103,7 +111,7 @@ def outlook(adviser: Adviser, found: Judgement, rules: ModelRules) -> str:
         skipped_in_a_row=0,
         cost_usd=found.verdict.cost.usd if found.verdict.cost is not None else None,
     )
-    return "skip another like it" if advice.verdict is Verdict.SKIP else ""
+    return advice.verdict
 
 
 def trainings(judged: Sequence[Judgement], costs: Sequence[RunCost], now: datetime) -> list[PastTraining]:
