@@ -434,6 +434,75 @@ def test_a_candidate_that_is_judged_late_does_not_pay_for_the_week_after_it() ->
     assert usd(town.row(first)) == "87.83"  # 4 h
 
 
+WEEKLY = {"costwatch:run": "churn-weekly", "costwatch:baseline": "0.912", "costwatch:candidate": "0.911"}
+
+
+def trains_weekly(town: ResTown, *, hours: float, registers: int = 0, auc: str = "0.911") -> list[ModelPackage]:
+    """A machine of the run `churn-weekly` trains, registers so many candidates, and is seen to end; a week goes by."""
+    machine = town.world.launch(tags={"Purpose": "training", "costwatch:run": "churn-weekly"})
+    town.sweep_runs()
+    town.clock.forward(hours=hours)
+    found = [town.models.register(metadata={**WEEKLY, "costwatch:candidate": auc}) for _ in range(registers)]
+    for each in found:
+        town.told_of(each)
+    town.world.end(machine)
+    town.sweep_runs()
+    town.sweep()
+    town.clock.forward(days=7)
+    return found
+
+
+def test_a_first_candidate_of_a_run_name_pays_for_no_week_before_its_own() -> None:
+    town = res_town()
+    served(town)
+    for _ in range(3):
+        trains_weekly(town, hours=10)
+    (candidate,) = trains_weekly(town, hours=4, registers=1)
+    assert usd(town.row(candidate)) == "87.83"
+
+
+def test_a_run_that_no_sweep_saw_is_unknown_and_not_what_last_weeks_cost() -> None:
+    town = res_town(when_too_dear="reject")
+    served(town)
+    trains_weekly(town, hours=40, registers=1)
+    late = town.models.register(metadata={**WEEKLY, "costwatch:candidate": "0.9135"})
+    town.told_of(late)
+    town.later(hours=2)
+    row = town.row(late)
+    assert (row.state, row.verdict.cause, usd(row)) == (State.JUDGED, Cause.NO_COST, "unknown")
+    assert "the same run churn-weekly as churn v2" in row.verdict.reason
+
+
+def test_of_two_candidates_of_one_run_neither_is_charged_the_whole() -> None:
+    town = res_town()
+    served(town)
+    both = trains_weekly(town, hours=4, registers=2)
+    assert [usd(town.row(each)) for each in both] == ["unknown", "unknown"]
+    town.sweep()
+    assert {town.row(each).verdict.cause for each in both} == {Cause.NO_COST}
+    assert town.writes == []
+
+
+def test_what_was_registered_only_after_the_next_run_began_does_not_pay_for_that_one() -> None:
+    town = res_town()
+    served(town)
+    trains_weekly(town, hours=2)  # validated by hand, and registered in the week after
+    both = trains_weekly(town, hours=40, registers=2)
+    assert [usd(town.row(each)) for each in both] == ["unknown", "unknown"]
+
+
+def test_what_was_counted_for_a_candidate_stays_when_another_one_comes_of_the_same_run() -> None:
+    town = res_town()
+    served(town)
+    (first,) = trains_weekly(town, hours=4, registers=1, auc="0.9121")
+    second = town.models.register(metadata=WEEKLY)
+    town.told_of(second)
+    town.deploy("warn")
+    town.told_of(first)
+    assert town.row(first).mode.value == "warn"  # it was judged again
+    assert [usd(town.row(each)) for each in (first, second)] == ["87.83", "unknown"]
+
+
 def test_a_run_of_which_nothing_is_booked_makes_no_free_candidate() -> None:
     town = res_town()
     served(town)

@@ -44,7 +44,7 @@ def judge(
     trained = res_joins.trained(b, package)
     judged = b.judgements.of_model(b.w.account, rules.name, report.skip)
     run = trained.run if trained is not None else ""
-    spent = res_costs.spent(b, trained, package.created_at, _last_of_run(judged, run, package))
+    spent = res_costs.spent(b, trained, package, judged)
     own = res_readings.measured(b, package, rules, trained.job if trained is not None else None)
     serving = serving_now(b, package, rules)
     found = _row(
@@ -161,14 +161,6 @@ def serving_now(b: Breaker, package: ModelPackage, rules: ModelRules) -> Serving
     trained = res_joins.trained(b, newest)
     measured = res_readings.measured(b, newest, rules, trained.job if trained is not None else None)
     return Serving(newest, since, measured.evaluation)
-
-
-def _last_of_run(judged: Sequence[Judgement], run: str, package: ModelPackage) -> datetime | None:
-    """When the candidate before this one was registered by a run of the same name: what that cost is not this one's."""
-    if not run:
-        return None
-    before = [each.created_at for each in judged if each.run == run and each.created_at < package.created_at]
-    return max(before, default=None)
 
 
 def _row(
