@@ -593,6 +593,28 @@ def test_the_packages_own_metrics_come_before_those_of_its_job() -> None:
     assert row.evaluation.data == EvaluationData("s3://data/holdout.csv", "e1")
 
 
+def test_of_a_large_report_only_what_is_asked_about_is_kept() -> None:
+    rail = {"metric": "recall", "slice": "c=00007", "direction": "maximize", "tolerance": "0.02", "floor": None}
+    town = res_town(model={"metric": "auc", "guardrails": [rail]})
+    slices = {f"c={n:05d}": {"recall": {"value": 0.81}} for n in range(10_000)}
+    report = {"binary_classification_metrics": {"auc": {"value": 0.9}, "": {"value": 1}}, "slices": slices}
+    town.models.objects["s3://metrics/41.json"] = report
+    candidate = town.candidate("churn-41", statistics_uri="s3://metrics/41.json")
+    town.told_of(candidate)
+    evaluation = town.row(candidate).evaluation
+    assert evaluation is not None
+    assert sorted(evaluation.readings) == ["auc", "recall@c=00007"]
+
+
+def test_a_report_without_the_metric_names_those_that_it_has() -> None:
+    town = res_town()
+    served(town)
+    town.models.objects["s3://metrics/41.json"] = {"x_metrics": {"f1": {"value": 0.9}, "auc": {"value": 0.9}}}
+    candidate = town.candidate("churn-41", statistics_uri="s3://metrics/41.json")
+    town.told_of(candidate)
+    assert town.row(candidate).verdict.reason == "the candidate has no metric validation:auc; it has auc, f1"
+
+
 @pytest.mark.parametrize(
     ("auc", "metadata", "said"),
     [

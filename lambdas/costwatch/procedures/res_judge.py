@@ -132,9 +132,7 @@ def verdict_of(
     except InputError as error:
         return Verdict(Value.UNJUDGED, Cause.NO_METRIC, str(error), metric=rules.metric, cost=cost)
     if serving is not None and told is None and rules.metric not in own.evaluation.readings:
-        known = ", ".join(sorted(own.evaluation.readings)[:6]) or "none"
-        sentence = own.problem or f"the candidate has no metric {rules.metric}; it has {known}"
-        return Verdict(Value.UNJUDGED, Cause.NO_METRIC, sentence, metric=rules.metric, cost=cost)
+        return Verdict(Value.UNJUDGED, Cause.NO_METRIC, own.problem, metric=rules.metric, cost=cost)
     both = told is not None and baseline is not None
     return res.judge(
         told.candidate if told is not None else own.evaluation,

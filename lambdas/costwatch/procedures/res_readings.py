@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
@@ -31,7 +31,7 @@ CHANNELS: Final = ("validation", "test", "evaluation")
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`problem`: why something that should tell could not be read; empty: nothing was wrong."""
+    """`problem`: why something that should tell could not be read, or that nothing tells; empty: nothing was wrong."""
 
     evaluation: Evaluation
     problem: str = ""
@@ -46,7 +46,10 @@ class Told:
 
 
 def measured(b: Breaker, package: ModelPackage, rules: ModelRules, job: TrainedJob | None) -> Measured:
-    """What is known of the package by itself: the first source that has the metric. Raises TransientAwsError."""
+    """What is known of the package by itself, of what is asked about: by the first source that has the metric.
+
+    Raises TransientAwsError.
+    """
     problem = ""
     found: list[Evaluation] = []
     if package.statistics_uri:
@@ -64,8 +67,12 @@ def measured(b: Breaker, package: ModelPackage, rules: ModelRules, job: TrainedJ
         else:
             found.append(Evaluation(readings, source=f"training job {job.name}"))
     if not found:
-        return Measured(Evaluation(), problem)
+        return Measured(Evaluation(), problem or _none_such(rules, ()))
     best = next((each for each in found if rules.metric in each.readings), found[0])
+    if rules.metric not in best.readings:
+        names = {*best.readings, *(job.final_metrics if job is not None else ())}
+        problem = problem or _none_such(rules, names)
+    best = replace(best, readings={name: best.readings[name] for name in _asked(rules) if name in best.readings})
     try:
         data = _data(b, package, rules, job)
     except (InputError, PermanentAwsError) as error:
@@ -111,9 +118,17 @@ def chance(b: Breaker, package: ModelPackage) -> Extra:
 
 
 def _of_job(job: TrainedJob, rules: ModelRules) -> dict[str, str]:
-    """The metrics that are asked about: another one that has no number is no reason not to judge."""
-    wanted = {rules.metric, *(rail.reading for rail in rules.guardrails)}
-    return {name: value for name, value in job.final_metrics.items() if name in wanted}
+    """Another one that has no number is no reason not to judge."""
+    return {name: value for name, value in job.final_metrics.items() if name in _asked(rules)}
+
+
+def _none_such(rules: ModelRules, names: Iterable[str]) -> str:
+    return f"the candidate has no metric {rules.metric}; it has {', '.join(sorted(names)[:6]) or 'none'}"
+
+
+def _asked(rules: ModelRules) -> tuple[str, ...]:
+    """The metrics that are asked about: a report may have thousands, and a row of the ledger holds 400 KB."""
+    return tuple(dict.fromkeys((rules.metric, *(rail.reading for rail in rules.guardrails))))
 
 
 def _data(b: Breaker, package: ModelPackage, rules: ModelRules, job: TrainedJob | None) -> EvaluationData | None:
