@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from costwatch.core.judgements import State
-from costwatch.core.packages import ModelPackage
-from costwatch.errors import InputError
+from costwatch.core.packages import ApprovalStatus, ModelPackage
+from costwatch.errors import InputError, PermanentAwsError
+from costwatch.procedures.breaker import Breaker
 from tests.support.res_town import ResTown, res_town
+from tests.support.town import failing
 
 
 def with_serving(**changes: Any) -> ResTown:
@@ -40,3 +44,90 @@ def test_a_candidate_whose_own_facts_are_refused_costs_itself_alone() -> None:
         ("us-east-1/churn/2", "the metric is later than now", False)
     ]
     assert states(town, refused, other) == [None, State.WRITTEN]
+
+
+def test_a_version_that_may_not_be_described_hides_no_other_of_its_group() -> None:
+    town = with_serving()
+    packages = [town.candidate(f"churn-{n}", "0.911") for n in (41, 42, 43)]
+    denied = PermanentAwsError("denied", code="AccessDeniedException")
+    town.world.fault = failing("DescribeModelPackage", denied, holding=packages[1].arn)
+    report = town.sweep()
+    assert [each["where"] for each in report["failures"]] == ["us-east-1/churn/3"]
+    assert states(town, *packages) == [State.WRITTEN, None, State.WRITTEN]
+
+
+# --- only what may be due ---------------------------------------------------------------------------------------------
+
+
+def described(town: ResTown) -> set[str]:
+    return {ids[0] for operation, _, ids in town.world.calls if operation == "DescribeModelPackage"}
+
+
+def test_what_is_pending_and_not_due_is_described_by_no_sweep() -> None:
+    town = with_serving()
+    settled = town.candidate("churn-41", "0.9121")
+    old = town.candidate("churn-42", "0.911", created_at=town.clock() - timedelta(days=31))
+    town.sweep()
+    assert town.row(settled).state is State.ASKED
+    town.world.calls.clear()
+    town.later(minutes=5)
+    assert described(town).isdisjoint({settled.arn, old.arn})
+
+
+def test_what_could_not_be_judged_is_described_again_after_exactly_an_hour() -> None:
+    town = with_serving()
+    unjudged = town.candidate("churn-41", "")
+    town.sweep()
+    town.world.calls.clear()
+    town.later(minutes=59)
+    assert unjudged.arn not in described(town)
+    town.later(minutes=1)
+    assert unjudged.arn in described(town)
+
+
+def test_a_person_who_undid_a_rejection_is_found_without_their_event() -> None:
+    town = with_serving()
+    candidate = town.candidate("churn-41", "0.911")
+    town.sweep()
+    town.models.decide(candidate.arn, ApprovalStatus.PENDING)
+    town.later(minutes=5)
+    assert states(town, candidate) == [State.OVERRIDDEN]
+
+
+# --- the function's time ---------------------------------------------------------------------------------------------
+
+
+def hurried(town: ResTown, *looks: int) -> None:
+    """From now on there is time for so many looks in each sweep, of this one and those to come."""
+    make, left = town.breaker, iter(looks)
+
+    def breaker() -> Breaker:
+        b, more = make(), next(left)
+        seconds = iter([200.0] * more)
+        return replace(b, w=replace(b.w, seconds_left=lambda: next(seconds, 59.0)))
+
+    vars(town)["breaker"] = breaker
+
+
+def test_the_newest_candidate_comes_first_when_older_ones_would_fill_the_time() -> None:
+    town = with_serving()
+    older = [town.candidate(f"churn-{n}", "") for n in (41, 42, 43)]
+    newest = town.candidate("churn-44", "0.911")
+    hurried(town, 3, 4)
+    report = town.sweep()
+    assert "time is nearly over" in report["failures"][0]["reason"]
+    assert states(town, newest, *older) == [State.WRITTEN, None, None, None]
+    town.later(minutes=5)
+    assert states(town, *older) == [None, State.JUDGED, State.JUDGED]
+
+
+def test_the_next_sweep_begins_with_the_next_region_so_that_none_is_starved() -> None:
+    town = with_serving()
+    town.policy = replace(town.policy, regions=("us-east-1", "eu-west-1"))
+    there = town.candidate("churn-41", "0.911", region="eu-west-1")
+    here = town.candidate("churn-42", "0.911")
+    hurried(town, 3, 3)
+    town.sweep()
+    assert [each is None for each in (town.found(here), town.found(there))].count(True) == 1
+    town.later(minutes=5)
+    assert None not in (town.found(here), town.found(there))

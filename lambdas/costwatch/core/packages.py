@@ -68,6 +68,17 @@ class ModelPackage:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedPackage:
+    """A version as a list shows it: what it is, and not what it is made of. `created_at`: aware UTC."""
+
+    arn: str
+    region: str
+    group: str
+    version: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TrainedJob:
     """What a training job left behind. `artifact` empty: nothing, or not yet.
 

@@ -10,7 +10,7 @@ from costwatch.core import registry_words as words
 from costwatch.core.judgement_steps import WRITE_LEASE, JudgementStep
 from costwatch.core.judgements import Decided, Hand, Judgement, State
 from costwatch.core.modes import Mode
-from costwatch.core.packages import ApprovalStatus, ModelPackage
+from costwatch.core.packages import ApprovalStatus, ListedPackage, ModelPackage
 from costwatch.core.res import Value
 from costwatch.core.res_policy import ModelRules
 from costwatch.procedures import res_write
@@ -57,7 +57,7 @@ def consider(b: Breaker, package: ModelPackage, report: ResReport, hand: Decided
         found = b.registry(found.region).package(found.arn)
 
 
-def id_of(package: ModelPackage) -> str:
+def id_of(package: ModelPackage | ListedPackage) -> str:
     return f"{package.region}/{package.group}/{package.version}"
 
 
@@ -91,15 +91,15 @@ def _step(
         return _after_all(before, package, now)
     if not package.pending:
         return steps.overridden(before, hand_of(package, now), now)
-    return judge(b, package, rules, before, report) if _is_due(b, before, package, now) else None
+    return judge(b, package, rules, before, report) if is_due(b, before, now, package.modified_at) else None
 
 
-def _is_due(b: Breaker, before: Judgement, package: ModelPackage, now: datetime) -> bool:
-    """Whether a candidate that is pending is to be judged again."""
+def is_due(b: Breaker, before: Judgement, now: datetime, modified_at: datetime | None = None) -> bool:
+    """Whether a candidate that is pending is to be judged again. `modified_at`: None where that is not known."""
     if before.mode is not b.w.policy.res.mode or before.state is State.WAITING:
         return True  # what was settled in observe blocks no enforce
     hopeful = before.verdict.value in (Value.UNJUDGED, Value.FIRST_MODEL) and now - before.created_at <= HOPE
-    changed = package.modified_at is not None and package.modified_at > before.judged_at
+    changed = modified_at is not None and modified_at > before.judged_at
     return hopeful and (changed or now - before.judged_at >= AGAIN_EVERY)
 
 
