@@ -94,6 +94,26 @@ def test_a_person_who_undid_a_rejection_is_found_without_their_event() -> None:
     assert states(town, candidate) == [State.OVERRIDDEN]
 
 
+def test_a_rollback_of_what_costwatch_approved_is_found_without_its_event() -> None:
+    town = with_serving(auto_approve=True)
+    candidate = town.candidate("churn-41", "0.95", hours=1)
+    town.told_of(candidate)
+    town.models.decide(candidate.arn, ApprovalStatus.REJECTED)
+    town.later(minutes=5)
+    row = town.row(candidate)
+    assert row.decided is not None
+    assert (row.state, row.decided.target) == (State.OVERRIDDEN, ApprovalStatus.REJECTED)
+
+
+def test_what_costwatch_approved_and_was_deleted_is_done_with() -> None:
+    town = with_serving(auto_approve=True)
+    candidate = town.candidate("churn-41", "0.95", hours=1)
+    town.told_of(candidate)
+    del town.models.packages[candidate.arn]
+    town.later(minutes=5)
+    assert states(town, candidate) == [State.OVERRIDDEN]
+
+
 # --- the function's time ---------------------------------------------------------------------------------------------
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
 from costwatch.core import judgement_steps as steps
 from costwatch.core.judgements import Judgement, State
 from costwatch.core.modes import Mode
-from costwatch.core.packages import ListedPackage
+from costwatch.core.packages import ApprovalStatus, ListedPackage
 from costwatch.core.res_policy import ModelRules
 from costwatch.procedures import outbox
 from costwatch.procedures.breaker import Breaker
@@ -61,6 +62,10 @@ def _group(b: Breaker, region: str, rules: ModelRules, report: ResReport, seen: 
         seen.add(id_of(newest))
         with report.isolating(id_of(newest)):
             consider(b, newest, report)
+    ours = _approved_by_us(rows.values(), region, rules.group)
+    if ours is not None and ours.id not in seen and _time_left(b, report):
+        seen.add(ours.id)
+        _again(b, ours, report)
     is_open = (each.created_at for each in rows.values() if each.region == region and not each.state.final)
     oldest = min((now - LOOKS_BACK, *is_open))
     for listed in registry.pending(rules.group):
@@ -83,6 +88,16 @@ def _is_due(b: Breaker, listed: ListedPackage, row: Judgement | None, now: datet
     if row.state.final:
         return row.state is State.WRITTEN  # somebody has undone what was written
     return row.state is State.WRITING or is_due(b, row, now)
+
+
+def _approved_by_us(rows: Iterable[Judgement], region: str, group: str) -> Judgement | None:
+    """What Costwatch approved last: where something else serves now, it was rolled back or there is a newer one."""
+    approved = [
+        each
+        for each in rows
+        if (each.region, each.group, each.state, each.target) == (region, group, State.WRITTEN, ApprovalStatus.APPROVED)
+    ]
+    return max(approved, key=lambda each: each.package_version, default=None)
 
 
 def _again(b: Breaker, judgement: Judgement, report: ResReport) -> None:
