@@ -462,6 +462,18 @@ def test_outside_of_enforce_a_decision_is_refused_with_the_command_that_does_it(
     assert town.writes == []
 
 
+def test_a_decision_about_a_version_of_a_group_that_was_made_anew_since_is_refused() -> None:
+    town = with_serving()
+    candidate = too_dear(town)
+    town.models.packages.clear()
+    town.clock.forward(days=1)
+    town.serving("churn-1", "0.9")
+    worse(town)
+    with pytest.raises(RefusedError, match="churn v2 is not in the registry any more"):
+        town.decides(candidate, REJECTED)
+    assert town.writes == []
+
+
 def test_a_decision_about_a_candidate_that_nobody_knows_is_refused() -> None:
     town = with_serving()
     with pytest.raises(RefusedError, match="no candidate is known under us-east-1/churn/2"):

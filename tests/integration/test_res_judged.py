@@ -529,6 +529,26 @@ def test_data_that_was_written_again_after_a_package_named_it_is_not_known_any_m
     assert (evaluation.data is not None) is known
 
 
+def test_a_group_that_was_made_anew_inherits_nothing_from_the_versions_of_the_old_one() -> None:
+    town = res_town()
+    town.told_of(town.serving("churn-38", "0.99"))
+    rejected = town.candidate("churn-39", "0.5")
+    town.told_of(rejected)
+    town.models.packages.clear()
+    town.clock.forward(days=30)
+    serving = town.serving("churn-1", "0.90")
+    town.told_of(serving)
+    town.clock.forward(days=1)
+    candidate = town.candidate("churn-2", "0.95", hours=1)
+    town.told_of(candidate)
+    row = town.row(candidate)
+    assert (candidate.arn, row.created_at) == (rejected.arn, candidate.created_at)
+    assert (row.verdict.value, row.gain) == (Value.PROMOTE, Decimal("0.05"))
+    assert town.now(candidate).approval is ApprovalStatus.PENDING
+    assert town.row(serving).approved_at == serving.modified_at
+    assert "earned its compute" in town.cards[-1].lower()
+
+
 def test_both_numbers_of_the_caller_are_on_the_same_data_whatever_the_channels_say() -> None:
     town = res_town()
     served(town)

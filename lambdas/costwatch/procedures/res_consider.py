@@ -47,6 +47,8 @@ def consider(b: Breaker, package: ModelPackage, report: ResReport, hand: Decided
         if found is None:
             return
         before = b.judgements.get(b.w.account, id_of(found))
+        if before is not None and not before.is_of(found):
+            before = None
         step = _step(b, found, rules, before, hand, report)
         if step is None:
             return

@@ -31,7 +31,7 @@ def decide(b: Breaker, asked: DecisionRequested, report: ResReport | None = None
     for _ in range(_TRIES):
         before = _shown(b, asked)
         package = b.registry(before.region).package(before.package_arn)
-        if package is None:
+        if package is None or not before.is_of(package):
             raise RefusedError(f"{before.name} is not in the registry any more")
         if _decided_before(before, asked):
             return _document(before, asked, package, report)

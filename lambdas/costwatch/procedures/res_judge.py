@@ -155,6 +155,7 @@ def serving_now(b: Breaker, package: ModelPackage, rules: ModelRules) -> Serving
     if newest is None or newest.arn == package.arn:
         return None
     row = b.judgements.get(b.w.account, f"{newest.region}/{newest.group}/{newest.version}")
+    row = row if row is not None and row.is_of(newest) else None
     since = row.approved_at if row is not None and row.approved_at is not None else None
     since = since or newest.modified_at or newest.created_at
     if row is not None and row.evaluation is not None and row.evaluation.readings:

@@ -28,7 +28,7 @@ def write(b: Breaker, claimed: Judgement, report: ResReport) -> bool:
     if claimed.decided is None and not serves_still(b, claimed):
         b.save(steps.outdated(claimed, b.w.now()))
         return False
-    package = registry.package(claimed.package_arn)
+    package = _of(claimed, registry.package(claimed.package_arn))
     problem = ""
     if target is not None and package is not None and _may_be_written(claimed, package):
         description = words.description(claimed, target)
@@ -37,7 +37,7 @@ def write(b: Breaker, claimed: Judgement, report: ResReport) -> bool:
             registry.decide(claimed.package_arn, target, description, added)
         except (AwsError, InputError) as error:
             problem = str(error)
-        package = registry.package(claimed.package_arn)
+        package = _of(claimed, registry.package(claimed.package_arn))
     _settle(b, claimed, package, problem, report)
     return True
 
@@ -67,6 +67,10 @@ def put_back(b: Breaker, judgement: Judgement, by: Decided, report: ResReport) -
     report.hands_not_restored += 1
     why = f"may not set {by.target.value} itself: {words.command(judgement, by.target)}"
     return steps.not_restored(judgement, by, why, now)
+
+
+def _of(claimed: Judgement, package: ModelPackage | None) -> ModelPackage | None:
+    return package if package is not None and claimed.is_of(package) else None
 
 
 def _may_be_written(claimed: Judgement, package: ModelPackage) -> bool:
