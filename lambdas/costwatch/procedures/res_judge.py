@@ -45,7 +45,8 @@ def judge(
     judged = b.judgements.of_model(b.w.account, rules.name, report.skip)
     run = trained.run if trained is not None else ""
     spent = res_costs.spent(b, trained, package, judged)
-    own = res_readings.measured(b, package, rules, trained.job if trained is not None else None)
+    job, known = trained.job if trained is not None else None, before.evaluation if before is not None else None
+    own = res_readings.measured(b, package, rules, job, known)
     serving = serving_now(b, package, rules)
     found = _row(
         b,
@@ -152,6 +153,7 @@ def serving_now(b: Breaker, package: ModelPackage, rules: ModelRules) -> Serving
     if newest is None or newest.arn == package.arn:
         return None
     row = b.judgements.get(b.w.account, f"{newest.region}/{newest.group}/{newest.version}")
+    row = row if row is not None and row.is_of(newest) else None
     since = row.approved_at if row is not None and row.approved_at is not None else None
     since = since or newest.modified_at or newest.created_at
     if row is not None and row.evaluation is not None and row.evaluation.readings:

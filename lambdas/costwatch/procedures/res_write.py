@@ -18,12 +18,17 @@ from costwatch.procedures.res_report import ResReport
 _TRIES: Final = 5
 
 
-def write(b: Breaker, claimed: Judgement, report: ResReport) -> None:
+def write(b: Breaker, claimed: Judgement, report: ResReport) -> bool:
     """Set the registry to what `claimed`, which is ours, says. Only what is pending is written, or a person's decision
     that our own write went over. Raises AwsError where the registry cannot be read: then the sweep settles it.
+
+    False, with nothing written: it was held against what serves no more, and is to be judged again.
     """
     registry, target = b.registry(claimed.region), claimed.target
-    package = registry.package(claimed.package_arn)
+    if claimed.decided is None and not serves_still(b, claimed):
+        b.save(steps.outdated(claimed, b.w.now()))
+        return False
+    package = _of(claimed, registry.package(claimed.package_arn))
     problem = ""
     if target is not None and package is not None and _may_be_written(claimed, package):
         description = words.description(claimed, target)
@@ -32,8 +37,20 @@ def write(b: Breaker, claimed: Judgement, report: ResReport) -> None:
             registry.decide(claimed.package_arn, target, description, added)
         except (AwsError, InputError) as error:
             problem = str(error)
-        package = registry.package(claimed.package_arn)
+        package = _of(claimed, registry.package(claimed.package_arn))
     _settle(b, claimed, package, problem, report)
+    return True
+
+
+def serves_still(b: Breaker, judgement: Judgement) -> bool:
+    """Whether what is approved now is what it was held against."""
+    return serving_version(b, judgement) == judgement.serving_version
+
+
+def serving_version(b: Breaker, judgement: Judgement) -> int | None:
+    """What is approved now; None: nothing is."""
+    newest = b.registry(judgement.region).newest_approved(judgement.group)
+    return newest.version if newest is not None else None
 
 
 def may_set(b: Breaker, target: ApprovalStatus) -> bool:
@@ -50,6 +67,10 @@ def put_back(b: Breaker, judgement: Judgement, by: Decided, report: ResReport) -
     report.hands_not_restored += 1
     why = f"may not set {by.target.value} itself: {words.command(judgement, by.target)}"
     return steps.not_restored(judgement, by, why, now)
+
+
+def _of(claimed: Judgement, package: ModelPackage | None) -> ModelPackage | None:
+    return package if package is not None and claimed.is_of(package) else None
 
 
 def _may_be_written(claimed: Judgement, package: ModelPackage) -> bool:
