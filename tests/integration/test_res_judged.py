@@ -374,6 +374,23 @@ def test_all_jobs_of_a_pipeline_execution_are_summed() -> None:
     assert row.verdict.cost.what == "all 2 jobs of its pipeline execution"
 
 
+FOREIGN = EXECUTION.replace(ACCOUNT, "222233334444")
+
+
+@pytest.mark.parametrize("execution", [FOREIGN, EXECUTION.replace("us-east-1", "eu-west-1"), EXECUTION])
+def test_an_execution_that_cannot_be_read_leaves_it_to_the_artifact(execution: str) -> None:
+    """Another account's or region's is not asked for; one that may not be read is as good as none."""
+    town = res_town()
+    served(town)
+    denied = PermanentAwsError("denied", code="AccessDeniedException")
+    town.world.fault = failing("ListPipelineExecutionSteps", denied)
+    candidate = town.candidate("churn-41", "0.911", generated_by=execution)
+    town.told_of(candidate)
+    assert (town.row(candidate).state, town.row(candidate).run) == (State.WRITTEN, RUN)
+    asked = [operation for operation, _, _ in town.world.calls].count("ListPipelineExecutionSteps")
+    assert asked == (execution == EXECUTION)
+
+
 def test_an_ec2_run_is_joined_by_the_run_that_the_package_names() -> None:
     town = res_town()
     served(town)
