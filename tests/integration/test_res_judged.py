@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from costwatch.adapters.table import Put
 from costwatch.core.gains import EvaluationData
 from costwatch.core.judgements import Judgement, State
 from costwatch.core.packages import ApprovalStatus, ModelPackage
@@ -633,6 +634,46 @@ def test_a_group_that_was_made_anew_inherits_nothing_from_the_versions_of_the_ol
     assert town.now(candidate).approval is ApprovalStatus.PENDING
     assert town.row(serving).approved_at == serving.modified_at
     assert "earned its compute" in town.cards[-1].lower()
+
+
+def test_what_serves_is_read_anew_where_its_own_row_cannot_be_read() -> None:
+    town = res_town()
+    serving = served(town)
+    for place, row in list(town.table.items.items()):
+        if row.get("package_arn") == serving.arn:
+            town.table.put(Put({**town.table.items[place], "state": "of a later version"}))
+    candidate = town.candidate("churn-41", "0.911")
+    report = town.sweep()
+    assert (town.row(candidate).state, town.row(candidate).verdict.cause) == (State.WRITTEN, Cause.NO_GAIN)
+    assert all("cannot be read" in each["reason"] for each in report["failures"])
+
+
+def test_data_of_what_serves_that_could_not_be_read_once_is_read_again() -> None:
+    town = res_town()
+    town.world.fault = failing("HeadObject", PermanentAwsError("denied", code="AccessDenied"))
+    serving = served(town)
+    recorded = town.row(serving).evaluation
+    assert recorded is not None
+    assert recorded.data is None
+    town.world.fault = None
+    candidate = town.candidate("churn-41", "0.911")
+    town.told_of(candidate)
+    assert (town.row(candidate).state, town.row(candidate).verdict.cause) == (State.WRITTEN, Cause.NO_GAIN)
+
+
+def test_a_guardrail_that_is_configured_later_is_read_of_what_serves_too() -> None:
+    town = res_town()
+    town.trained("churn-38", "0.912")
+    both = {"validation:auc": "0.912", "recall": "0.8"}
+    town.models.train("churn-38", both, {"validation": VALIDATION})
+    town.told_of(town.models.register(job="churn-38", approval=ApprovalStatus.APPROVED))
+    rail = {"metric": "recall", "slice": "", "direction": "maximize", "tolerance": "0.01", "floor": None}
+    town.deploy("enforce", model={"guardrails": [rail]})
+    town.trained("churn-41", "0.95", hours=1)
+    town.models.train("churn-41", {**both, "validation:auc": "0.95", "recall": "0.5"}, {"validation": VALIDATION})
+    candidate = town.models.register(job="churn-41")
+    town.told_of(candidate)
+    assert town.row(candidate).verdict.cause is Cause.GUARDRAIL
 
 
 def test_both_numbers_of_the_caller_are_on_the_same_data_whatever_the_channels_say() -> None:

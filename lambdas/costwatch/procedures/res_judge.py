@@ -17,7 +17,7 @@ from costwatch.core.judgements import Decided, Hand, Judgement, State
 from costwatch.core.packages import ModelPackage
 from costwatch.core.res import Cause, Cost, Extra, Value, Verdict
 from costwatch.core.res_policy import ModelRules
-from costwatch.errors import InputError
+from costwatch.errors import InputError, UnreadableRow
 from costwatch.procedures import res_costs, res_joins, res_readings
 from costwatch.procedures.breaker import Breaker
 from costwatch.procedures.report import SweepReport
@@ -148,19 +148,30 @@ def verdict_of(
 
 
 def serving_now(b: Breaker, package: ModelPackage, rules: ModelRules) -> Serving | None:
-    """What it was measured on when it was judged itself, else what can be read of it now."""
+    """What it was measured on when it was judged itself; what is not known of that is read now."""
     newest = b.registry(package.region).newest_approved(package.group)
     if newest is None or newest.arn == package.arn:
         return None
-    row = b.judgements.get(b.w.account, f"{newest.region}/{newest.group}/{newest.version}")
-    row = row if row is not None and row.is_of(newest) else None
+    row = _row_of(b, newest)
     since = row.approved_at if row is not None and row.approved_at is not None else None
     since = since or newest.modified_at or newest.created_at
-    if row is not None and row.evaluation is not None and row.evaluation.readings:
-        return Serving(newest, since, row.evaluation)
+    known = row.evaluation if row is not None else None
+    if known is not None and known.data is not None and res_readings.has_all(known, rules):
+        return Serving(newest, since, known)
     trained = res_joins.trained(b, newest)
-    measured = res_readings.measured(b, newest, rules, trained.job if trained is not None else None)
-    return Serving(newest, since, measured.evaluation)
+    read = res_readings.measured(b, newest, rules, trained.job if trained is not None else None, known).evaluation
+    # What was written down stands, unless what is read now tells more of the same.
+    stands = known is not None and known.readings and (read.data is None or known.data not in (None, read.data))
+    return Serving(newest, since, known if known is not None and stands else read)
+
+
+def _row_of(b: Breaker, package: ModelPackage) -> Judgement | None:
+    """None: none, or none that can be read; it is said by whoever looks at that package itself."""
+    try:
+        row = b.judgements.get(b.w.account, f"{package.region}/{package.group}/{package.version}")
+    except UnreadableRow:
+        return None
+    return row if row is not None and row.is_of(package) else None
 
 
 def _row(

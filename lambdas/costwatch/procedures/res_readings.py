@@ -83,6 +83,11 @@ def measured(
     return Measured(replace(best, data=data), problem)
 
 
+def has_all(evaluation: Evaluation, rules: ModelRules) -> bool:
+    """Whether it tells of everything that is asked about."""
+    return all(name in evaluation.readings for name in _asked(rules))
+
+
 def told(package: ModelPackage, rules: ModelRules, own: Evaluation, serving: Evaluation | None) -> Told | None:
     """Both numbers from its metadata; None: it does not name both. Raises InputError for what is no number.
 
