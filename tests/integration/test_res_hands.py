@@ -110,6 +110,20 @@ def test_whoever_approves_after_our_write_is_left_alone_and_serves_from_then_on(
     assert len(town.writes) == 1
 
 
+def test_what_somebody_approved_and_took_back_is_known_to_be_taken_back_and_to_serve_again_later() -> None:
+    town = with_serving()
+    approved = town.serving("churn-40", "0.95")
+    town.told_of(approved)
+    for status, hand in ((REJECTED, Hand.FIRST), (APPROVED, Hand.FIRST)):
+        town.clock.forward(days=1)
+        town.told_of(town.models.decide(approved.arn, status))
+        row = town.row(approved)
+        assert row.decided is not None
+        assert (row.decided.target, row.decided.hand, row.decided.at) == (status, hand, town.clock())
+    assert town.row(approved).approved_at == town.clock()
+    assert town.writes == []
+
+
 def test_what_somebody_set_back_to_pending_after_our_write_is_not_rejected_again() -> None:
     town = with_serving()
     candidate = worse(town)
