@@ -488,6 +488,33 @@ def test_a_decision_about_a_version_of_a_group_that_was_made_anew_since_is_refus
     assert town.writes == []
 
 
+MALLORY = f"arn:aws:iam::{ACCOUNT}:user/mallory"
+
+
+def test_who_is_an_approver_no_more_may_not_decide_by_a_command() -> None:
+    town = with_serving(approvers=[MALLORY])
+    candidate = too_dear(town)
+    town.deploy("enforce", approvers=["U0MARIA00"])
+    for target in (APPROVED, REJECTED):
+        with pytest.raises(RefusedError, match=f"{MALLORY} is none now; approvers are U0MARIA00"):
+            town.decides(candidate, target, MALLORY, by_click=False)
+    assert (town.row(candidate).state, town.writes) == (State.ASKED, [])
+
+
+def test_who_became_an_approver_since_may_decide_by_a_command() -> None:
+    town = with_serving()
+    candidate = too_dear(town)
+    town.deploy("enforce", approvers=[MALLORY])
+    assert town.decides(candidate, REJECTED, MALLORY, by_click=False)["written"] is True
+
+
+def test_a_click_was_checked_by_whoever_took_it() -> None:
+    """Who is in a group of Slack's only the function that takes clicks can know."""
+    town = with_serving(approvers=["@risk-leads"])
+    candidate = too_dear(town)
+    assert town.decides(candidate, REJECTED)["written"] is True
+
+
 def test_a_decision_about_a_candidate_that_nobody_knows_is_refused() -> None:
     town = with_serving()
     with pytest.raises(RefusedError, match="no candidate is known under us-east-1/churn/2"):
