@@ -110,6 +110,20 @@ def test_whoever_approves_after_our_write_is_left_alone_and_serves_from_then_on(
     assert len(town.writes) == 1
 
 
+def test_what_somebody_approved_and_took_back_is_known_to_be_taken_back_and_to_serve_again_later() -> None:
+    town = with_serving()
+    approved = town.serving("churn-40", "0.95")
+    town.told_of(approved)
+    for status, hand in ((REJECTED, Hand.FIRST), (APPROVED, Hand.FIRST)):
+        town.clock.forward(days=1)
+        town.told_of(town.models.decide(approved.arn, status))
+        row = town.row(approved)
+        assert row.decided is not None
+        assert (row.decided.target, row.decided.hand, row.decided.at) == (status, hand, town.clock())
+    assert town.row(approved).approved_at == town.clock()
+    assert town.writes == []
+
+
 def test_what_somebody_set_back_to_pending_after_our_write_is_not_rejected_again() -> None:
     town = with_serving()
     candidate = worse(town)
@@ -472,6 +486,33 @@ def test_a_decision_about_a_version_of_a_group_that_was_made_anew_since_is_refus
     with pytest.raises(RefusedError, match="churn v2 is not in the registry any more"):
         town.decides(candidate, REJECTED)
     assert town.writes == []
+
+
+MALLORY = f"arn:aws:iam::{ACCOUNT}:user/mallory"
+
+
+def test_who_is_an_approver_no_more_may_not_decide_by_a_command() -> None:
+    town = with_serving(approvers=[MALLORY])
+    candidate = too_dear(town)
+    town.deploy("enforce", approvers=["U0MARIA00"])
+    for target in (APPROVED, REJECTED):
+        with pytest.raises(RefusedError, match=f"{MALLORY} is none now; approvers are U0MARIA00"):
+            town.decides(candidate, target, MALLORY, by_click=False)
+    assert (town.row(candidate).state, town.writes) == (State.ASKED, [])
+
+
+def test_who_became_an_approver_since_may_decide_by_a_command() -> None:
+    town = with_serving()
+    candidate = too_dear(town)
+    town.deploy("enforce", approvers=[MALLORY])
+    assert town.decides(candidate, REJECTED, MALLORY, by_click=False)["written"] is True
+
+
+def test_a_click_was_checked_by_whoever_took_it() -> None:
+    """Who is in a group of Slack's only the function that takes clicks can know."""
+    town = with_serving(approvers=["@risk-leads"])
+    candidate = too_dear(town)
+    assert town.decides(candidate, REJECTED)["written"] is True
 
 
 def test_a_decision_about_a_candidate_that_nobody_knows_is_refused() -> None:

@@ -687,6 +687,51 @@ def test_both_numbers_of_the_caller_are_on_the_same_data_whatever_the_channels_s
     assert (row.state, row.verdict.cause, row.gain) == (State.WRITTEN, Cause.NO_GAIN, Decimal("-0.001"))
 
 
+def rolled_back(town: ResTown) -> None:
+    """v1 serves again, by what was approved over it being rejected now."""
+    town.told_of(town.serving("churn-37", "0.90"))
+    town.clock.forward(days=1)
+    leaky = town.serving("churn-38", "0.97")
+    town.told_of(leaky)
+    town.clock.forward(hours=10)
+    town.told_of(town.models.decide(leaky.arn, ApprovalStatus.REJECTED))
+
+
+@pytest.mark.parametrize(
+    ("hours", "version", "said"),
+    [
+        (10, "", "nothing says which version costwatch:baseline is of"),
+        (10, "2", "costwatch:baseline is of version 2, and version 1 serves"),
+        (10, "high", "costwatch:baseline is of version high, and version 1 serves"),
+        (0, "2", "costwatch:baseline is of version 2, and version 1 serves"),
+    ],
+)
+def test_a_baseline_of_the_caller_that_may_be_of_something_else_than_serves_is_unjudged(
+    hours: float, version: str, said: str
+) -> None:
+    town = res_town()
+    rolled_back(town)
+    town.clock.forward(hours=1)
+    numbers = {"costwatch:baseline": "0.97", "costwatch:candidate": "0.95", "costwatch:baseline-version": version}
+    candidate = town.candidate("churn-41", hours=hours + 1, metadata=numbers)
+    town.told_of(candidate)
+    row = town.row(candidate)
+    assert (row.state, row.verdict.cause, town.writes) == (State.JUDGED, Cause.NO_METRIC, [])
+    assert said in row.verdict.reason
+
+
+@pytest.mark.parametrize(("hours", "version"), [(10, "1"), (10, "v1"), (0, "1"), (0, "")])
+def test_a_baseline_of_the_caller_counts_where_it_is_of_what_serves(hours: float, version: str) -> None:
+    """Without a version: where its training began when that served already, exactly at that moment too."""
+    town = res_town()
+    rolled_back(town)
+    town.clock.forward(hours=1)
+    numbers = {"costwatch:baseline": "0.90", "costwatch:candidate": "0.89", "costwatch:baseline-version": version}
+    candidate = town.candidate("churn-41", hours=hours + 1, metadata=numbers)
+    town.told_of(candidate)
+    assert (town.row(candidate).state, town.row(candidate).verdict.cause) == (State.WRITTEN, Cause.NO_GAIN)
+
+
 def test_a_standard_error_of_the_caller_makes_a_small_gain_noise() -> None:
     town = res_town()
     served(town)

@@ -176,10 +176,20 @@ def _is_of_now(before: Judgement, hand: Decided) -> bool:
 
 
 def _after_all(before: Judgement, package: ModelPackage, now: datetime) -> JudgementStep | None:
-    """Of what is left to people: when it began to serve, and that a decision of theirs stands again."""
+    """Of what is left to people: when it began to serve, that a decision of theirs stands again, or is another now."""
     by = before.decided
     if by is not None and by.hand is Hand.NOT_RESTORED and package.approval is by.target:
         return steps.overridden(before, hand_of(package, now, Hand.AFTER), now)
+    if by is not None and _was_seen(before, by) and package.approval is not by.target:
+        hand = by.hand if by.hand is Hand.FIRST else Hand.AFTER
+        return steps.overridden(before, hand_of(package, now, hand), now)
     if package.approval is ApprovalStatus.APPROVED:
         return steps.serves(before, package.modified_at or now, now)
     return None
+
+
+def _was_seen(before: Judgement, by: Decided) -> bool:
+    """Whether the registry showed what they decided."""
+    if by.hand is Hand.ASKED:
+        return by.target is ApprovalStatus.APPROVED and before.approved_at is not None
+    return by.hand is not Hand.NOT_RESTORED

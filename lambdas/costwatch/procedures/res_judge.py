@@ -14,7 +14,7 @@ from costwatch.core import res
 from costwatch.core.gains import Evaluation
 from costwatch.core.judgement_steps import PATIENCE, JudgementStep
 from costwatch.core.judgements import Decided, Hand, Judgement, State
-from costwatch.core.packages import ModelPackage
+from costwatch.core.packages import ApprovalStatus, ModelPackage
 from costwatch.core.res import Cause, Cost, Extra, Value, Verdict
 from costwatch.core.res_policy import ModelRules
 from costwatch.errors import InputError, UnreadableRow
@@ -68,7 +68,8 @@ def judge(
     cost = spent.cost
     if serving is not None:
         cost = replace(cost, all_candidates_usd=res_costs.all_candidates(b, rules.name, serving.since, judged, spent))
-    verdict = verdict_of(b, package, rules, own, serving, cost, served(judged, package.region))
+    began_at = job.began_at if job is not None else None
+    verdict = verdict_of(b, package, rules, own, serving, cost, judged, began_at=began_at)
     if spent.waits and verdict.cause is Cause.NO_COST:
         verdict = replace(verdict, reason=spent.waits)
     found = replace(found, verdict=verdict)
@@ -115,6 +116,19 @@ def served(judged: Sequence[Judgement], region: str) -> timedelta | None:
     return timedelta(seconds=median(seconds)) if len(seconds) >= _FEWEST_SERVED else None
 
 
+def _serves_since(serving: Serving, judged: Sequence[Judgement]) -> datetime:
+    """When it became what serves: approved, or by taking back what had been approved over it."""
+    taken_back = (
+        each.decided.at
+        for each in judged
+        if each.region == serving.package.region
+        and each.approved_at is not None
+        and each.decided is not None
+        and each.decided.target is not ApprovalStatus.APPROVED
+    )
+    return max((serving.since, *taken_back))
+
+
 def verdict_of(
     b: Breaker,
     package: ModelPackage,
@@ -122,13 +136,20 @@ def verdict_of(
     own: res_readings.Measured,
     serving: Serving | None,
     cost: Cost,
-    in_service: timedelta | None,
+    judged: Sequence[Judgement],
     extra: Extra | None = None,
+    *,
+    began_at: datetime | None = None,
 ) -> Verdict:
-    """`extra`: what a caller knows about chance; None: what the package's metadata say counts."""
+    """`judged`: every candidate of the model so far. `extra`: what a caller knows about chance; None: what the metadata
+    of the package say counts. `began_at`: when its training did; None: not known.
+    """
     try:
         baseline = serving.evaluation if serving is not None else None
         told = res_readings.told(package, rules, own.evaluation, baseline)
+        if told is not None and serving is not None:
+            since = _serves_since(serving, judged)
+            res_readings.check_baseline(package, serving.package.version, since, began_at or package.created_at)
         chance = extra or res_readings.chance(b, package)
     except InputError as error:
         return Verdict(Value.UNJUDGED, Cause.NO_METRIC, str(error), metric=rules.metric, cost=cost)
@@ -141,7 +162,7 @@ def verdict_of(
         cost,
         rules,
         extra=chance,
-        in_service=in_service,
+        in_service=served(judged, package.region),
         same_data=True if both else None,
         when_too_dear=b.w.policy.res.when_too_dear,
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from costwatch.core import gains
+from costwatch.core import gains, times
 from costwatch.core.gains import Evaluation, EvaluationData, Reading
 from costwatch.core.packages import (
     META_BASELINE,
+    META_BASELINE_VERSION,
     META_CANDIDATE,
     META_DATA,
     META_DIFFERENCES,
@@ -105,6 +107,22 @@ def told(package: ModelPackage, rules: ModelRules, own: Evaluation, serving: Eva
         Evaluation({**own.readings, rules.metric: Reading(ours)}, own.data, source),
         Evaluation({**beside, rules.metric: Reading(theirs)}, own.data, source),
     )
+
+
+def check_baseline(package: ModelPackage, serving_version: int, serves_since: datetime, began_at: datetime) -> None:
+    """Raises InputError where the caller's baseline is of something else than what serves, or may be.
+
+    `serves_since`: when that was approved, or whatever was approved over it was taken back. `began_at`: before that
+    nothing of the candidate was measured; inclusive.
+    """
+    said = package.metadata.get(META_BASELINE_VERSION, "").strip()
+    if said and said.lower().removeprefix("v") != str(serving_version):
+        raise InputError(f"{META_BASELINE} is of version {said[:40]}, and version {serving_version} serves")
+    if not said and serves_since > began_at:
+        raise InputError(
+            f"version {serving_version} serves only since {times.to_key(serves_since)}, when this one's training had "
+            f"begun, and nothing says which version {META_BASELINE} is of: expected {META_BASELINE_VERSION}"
+        )
 
 
 def chance(b: Breaker, package: ModelPackage) -> Extra:
