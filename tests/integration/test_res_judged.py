@@ -306,6 +306,23 @@ def test_a_failing_call_of_an_event_raises_so_that_lambda_brings_it_again() -> N
         town.told_of(candidate)
 
 
+def test_a_waiting_candidate_that_fails_keeps_no_other_from_what_a_training_event_tells() -> None:
+    town = res_town()
+    served(town)
+    lost = town.models.register(artifact="s3://models/by-hand/model.tar.gz")
+    town.told_of(lost)
+    job = town.world.train("churn-41", age=timedelta(hours=3), tags=TAGS)
+    town.models.train("churn-41", {"validation:auc": "0.911"}, {"validation": VALIDATION})
+    candidate = town.models.register(job="churn-41")
+    town.told_of(candidate)
+    denied = PermanentAwsError("denied", code="AccessDeniedException")
+    town.world.fault = failing("DescribeModelPackage", denied, holding=lost.arn)
+    town.world.end(job)
+    report = town.told_of_training(job)
+    assert [each["where"] for each in report["failures"]] == ["us-east-1/churn/2"]
+    assert [town.row(each).state for each in (lost, candidate)] == [State.WAITING, State.WRITTEN]
+
+
 def test_packages_of_other_groups_and_of_no_group_are_nobodys_business() -> None:
     town = res_town()
     other = town.candidate("fraud-3", "0.9", group="fraud")
