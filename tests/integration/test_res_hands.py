@@ -13,7 +13,7 @@ from costwatch.core.packages import ApprovalStatus, ModelPackage
 from costwatch.core.res import Cause, Value
 from costwatch.errors import PermanentAwsError, RefusedError, TransientAwsError
 from tests.support.builders import ACCOUNT
-from tests.support.fake_registry import MARIA_ROLE
+from tests.support.fake_registry import COSTWATCH_ROLE, MARIA_ROLE
 from tests.support.registry_town import package_event
 from tests.support.res_town import ResTown, res_town
 from tests.support.town import failing
@@ -540,6 +540,35 @@ def test_a_write_that_is_refused_alarms_is_said_once_and_tried_again_by_each_swe
     town.world.fault = None
     town.later(minutes=5)
     assert (town.row(candidate).state, town.now(candidate).approval) == (State.WRITTEN, REJECTED)
+
+
+def test_people_hear_plainly_of_a_write_that_was_refused_and_aws_words_are_in_its_timeline() -> None:
+    town = with_serving()
+    candidate = worse(town)
+    answered = f"sagemaker:UpdateModelPackage: AccessDenied: {COSTWATCH_ROLE} is not authorized"
+    town.world.fault = failing("UpdateModelPackage", PermanentAwsError(answered, code="AccessDenied"))
+    town.told_of(candidate)
+    _, _, card = town.world.posts[-1]
+    assert "SageMaker refused it (AccessDenied)" in str(card)
+    assert COSTWATCH_ROLE not in str(card)
+    timeline = town.breaker().judgements.lines(candidate.account, town.row(candidate).id)
+    assert timeline[-1].entry.reason == answered
+
+
+@pytest.mark.parametrize("decided", [False, True])
+def test_a_write_that_is_refused_for_days_adds_no_line_at_each_sweep(decided: bool) -> None:
+    town = with_serving()
+    candidate = too_dear(town) if decided else worse(town)
+    town.world.fault = failing("UpdateModelPackage", PermanentAwsError("no", code="AccessDeniedException"))
+    if decided:
+        town.decides(candidate, REJECTED)
+    else:
+        town.told_of(candidate)
+    before = town.lines(candidate)
+    for _ in range(5):
+        town.later(minutes=5)
+    assert town.row(candidate).state is State.WRITING
+    assert town.lines(candidate) == before
 
 
 def refused_write(**changes: Any) -> tuple[ResTown, ModelPackage]:
