@@ -11,6 +11,7 @@ from costwatch.core.judgement_steps import WRITE_LEASE
 from costwatch.core.judgements import Hand, State
 from costwatch.core.packages import ApprovalStatus, ModelPackage
 from costwatch.core.res import Cause, Value
+from costwatch.core.res_standing import standing_plain
 from costwatch.errors import PermanentAwsError, RefusedError, TransientAwsError
 from tests.support.builders import ACCOUNT
 from tests.support.fake_registry import MARIA_ROLE
@@ -463,6 +464,19 @@ def test_a_promote_of_what_was_held_against_a_model_that_was_rolled_back_is_refu
     with pytest.raises(RefusedError, match="churn v1 is approved now, and churn v3 was never held"):
         town.decides(candidate, APPROVED)
     assert town.writes == []
+
+
+def test_rejecting_what_we_approved_is_recorded_and_told_with_its_command() -> None:
+    town = with_serving(auto_approve=True)
+    candidate = town.candidate("churn-41", "0.95", hours=1)
+    town.told_of(candidate)
+    assert town.now(candidate).approval is APPROVED
+    answer = town.decides(candidate, REJECTED)
+    assert (answer["state"], answer["registry"], answer["written"]) == ("overridden", "Approved", False)
+    assert "--model-approval-status Rejected" in answer["command"]
+    said = standing_plain(town.row(candidate))
+    assert "It is Rejected in the model registry" not in said
+    assert answer["command"] in said
 
 
 @pytest.mark.parametrize("mode", ["observe", "warn"])
