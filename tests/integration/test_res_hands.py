@@ -556,6 +556,20 @@ def test_a_write_that_is_refused_alarms_is_said_once_and_tried_again_by_each_swe
     assert (town.row(candidate).state, town.now(candidate).approval) == (State.WRITTEN, REJECTED)
 
 
+def test_no_text_of_aws_stands_on_a_card_and_the_ledger_keeps_it() -> None:
+    town = with_serving()
+    candidate = worse(town)
+    text = "sagemaker:UpdateModelPackage: AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/costwatch"
+    error = PermanentAwsError(text, code="AccessDeniedException", operation="sagemaker:UpdateModelPackage")
+    town.world.fault = failing("UpdateModelPackage", error)
+    town.told_of(candidate)
+    shown = str(town.world.posts) + str(town.world.slack_messages) + standing_plain(town.row(candidate))
+    assert "sagemaker:UpdateModelPackage was refused (AccessDeniedException)" in shown
+    assert "assumed-role" not in shown
+    lines = town.breaker().judgements.timeline(ACCOUNT, town.row(candidate).id)
+    assert [line["reason"] for line in lines if line["transition"] == "registry not written"] == [text]
+
+
 def refused_write(**changes: Any) -> tuple[ResTown, ModelPackage]:
     """A claim that the registry did not take, held against v1."""
     town = with_serving(**changes)

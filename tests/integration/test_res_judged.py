@@ -672,13 +672,15 @@ def test_a_metric_that_is_none_is_unjudged_with_a_sentence(auc: str, metadata: d
 def test_metrics_that_may_not_be_read_are_named_and_reject_nothing() -> None:
     town = res_town()
     served(town)
-    denied = PermanentAwsError("s3://other/m.json: AccessDenied", code="AccessDenied")
+    role = f"arn:aws:sts::{ACCOUNT}:assumed-role/costwatch"
+    denied = PermanentAwsError(f"s3:GetObject: {role} may not", code="AccessDenied", operation="s3:GetObject")
     town.world.fault = failing("GetObject", denied)
     candidate = town.candidate("churn-41", statistics_uri="s3://other/m.json")
     town.told_of(candidate)
     row = town.row(candidate)
     assert (row.state, row.verdict.cause) == (State.JUDGED, Cause.NO_METRIC)
-    assert "AccessDenied" in row.verdict.reason
+    assert row.verdict.reason == "its metrics cannot be read: s3:GetObject was refused (AccessDenied)"
+    assert role in str(town.log)
 
 
 def test_metrics_of_the_package_that_lack_the_metric_leave_it_to_the_job() -> None:

@@ -130,7 +130,7 @@ def _being_written(
         return judge(b, package, rules, before, report)  # the rules, what serves and the data may be others by now
     if package.pending and by is not None:
         return _being_decided(b, before, by)
-    return res_write.settled(b, before, package, "", report)
+    return res_write.settled(b, before, package, None, report)
 
 
 def _being_decided(b: Breaker, before: Judgement, by: Decided) -> JudgementStep | None:
@@ -151,7 +151,7 @@ def _being_restored(
     if res_write.lies_under_ours(before, package):
         may = res_write.may_set(b, by.target)
         return steps.taken_over(before, b.w.now()) if may else res_write.put_back(b, before, by, report)
-    return res_write.settled(b, before, package, "", report)
+    return res_write.settled(b, before, package, None, report)
 
 
 def _lies_under_ours(before: Judgement, hand: Decided, package: ModelPackage) -> bool:
