@@ -11,9 +11,10 @@ from costwatch.core.judgement_steps import WRITE_LEASE
 from costwatch.core.judgements import Hand, State
 from costwatch.core.packages import ApprovalStatus, ModelPackage
 from costwatch.core.res import Cause, Value
+from costwatch.core.res_standing import standing_plain
 from costwatch.errors import PermanentAwsError, RefusedError, TransientAwsError
 from tests.support.builders import ACCOUNT
-from tests.support.fake_registry import COSTWATCH_ROLE, MARIA_ROLE
+from tests.support.fake_registry import MARIA_ROLE
 from tests.support.registry_town import package_event
 from tests.support.res_town import ResTown, res_town
 from tests.support.town import failing
@@ -465,6 +466,19 @@ def test_a_promote_of_what_was_held_against_a_model_that_was_rolled_back_is_refu
     assert town.writes == []
 
 
+def test_rejecting_what_we_approved_is_recorded_and_told_with_its_command() -> None:
+    town = with_serving(auto_approve=True)
+    candidate = town.candidate("churn-41", "0.95", hours=1)
+    town.told_of(candidate)
+    assert town.now(candidate).approval is APPROVED
+    answer = town.decides(candidate, REJECTED)
+    assert (answer["state"], answer["registry"], answer["written"]) == ("overridden", "Approved", False)
+    assert "--model-approval-status Rejected" in answer["command"]
+    said = standing_plain(town.row(candidate))
+    assert "It is Rejected in the model registry" not in said
+    assert answer["command"] in said
+
+
 @pytest.mark.parametrize("mode", ["observe", "warn"])
 def test_outside_of_enforce_a_decision_is_refused_with_the_command_that_does_it(mode: str) -> None:
     town = res_town(mode)
@@ -542,17 +556,18 @@ def test_a_write_that_is_refused_alarms_is_said_once_and_tried_again_by_each_swe
     assert (town.row(candidate).state, town.now(candidate).approval) == (State.WRITTEN, REJECTED)
 
 
-def test_people_hear_plainly_of_a_write_that_was_refused_and_aws_words_are_in_its_timeline() -> None:
+def test_no_text_of_aws_stands_on_a_card_and_the_ledger_keeps_it() -> None:
     town = with_serving()
     candidate = worse(town)
-    answered = f"sagemaker:UpdateModelPackage: AccessDenied: {COSTWATCH_ROLE} is not authorized"
-    town.world.fault = failing("UpdateModelPackage", PermanentAwsError(answered, code="AccessDenied"))
+    text = "sagemaker:UpdateModelPackage: AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/costwatch"
+    error = PermanentAwsError(text, code="AccessDeniedException", operation="sagemaker:UpdateModelPackage")
+    town.world.fault = failing("UpdateModelPackage", error)
     town.told_of(candidate)
-    _, _, card = town.world.posts[-1]
-    assert "SageMaker refused it (AccessDenied)" in str(card)
-    assert COSTWATCH_ROLE not in str(card)
-    timeline = town.breaker().judgements.lines(candidate.account, town.row(candidate).id)
-    assert timeline[-1].entry.reason == answered
+    shown = str(town.world.posts) + str(town.world.slack_messages) + standing_plain(town.row(candidate))
+    assert "sagemaker:UpdateModelPackage was refused (AccessDeniedException)" in shown
+    assert "assumed-role" not in shown
+    lines = town.breaker().judgements.timeline(ACCOUNT, town.row(candidate).id)
+    assert [line["reason"] for line in lines if line["transition"] == "registry not written"] == [text]
 
 
 @pytest.mark.parametrize("decided", [False, True])

@@ -838,13 +838,15 @@ def test_a_metric_that_is_none_is_unjudged_with_a_sentence(auc: str, metadata: d
 def test_metrics_that_may_not_be_read_are_named_and_reject_nothing() -> None:
     town = res_town()
     served(town)
-    denied = PermanentAwsError("s3://other/m.json: AccessDenied", code="AccessDenied")
+    role = f"arn:aws:sts::{ACCOUNT}:assumed-role/costwatch"
+    denied = PermanentAwsError(f"s3:GetObject: {role} may not", code="AccessDenied", operation="s3:GetObject")
     town.world.fault = failing("GetObject", denied)
     candidate = town.candidate("churn-41", statistics_uri="s3://other/m.json")
     town.told_of(candidate)
     row = town.row(candidate)
     assert (row.state, row.verdict.cause) == (State.JUDGED, Cause.NO_METRIC)
-    assert "AccessDenied" in row.verdict.reason
+    assert row.verdict.reason == "its metrics cannot be read: s3:GetObject was refused (AccessDenied)"
+    assert role in str(town.log)
 
 
 def test_metrics_of_the_package_that_lack_the_metric_leave_it_to_the_job() -> None:
@@ -907,6 +909,44 @@ def test_what_could_not_be_judged_for_two_weeks_is_looked_at_no_more() -> None:
     town.later(days=14, minutes=1)
     assert town.row(candidate).verdict.cause is Cause.NO_METRIC
     assert town.row(candidate).state is State.JUDGED
+
+
+def approved_every(town: ResTown, **apart: float) -> Judgement:
+    """Five versions so far apart, and a candidate a day after the last one."""
+    for number in range(1, 6):
+        package = town.serving(f"churn-{number}", "0.912", hours=0.01)
+        town.told_of(package)
+        town.clock.forward(**apart)
+    town.clock.forward(days=1)
+    candidate = town.candidate("churn-9", "0.932", hours=1)
+    town.told_of(candidate)
+    return town.row(candidate)
+
+
+@pytest.mark.parametrize(
+    ("apart", "days"), [({"seconds": 1}, 30), ({"hours": 23, "minutes": 59}, 30), ({"days": 1}, 1)]
+)
+def test_what_was_approved_over_within_a_day_never_served(apart: dict[str, float], days: int) -> None:
+    """A script that approves five versions at once makes no gain worthless."""
+    row = approved_every(res_town(when_too_dear="reject"), **apart)
+    assert (row.verdict.value, row.verdict.in_service) == (Value.PROMOTE, timedelta(days=days))
+
+
+@pytest.mark.parametrize(("minutes", "serves"), [(59, timedelta(days=30)), (60, timedelta(hours=1))])
+def test_models_that_are_trained_every_hour_serve_for_an_hour(minutes: float, serves: timedelta) -> None:
+    town = res_town(model={"retrain": {"every_seconds": 3600, "most_skips": 8, "budget_share": None}})
+    assert approved_every(town, minutes=minutes).verdict.in_service == serves
+
+
+def test_a_change_of_metadata_moves_no_approval() -> None:
+    town = res_town()
+    serving = served(town)
+    approved_at = town.row(serving).approved_at
+    town.clock.forward(days=3)
+    town.models.packages[serving.arn] = replace(town.now(serving), modified_at=town.clock(), metadata={"seen": "yes"})
+    town.told_of(serving)
+    town.sweep()
+    assert town.row(serving).approved_at == approved_at
 
 
 def test_how_long_models_served_before_is_the_median_of_at_least_three() -> None:

@@ -161,15 +161,15 @@ def written(before: Judgement, now: datetime) -> JudgementStep:
     return JudgementStep(before, after, now, (entry,), _said(after, now))
 
 
-def not_written(before: Judgement, why: str, now: datetime, answered: str = "") -> JudgementStep:
+def not_written(before: Judgement, why: str, now: datetime, *, detail: str = "") -> JudgementStep:
     """The registry did not take it: the next sweep tries again. Told when the reason is another than before.
 
-    `answered`: AWS's own words, which name roles: for the timeline and the log, not for Slack.
+    `why`: for people; `detail`: AWS's own text, for the ledger and the log.
     """
     told = f"{NOT_WRITTEN}{why}"
     say = before.told != told
     after = _next(before, replace(before, lease_until=now, told=told))
-    entries = (_entry(after, Transition.REGISTRY_NOT_WRITTEN, answered or why, now),) if say else ()
+    entries = (_entry(after, Transition.REGISTRY_NOT_WRITTEN, detail or why, now),) if say else ()
     return JudgementStep(before, after, now, entries, (_card(after),) if say else ())
 
 

@@ -25,6 +25,7 @@ from costwatch.procedures.retraining import outlook
 
 _FEWEST_SERVED: Final = 3
 """With fewer models that served before, nobody knows how long one of this kind does."""
+_LEAST_SERVED: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +106,16 @@ def hand_of(package: ModelPackage, now: datetime, hand: Hand = Hand.FIRST) -> De
     return Decided(by, package.modified_at or now, package.approval, name=by.rpartition("/")[2], hand=hand)
 
 
-def served(judged: Sequence[Judgement], region: str) -> timedelta | None:
+def served(judged: Sequence[Judgement], region: str, every: timedelta) -> timedelta | None:
     """How long models of this kind served in a region: the median of the times from one approval to the next.
 
-    None: too few did.
+    What was approved over within a day, or within `every` where they are trained more often, never served: by a script
+    that approves many at once, or since it was a mistake. None: too few did.
     """
+    least = min(_LEAST_SERVED, every)
     here = [each for each in judged if each.region == region]
     moments = sorted(each.approved_at for each in here if each.approved_at is not None)
-    seconds = [(later - earlier).total_seconds() for earlier, later in pairwise(moments) if later > earlier]
+    seconds = [(later - earlier).total_seconds() for earlier, later in pairwise(moments) if later - earlier >= least]
     return timedelta(seconds=median(seconds)) if len(seconds) >= _FEWEST_SERVED else None
 
 
@@ -162,7 +165,7 @@ def verdict_of(
         cost,
         rules,
         extra=chance,
-        in_service=served(judged, package.region),
+        in_service=served(judged, package.region, rules.retrain.every),
         same_data=True if both else None,
         when_too_dear=b.w.policy.res.when_too_dear,
     )

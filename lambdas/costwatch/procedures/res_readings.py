@@ -61,7 +61,7 @@ def measured(
         try:
             readings = b.evaluations(package.region).statistics(package.statistics_uri)
         except (InputError, PermanentAwsError) as error:
-            problem = f"its metrics cannot be read: {error}"
+            problem = f"its metrics cannot be read: {_plain(b, package, error)}"
         else:
             found.append((Evaluation(readings, source="the package's ModelMetrics"), None))
     if job is not None and job.final_metrics:
@@ -81,7 +81,7 @@ def measured(
     try:
         data = _data(b, package, rules, by, known.data if known is not None and _is_same(best, known, rules) else None)
     except (InputError, PermanentAwsError) as error:
-        return Measured(best, problem or f"what it was measured on cannot be read: {error}")
+        return Measured(best, problem or f"what it was measured on cannot be read: {_plain(b, package, error)}")
     return Measured(replace(best, data=data), problem)
 
 
@@ -134,13 +134,21 @@ def chance(b: Breaker, package: ModelPackage) -> Extra:
         try:
             return Extra(differences=b.evaluations(package.region).differences(given[META_DIFFERENCES]))
         except PermanentAwsError as error:
-            raise InputError(f"{META_DIFFERENCES} cannot be read: {error}") from error
+            raise InputError(f"{META_DIFFERENCES} cannot be read: {_plain(b, package, error)}") from error
     if META_SAMPLE_SIZE in given:
         size: Decimal = gains.finite(given[META_SAMPLE_SIZE], META_SAMPLE_SIZE)
         if size != size.to_integral_value():
             raise InputError(f"{META_SAMPLE_SIZE} is {size}, expected a whole number")
         return Extra(sample_size=int(size))
     return Extra()
+
+
+def _plain(b: Breaker, package: ModelPackage, error: InputError | PermanentAwsError) -> str:
+    """For people; AWS's own text goes to the log."""
+    if isinstance(error, InputError):
+        return str(error)
+    b.w.log("not read", {"package": package.arn, "reason": str(error)})
+    return error.plain
 
 
 def _of_job(job: TrainedJob, rules: ModelRules) -> dict[str, str]:

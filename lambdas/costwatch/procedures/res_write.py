@@ -10,12 +10,13 @@ from costwatch.core.judgement_steps import JudgementStep
 from costwatch.core.judgements import Decided, Hand, Judgement, State
 from costwatch.core.modes import Mode
 from costwatch.core.packages import ApprovalStatus, ModelPackage
-from costwatch.errors import AwsError, CostwatchError, InputError
+from costwatch.errors import AwsError, InputError
 from costwatch.procedures.breaker import Breaker
 from costwatch.procedures.res_judge import hand_of
 from costwatch.procedures.res_report import ResReport
 
 _TRIES: Final = 5
+_Problem = AwsError | InputError | None
 
 
 def write(b: Breaker, claimed: Judgement, report: ResReport) -> bool:
@@ -29,7 +30,7 @@ def write(b: Breaker, claimed: Judgement, report: ResReport) -> bool:
         b.save(steps.outdated(claimed, b.w.now()))
         return False
     package = _of(claimed, registry.package(claimed.package_arn))
-    problem: CostwatchError | None = None
+    problem: _Problem = None
     if target is not None and package is not None and _may_be_written(claimed, package):
         description = words.description(claimed, target)
         added = words.metadata(claimed, target, package.metadata)
@@ -82,9 +83,7 @@ def lies_under_ours(claimed: Judgement, package: ModelPackage) -> bool:
     return package.approval not in (claimed.target, ApprovalStatus.PENDING) and words.written_by_us(package)
 
 
-def _settle(
-    b: Breaker, claimed: Judgement, package: ModelPackage | None, problem: CostwatchError | None, report: ResReport
-) -> None:
+def _settle(b: Breaker, claimed: Judgement, package: ModelPackage | None, problem: _Problem, report: ResReport) -> None:
     """Record what came of it, over whatever else was recorded in its row meanwhile."""
     current: Judgement | None = claimed
     for _ in range(_TRIES):
@@ -99,7 +98,7 @@ def _settle(
 
 
 def settled(
-    b: Breaker, judgement: Judgement, package: ModelPackage | None, problem: CostwatchError | None, report: ResReport
+    b: Breaker, judgement: Judgement, package: ModelPackage | None, problem: _Problem, report: ResReport
 ) -> JudgementStep:
     """What the registry shows of something that is being written."""
     now = b.w.now()
@@ -118,12 +117,5 @@ def settled(
     report.not_written += 1
     if problem is None:
         return steps.not_written(judgement, f"it still shows {package.approval.value}", now)
-    return steps.not_written(judgement, _plainly(problem), now, str(problem))
-
-
-def _plainly(problem: CostwatchError) -> str:
-    """Without AWS's own words."""
-    if not isinstance(problem, AwsError):
-        return str(problem)
-    did = "did not answer as it should" if problem.retry else "refused it"
-    return f"SageMaker {did}{f' ({problem.code})' if problem.code else ''}"
+    why = problem.plain if isinstance(problem, AwsError) else str(problem)
+    return steps.not_written(judgement, why, now, detail=str(problem))
