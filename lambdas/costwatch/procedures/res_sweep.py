@@ -38,6 +38,8 @@ def sweep(b: Breaker) -> ResReport:
         with report.isolating(f"{region} {rules.group}"):
             _group(b, region, rules, report, seen)
     for judgement in b.judgements.open(w.account, report.skip):
+        if judgement.state is State.WRITING:
+            report.unsettled(judgement.decided.at if judgement.decided is not None else judgement.judged_at)
         known = judgement.region in w.policy.regions and w.policy.res.of_group(judgement.group) is not None
         if judgement.id not in seen and known and _time_left(b, report):
             _again(b, judgement, report)
