@@ -73,8 +73,8 @@ def _group(
 ) -> Iterator[tuple[str, Reading]]:
     for name, told in metrics.items():
         entry = told if isinstance(told, Mapping) else {"value": told}
-        if name in _COUNTS or "value" not in entry or isinstance(entry["value"], list | Mapping):
-            continue  # a count, a curve or a matrix
+        if not name or name in _COUNTS or "value" not in entry or isinstance(entry["value"], list | Mapping):
+            continue  # nobody can ask for it, or it is a count, a curve or a matrix
         yield f"{name}{part}", _reading(entry, shared, f"{name}{part}", where, by_monitor=by_monitor)
 
 
