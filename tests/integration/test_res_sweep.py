@@ -94,6 +94,15 @@ def test_a_person_who_undid_a_rejection_is_found_without_their_event() -> None:
     assert states(town, candidate) == [State.OVERRIDDEN]
 
 
+def test_a_version_of_a_group_that_was_made_anew_is_found_though_one_of_its_number_was_settled() -> None:
+    town = with_serving()
+    town.models.packages.clear()
+    anew = town.candidate("churn-1", "0.9")
+    assert anew.version == 1  # as what serves was
+    town.later(minutes=5)
+    assert town.row(anew).created_at == anew.created_at
+
+
 def test_a_rollback_of_what_costwatch_approved_is_found_without_its_event() -> None:
     town = with_serving(auto_approve=True)
     candidate = town.candidate("churn-41", "0.95", hours=1)

@@ -75,8 +75,8 @@ def _of_candidate(booked: _Booked, package: ModelPackage, siblings: Sequence[Jud
     run = f"{booked.run_id.kind.value} {booked.run_id.name}"
     if own is None:
         return replace(booked, waits=f"what {run} cost before the candidate was registered is not in the ledger")
-    others = [each for each in siblings if (each.package_arn, each.created_at) != (package.arn, package.created_at)]
-    counted = any(each not in others and _is_counted(each) for each in siblings)
+    counted = any(each.is_of(package) and _is_counted(each) for each in siblings)
+    others = [each for each in siblings if not each.is_of(package)]
     rival = next((each for each in others if _last_begun(booked.costs, each.created_at) is own), None)
     if rival is not None and not counted:
         waits = f"in the ledger it comes of the same {run} as {rival.name}: what each of them cost is not known"
