@@ -179,7 +179,7 @@ def test_where_the_role_may_not_people_are_told_the_command_and_the_alarm_counts
     assert row.decided is not None
     assert (row.state, row.decided.hand) == (State.OVERRIDDEN, Hand.NOT_RESTORED)
     assert town.now(candidate).approval is REJECTED
-    assert '"HandsNotRestored":[1.0]' in capsys.readouterr().out
+    assert '"hands_not_restored": 1' in capsys.readouterr().out
     said = str(town.world.slack_threads) + str(town.world.slack_messages)
     assert f"--model-package-arn {candidate.arn} --model-approval-status Approved" in said
     town.clock.forward(minutes=20)
@@ -545,7 +545,7 @@ def test_a_write_that_is_refused_alarms_is_said_once_and_tried_again_by_each_swe
     candidate = worse(town)
     town.world.fault = failing("UpdateModelPackage", PermanentAwsError("not authorized", code="AccessDeniedException"))
     town.told_of(candidate)
-    assert '"RegistryNotWritten":[1.0]' in capsys.readouterr().out
+    assert '"not_written": 1' in capsys.readouterr().out
     for _ in range(3):
         town.later(minutes=5)
     assert town.row(candidate).state is State.WRITING

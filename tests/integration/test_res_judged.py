@@ -143,6 +143,18 @@ def test_a_group_without_an_approved_version_has_a_first_model_that_stays_pendin
     assert len(town.cards) == 1
 
 
+def test_a_first_model_below_a_floor_is_rejected_in_the_registry_and_no_other_is() -> None:
+    floor = {"metric": "validation:auc", "slice": "", "direction": "maximize", "floor": "0.9"}
+    town = res_town(model={"guardrails": [floor]})
+    at, below = town.candidate("churn-41", "0.9"), town.candidate("churn-42", "0.899")
+    town.told_of(at)
+    town.told_of(below)
+    assert (town.row(at).verdict.value, town.row(below).verdict.value) == (Value.FIRST_MODEL, Value.REJECT)
+    assert town.now(at).approval is ApprovalStatus.PENDING
+    assert town.now(below).approval is ApprovalStatus.REJECTED
+    assert "below the floor of 0.9" in town.now(below).approval_description
+
+
 def test_a_version_that_was_registered_as_approved_is_recorded_and_is_the_next_ones_baseline() -> None:
     town = res_town()
     town.trained("churn-38", "0.912")

@@ -245,12 +245,14 @@ def _noise(ours: gains.Reading, theirs: gains.Reading, rules: ModelRules, extra:
 
 
 def _first(candidate: Evaluation, cost: Cost, rules: ModelRules) -> Verdict:
-    """There is nothing to be better than; what breaks a floor is told, and not rejected by it."""
+    """There is nothing to be better than. Floors need nothing to be held against: one that is broken rejects."""
     try:
         broken = list(guardrails.broken(candidate, None, rules.guardrails))
     except InputError as error:
-        broken = [str(error)]
-    reason = "; ".join(("no approved model serves yet, so there is nothing to be better than", *broken))
+        return _unjudged(Cause.NO_METRIC, str(error), cost, rules)
+    if broken:
+        return Verdict(Value.REJECT, Cause.GUARDRAIL, "; ".join(broken), metric=rules.metric, cost=cost)
+    reason = "no approved model serves yet, so there is nothing to be better than"
     return Verdict(Value.FIRST_MODEL, Cause.NO_BASELINE, reason, metric=rules.metric, cost=cost)
 
 
