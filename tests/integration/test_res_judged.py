@@ -645,6 +645,19 @@ def test_data_that_was_written_again_after_a_package_named_it_is_not_known_any_m
     assert (evaluation.data is not None) is known
 
 
+def test_what_serves_in_a_group_that_was_made_anew_is_not_what_the_old_one_had_under_its_number() -> None:
+    """Though nothing told of it yet."""
+    town = res_town()
+    town.told_of(town.serving("churn-38", "0.99"))
+    town.models.packages.clear()
+    town.clock.forward(days=30)
+    town.serving("churn-1", "0.90")
+    town.clock.forward(days=1)
+    candidate = town.candidate("churn-2", "0.95", hours=1)
+    town.told_of(candidate)
+    assert town.row(candidate).gain == Decimal("0.05")
+
+
 def test_a_group_that_was_made_anew_inherits_nothing_from_the_versions_of_the_old_one() -> None:
     town = res_town()
     town.told_of(town.serving("churn-38", "0.99"))
