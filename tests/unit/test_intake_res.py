@@ -122,8 +122,7 @@ def test_a_decision_names_who_and_may_name_why_and_what_they_were_shown() -> Non
         "us-east-1/churn/41", ApprovalStatus.APPROVED, "U0MARIA00", "", "", None
     )
     more = {"name": "Maria", "reason": "the board", "judged_at": "2026-11-22T09:00:00.000001Z", "target": "Rejected"}
-    more = {**more, "by_click": True}
-    found = intake.res({**DECISION, "detail": {**DECISION["detail"], **more}})
+    found = intake.res({**DECISION, "detail": {**DECISION["detail"], **more, "by_click": True}})
     assert isinstance(found, intake.DecisionRequested)
     assert (found.target, found.name, found.reason) == (ApprovalStatus.REJECTED, "Maria", "the board")
     assert found.by_click
