@@ -59,6 +59,12 @@ class AwsError(CostwatchError):
         self.code = code
         self.operation = operation
 
+    @property
+    def plain(self) -> str:
+        """What may stand on a card: AWS's own text names roles and accounts, and is for the log and the ledger."""
+        code = f" ({self.code})" if self.code else ""
+        return f"{self.operation or 'AWS'} {'did not answer' if self.retry else 'was refused'}{code}"
+
 
 class TransientAwsError(AwsError):
     """Throttled, timed out or unreachable: may succeed later."""

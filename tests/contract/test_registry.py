@@ -9,7 +9,7 @@ import pytest
 
 from costwatch.adapters import registry_answers as answers
 from costwatch.adapters.registry import Registry
-from costwatch.core.packages import ApprovalStatus, ModelPackage
+from costwatch.core.packages import ApprovalStatus, ListedPackage, ModelPackage
 from costwatch.core.policy import Service
 from costwatch.errors import PermanentAwsError, TransientAwsError
 from demo.embedded import EmbeddedAws
@@ -155,32 +155,31 @@ def test_who_changed_it_is_a_user_profile_or_an_iam_identity(context: dict[str, 
 # --- lists ----------------------------------------------------------------------------------------------------------
 
 
-def test_pending_versions_come_oldest_first_beyond_one_page(aws: EmbeddedAws, registry: Registry) -> None:
+def test_pending_versions_come_newest_first_beyond_one_page(aws: EmbeddedAws, registry: Registry) -> None:
     arns = [aws.models.register("churn", created_at=NOW - timedelta(hours=200 - n)) for n in range(103)]
     aws.models.register("fraud")
     aws.models.decide(arns[1], "Rejected")
     aws.models.decide(arns[2], "Approved")
-    assert versions(registry.pending("churn")) == [1, *range(4, 104)]
+    found = list(registry.pending("churn"))
+    assert [each.version for each in found] == [*range(103, 3, -1), 1]
+    assert found[-1] == ListedPackage(arns[0], REGION, "churn", 1, NOW - timedelta(hours=200))
 
 
-def test_a_version_decided_about_since_it_was_listed_is_left_out(aws: EmbeddedAws) -> None:
-    arn = aws.models.register("churn")
-    client = aws.client("sagemaker")
+def test_no_more_pages_are_asked_for_than_are_taken_and_no_version_is_described(aws: EmbeddedAws) -> None:
+    for n in range(103):
+        aws.models.register("churn", created_at=NOW - timedelta(hours=200 - n))
+    client, asked = aws.client("sagemaker"), []
+    client.meta.events.register("before-call.sagemaker", lambda model, **_: asked.append(model.name))
+    newest = next(Registry(client, region=REGION).pending("churn"))
+    assert (newest.version, asked) == (103, ["ListModelPackages"])
 
-    class DecidesInBetween:
-        def get_paginator(self, method: str) -> Any:
-            return client.get_paginator(method)
 
-        def describe_model_package(self, **named: str) -> Any:
-            aws.models.decide(arn, "Approved")
-            return client.describe_model_package(**named)
-
-    slow: Any = DecidesInBetween()
-    assert Registry(slow, region=REGION).pending("churn") == []
+def test_a_package_outside_of_any_group_is_in_no_list() -> None:
+    assert answers.listed({"ModelPackageArn": "arn:aws:sagemaker:us-east-1:111122223333:model-package/bought"}) is None
 
 
 def test_a_group_that_is_not_there_has_nothing(registry: Registry) -> None:
-    assert registry.pending("churn") == []
+    assert list(registry.pending("churn")) == []
     assert registry.newest_approved("churn") is None
 
 

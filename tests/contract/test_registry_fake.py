@@ -82,8 +82,8 @@ def test_versions_are_numbered_listed_and_approved(world: World) -> None:
     newest = world.registry.newest_approved("churn")
     assert newest is not None
     assert (newest.arn, newest.version) == (second, 2)
-    assert [each.arn for each in world.registry.pending("churn")] == [first, third]
-    assert (world.registry.pending("none"), world.registry.newest_approved("fraud")) == ([], None)
+    assert [each.arn for each in world.registry.pending("churn")] == [third, first]
+    assert (list(world.registry.pending("none")), world.registry.newest_approved("fraud")) == ([], None)
 
 
 def test_a_decision_keeps_the_metadata_that_is_there(world: World) -> None:
@@ -134,7 +134,8 @@ def test_the_towns_candidates_cost_something_and_one_serves() -> None:
     candidate = town.candidate("churn-41", "0.914", hours=20)
     found = town.registry().trained("churn-41")
     assert found is not None
-    assert (town.registry().newest_approved("churn"), town.registry().pending("churn")) == (serving, [candidate])
+    (pending,) = town.registry().pending("churn")
+    assert (town.registry().newest_approved("churn"), town.registry().package(pending.arn)) == (serving, candidate)
     assert (found.final_metrics, found.channels) == (
         {"validation:auc": "0.914"},
         {"validation": registry_town.VALIDATION},
@@ -160,7 +161,7 @@ def test_a_fault_of_the_town_strikes_the_registry() -> None:
     throttled = TransientAwsError("ThrottlingException", code="ThrottlingException")
     town.world.fault = lambda operation, *_: throttled if operation == "ListModelPackages" else None
     with pytest.raises(TransientAwsError):
-        town.registry().pending("churn")
+        next(town.registry().pending("churn"))
     assert town.world.calls[-1] == ("ListModelPackages", REGION, ("churn", "PendingManualApproval"))
 
 

@@ -38,6 +38,7 @@ def test_an_approver_promotes_and_the_only_function_that_writes_the_registry_is_
             "by": OMAR,
             "name": "Omar Diaz",
             "reason": "the campaign needs it",
+            "by_click": True,
         }
     ]
     assert house.judgement().state is State.WRITTEN

@@ -11,6 +11,7 @@ from costwatch.core.judgement_steps import WRITE_LEASE
 from costwatch.core.judgements import Hand, State
 from costwatch.core.packages import ApprovalStatus, ModelPackage
 from costwatch.core.res import Cause, Value
+from costwatch.core.res_standing import standing_plain
 from costwatch.errors import PermanentAwsError, RefusedError, TransientAwsError
 from tests.support.builders import ACCOUNT
 from tests.support.fake_registry import MARIA_ROLE
@@ -108,6 +109,20 @@ def test_whoever_approves_after_our_write_is_left_alone_and_serves_from_then_on(
     assert town.now(candidate).approval is APPROVED
     town.later(hours=3)
     assert len(town.writes) == 1
+
+
+def test_what_somebody_approved_and_took_back_is_known_to_be_taken_back_and_to_serve_again_later() -> None:
+    town = with_serving()
+    approved = town.serving("churn-40", "0.95")
+    town.told_of(approved)
+    for status, hand in ((REJECTED, Hand.FIRST), (APPROVED, Hand.FIRST)):
+        town.clock.forward(days=1)
+        town.told_of(town.models.decide(approved.arn, status))
+        row = town.row(approved)
+        assert row.decided is not None
+        assert (row.decided.target, row.decided.hand, row.decided.at) == (status, hand, town.clock())
+    assert town.row(approved).approved_at == town.clock()
+    assert town.writes == []
 
 
 def test_what_somebody_set_back_to_pending_after_our_write_is_not_rejected_again() -> None:
@@ -451,6 +466,19 @@ def test_a_promote_of_what_was_held_against_a_model_that_was_rolled_back_is_refu
     assert town.writes == []
 
 
+def test_rejecting_what_we_approved_is_recorded_and_told_with_its_command() -> None:
+    town = with_serving(auto_approve=True)
+    candidate = town.candidate("churn-41", "0.95", hours=1)
+    town.told_of(candidate)
+    assert town.now(candidate).approval is APPROVED
+    answer = town.decides(candidate, REJECTED)
+    assert (answer["state"], answer["registry"], answer["written"]) == ("overridden", "Approved", False)
+    assert "--model-approval-status Rejected" in answer["command"]
+    said = standing_plain(town.row(candidate))
+    assert "It is Rejected in the model registry" not in said
+    assert answer["command"] in said
+
+
 @pytest.mark.parametrize("mode", ["observe", "warn"])
 def test_outside_of_enforce_a_decision_is_refused_with_the_command_that_does_it(mode: str) -> None:
     town = res_town(mode)
@@ -460,6 +488,45 @@ def test_outside_of_enforce_a_decision_is_refused_with_the_command_that_does_it(
     with pytest.raises(RefusedError, match="--model-approval-status Rejected"):
         town.decides(candidate, REJECTED)
     assert town.writes == []
+
+
+def test_a_decision_about_a_version_of_a_group_that_was_made_anew_since_is_refused() -> None:
+    town = with_serving()
+    candidate = too_dear(town)
+    town.models.packages.clear()
+    town.clock.forward(days=1)
+    town.serving("churn-1", "0.9")
+    worse(town)
+    with pytest.raises(RefusedError, match="churn v2 is not in the registry any more"):
+        town.decides(candidate, REJECTED)
+    assert town.writes == []
+
+
+MALLORY = f"arn:aws:iam::{ACCOUNT}:user/mallory"
+
+
+def test_who_is_an_approver_no_more_may_not_decide_by_a_command() -> None:
+    town = with_serving(approvers=[MALLORY])
+    candidate = too_dear(town)
+    town.deploy("enforce", approvers=["U0MARIA00"])
+    for target in (APPROVED, REJECTED):
+        with pytest.raises(RefusedError, match=f"{MALLORY} is none now; approvers are U0MARIA00"):
+            town.decides(candidate, target, MALLORY, by_click=False)
+    assert (town.row(candidate).state, town.writes) == (State.ASKED, [])
+
+
+def test_who_became_an_approver_since_may_decide_by_a_command() -> None:
+    town = with_serving()
+    candidate = too_dear(town)
+    town.deploy("enforce", approvers=[MALLORY])
+    assert town.decides(candidate, REJECTED, MALLORY, by_click=False)["written"] is True
+
+
+def test_a_click_was_checked_by_whoever_took_it() -> None:
+    """Who is in a group of Slack's only the function that takes clicks can know."""
+    town = with_serving(approvers=["@risk-leads"])
+    candidate = too_dear(town)
+    assert town.decides(candidate, REJECTED)["written"] is True
 
 
 def test_a_decision_about_a_candidate_that_nobody_knows_is_refused() -> None:
@@ -487,6 +554,36 @@ def test_a_write_that_is_refused_alarms_is_said_once_and_tried_again_by_each_swe
     town.world.fault = None
     town.later(minutes=5)
     assert (town.row(candidate).state, town.now(candidate).approval) == (State.WRITTEN, REJECTED)
+
+
+def test_no_text_of_aws_stands_on_a_card_and_the_ledger_keeps_it() -> None:
+    town = with_serving()
+    candidate = worse(town)
+    text = "sagemaker:UpdateModelPackage: AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/costwatch"
+    error = PermanentAwsError(text, code="AccessDeniedException", operation="sagemaker:UpdateModelPackage")
+    town.world.fault = failing("UpdateModelPackage", error)
+    town.told_of(candidate)
+    shown = str(town.world.posts) + str(town.world.slack_messages) + standing_plain(town.row(candidate))
+    assert "sagemaker:UpdateModelPackage was refused (AccessDeniedException)" in shown
+    assert "assumed-role" not in shown
+    lines = town.breaker().judgements.timeline(ACCOUNT, town.row(candidate).id)
+    assert [line["reason"] for line in lines if line["transition"] == "registry not written"] == [text]
+
+
+@pytest.mark.parametrize("decided", [False, True])
+def test_a_write_that_is_refused_for_days_adds_no_line_at_each_sweep(decided: bool) -> None:
+    town = with_serving()
+    candidate = too_dear(town) if decided else worse(town)
+    town.world.fault = failing("UpdateModelPackage", PermanentAwsError("no", code="AccessDeniedException"))
+    if decided:
+        town.decides(candidate, REJECTED)
+    else:
+        town.told_of(candidate)
+    before = town.lines(candidate)
+    for _ in range(5):
+        town.later(minutes=5)
+    assert town.row(candidate).state is State.WRITING
+    assert town.lines(candidate) == before
 
 
 def refused_write(**changes: Any) -> tuple[ResTown, ModelPackage]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from costwatch.adapters.table import Put
 from costwatch.core.gains import EvaluationData
 from costwatch.core.judgements import Judgement, State
 from costwatch.core.packages import ApprovalStatus, ModelPackage
@@ -317,6 +318,23 @@ def test_a_failing_call_of_an_event_raises_so_that_lambda_brings_it_again() -> N
         town.told_of(candidate)
 
 
+def test_a_waiting_candidate_that_fails_keeps_no_other_from_what_a_training_event_tells() -> None:
+    town = res_town()
+    served(town)
+    lost = town.models.register(artifact="s3://models/by-hand/model.tar.gz")
+    town.told_of(lost)
+    job = town.world.train("churn-41", age=timedelta(hours=3), tags=TAGS)
+    town.models.train("churn-41", {"validation:auc": "0.911"}, {"validation": VALIDATION})
+    candidate = town.models.register(job="churn-41")
+    town.told_of(candidate)
+    denied = PermanentAwsError("denied", code="AccessDeniedException")
+    town.world.fault = failing("DescribeModelPackage", denied, holding=lost.arn)
+    town.world.end(job)
+    report = town.told_of_training(job)
+    assert [each["where"] for each in report["failures"]] == ["us-east-1/churn/2"]
+    assert [town.row(each).state for each in (lost, candidate)] == [State.WAITING, State.WRITTEN]
+
+
 def test_packages_of_other_groups_and_of_no_group_are_nobodys_business() -> None:
     town = res_town()
     other = town.candidate("fraud-3", "0.9", group="fraud")
@@ -386,6 +404,23 @@ def test_all_jobs_of_a_pipeline_execution_are_summed() -> None:
     assert row.verdict.cost.what == "all 2 jobs of its pipeline execution"
 
 
+FOREIGN = EXECUTION.replace(ACCOUNT, "222233334444")
+
+
+@pytest.mark.parametrize("execution", [FOREIGN, EXECUTION.replace("us-east-1", "eu-west-1"), EXECUTION])
+def test_an_execution_that_cannot_be_read_leaves_it_to_the_artifact(execution: str) -> None:
+    """Another account's or region's is not asked for; one that may not be read is as good as none."""
+    town = res_town()
+    served(town)
+    denied = PermanentAwsError("denied", code="AccessDeniedException")
+    town.world.fault = failing("ListPipelineExecutionSteps", denied)
+    candidate = town.candidate("churn-41", "0.911", generated_by=execution)
+    town.told_of(candidate)
+    assert (town.row(candidate).state, town.row(candidate).run) == (State.WRITTEN, RUN)
+    asked = [operation for operation, _, _ in town.world.calls].count("ListPipelineExecutionSteps")
+    assert asked == (execution == EXECUTION)
+
+
 def test_an_ec2_run_is_joined_by_the_run_that_the_package_names() -> None:
     town = res_town()
     served(town)
@@ -443,6 +478,75 @@ def test_a_candidate_that_is_judged_late_does_not_pay_for_the_week_after_it() ->
     town.sweep()
     assert first is not None
     assert usd(town.row(first)) == "87.83"  # 4 h
+
+
+WEEKLY = {"costwatch:run": "churn-weekly", "costwatch:baseline": "0.912", "costwatch:candidate": "0.911"}
+
+
+def trains_weekly(town: ResTown, *, hours: float, registers: int = 0, auc: str = "0.911") -> list[ModelPackage]:
+    """A machine of the run `churn-weekly` trains, registers so many candidates, and is seen to end; a week goes by."""
+    machine = town.world.launch(tags={"Purpose": "training", "costwatch:run": "churn-weekly"})
+    town.sweep_runs()
+    town.clock.forward(hours=hours)
+    found = [town.models.register(metadata={**WEEKLY, "costwatch:candidate": auc}) for _ in range(registers)]
+    for each in found:
+        town.told_of(each)
+    town.world.end(machine)
+    town.sweep_runs()
+    town.sweep()
+    town.clock.forward(days=7)
+    return found
+
+
+def test_a_first_candidate_of_a_run_name_pays_for_no_week_before_its_own() -> None:
+    town = res_town()
+    served(town)
+    for _ in range(3):
+        trains_weekly(town, hours=10)
+    (candidate,) = trains_weekly(town, hours=4, registers=1)
+    assert usd(town.row(candidate)) == "87.83"
+
+
+def test_a_run_that_no_sweep_saw_is_unknown_and_not_what_last_weeks_cost() -> None:
+    town = res_town(when_too_dear="reject")
+    served(town)
+    trains_weekly(town, hours=40, registers=1)
+    late = town.models.register(metadata={**WEEKLY, "costwatch:candidate": "0.9135"})
+    town.told_of(late)
+    town.later(hours=2)
+    row = town.row(late)
+    assert (row.state, row.verdict.cause, usd(row)) == (State.JUDGED, Cause.NO_COST, "unknown")
+    assert "the same run churn-weekly as churn v2" in row.verdict.reason
+
+
+def test_of_two_candidates_of_one_run_neither_is_charged_the_whole() -> None:
+    town = res_town()
+    served(town)
+    both = trains_weekly(town, hours=4, registers=2)
+    assert [usd(town.row(each)) for each in both] == ["unknown", "unknown"]
+    town.sweep()
+    assert {town.row(each).verdict.cause for each in both} == {Cause.NO_COST}
+    assert town.writes == []
+
+
+def test_what_was_registered_only_after_the_next_run_began_does_not_pay_for_that_one() -> None:
+    town = res_town()
+    served(town)
+    trains_weekly(town, hours=2)  # validated by hand, and registered in the week after
+    both = trains_weekly(town, hours=40, registers=2)
+    assert [usd(town.row(each)) for each in both] == ["unknown", "unknown"]
+
+
+def test_what_was_counted_for_a_candidate_stays_when_another_one_comes_of_the_same_run() -> None:
+    town = res_town()
+    served(town)
+    (first,) = trains_weekly(town, hours=4, registers=1, auc="0.9121")
+    second = town.models.register(metadata=WEEKLY)
+    town.told_of(second)
+    town.deploy("warn")
+    town.told_of(first)
+    assert town.row(first).mode.value == "warn"  # it was judged again
+    assert [usd(town.row(each)) for each in (first, second)] == ["87.83", "unknown"]
 
 
 def test_a_run_of_which_nothing_is_booked_makes_no_free_candidate() -> None:
@@ -541,6 +645,79 @@ def test_data_that_was_written_again_after_a_package_named_it_is_not_known_any_m
     assert (evaluation.data is not None) is known
 
 
+def test_what_serves_in_a_group_that_was_made_anew_is_not_what_the_old_one_had_under_its_number() -> None:
+    """Though nothing told of it yet."""
+    town = res_town()
+    town.told_of(town.serving("churn-38", "0.99"))
+    town.models.packages.clear()
+    town.clock.forward(days=30)
+    town.serving("churn-1", "0.90")
+    town.clock.forward(days=1)
+    candidate = town.candidate("churn-2", "0.95", hours=1)
+    town.told_of(candidate)
+    assert town.row(candidate).gain == Decimal("0.05")
+
+
+def test_a_group_that_was_made_anew_inherits_nothing_from_the_versions_of_the_old_one() -> None:
+    town = res_town()
+    town.told_of(town.serving("churn-38", "0.99"))
+    rejected = town.candidate("churn-39", "0.5")
+    town.told_of(rejected)
+    town.models.packages.clear()
+    town.clock.forward(days=30)
+    serving = town.serving("churn-1", "0.90")
+    town.told_of(serving)
+    town.clock.forward(days=1)
+    candidate = town.candidate("churn-2", "0.95", hours=1)
+    town.told_of(candidate)
+    row = town.row(candidate)
+    assert (candidate.arn, row.created_at) == (rejected.arn, candidate.created_at)
+    assert (row.verdict.value, row.gain) == (Value.PROMOTE, Decimal("0.05"))
+    assert town.now(candidate).approval is ApprovalStatus.PENDING
+    assert town.row(serving).approved_at == serving.modified_at
+    assert "earned its compute" in town.cards[-1].lower()
+
+
+def test_what_serves_is_read_anew_where_its_own_row_cannot_be_read() -> None:
+    town = res_town()
+    serving = served(town)
+    for place, row in list(town.table.items.items()):
+        if row.get("package_arn") == serving.arn:
+            town.table.put(Put({**town.table.items[place], "state": "of a later version"}))
+    candidate = town.candidate("churn-41", "0.911")
+    report = town.sweep()
+    assert (town.row(candidate).state, town.row(candidate).verdict.cause) == (State.WRITTEN, Cause.NO_GAIN)
+    assert all("cannot be read" in each["reason"] for each in report["failures"])
+
+
+def test_data_of_what_serves_that_could_not_be_read_once_is_read_again() -> None:
+    town = res_town()
+    town.world.fault = failing("HeadObject", PermanentAwsError("denied", code="AccessDenied"))
+    serving = served(town)
+    recorded = town.row(serving).evaluation
+    assert recorded is not None
+    assert recorded.data is None
+    town.world.fault = None
+    candidate = town.candidate("churn-41", "0.911")
+    town.told_of(candidate)
+    assert (town.row(candidate).state, town.row(candidate).verdict.cause) == (State.WRITTEN, Cause.NO_GAIN)
+
+
+def test_a_guardrail_that_is_configured_later_is_read_of_what_serves_too() -> None:
+    town = res_town()
+    town.trained("churn-38", "0.912")
+    both = {"validation:auc": "0.912", "recall": "0.8"}
+    town.models.train("churn-38", both, {"validation": VALIDATION})
+    town.told_of(town.models.register(job="churn-38", approval=ApprovalStatus.APPROVED))
+    rail = {"metric": "recall", "slice": "", "direction": "maximize", "tolerance": "0.01", "floor": None}
+    town.deploy("enforce", model={"guardrails": [rail]})
+    town.trained("churn-41", "0.95", hours=1)
+    town.models.train("churn-41", {**both, "validation:auc": "0.95", "recall": "0.5"}, {"validation": VALIDATION})
+    candidate = town.models.register(job="churn-41")
+    town.told_of(candidate)
+    assert town.row(candidate).verdict.cause is Cause.GUARDRAIL
+
+
 def test_both_numbers_of_the_caller_are_on_the_same_data_whatever_the_channels_say() -> None:
     town = res_town()
     served(town)
@@ -550,6 +727,51 @@ def test_both_numbers_of_the_caller_are_on_the_same_data_whatever_the_channels_s
     town.told_of(candidate)
     row = town.row(candidate)
     assert (row.state, row.verdict.cause, row.gain) == (State.WRITTEN, Cause.NO_GAIN, Decimal("-0.001"))
+
+
+def rolled_back(town: ResTown) -> None:
+    """v1 serves again, by what was approved over it being rejected now."""
+    town.told_of(town.serving("churn-37", "0.90"))
+    town.clock.forward(days=1)
+    leaky = town.serving("churn-38", "0.97")
+    town.told_of(leaky)
+    town.clock.forward(hours=10)
+    town.told_of(town.models.decide(leaky.arn, ApprovalStatus.REJECTED))
+
+
+@pytest.mark.parametrize(
+    ("hours", "version", "said"),
+    [
+        (10, "", "nothing says which version costwatch:baseline is of"),
+        (10, "2", "costwatch:baseline is of version 2, and version 1 serves"),
+        (10, "high", "costwatch:baseline is of version high, and version 1 serves"),
+        (0, "2", "costwatch:baseline is of version 2, and version 1 serves"),
+    ],
+)
+def test_a_baseline_of_the_caller_that_may_be_of_something_else_than_serves_is_unjudged(
+    hours: float, version: str, said: str
+) -> None:
+    town = res_town()
+    rolled_back(town)
+    town.clock.forward(hours=1)
+    numbers = {"costwatch:baseline": "0.97", "costwatch:candidate": "0.95", "costwatch:baseline-version": version}
+    candidate = town.candidate("churn-41", hours=hours + 1, metadata=numbers)
+    town.told_of(candidate)
+    row = town.row(candidate)
+    assert (row.state, row.verdict.cause, town.writes) == (State.JUDGED, Cause.NO_METRIC, [])
+    assert said in row.verdict.reason
+
+
+@pytest.mark.parametrize(("hours", "version"), [(10, "1"), (10, "v1"), (0, "1"), (0, "")])
+def test_a_baseline_of_the_caller_counts_where_it_is_of_what_serves(hours: float, version: str) -> None:
+    """Without a version: where its training began when that served already, exactly at that moment too."""
+    town = res_town()
+    rolled_back(town)
+    town.clock.forward(hours=1)
+    numbers = {"costwatch:baseline": "0.90", "costwatch:candidate": "0.89", "costwatch:baseline-version": version}
+    candidate = town.candidate("churn-41", hours=hours + 1, metadata=numbers)
+    town.told_of(candidate)
+    assert (town.row(candidate).state, town.row(candidate).verdict.cause) == (State.WRITTEN, Cause.NO_GAIN)
 
 
 def test_a_standard_error_of_the_caller_makes_a_small_gain_noise() -> None:
@@ -577,6 +799,28 @@ def test_the_packages_own_metrics_come_before_those_of_its_job() -> None:
     assert row.evaluation is not None
     assert (row.evaluation.source, row.verdict.cause) == ("the package's ModelMetrics", Cause.NO_GAIN)
     assert row.evaluation.data == EvaluationData("s3://data/holdout.csv", "e1")
+
+
+def test_of_a_large_report_only_what_is_asked_about_is_kept() -> None:
+    rail = {"metric": "recall", "slice": "c=00007", "direction": "maximize", "tolerance": "0.02", "floor": None}
+    town = res_town(model={"metric": "auc", "guardrails": [rail]})
+    slices = {f"c={n:05d}": {"recall": {"value": 0.81}} for n in range(10_000)}
+    report = {"binary_classification_metrics": {"auc": {"value": 0.9}, "": {"value": 1}}, "slices": slices}
+    town.models.objects["s3://metrics/41.json"] = report
+    candidate = town.candidate("churn-41", statistics_uri="s3://metrics/41.json")
+    town.told_of(candidate)
+    evaluation = town.row(candidate).evaluation
+    assert evaluation is not None
+    assert sorted(evaluation.readings) == ["auc", "recall@c=00007"]
+
+
+def test_a_report_without_the_metric_names_those_that_it_has() -> None:
+    town = res_town()
+    served(town)
+    town.models.objects["s3://metrics/41.json"] = {"x_metrics": {"f1": {"value": 0.9}, "auc": {"value": 0.9}}}
+    candidate = town.candidate("churn-41", statistics_uri="s3://metrics/41.json")
+    town.told_of(candidate)
+    assert town.row(candidate).verdict.reason == "the candidate has no metric validation:auc; it has auc, f1"
 
 
 def test_metrics_of_the_package_are_on_no_known_data_unless_it_says_on_which() -> None:
@@ -619,13 +863,15 @@ def test_a_metric_that_is_none_is_unjudged_with_a_sentence(auc: str, metadata: d
 def test_metrics_that_may_not_be_read_are_named_and_reject_nothing() -> None:
     town = res_town()
     served(town)
-    denied = PermanentAwsError("s3://other/m.json: AccessDenied", code="AccessDenied")
+    role = f"arn:aws:sts::{ACCOUNT}:assumed-role/costwatch"
+    denied = PermanentAwsError(f"s3:GetObject: {role} may not", code="AccessDenied", operation="s3:GetObject")
     town.world.fault = failing("GetObject", denied)
     candidate = town.candidate("churn-41", statistics_uri="s3://other/m.json")
     town.told_of(candidate)
     row = town.row(candidate)
     assert (row.state, row.verdict.cause) == (State.JUDGED, Cause.NO_METRIC)
-    assert "AccessDenied" in row.verdict.reason
+    assert row.verdict.reason == "its metrics cannot be read: s3:GetObject was refused (AccessDenied)"
+    assert role in str(town.log)
 
 
 def test_metrics_of_the_package_that_lack_the_metric_leave_it_to_the_job() -> None:
@@ -688,6 +934,44 @@ def test_what_could_not_be_judged_for_two_weeks_is_looked_at_no_more() -> None:
     town.later(days=14, minutes=1)
     assert town.row(candidate).verdict.cause is Cause.NO_METRIC
     assert town.row(candidate).state is State.JUDGED
+
+
+def approved_every(town: ResTown, **apart: float) -> Judgement:
+    """Five versions so far apart, and a candidate a day after the last one."""
+    for number in range(1, 6):
+        package = town.serving(f"churn-{number}", "0.912", hours=0.01)
+        town.told_of(package)
+        town.clock.forward(**apart)
+    town.clock.forward(days=1)
+    candidate = town.candidate("churn-9", "0.932", hours=1)
+    town.told_of(candidate)
+    return town.row(candidate)
+
+
+@pytest.mark.parametrize(
+    ("apart", "days"), [({"seconds": 1}, 30), ({"hours": 23, "minutes": 59}, 30), ({"days": 1}, 1)]
+)
+def test_what_was_approved_over_within_a_day_never_served(apart: dict[str, float], days: int) -> None:
+    """A script that approves five versions at once makes no gain worthless."""
+    row = approved_every(res_town(when_too_dear="reject"), **apart)
+    assert (row.verdict.value, row.verdict.in_service) == (Value.PROMOTE, timedelta(days=days))
+
+
+@pytest.mark.parametrize(("minutes", "serves"), [(59, timedelta(days=30)), (60, timedelta(hours=1))])
+def test_models_that_are_trained_every_hour_serve_for_an_hour(minutes: float, serves: timedelta) -> None:
+    town = res_town(model={"retrain": {"every_seconds": 3600, "most_skips": 8, "budget_share": None}})
+    assert approved_every(town, minutes=minutes).verdict.in_service == serves
+
+
+def test_a_change_of_metadata_moves_no_approval() -> None:
+    town = res_town()
+    serving = served(town)
+    approved_at = town.row(serving).approved_at
+    town.clock.forward(days=3)
+    town.models.packages[serving.arn] = replace(town.now(serving), modified_at=town.clock(), metadata={"seen": "yes"})
+    town.told_of(serving)
+    town.sweep()
+    assert town.row(serving).approved_at == approved_at
 
 
 def test_how_long_models_served_before_is_the_median_of_at_least_three() -> None:

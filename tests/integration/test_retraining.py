@@ -457,6 +457,11 @@ def test_and_says_nothing_when_it_would_not(office: Office) -> None:
     assert outlook(office.adviser, cheap, office.policy.res.models[0]) == ""
 
 
+def test_what_cannot_be_reckoned_with_costs_a_card_its_advice_and_nothing_else(office: Office) -> None:
+    below_zero = judgement(package_version=42, created_at=office.now, verdict=verdict(usd="-0.01"))
+    assert outlook(office.adviser, below_zero, office.policy.res.models[0]) == ""
+
+
 # --- by command -------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ from decimal import Decimal
 from costwatch.core import evaluation_report
 from costwatch.core.gains import Content, Reading
 from costwatch.core.known_jobs import JobKey
-from costwatch.core.packages import ApprovalStatus, ModelPackage, TrainedJob
+from costwatch.core.packages import ApprovalStatus, ListedPackage, ModelPackage, TrainedJob
 from costwatch.errors import InputError, PermanentAwsError
 from tests.support.builders import ACCOUNT, REGION
 from tests.support.fakes import FakeWorld
@@ -122,8 +122,10 @@ class FakeRegistry:
         found = self.models.packages.get(arn)
         return found if found is not None and found.region == self.region else None
 
-    def pending(self, group: str) -> list[ModelPackage]:
-        return self._listed(group, ApprovalStatus.PENDING)
+    def pending(self, group: str) -> Iterator[ListedPackage]:
+        found = self._listed(group, ApprovalStatus.PENDING)
+        for p in sorted(found, key=lambda each: (each.created_at, each.version), reverse=True):
+            yield ListedPackage(p.arn, p.region, p.group, p.version, p.created_at)
 
     def newest_approved(self, group: str) -> ModelPackage | None:
         found = [each for each in self._listed(group, ApprovalStatus.APPROVED) if each.status == "Completed"]

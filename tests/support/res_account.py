@@ -91,7 +91,8 @@ class ResAccount:
         return self.invoke({"source": names.SOURCE_SCHEDULE, "detail-type": names.DETAIL_SCHEDULED, "detail": {}})
 
     def decides(self, arn: str, target: ApprovalStatus) -> dict[str, Any]:
-        detail = {"judgement": self.row(arn).id, "target": target.value, "by": "U0MARIA00", "name": "Maria Lopez"}
+        by = {"by": "U0MARIA00", "name": "Maria Lopez", "by_click": True}
+        detail = {"judgement": self.row(arn).id, "target": target.value, **by}
         event = {"source": names.SOURCE_CLI, "detail-type": names.DETAIL_DECISION_REQUESTED, "detail": detail}
         return self.invoke(event)
 

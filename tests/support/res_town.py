@@ -89,14 +89,17 @@ class ResTown(RegistryTown):
         self.clock.forward(**duration)
         return self.sweep()
 
-    def decides(self, package: ModelPackage, target: ApprovalStatus, by: str = "U0MARIA00") -> dict[str, Any]:
-        """By a button, which asks the function."""
+    def decides(
+        self, package: ModelPackage, target: ApprovalStatus, by: str = "U0MARIA00", *, by_click: bool = True
+    ) -> dict[str, Any]:
+        """By a button, which asks the function, or by a command."""
         detail = {
             "judgement": f"{package.region}/{package.group}/{package.version}",
             "target": target.value,
             "by": by,
             "name": "Maria Lopez",
             "reason": "the board wants it",
+            "by_click": by_click,
         }
         event = {"source": names.SOURCE_CLI, "detail-type": names.DETAIL_DECISION_REQUESTED, "detail": detail}
         return self.invoke(event)

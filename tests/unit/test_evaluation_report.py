@@ -127,6 +127,17 @@ def test_a_metric_of_two_groups_must_be_the_same_in_both() -> None:
     assert read(same)["auc"].problem == f"auc is 0.9 and 0.8, expected one of the two in {WHERE}"
 
 
+def test_a_metric_without_a_name_is_passed_over() -> None:
+    assert list(read({"a_metrics": {"": {"value": 1}, "auc": {"value": 0.9}}})) == ["auc"]
+
+
+def test_a_metric_and_a_slice_that_go_by_one_name_must_be_the_same_too() -> None:
+    both: Any = {"ranking_metrics": {"recall@10": {"value": 0.91}}, "slices": {"10": {"recall": {"value": 0.4}}}}
+    assert read(both)["recall@10"].problem == f"recall@10 is 0.91 and 0.4, expected one of the two in {WHERE}"
+    both["slices"]["10"]["recall"]["value"] = 0.91
+    assert read(both)["recall@10"] == Reading(Decimal("0.91"))
+
+
 @pytest.mark.parametrize(
     ("document", "sentence"),
     [

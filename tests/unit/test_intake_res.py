@@ -122,9 +122,10 @@ def test_a_decision_names_who_and_may_name_why_and_what_they_were_shown() -> Non
         "us-east-1/churn/41", ApprovalStatus.APPROVED, "U0MARIA00", "", "", None
     )
     more = {"name": "Maria", "reason": "the board", "judged_at": "2026-11-22T09:00:00.000001Z", "target": "Rejected"}
-    found = intake.res({**DECISION, "detail": {**DECISION["detail"], **more}})
+    found = intake.res({**DECISION, "detail": {**DECISION["detail"], **more, "by_click": True}})
     assert isinstance(found, intake.DecisionRequested)
     assert (found.target, found.name, found.reason) == (ApprovalStatus.REJECTED, "Maria", "the board")
+    assert found.by_click
     assert found.judged_at == datetime(2026, 11, 22, 9, 0, 0, 1, tzinfo=UTC)
 
 
@@ -147,6 +148,7 @@ def test_a_decision_names_who_and_may_name_why_and_what_they_were_shown() -> Non
         (JOB, "account", None, "account is missing or no text"),
         (DECISION, "detail.target", "PendingManualApproval", "detail.target is 'PendingManualApproval'; expected Appr"),
         (DECISION, "detail.target", None, "detail.target is missing or no text"),
+        (DECISION, "detail.by_click", "yes", "detail.by_click is 'yes'; expected true or false"),
         (DECISION, "detail.judgement", "", "detail.judgement is missing or no text"),
         (DECISION, "detail.by", None, "detail.by is missing or no text"),
         (DECISION, "detail.name", ["Maria"], "detail.name is no text"),

@@ -281,7 +281,7 @@ def test_a_promotion_says_who_when_and_why_and_how_to_approve_where_costwatch_ma
     assert "Promoted by a person: churn v41" in told
     assert f"Promoted by Lee Chan <!date^{int(NOW.timestamp())}^" in told
     assert "Reason: the &lt;b&gt;campaign&lt;/b&gt; needs it" in told
-    assert f"still pending, since Costwatch's role may not approve. To approve it:\n`{COMMAND}`" in told
+    assert f"leaves the model registry to you, and will not reject it. To approve it:\n`{COMMAND}`" in told
 
 
 def test_a_promotion_that_was_seen_approved_needs_no_command() -> None:
@@ -295,6 +295,13 @@ def test_a_rejection_by_a_person_is_written_before_it_is_said_to_be_done() -> No
     asked = by_hand(Hand.ASKED, ApprovalStatus.REJECTED, state=State.WRITING)
     assert "It is Rejected" not in shown(asked)
     assert "It is Rejected in the model registry." in shown(replace(asked, state=State.WRITTEN))
+
+
+def test_a_rejection_that_costwatch_may_not_write_is_not_said_to_be_done_and_names_the_command() -> None:
+    """Of what was approved before: Costwatch writes only what is pending."""
+    told = shown(by_hand(Hand.ASKED, ApprovalStatus.REJECTED, approved_at=NOW))
+    assert "It is Rejected" not in told
+    assert f"If it is not Rejected there yet, this does it:\n`{COMMAND.replace('Approved', 'Rejected')}`" in told
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from costwatch.adapters import registry_answers as answers
 from costwatch.adapters.aws_errors import translated
 from costwatch.core.known_jobs import JobKey
-from costwatch.core.packages import LONGEST_DESCRIPTION, LONGEST_METADATA, ApprovalStatus, ModelPackage, TrainedJob
+from costwatch.core.packages import (
+    LONGEST_DESCRIPTION,
+    LONGEST_METADATA,
+    ApprovalStatus,
+    ListedPackage,
+    ModelPackage,
+    TrainedJob,
+)
 from costwatch.errors import PermanentAwsError
 
 if TYPE_CHECKING:
@@ -37,14 +44,14 @@ class Registry:
         raw = self._described(arn)
         return answers.package(raw) if raw is not None else None
 
-    def pending(self, group: str) -> list[ModelPackage]:
-        """Every version that nobody has decided about, each described now; the oldest first.
+    def pending(self, group: str) -> Iterator[ListedPackage]:
+        """Every version that nobody has decided about, the newest first, asked for page by page as it is taken.
 
-        Empty where there is no such group. One that was decided about since it was listed is left out.
+        Empty where there is no such group.
         """
-        listed = sorted(self._listed(group, ApprovalStatus.PENDING), key=answers.version)
-        found = (self.package(str(raw["ModelPackageArn"])) for raw in listed)
-        return [each for each in found if each is not None and each.pending]
+        for raw in self._listed(group, ApprovalStatus.PENDING):
+            if (found := answers.listed(raw)) is not None:
+                yield found
 
     def newest_approved(self, group: str) -> ModelPackage | None:
         """The Approved version with the highest number, of those that can be deployed; None: there is none.
@@ -115,11 +122,12 @@ class Registry:
         for page in pages:
             yield from page["ModelPackageSummaryList"]
 
-    def _pages(self, method: str, operation: str, **asked: str) -> Iterable[Mapping[str, Any]]:
+    def _pages(self, method: str, operation: str, **asked: str) -> Iterator[Mapping[str, Any]]:
         """No page where SageMaker does not know what was asked for."""
         paginator = self._client.get_paginator(method)
-        pages = paginator.paginate(**asked, PaginationConfig={"PageSize": _PAGE})
-        return self._or_none(f"sagemaker:{operation}", lambda: list(pages)) or []
+        pages = iter(paginator.paginate(**asked, PaginationConfig={"PageSize": _PAGE}))
+        while (page := self._or_none(f"sagemaker:{operation}", lambda: next(pages, None))) is not None:
+            yield page
 
     @staticmethod
     def _or_none(operation: str, call: Callable[[], Any]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from costwatch.adapters.sagemaker_members import utc
 from costwatch.core.known_jobs import JobKey
-from costwatch.core.packages import ApprovalStatus, ModelPackage, TrainedJob
+from costwatch.core.packages import ApprovalStatus, ListedPackage, ModelPackage, TrainedJob
 from costwatch.core.policy import Service
 from costwatch.errors import PermanentAwsError
 
@@ -40,7 +40,7 @@ def package(raw: Raw) -> ModelPackage | None:
     if not raw.get("ModelPackageGroupName") or not version(raw):
         return None
     arn = str(raw["ModelPackageArn"])
-    _, _, _, region, account, _ = arn.split(":", 5)
+    region, account = _place(arn)
     return ModelPackage(
         arn=arn,
         account=account,
@@ -58,6 +58,15 @@ def package(raw: Raw) -> ModelPackage | None:
         statistics_uri=_statistics(raw),
         approval_description=str(raw.get("ApprovalDescription", "")),
     )
+
+
+def listed(raw: Raw) -> ListedPackage | None:
+    """Of a summary in a list; None: it is not a version in a group."""
+    if not raw.get("ModelPackageGroupName") or not version(raw):
+        return None
+    arn = str(raw["ModelPackageArn"])
+    created_at = utc(raw["CreationTime"]) or _LONG_AGO
+    return ListedPackage(arn, _place(arn)[0], str(raw["ModelPackageGroupName"]), version(raw), created_at)
 
 
 def trained(raw: Raw) -> TrainedJob:
@@ -106,6 +115,12 @@ def metric_text(value: float) -> str:
     except OverflowError:  # more than 32 bits can hold
         pass
     return repr(number)
+
+
+def _place(arn: str) -> tuple[str, str]:
+    """Region and account."""
+    _, _, _, region, account, _ = arn.split(":", 5)
+    return region, account
 
 
 def _approval(raw: Raw, arn: str) -> ApprovalStatus:

@@ -53,7 +53,7 @@ def readings(document: object, where: str) -> dict[str, Reading]:
         for name, reading in _group(metrics, shared, where, by_monitor=by_monitor):
             found[name] = reading if name not in found else _agreed(found[name], reading, name, where)
     for name, reading in _slices(document.get("slices", {}), where):
-        found[name] = reading
+        found[name] = reading if name not in found else _agreed(found[name], reading, name, where)
     if not found:
         raise InputError(f"{where} has no metric, {_SHAPE}")
     return found
@@ -73,8 +73,8 @@ def _group(
 ) -> Iterator[tuple[str, Reading]]:
     for name, told in metrics.items():
         entry = told if isinstance(told, Mapping) else {"value": told}
-        if name in _COUNTS or "value" not in entry or isinstance(entry["value"], list | Mapping):
-            continue  # a count, a curve or a matrix
+        if not name or name in _COUNTS or "value" not in entry or isinstance(entry["value"], list | Mapping):
+            continue  # nobody can ask for it, or it is a count, a curve or a matrix
         yield f"{name}{part}", _reading(entry, shared, f"{name}{part}", where, by_monitor=by_monitor)
 
 
@@ -118,7 +118,7 @@ def _count(entry: Body, shared: Body) -> int | None:
 
 
 def _agreed(before: Reading, now: Reading, name: str, where: str) -> Reading:
-    """A metric that two groups tell: the same, or nobody knows which is meant."""
+    """A metric that is told twice, by two groups or by `recall@10` and a slice 10: the same, or nobody knows which."""
     if before.problem or now.problem or before.value == now.value:
         return before if before.problem or not now.problem else now
     return Reading(_NAN, problem=f"{name} is {before.value} and {now.value}, expected one of the two in {where}")

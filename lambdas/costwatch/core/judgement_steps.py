@@ -140,7 +140,9 @@ def taken_over(before: Judgement, now: datetime) -> JudgementStep | None:
         return None
     after = _next(before, replace(before, lease_until=now + WRITE_LEASE))
     target = after.target.value if after.target is not None else "nothing"
-    return JudgementStep(before, after, now, (_entry(after, Transition.REGISTRY_CLAIMED, f"again: {target}", now),))
+    known = before.told.startswith(NOT_WRITTEN)  # that it is tried again at each sweep was said with that
+    entries = () if known else (_entry(after, Transition.REGISTRY_CLAIMED, f"again: {target}", now),)
+    return JudgementStep(before, after, now, entries)
 
 
 def written(before: Judgement, now: datetime) -> JudgementStep:
@@ -159,12 +161,15 @@ def written(before: Judgement, now: datetime) -> JudgementStep:
     return JudgementStep(before, after, now, (entry,), _said(after, now))
 
 
-def not_written(before: Judgement, why: str, now: datetime) -> JudgementStep:
-    """The registry did not take it: the next sweep tries again. Told when the reason is another than before."""
+def not_written(before: Judgement, why: str, now: datetime, *, detail: str = "") -> JudgementStep:
+    """The registry did not take it: the next sweep tries again. Told when the reason is another than before.
+
+    `why`: for people; `detail`: AWS's own text, for the ledger and the log.
+    """
     told = f"{NOT_WRITTEN}{why}"
     say = before.told != told
     after = _next(before, replace(before, lease_until=now, told=told))
-    entries = (_entry(after, Transition.REGISTRY_NOT_WRITTEN, why, now),) if say else ()
+    entries = (_entry(after, Transition.REGISTRY_NOT_WRITTEN, detail or why, now),) if say else ()
     return JudgementStep(before, after, now, entries, (_card(after),) if say else ())
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from costwatch.core.approvals import Post
 from costwatch.core.gains import Evaluation
 from costwatch.core.modes import Mode
-from costwatch.core.packages import ApprovalStatus
+from costwatch.core.packages import ApprovalStatus, ModelPackage
 from costwatch.core.res import Verdict
 from costwatch.core.res_policy import Worth
 
@@ -121,6 +121,10 @@ class Judgement:
     def name(self) -> str:
         """For people: `churn v41`."""
         return f"{self.model} v{self.package_version}"
+
+    def is_of(self, package: ModelPackage) -> bool:
+        """Whether it is about this very version: a group that is deleted and made anew counts from 1 again."""
+        return self.package_arn == package.arn and self.created_at == package.created_at
 
     @property
     def gain(self) -> Decimal | None:

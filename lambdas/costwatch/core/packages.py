@@ -13,6 +13,8 @@ META_RUN: Final = "costwatch:run"
 META_BASELINE: Final = "costwatch:baseline"
 META_CANDIDATE: Final = "costwatch:candidate"
 """Both numbers from the caller: the metric of what serves and of this one, measured on the same data."""
+META_BASELINE_VERSION: Final = "costwatch:baseline-version"
+"""Of which version the baseline is; without it, of what served when the candidate's training began."""
 META_STANDARD_ERROR: Final = "costwatch:standard-error"
 META_SAMPLE_SIZE: Final = "costwatch:sample-size"
 META_DIFFERENCES: Final = "costwatch:differences"
@@ -66,6 +68,17 @@ class ModelPackage:
     def name(self) -> str:
         """For people: `churn v41`."""
         return f"{self.group} v{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPackage:
+    """A version as a list shows it: what it is, and not what it is made of. `created_at`: aware UTC."""
+
+    arn: str
+    region: str
+    group: str
+    version: int
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,8 @@ _WHY: Final = {
 _MENDED_BY: Final = {
     Cause.DIFFERENT_DATA: (
         "Measure both on the same data: evaluate what serves on this candidate's data too, and register the package "
-        "with both numbers, as metadata `costwatch:baseline` and `costwatch:candidate`."
+        "with both numbers, as metadata `costwatch:baseline` and `costwatch:candidate`. What its ModelMetrics were "
+        "measured on only metadata `costwatch:evaluation-data` says."
     ),
     Cause.NO_METRIC: (
         "Let the training job emit the metric, or name it in the package's ModelMetrics, or register the package with "

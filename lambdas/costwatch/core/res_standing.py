@@ -113,13 +113,13 @@ def _done(judgement: Judgement, decided: Decided) -> str:
     if judgement.state is State.WRITING:
         return _being_written(judgement)
     if decided.target is ApprovalStatus.REJECTED:
-        return "It is Rejected in the model registry."
+        if judgement.state is State.WRITTEN:
+            return "It is Rejected in the model registry."
+        reject = f"`{safe(command(judgement, ApprovalStatus.REJECTED))}`"
+        return f"Costwatch leaves the model registry to you. If it is not Rejected there yet, this does it:\n{reject}"
     if judgement.approved_at is not None or judgement.state is State.WRITTEN:
         return "It is Approved in the model registry."
-    return (
-        "Costwatch will not reject it. It is still pending, since Costwatch's role may not approve. "
-        f"{_approve(judgement)}"
-    )
+    return f"Costwatch leaves the model registry to you, and will not reject it. {_approve(judgement)}"
 
 
 def _being_written(judgement: Judgement) -> str:

@@ -49,7 +49,10 @@ class TrainingEnded:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRequested:
-    """A named person promotes or rejects a candidate. `judged_at`: of the judgement that they were shown; None: any."""
+    """A named person promotes or rejects a candidate. `judged_at`: of the judgement that they were shown; None: any.
+
+    `by_click`: by a button, and whoever took the click has checked that they may; else `by` must be an approver.
+    """
 
     judgement: str
     target: ApprovalStatus
@@ -57,6 +60,7 @@ class DecisionRequested:
     name: str
     reason: str
     judged_at: datetime | None
+    by_click: bool = False
 
 
 ResMessage = Tick | PackageChanged | TrainingEnded | DecisionRequested
@@ -120,6 +124,9 @@ def _decision(detail: Mapping[str, Any]) -> DecisionRequested:
     reason, name = (_optional_text(detail, part) for part in ("reason", "name"))
     if len(reason) > _LONGEST_REASON:
         raise MalformedEvent(f"detail.reason has {len(reason)} characters, expected at most {_LONGEST_REASON}")
+    by_click = detail.get("by_click", False)
+    if not isinstance(by_click, bool):
+        raise MalformedEvent(f"detail.by_click is {shown(by_click)}; expected true or false")
     return DecisionRequested(
         judgement=text_of(detail, "detail.judgement"),
         target=ApprovalStatus(target),
@@ -127,6 +134,7 @@ def _decision(detail: Mapping[str, Any]) -> DecisionRequested:
         name=name,
         reason=reason,
         judged_at=_moment(detail.get("judged_at"), "detail.judged_at"),
+        by_click=by_click,
     )
 
 

@@ -39,6 +39,7 @@ def decide(desk: Desk) -> str:
             by=person.user_id,
             name=person.name,
             reason=desk.click.reason,
+            by_click=True,
         )
     except RefusedError as error:
         if is_theirs(desk):

@@ -21,11 +21,19 @@ class ResPort(Protocol):
 
 
 def ask(
-    res: ResPort, judgement: Judgement, target: ApprovalStatus, *, by: str, name: str, reason: str
+    res: ResPort,
+    judgement: Judgement,
+    target: ApprovalStatus,
+    *,
+    by: str,
+    name: str,
+    reason: str,
+    by_click: bool = False,
 ) -> dict[str, Any]:
-    """Ask, and wait for what came of it. `by`: Slack's user id or an ARN; `name`: the same for people.
+    """Ask, and wait for what came of it. `by`: Slack's user id or an ARN; `name`: the same for people. `by_click`: by a
+    button, and that they may was checked; else the function looks whether `by` is an approver.
 
-    Raises RefusedError where others decided it before, or it was judged anew since `judgement` was read.
+    Raises RefusedError where they may not, others decided it before, or it was judged anew since `judgement` was read.
     """
     detail = {
         "judgement": judgement.id,
@@ -34,6 +42,7 @@ def ask(
         "by": by,
         "name": name,
         "reason": reason,
+        "by_click": by_click,
     }
     return res.ask(names.DETAIL_DECISION_REQUESTED, detail, answer=ANSWER)
 

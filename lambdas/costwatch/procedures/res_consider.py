@@ -10,7 +10,7 @@ from costwatch.core import registry_words as words
 from costwatch.core.judgement_steps import WRITE_LEASE, JudgementStep
 from costwatch.core.judgements import Decided, Hand, Judgement, State
 from costwatch.core.modes import Mode
-from costwatch.core.packages import ApprovalStatus, ModelPackage
+from costwatch.core.packages import ApprovalStatus, ListedPackage, ModelPackage
 from costwatch.core.res import Value
 from costwatch.core.res_policy import ModelRules
 from costwatch.procedures import res_write
@@ -47,6 +47,8 @@ def consider(b: Breaker, package: ModelPackage, report: ResReport, hand: Decided
         if found is None:
             return
         before = b.judgements.get(b.w.account, id_of(found))
+        if before is not None and not before.is_of(found):
+            before = None
         step = _step(b, found, rules, before, hand, report)
         if step is None:
             return
@@ -57,7 +59,7 @@ def consider(b: Breaker, package: ModelPackage, report: ResReport, hand: Decided
         found = b.registry(found.region).package(found.arn)
 
 
-def id_of(package: ModelPackage) -> str:
+def id_of(package: ModelPackage | ListedPackage) -> str:
     return f"{package.region}/{package.group}/{package.version}"
 
 
@@ -91,15 +93,15 @@ def _step(
         return _after_all(before, package, now)
     if not package.pending:
         return steps.overridden(before, hand_of(package, now), now)
-    return judge(b, package, rules, before, report) if _is_due(b, before, package, now) else None
+    return judge(b, package, rules, before, report) if is_due(b, before, now, package.modified_at) else None
 
 
-def _is_due(b: Breaker, before: Judgement, package: ModelPackage, now: datetime) -> bool:
-    """Whether a candidate that is pending is to be judged again."""
+def is_due(b: Breaker, before: Judgement, now: datetime, modified_at: datetime | None = None) -> bool:
+    """Whether a candidate that is pending is to be judged again. `modified_at`: None where that is not known."""
     if before.mode is not b.w.policy.res.mode or before.state is State.WAITING:
         return True  # what was settled in observe blocks no enforce
     hopeful = before.verdict.value in (Value.UNJUDGED, Value.FIRST_MODEL) and now - before.created_at <= HOPE
-    changed = package.modified_at is not None and package.modified_at > before.judged_at
+    changed = modified_at is not None and modified_at > before.judged_at
     return hopeful and (changed or now - before.judged_at >= AGAIN_EVERY)
 
 
@@ -128,7 +130,7 @@ def _being_written(
         return judge(b, package, rules, before, report)  # the rules, what serves and the data may be others by now
     if package.pending and by is not None:
         return _being_decided(b, before, by)
-    return res_write.settled(b, before, package, "", report)
+    return res_write.settled(b, before, package, None, report)
 
 
 def _being_decided(b: Breaker, before: Judgement, by: Decided) -> JudgementStep | None:
@@ -149,7 +151,7 @@ def _being_restored(
     if res_write.lies_under_ours(before, package):
         may = res_write.may_set(b, by.target)
         return steps.taken_over(before, b.w.now()) if may else res_write.put_back(b, before, by, report)
-    return res_write.settled(b, before, package, "", report)
+    return res_write.settled(b, before, package, None, report)
 
 
 def _lies_under_ours(before: Judgement, hand: Decided, package: ModelPackage) -> bool:
@@ -174,10 +176,20 @@ def _is_of_now(before: Judgement, hand: Decided) -> bool:
 
 
 def _after_all(before: Judgement, package: ModelPackage, now: datetime) -> JudgementStep | None:
-    """Of what is left to people: when it began to serve, and that a decision of theirs stands again."""
+    """Of what is left to people: when it began to serve, that a decision of theirs stands again, or is another now."""
     by = before.decided
     if by is not None and by.hand is Hand.NOT_RESTORED and package.approval is by.target:
         return steps.overridden(before, hand_of(package, now, Hand.AFTER), now)
+    if by is not None and _was_seen(before, by) and package.approval is not by.target:
+        hand = by.hand if by.hand is Hand.FIRST else Hand.AFTER
+        return steps.overridden(before, hand_of(package, now, hand), now)
     if package.approval is ApprovalStatus.APPROVED:
         return steps.serves(before, package.modified_at or now, now)
     return None
+
+
+def _was_seen(before: Judgement, by: Decided) -> bool:
+    """Whether the registry showed what they decided."""
+    if by.hand is Hand.ASKED:
+        return by.target is ApprovalStatus.APPROVED and before.approved_at is not None
+    return by.hand is not Hand.NOT_RESTORED

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from operator import itemgetter
 
 from costwatch.core.judgements import Judgement
 from costwatch.core.model import Member, RunId
+from costwatch.core.packages import ModelPackage
 from costwatch.core.res import Cost
 from costwatch.core.run_cost import RunCost
 from costwatch.errors import UnreadableRow
@@ -39,22 +41,21 @@ class _Booked:
     goes_on: bool = False
 
 
-def spent(b: Breaker, found: Trained | None, registered_at: datetime, before: datetime | None) -> Spent:
-    """What every run of `found` cost in sum. Raises AwsError.
-
-    `registered_at`: when the candidate was; `before`: when the one before it was that names the same run; None: none.
-    """
+def spent(b: Breaker, found: Trained | None, package: ModelPackage, judged: Iterable[Judgement]) -> Spent:
+    """What every run of `found` cost in sum. `judged`: every candidate of the model. Raises AwsError."""
     if found is None:
         waits = "nothing tells what trained it: no training job, pipeline execution or run is known for it"
         return Spent(Cost(None), waits=waits)
+    siblings = [each for each in judged if each.run == found.run]
     booked = {each.run_id: each for each in (_booked(b, run_id) for run_id in found.runs)}
+    own = [_of_candidate(each, package, siblings) for each in booked.values()]
     runs = tuple(str(run_id) for run_id in booked)
-    waiting = [each for each in booked.values() if each.waits]
+    waiting = [each for each in own if each.waits]
     if waiting:
         goes_on = any(each.goes_on for each in waiting)
         reason = "; ".join(each.waits for each in waiting[:3])
         return Spent(Cost(None, what=found.what), runs, reason, goes_on)
-    costs = [cost for each in booked.values() for cost in _of_candidate(each, registered_at, before)]
+    costs = [cost for each in own for cost in each.costs]
     return Spent(
         Cost(_sum(each.actual_usd for each in costs), _sum(each.gpu_hours for each in costs), what=found.what),
         runs,
@@ -64,20 +65,33 @@ def spent(b: Breaker, found: Trained | None, registered_at: datetime, before: da
     )
 
 
-def _of_candidate(booked: _Booked, registered_at: datetime, before: datetime | None) -> Sequence[RunCost]:
-    """Machines may train again and again under one name: what began since the last candidate of that name was
-    registered, and before this one was, is this one's. A job runs once.
+def _of_candidate(booked: _Booked, package: ModelPackage, siblings: Sequence[Judgement]) -> _Booked:
+    """Machines may train again and again under one name, a job runs once. What began last before the candidate was
+    registered is its own, and of two candidates the cost of neither is known then: only what was counted for one stays.
     """
-    if booked.run_id.kind.is_job:
-        return booked.costs
-    own = [
-        cost
-        for cost in booked.costs
-        if cost.started_at is not None
-        and cost.started_at <= registered_at
-        and (before is None or cost.started_at > before)
-    ]
-    return own or booked.costs[-1:]
+    if booked.waits or booked.run_id.kind.is_job:
+        return booked
+    own = _last_begun(booked.costs, package.created_at)
+    run = f"{booked.run_id.kind.value} {booked.run_id.name}"
+    if own is None:
+        return replace(booked, waits=f"what {run} cost before the candidate was registered is not in the ledger")
+    counted = any(each.is_of(package) and _is_counted(each) for each in siblings)
+    others = [each for each in siblings if not each.is_of(package)]
+    rival = next((each for each in others if _last_begun(booked.costs, each.created_at) is own), None)
+    if rival is not None and not counted:
+        waits = f"in the ledger it comes of the same {run} as {rival.name}: what each of them cost is not known"
+        return replace(booked, waits=waits)
+    return replace(booked, costs=(own,))
+
+
+def _is_counted(judgement: Judgement) -> bool:
+    return judgement.verdict.cost is not None and judgement.verdict.cost.usd is not None
+
+
+def _last_begun(costs: Iterable[RunCost], registered_at: datetime) -> RunCost | None:
+    """At the very moment of registration is before it. What never started left nothing."""
+    begun = [(cost.started_at, cost) for cost in costs if cost.started_at is not None]
+    return max((each for each in begun if each[0] <= registered_at), key=itemgetter(0), default=(None, None))[1]
 
 
 def all_candidates(b: Breaker, model: str, since: datetime, judged: Iterable[Judgement], own: Spent) -> Decimal | None:

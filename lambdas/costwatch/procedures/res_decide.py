@@ -1,10 +1,11 @@
-"""A named person's decision about a candidate. Whoever asks for it has checked that they may."""
+"""A named person's decision about a candidate: by a button, whose click was checked, or by an approver's command."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from costwatch.core import judgement_steps as steps
+from costwatch.core import principals
 from costwatch.core import registry_words as words
 from costwatch.core.judgements import Decided, Judgement, State
 from costwatch.core.modes import Mode
@@ -24,14 +25,15 @@ def decide(b: Breaker, asked: DecisionRequested, report: ResReport | None = None
     before.
 
     Returns what came of it as a document; what could not be done goes into `report`. Raises RefusedError, with nothing
-    written, where the candidate is not known, was decided by somebody else, was judged anew, or nothing is in enforce;
-    AwsError where the registry fails.
+    written, where they may not, the candidate is not known, was decided by somebody else, was judged anew, or nothing
+    is in enforce; AwsError where the registry fails.
     """
     report = report or ResReport(at=b.w.now())
+    _check_approver(b, asked)
     for _ in range(_TRIES):
         before = _shown(b, asked)
         package = b.registry(before.region).package(before.package_arn)
-        if package is None:
+        if package is None or not before.is_of(package):
             raise RefusedError(f"{before.name} is not in the registry any more")
         if _decided_before(before, asked):
             return _document(before, asked, package, report)
@@ -48,6 +50,15 @@ def decide(b: Breaker, asked: DecisionRequested, report: ResReport | None = None
         seen = b.registry(before.region).package(before.package_arn) or package
         return _document(after, asked, seen, report)
     raise RefusedError(f"{asked.judgement} was changed by others each time; nothing was written: try again")
+
+
+def _check_approver(b: Breaker, asked: DecisionRequested) -> None:
+    """As the configuration names them now, whoever was when it was judged. Raises RefusedError."""
+    listed = b.w.policy.res.approvers
+    if asked.by_click or principals.listed_as(asked.by, listed):
+        return
+    approvers = f"approvers are {', '.join(listed)}" if listed else "no approver is configured"
+    raise RefusedError(f"only approvers may promote or reject a model, and {asked.by} is none now; {approvers}")
 
 
 def _shown(b: Breaker, asked: DecisionRequested) -> Judgement:

@@ -29,7 +29,9 @@ def package_changed(b: Breaker, event: PackageChanged) -> ResReport:
 
 
 def training_ended(b: Breaker, event: TrainingEnded) -> ResReport:
-    """Book what the job cost, remember what it left, and judge what waited for it. Raises AwsError."""
+    """Book what the job cost, remember what it left, and judge what waited for it: each by itself, and the sweep looks
+    at one that fails again. Raises AwsError.
+    """
     w, report = b.w, ResReport(at=b.w.now())
     if not _is_ours(b, event.account, event.region):
         return report
@@ -41,9 +43,10 @@ def training_ended(b: Breaker, event: TrainingEnded) -> ResReport:
     run = str(RunId(w.account, event.region, RunKind.TRAINING, event.job))
     for waiting in b.judgements.open(w.account, report.skip):
         if waiting.state is State.WAITING and _waits_for(waiting, run, event.artifact):
-            package = b.registry(waiting.region).package(waiting.package_arn)
-            if package is not None:
-                consider(b, package, report)
+            with report.isolating(waiting.id):
+                package = b.registry(waiting.region).package(waiting.package_arn)
+                if package is not None:
+                    consider(b, package, report)
     outbox.flush(w, report, warnings=False)
     return report
 

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from costwatch.core.known_jobs import JobKey
 from costwatch.core.model import RunId, RunKind
 from costwatch.core.packages import META_RUN, ModelPackage, TrainedJob
 from costwatch.core.policy import Service
+from costwatch.errors import PermanentAwsError
 from costwatch.procedures.breaker import Breaker
 
 _MOST_GUESSES: Final = 5
 """So many parts of an artifact's path are asked about as a job's name, each a call."""
 _JOB_NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
-_EXECUTION: Final = re.compile(r"arn:[^:]+:sagemaker:[^:]+:\d{12}:pipeline/[^/]+/execution/[^/]+")
+_EXECUTION: Final = re.compile(r"arn:[^:]+:sagemaker:([^:]+):(\d{12}):pipeline/[^/]+/execution/[^/]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +50,31 @@ def trained(b: Breaker, package: ModelPackage) -> Trained | None:
     if named:
         run_id = _named(b, package, named)
         return Trained(str(run_id), (run_id,), f"run {run_id.name}", job)
-    if _EXECUTION.fullmatch(package.generated_by):
-        steps = b.registry(package.region).steps(package.generated_by)
-        if steps:
-            runs = tuple(_run_id(b, package.region, service, name) for service, name in dict.fromkeys(steps))
-            many = f"all {len(runs)} jobs" if len(runs) > 1 else "the only job"
-            return Trained(package.generated_by, runs, f"{many} of its pipeline execution", job)
+    if _is_own_execution(package) and (steps := _steps(b, package)):
+        runs = tuple(_run_id(b, package.region, service, name) for service, name in dict.fromkeys(steps))
+        many = f"all {len(runs)} jobs" if len(runs) > 1 else "the only job"
+        return Trained(package.generated_by, runs, f"{many} of its pipeline execution", job)
     # Of a model of several containers the cost is known only where every part of it is.
     if not known or len(known) < len(left):
         return None
     runs = tuple(dict.fromkeys(_run_id(b, each.region, Service.TRAINING, each.job.name) for each in known))
     jobs = f"training job {runs[0].name}" if len(runs) == 1 else f"all {len(runs)} training jobs of its containers"
     return Trained(str(runs[0]), runs, jobs, job)
+
+
+def _is_own_execution(package: ModelPackage) -> bool:
+    """Of its own region and account: of any other nothing can be read, and no ledger here has its costs."""
+    execution = _EXECUTION.fullmatch(package.generated_by)
+    return execution is not None and execution.groups() == (package.region, package.account)
+
+
+def _steps(b: Breaker, package: ModelPackage) -> list[JobKey]:
+    """Those that may not be listed are as good as none: what its artifact tells counts then."""
+    try:
+        return b.registry(package.region).steps(package.generated_by)
+    except PermanentAwsError as error:
+        b.w.log("steps not read", {"execution": package.generated_by, "reason": str(error)})
+        return []
 
 
 def _left_by(b: Breaker, package: ModelPackage, uri: str) -> _Left | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from costwatch.core import gains
+from costwatch.core import gains, times
 from costwatch.core.gains import Evaluation, EvaluationData, Reading
 from costwatch.core.packages import (
     META_BASELINE,
+    META_BASELINE_VERSION,
     META_CANDIDATE,
     META_DATA,
     META_DIFFERENCES,
@@ -31,7 +33,7 @@ CHANNELS: Final = ("validation", "test", "evaluation")
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`problem`: why something that should tell could not be read; empty: nothing was wrong."""
+    """`problem`: why something that should tell could not be read, or that nothing tells; empty: nothing was wrong."""
 
     evaluation: Evaluation
     problem: str = ""
@@ -48,9 +50,10 @@ class Told:
 def measured(
     b: Breaker, package: ModelPackage, rules: ModelRules, job: TrainedJob | None, known: Evaluation | None = None
 ) -> Measured:
-    """What is known of the package by itself: the first source that has the metric. Raises TransientAwsError.
+    """What is known of the package by itself, of what is asked about: by the first source that has the metric.
 
-    `known`: as it was read before; what the same readings were measured on then is not read again.
+    `known`: as it was read before; what the same readings were measured on then is not read again. Raises
+    TransientAwsError.
     """
     problem = ""
     found: list[tuple[Evaluation, TrainedJob | None]] = []
@@ -58,7 +61,7 @@ def measured(
         try:
             readings = b.evaluations(package.region).statistics(package.statistics_uri)
         except (InputError, PermanentAwsError) as error:
-            problem = f"its metrics cannot be read: {error}"
+            problem = f"its metrics cannot be read: {_plain(b, package, error)}"
         else:
             found.append((Evaluation(readings, source="the package's ModelMetrics"), None))
     if job is not None and job.final_metrics:
@@ -69,13 +72,22 @@ def measured(
         else:
             found.append((Evaluation(readings, source=f"training job {job.name}"), job))
     if not found:
-        return Measured(Evaluation(), problem)
+        return Measured(Evaluation(), problem or _none_such(rules, ()))
     best, by = next((each for each in found if rules.metric in each[0].readings), found[0])
+    if rules.metric not in best.readings:
+        names = {*best.readings, *(job.final_metrics if job is not None else ())}
+        problem = problem or _none_such(rules, names)
+    best = replace(best, readings={name: best.readings[name] for name in _asked(rules) if name in best.readings})
     try:
         data = _data(b, package, rules, by, known.data if known is not None and _is_same(best, known, rules) else None)
     except (InputError, PermanentAwsError) as error:
-        return Measured(best, problem or f"what it was measured on cannot be read: {error}")
+        return Measured(best, problem or f"what it was measured on cannot be read: {_plain(b, package, error)}")
     return Measured(replace(best, data=data), problem)
+
+
+def has_all(evaluation: Evaluation, rules: ModelRules) -> bool:
+    """Whether it tells of everything that is asked about."""
+    return all(name in evaluation.readings for name in _asked(rules))
 
 
 def told(package: ModelPackage, rules: ModelRules, own: Evaluation, serving: Evaluation | None) -> Told | None:
@@ -97,6 +109,22 @@ def told(package: ModelPackage, rules: ModelRules, own: Evaluation, serving: Eva
     )
 
 
+def check_baseline(package: ModelPackage, serving_version: int, serves_since: datetime, began_at: datetime) -> None:
+    """Raises InputError where the caller's baseline is of something else than what serves, or may be.
+
+    `serves_since`: when that was approved, or whatever was approved over it was taken back. `began_at`: before that
+    nothing of the candidate was measured; inclusive.
+    """
+    said = package.metadata.get(META_BASELINE_VERSION, "").strip()
+    if said and said.lower().removeprefix("v") != str(serving_version):
+        raise InputError(f"{META_BASELINE} is of version {said[:40]}, and version {serving_version} serves")
+    if not said and serves_since > began_at:
+        raise InputError(
+            f"version {serving_version} serves only since {times.to_key(serves_since)}, when this one's training had "
+            f"begun, and nothing says which version {META_BASELINE} is of: expected {META_BASELINE_VERSION}"
+        )
+
+
 def chance(b: Breaker, package: ModelPackage) -> Extra:
     """What tells how much may be chance. Raises InputError for what is no number, TransientAwsError."""
     given = {name: text.strip() for name, text in package.metadata.items() if text.strip()}
@@ -106,7 +134,7 @@ def chance(b: Breaker, package: ModelPackage) -> Extra:
         try:
             return Extra(differences=b.evaluations(package.region).differences(given[META_DIFFERENCES]))
         except PermanentAwsError as error:
-            raise InputError(f"{META_DIFFERENCES} cannot be read: {error}") from error
+            raise InputError(f"{META_DIFFERENCES} cannot be read: {_plain(b, package, error)}") from error
     if META_SAMPLE_SIZE in given:
         size: Decimal = gains.finite(given[META_SAMPLE_SIZE], META_SAMPLE_SIZE)
         if size != size.to_integral_value():
@@ -115,10 +143,26 @@ def chance(b: Breaker, package: ModelPackage) -> Extra:
     return Extra()
 
 
+def _plain(b: Breaker, package: ModelPackage, error: InputError | PermanentAwsError) -> str:
+    """For people; AWS's own text goes to the log."""
+    if isinstance(error, InputError):
+        return str(error)
+    b.w.log("not read", {"package": package.arn, "reason": str(error)})
+    return error.plain
+
+
 def _of_job(job: TrainedJob, rules: ModelRules) -> dict[str, str]:
-    """The metrics that are asked about: another one that has no number is no reason not to judge."""
-    wanted = {rules.metric, *(rail.reading for rail in rules.guardrails)}
-    return {name: value for name, value in job.final_metrics.items() if name in wanted}
+    """Another one that has no number is no reason not to judge."""
+    return {name: value for name, value in job.final_metrics.items() if name in _asked(rules)}
+
+
+def _none_such(rules: ModelRules, names: Iterable[str]) -> str:
+    return f"the candidate has no metric {rules.metric}; it has {', '.join(sorted(names)[:6]) or 'none'}"
+
+
+def _asked(rules: ModelRules) -> tuple[str, ...]:
+    """The metrics that are asked about: a report may have thousands, and a row of the ledger holds 400 KB."""
+    return tuple(dict.fromkeys((rules.metric, *(rail.reading for rail in rules.guardrails))))
 
 
 def _is_same(found: Evaluation, known: Evaluation, rules: ModelRules) -> bool:

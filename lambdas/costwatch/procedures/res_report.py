@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from costwatch.core import times
-from costwatch.procedures.report import SweepReport
+from costwatch.core.model import RunId
+from costwatch.errors import InputError, RefusedError
+from costwatch.procedures.report import Failure, SweepReport
 
 
 @dataclass(slots=True)
@@ -19,6 +23,15 @@ class ResReport(SweepReport):
     written: int = 0
     not_written: int = 0
     hands_not_restored: int = 0
+
+    @contextmanager
+    def isolating(self, where: str, unjudged: Iterable[RunId] = ()) -> Iterator[None]:
+        """As in any sweep; and a candidate whose own facts are refused stops no other one either."""
+        with SweepReport.isolating(self, where, unjudged):
+            try:
+                yield
+            except (InputError, RefusedError) as error:
+                self.fail(Failure(where, str(error), error.retry))
 
     def document(self) -> dict[str, Any]:
         """For machines."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Final
 
 from costwatch.core import judgement_steps as steps
-from costwatch.core.judgements import State
+from costwatch.core.judgements import Judgement, State
 from costwatch.core.modes import Mode
-from costwatch.core.packages import ModelPackage
+from costwatch.core.packages import ApprovalStatus, ListedPackage
 from costwatch.core.res_policy import ModelRules
 from costwatch.procedures import outbox
 from costwatch.procedures.breaker import Breaker
 from costwatch.procedures.report import Failure
-from costwatch.procedures.res_consider import consider, id_of
+from costwatch.procedures.res_consider import consider, id_of, is_due
 from costwatch.procedures.res_report import ResReport
 
 LOOKS_BACK: Final = timedelta(days=30)
@@ -31,44 +32,84 @@ def sweep(b: Breaker) -> ResReport:
     if w.policy.res.mode is Mode.OFF:
         return report
     seen: set[str] = set()
-    for region in w.policy.regions:
-        for rules in w.policy.res.models:
-            with report.isolating(f"{region} {rules.group}"):
-                _group(b, region, rules, report, seen)
+    for region, rules in _places(b):
+        if not _time_left(b, report):
+            break
+        with report.isolating(f"{region} {rules.group}"):
+            _group(b, region, rules, report, seen)
     for judgement in b.judgements.open(w.account, report.skip):
         if judgement.state is State.WRITING:
             report.unsettled(judgement.decided.at if judgement.decided is not None else judgement.judged_at)
         known = judgement.region in w.policy.regions and w.policy.res.of_group(judgement.group) is not None
-        if judgement.id in seen or not known or not _time_left(b, report):
-            continue
-        with report.isolating(f"{judgement.id}"):
-            package = b.registry(judgement.region).package(judgement.package_arn)
-            if package is None:
-                b.save(steps.gone(judgement, w.now()))
-            else:
-                consider(b, package, report)
+        if judgement.id not in seen and known and _time_left(b, report):
+            _again(b, judgement, report)
     outbox.flush(w, report, warnings=False)
     return report
 
 
+def _places(b: Breaker) -> list[tuple[str, ModelRules]]:
+    """Where to look: each sweep begins one further on, so that one that takes all the time starves no other."""
+    policy = b.w.policy
+    found = [(region, rules) for region in policy.regions for rules in policy.res.models]
+    first = int(b.w.now().timestamp() // policy.sweep_every.total_seconds()) % max(len(found), 1)
+    return found[first:] + found[:first]
+
+
 def _group(b: Breaker, region: str, rules: ModelRules, report: ResReport, seen: set[str]) -> None:
-    registry, account = b.registry(region), b.w.account
+    """What serves, then what is pending: the newest first, and described only where something may follow from it."""
+    registry, now = b.registry(region), b.w.now()
+    rows = {each.id: each for each in b.judgements.of_model(b.w.account, rules.name, report.skip)}
     newest = registry.newest_approved(rules.group)
     if newest is not None and _time_left(b, report):
         seen.add(id_of(newest))
-        with report.isolating(f"{id_of(newest)}"):
+        with report.isolating(id_of(newest)):
             consider(b, newest, report)
-    for package in registry.pending(rules.group):
-        if not _time_left(b, report):
+    ours = _approved_by_us(rows.values(), region, rules.group)
+    if ours is not None and ours.id not in seen and _time_left(b, report):
+        seen.add(ours.id)
+        _again(b, ours, report)
+    is_open = (each.created_at for each in rows.values() if each.region == region and not each.state.final)
+    oldest = min((now - LOOKS_BACK, *is_open))
+    for listed in registry.pending(rules.group):
+        if listed.created_at < oldest:
             return
-        seen.add(id_of(package))
-        with report.isolating(f"{id_of(package)}"):
-            if _is_young(b, package) or b.judgements.get(account, id_of(package)) is not None:
-                consider(b, package, report)
+        if _is_due(b, listed, rows.get(id_of(listed)), now):
+            if not _time_left(b, report):
+                return
+            with report.isolating(id_of(listed)):
+                package = registry.package(listed.arn)
+                if package is not None:
+                    consider(b, package, report)
+        seen.add(id_of(listed))
 
 
-def _is_young(b: Breaker, package: ModelPackage) -> bool:
-    return b.w.now() - package.created_at <= LOOKS_BACK
+def _is_due(b: Breaker, listed: ListedPackage, row: Judgement | None, now: datetime) -> bool:
+    """Whether anything may follow from a package that is pending, by what the ledger has of it."""
+    if row is None or row.created_at != listed.created_at:  # of a group that was made anew
+        return now - listed.created_at <= LOOKS_BACK
+    if row.state.final:
+        return row.state is State.WRITTEN  # somebody has undone what was written
+    return row.state is State.WRITING or is_due(b, row, now)
+
+
+def _approved_by_us(rows: Iterable[Judgement], region: str, group: str) -> Judgement | None:
+    """What Costwatch approved last: where something else serves now, it was rolled back or there is a newer one."""
+    approved = [
+        each
+        for each in rows
+        if (each.region, each.group, each.state, each.target) == (region, group, State.WRITTEN, ApprovalStatus.APPROVED)
+    ]
+    return max(approved, key=lambda each: each.package_version, default=None)
+
+
+def _again(b: Breaker, judgement: Judgement, report: ResReport) -> None:
+    """See what became of one that the ledger has."""
+    with report.isolating(judgement.id):
+        package = b.registry(judgement.region).package(judgement.package_arn)
+        if package is None:
+            b.save(steps.gone(judgement, b.w.now()))
+        else:
+            consider(b, package, report)
 
 
 def _time_left(b: Breaker, report: ResReport) -> bool:

@@ -17,7 +17,7 @@ from costwatch.errors import InputError
 from costwatch.procedures import res_costs, res_readings
 from costwatch.procedures.breaker import Breaker
 from costwatch.procedures.costs import of_children, of_jobs
-from costwatch.procedures.res_judge import served, serving_now, verdict_of
+from costwatch.procedures.res_judge import serving_now, verdict_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def look(
         own = res_costs.Spent(cost, (str(run_id),))
         cost = replace(cost, all_candidates_usd=res_costs.all_candidates(b, rules.name, serving.since, judged, own))
     measured = res_readings.measured(b, package, rules, job)
-    verdict = verdict_of(b, package, rules, measured, serving, cost, served(judged, region), extra)
+    verdict = verdict_of(b, package, rules, measured, serving, cost, judged, extra)
     return Looked(verdict, serving.package.name if serving is not None else "", waits)
 
 

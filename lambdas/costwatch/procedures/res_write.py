@@ -16,6 +16,7 @@ from costwatch.procedures.res_judge import hand_of
 from costwatch.procedures.res_report import ResReport
 
 _TRIES: Final = 5
+_Problem = AwsError | InputError | None
 
 
 def write(b: Breaker, claimed: Judgement, report: ResReport) -> bool:
@@ -28,16 +29,16 @@ def write(b: Breaker, claimed: Judgement, report: ResReport) -> bool:
     if claimed.decided is None and not serves_still(b, claimed):
         b.save(steps.outdated(claimed, b.w.now()))
         return False
-    package = registry.package(claimed.package_arn)
-    problem = ""
+    package = _of(claimed, registry.package(claimed.package_arn))
+    problem: _Problem = None
     if target is not None and package is not None and _may_be_written(claimed, package):
         description = words.description(claimed, target)
         added = words.metadata(claimed, target, package.metadata)
         try:
             registry.decide(claimed.package_arn, target, description, added)
         except (AwsError, InputError) as error:
-            problem = str(error)
-        package = registry.package(claimed.package_arn)
+            problem = error
+        package = _of(claimed, registry.package(claimed.package_arn))
     _settle(b, claimed, package, problem, report)
     return True
 
@@ -69,6 +70,10 @@ def put_back(b: Breaker, judgement: Judgement, by: Decided, report: ResReport) -
     return steps.not_restored(judgement, by, why, now)
 
 
+def _of(claimed: Judgement, package: ModelPackage | None) -> ModelPackage | None:
+    return package if package is not None and claimed.is_of(package) else None
+
+
 def _may_be_written(claimed: Judgement, package: ModelPackage) -> bool:
     return lies_under_ours(claimed, package) if steps.restores(claimed) else package.pending
 
@@ -78,7 +83,7 @@ def lies_under_ours(claimed: Judgement, package: ModelPackage) -> bool:
     return package.approval not in (claimed.target, ApprovalStatus.PENDING) and words.written_by_us(package)
 
 
-def _settle(b: Breaker, claimed: Judgement, package: ModelPackage | None, problem: str, report: ResReport) -> None:
+def _settle(b: Breaker, claimed: Judgement, package: ModelPackage | None, problem: _Problem, report: ResReport) -> None:
     """Record what came of it, over whatever else was recorded in its row meanwhile."""
     current: Judgement | None = claimed
     for _ in range(_TRIES):
@@ -93,7 +98,7 @@ def _settle(b: Breaker, claimed: Judgement, package: ModelPackage | None, proble
 
 
 def settled(
-    b: Breaker, judgement: Judgement, package: ModelPackage | None, problem: str, report: ResReport
+    b: Breaker, judgement: Judgement, package: ModelPackage | None, problem: _Problem, report: ResReport
 ) -> JudgementStep:
     """What the registry shows of something that is being written."""
     now = b.w.now()
@@ -110,4 +115,7 @@ def settled(
     elif not package.pending:
         return steps.overridden(judgement, hand_of(package, now), now)
     report.not_written += 1
-    return steps.not_written(judgement, problem or f"it still shows {package.approval.value}", now)
+    if problem is None:
+        return steps.not_written(judgement, f"it still shows {package.approval.value}", now)
+    why = problem.plain if isinstance(problem, AwsError) else str(problem)
+    return steps.not_written(judgement, why, now, detail=str(problem))
