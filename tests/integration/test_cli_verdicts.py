@@ -178,13 +178,14 @@ def test_what_the_registry_does_not_take_is_a_failure_that_the_sweep_tries_again
     house: JudgedHouse, john: Terminal
 ) -> None:
     house.judge()
-    denied = PermanentAwsError("sagemaker:UpdateModelPackage: denied", code="AccessDeniedException")
+    operation = "sagemaker:UpdateModelPackage"
+    denied = PermanentAwsError(f"{operation}: denied", code="AccessDeniedException", operation=operation)
     house.town.world.fault = lambda operation, _region, _ids: denied if operation == "UpdateModelPackage" else None
     result = john.costwatch("reject", "churn", "41")
     assert result.exit_code == 0, result.output
-    assert "The model registry did not take it, and the next sweep tries again: sagemaker:UpdateModelPackage" in words(
-        result.stdout
-    )
+    told = words(result.stdout)
+    assert "The model registry did not take it, and the next sweep tries again" in told
+    assert f"{operation} was refused (AccessDeniedException)." in told
 
 
 @pytest.mark.parametrize(
