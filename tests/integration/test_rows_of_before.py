@@ -178,8 +178,8 @@ def test_verdicts_what_they_rest_on_and_questions_about_trainings_are_read() -> 
     left = next(row for row in rows("models") if row["pk"].startswith("artifact#"))
     assert kept.artifact(ACCOUNT, left["sk"]) == Artifact(REGION, left["job"])
     questions = RetrainQuestions(ledger)
-    assert questions.of_model(ACCOUNT, "churn", QUESTION.at) == [QUESTION]
-    assert questions.by_id(ACCOUNT, "churn", QUESTION.asked.id) == QUESTION
+    assert questions.of_model(ACCOUNT, REGION, "churn", QUESTION.at) == [QUESTION]
+    assert questions.by_id(ACCOUNT, REGION, "churn", QUESTION.asked.id) == QUESTION
 
 
 def test_numbers_of_groups_counts_clicks_and_prices_are_read() -> None:
