@@ -72,9 +72,9 @@ def test_two_questions_of_one_instant_are_two(ledger: Ledger) -> None:
     assert questions.keep(replace(nameless, at=NOW + timedelta(milliseconds=1)))
 
 
-def test_the_same_id_at_the_same_moment_in_another_region_is_another_question(ledger: Ledger) -> None:
+def test_the_same_id_in_another_region_is_another_question(ledger: Ledger) -> None:
     questions = RetrainQuestions(ledger)
-    there = replace(QUESTION, asked=replace(QUESTION.asked, region="eu-west-1"))
+    there = replace(QUESTION, asked=replace(QUESTION.asked, region="eu-west-1"), at=NOW + timedelta(milliseconds=1))
     assert questions.keep(QUESTION)
     assert questions.keep(there)
     assert questions.of_model(ACCOUNT, "eu-west-1", "churn", NOW) == [there]
@@ -94,7 +94,7 @@ def test_a_row_that_cannot_be_read_costs_itself_alone(ledger: Ledger) -> None:
     later = replace(QUESTION, at=NOW + timedelta(days=7), asked=Asked("churn", region=REGION))
     assert questions.keep(QUESTION)
     assert questions.keep(later)
-    (first, _) = ledger.table.query(f"retrain#{ledger.origin}#{ACCOUNT}#{REGION}#churn")
+    (first, _) = ledger.table.query(f"retrain#{ledger.origin}#{ACCOUNT}#churn")
     ledger.table.put(Put({**first, "mode": "loud"}))
     skipped: list[UnreadableRow] = []
     assert questions.of_model(ACCOUNT, REGION, "churn", NOW, skipped.append) == [later]

@@ -398,8 +398,10 @@ def test_skips_in_one_region_are_not_counted_in_another(office: Office) -> None:
 
 def test_a_run_is_paid_for_where_its_candidate_is_registered(office: Office) -> None:
     office.now = NOW + 10 * WEEK
-    office.ledger.book_cost(cost("churn-7", office.now - timedelta(days=1), "10", Outcome.FINISHED))
-    serves_elsewhere(office, runs=(f"{ACCOUNT}/{REGION}/training/churn-7",))
+    here = [cost(f"churn-{n}", office.now - timedelta(days=1), "10", Outcome.FINISHED) for n in range(3)]
+    for each in here:
+        office.ledger.book_cost(each)
+    serves_elsewhere(office, runs=tuple(str(each.run_id) for each in here))
     assert office.ask().expected_cost_usd == Decimal(3200)
 
 

@@ -38,31 +38,29 @@ class RetrainQuestions:
     ) -> list[Question]:
         """Oldest first, at or after `since`. `skip` is given every row that cannot be read."""
         items = (
-            item
-            for item in self._table.query(self._row(account, region, model, "").pk)
-            if str(item["at"]) >= times.to_text(since)
+            {"region": region, **item}  # rows of before name none: they are of whichever region is asked about
+            for item in self._table.query(self._row(account, model, "").pk)
+            if str(item["at"]) >= times.to_text(since) and item.get("region", region) == region
         )
         return list(decoded(items, _from_item, skip))
 
     def by_id(self, account: str, region: str, model: str, asked_id: str) -> Question | None:
         """What the same caller was answered. Raises UnreadableRow."""
-        pointer = self._table.get(self._id_row(account, region, model, asked_id))
-        if pointer is None:
-            return None
-        item = self._table.get(self._row(account, region, model, str(pointer["question"])))
-        return read(item, _from_item) if item is not None else None
+        places = (self._id_row(account, region, model, asked_id), self._id_row_of_before(account, model, asked_id))
+        pointer = next((found for place in places if (found := self._table.get(place)) is not None), None)
+        item = self._table.get(self._row(account, model, str(pointer["question"]))) if pointer is not None else None
+        return read({"region": region, **item}, _from_item) if item is not None else None
 
     def keep(self, question: Question) -> bool:
         """Write a question with its line; False: its id was answered, or another question came at the same moment."""
         asked, at = question.asked, times.to_text(question.at)
-        place = question.account, asked.region, asked.model
-        row = self._row(*place, at)
+        row = self._row(question.account, asked.model, at)
         item = {**_at(row), **_to_item(question), **self._kept(question.at, KEEP_QUESTIONS)}
         about = f"{question.account}/{ABOUT}/{asked.model}"
-        line = self._ledger.line(self._line_row(*place, at), about, _entry(question))
+        line = self._ledger.line(self._line_row(question.account, asked.model, at), about, _entry(question))
         writes: list[Write] = [Put(item, Absent()), line]
         if asked.id:
-            pointer = {**_at(self._id_row(*place, asked.id)), "question": at}
+            pointer = {**_at(self._id_row(question.account, asked.region, asked.model, asked.id)), "question": at}
             writes.append(Put({**pointer, **self._kept(question.at, KEEP_IDS)}, Absent()))
         try:
             self._table.transact(writes)
@@ -73,14 +71,18 @@ class RetrainQuestions:
     def _kept(self, at: datetime, keep: timedelta) -> dict[str, Any]:
         return {names.TABLE_TTL_ATTRIBUTE: int((at + keep).timestamp()), **self._ledger.stamped()}
 
-    def _row(self, account: str, region: str, model: str, at: str) -> Key:
-        return key(f"retrain#{self._ledger.origin}#{account}#{region}#{model}", at)
+    def _row(self, account: str, model: str, at: str) -> Key:
+        return key(f"retrain#{self._ledger.origin}#{account}#{model}", at)
 
     def _id_row(self, account: str, region: str, model: str, asked_id: str) -> Key:
         return key(f"retrain-id#{self._ledger.origin}#{account}#{region}#{model}", asked_id)
 
-    def _line_row(self, account: str, region: str, model: str, at: str) -> Key:
-        return key(f"retrain-line#{self._ledger.origin}#{account}#{region}#{model}", at)
+    def _id_row_of_before(self, account: str, model: str, asked_id: str) -> Key:
+        """Before questions were of a region."""
+        return key(f"retrain-id#{self._ledger.origin}#{account}#{model}", asked_id)
+
+    def _line_row(self, account: str, model: str, at: str) -> Key:
+        return key(f"retrain-line#{self._ledger.origin}#{account}#{model}", at)
 
 
 def _entry(question: Question) -> Entry:
