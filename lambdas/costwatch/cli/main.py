@@ -31,6 +31,7 @@ _MODULES: Final = {
     "preview": "previewing",
     "prices": "prices",
     "promote": "verdicts",
+    "redrive": "redriving",
     "reject": "verdicts",
     "release": "granting",
     "res": "scoring",

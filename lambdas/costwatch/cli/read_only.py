@@ -10,6 +10,7 @@ from costwatch.scan import permissions as scan_permissions
 
 _DEPLOYED: Final = {
     "autoscaling": frozenset({"DescribeAutoScalingGroups", "DescribeScalingActivities"}),
+    "cloudformation": frozenset({"ListStackResources"}),
     "dynamodb": frozenset({"BatchWriteItem", "GetItem", "PutItem", "Query", "TransactWriteItems"}),
     "ec2": frozenset(
         {
@@ -39,6 +40,7 @@ _DEPLOYED: Final = {
             "ListTrainingJobsForHyperParameterTuningJob",
         }
     ),
+    "sqs": frozenset({"ChangeMessageVisibilityBatch", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage"}),
     "ssm": frozenset({"GetParameter"}),
 }
 """For everything but a scan and a preview, which name their own calls."""
