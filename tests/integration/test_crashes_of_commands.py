@@ -67,7 +67,7 @@ WRITES_NOTHING_ITSELF = frozenset(
         "package",  # it writes no row
         "redrive",  # test_cli_redrive.py has its crashes: a queue that hides what is looked at is no snapshot
         "heartbeat",  # a check beat, which means nothing
-        "gate", "prices", "restore", "stop",  # they ask a function
+        "gate", "prices", "restore", "settle", "stop",  # they ask a function
     }
 )  # fmt: skip
 

@@ -38,6 +38,7 @@ _MODULES: Final = {
     "restore": "restoring",
     "resume": "pausing",
     "scan": "scanning",
+    "settle": "settling",
     "should-retrain": "should_retrain",
     "slack-manifest": "manifest",
     "spend": "spending",
