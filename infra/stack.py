@@ -75,6 +75,8 @@ class CostwatchStack(Stack):
             "Alarms",
             topic=self._alerts.topic,
             sweep_every=sweep_every,
+            burn_limit_usd_per_hour=inputs.burn_limit_usd_per_hour,
+            functions=[each.function for each in functions.values()],
             services=[each.spec.service for each in functions.values()],
             queues={name: each.dead_letters for name, each in functions.items() if each.dead_letters is not None}
             | {name: each.dead_letters for name, each in self._batched.items()}

@@ -62,12 +62,13 @@ COMMANDS = (
 WRITES_NOTHING_ITSELF = frozenset(
     {
         # They only read.
-        "approvals", "check-config", "completion", "explain", "export", "ledger", "preview", "scan", "spend", "status",
+        "approvals", "check-config", "completion", "doctor", "explain", "export", "init", "ledger", "preview", "report",
+        "res", "scan", "spend", "status", "verdicts",
         "estimate", "guardrail-policy", "slack-manifest",  # they need no AWS
         "package",  # it writes no row
         "redrive",  # test_cli_redrive.py has its crashes: a queue that hides what is looked at is no snapshot
         "heartbeat",  # a check beat, which means nothing
-        "gate", "prices", "restore", "settle", "stop",  # they ask a function
+        "gate", "prices", "promote", "reject", "restore", "settle", "should-retrain", "stop",  # they ask a function
     }
 )  # fmt: skip
 

@@ -17,6 +17,7 @@ _MODULES: Final = {
     "check-config": "checking",
     "completion": "completion",
     "deny": "approving",
+    "doctor": "doctor",
     "estimate": "estimating",
     "exempt": "granting",
     "explain": "reading",
@@ -25,6 +26,7 @@ _MODULES: Final = {
     "gate": "gating",
     "guardrail-policy": "guardrail",
     "heartbeat": "heartbeat",
+    "init": "init",
     "ledger": "reading",
     "package": "packaging",
     "pause": "pausing",
@@ -34,6 +36,7 @@ _MODULES: Final = {
     "redrive": "redriving",
     "reject": "verdicts",
     "release": "granting",
+    "report": "reporting",
     "res": "scoring",
     "restore": "restoring",
     "resume": "pausing",
@@ -74,8 +77,8 @@ def main() -> None:
     Auto Scaling group, or a training job. Modes are off, observe, warn and enforce. From here nothing is stopped:
     that is the deployed function's alone. AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL are honoured.
 
-    Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 3 a price is unknown or nothing could be judged, 4
-    denied, 5 expired, 6 skip training, 7 rejected, 8 pending.
+    Exit codes: 0 all well, 1 unexpected failure, or something is to be done (doctor), 2 bad input, 3 a price is
+    unknown, or something could not be judged or looked at, 4 denied, 5 expired, 6 skip training, 7 rejected, 8 pending.
     """
 
 
