@@ -104,6 +104,8 @@ ENV_SLACK_API_URL: Final = "COSTWATCH_SLACK_API_URL"  # empty: Slack's own; the 
 # --- the door ---------------------------------------------------------------------------------------
 SLACK_PATH: Final = "/slack"  # where the HTTP API takes Slack's clicks, by POST
 
+REFUSED: Final = "refused"  # what people call the queue of events that no function could use
+
 # --- the asset and the deployment --------------------------------------------------------------------
 POLICY_FILE: Final = "policy.json"  # at the root of the asset
 DEPLOYMENT_PARAMETER: Final = "/costwatch/deployment"  # what the command line reads to find the stack

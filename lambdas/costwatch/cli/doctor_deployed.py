@@ -82,7 +82,7 @@ def claims(case: Case) -> Iterator[Finding]:
     if late:
         named = ", ".join(runs.label(record) for record in late[:3])
         said = f"{show.count(len(late), 'stop')} claimed and not settled: {named}"
-        yield todo(check, said, "costwatch explain RUN; the next sweep takes them over, if there is one")
+        yield todo(check, said, "costwatch settle shows them; with --now a sweep takes them over")
     else:
         yield ok(check, f"none in {show.count(len(records), 'open run')}")
     if case.session.unreadable:
@@ -145,7 +145,7 @@ def dead_letters(case: Case) -> Iterator[Finding]:
             waiting[name] = number
     if waiting:
         said = ", ".join(f"{number} in {name}" for name, number in waiting.items())
-        yield todo(check, said, "read them; then handle them again or purge them")
+        yield todo(check, said, "costwatch redrive shows it, handles it again or deletes it")
     else:
         yield ok(check, f"{show.count(len(queues), 'queue')}, all empty")
 

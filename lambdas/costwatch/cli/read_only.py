@@ -11,6 +11,7 @@ from costwatch.scan import permissions as scan_permissions
 
 _DEPLOYED: Final = {
     "autoscaling": frozenset({"DescribeAutoScalingGroups", "DescribeScalingActivities"}),
+    "cloudformation": frozenset({"ListStackResources"}),
     "dynamodb": frozenset({"BatchWriteItem", "GetItem", "PutItem", "Query", "TransactWriteItems"}),
     "ec2": frozenset(
         {
@@ -40,6 +41,7 @@ _DEPLOYED: Final = {
             "ListTrainingJobsForHyperParameterTuningJob",
         }
     ),
+    "sqs": frozenset({"ChangeMessageVisibilityBatch", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage"}),
     "ssm": frozenset({"GetParameter"}),
 }
 """For everything but a doctor, a scan and a preview, which name their own calls."""

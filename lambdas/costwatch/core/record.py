@@ -93,6 +93,8 @@ class Transition(StrEnum):
     HAND_FOUND = "a person's decision written over"
     HAND_RESTORED = "a person's decision restored"
     HAND_NOT_RESTORED = "a person's decision not restored"
+    LETTERS_RESENT = "dead letters sent again"
+    LETTERS_DELETED = "dead letters deleted"
     DELIVERED = "delivered"
     VERIFIED_GONE = "verified gone"
     VERIFIED_STOPPED = "verified stopped"

@@ -1,0 +1,63 @@
+"""What lies in a dead-letter queue, and whether it may be handled again. Pure.
+
+AWS's own events are hints: whatever one says is read again from the world, so it may come late and twice. What people
+ask for, by a click or a command, is meant for the moment in which they ask: a stop that is days old must not come back.
+A heartbeat counts when it arrives: sent again it would say that the trainer is alive now. None of these is sent again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from costwatch import names
+
+_AWS: Final = "aws."
+_KEPT: Final = {
+    names.SOURCE_CLIENT: "a heartbeat counts when it arrives: sent again it would be a sign of life of now",
+    names.SOURCE_SLACK: "a person clicked, for that moment: ask them to click again",
+    names.SOURCE_CLI: "a person's command is meant for its moment: give it again",
+}
+_NO_EVENT: Final = "it is no event of AWS's own"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message. `function`: who could not handle it. `kept`: why it may not be sent again; empty: it may be."""
+
+    function: str
+    what: str
+    reason: str
+    event: Mapping[str, Any] | None
+    """AWS's own event; None: it is none, and what else lies there may be somebody's."""
+    kept: str
+
+
+def read(queue: str, body: str, error: str, functions: Mapping[str, str]) -> Letter:
+    """`error`: what the function said, by the message's attribute. `functions`: those that may be asked, by name.
+
+    In the queue of refused events each says who refused it, and why. Whatever lies there is read: people put messages
+    into queues, too.
+    """
+    parsed = _parsed(body)
+    function, reason, event = queue, error, parsed
+    if queue == names.REFUSED and isinstance(parsed, Mapping):
+        function, reason = str(parsed.get("function", "")), str(parsed.get("reason", ""))
+        event = parsed.get("event")
+    if not isinstance(event, Mapping):
+        return Letter(function, "no event", reason, None, "it was cut, or is no event")
+    source, kind = str(event.get("source", "")), str(event.get("detail-type", ""))
+    what = ", ".join(text for text in (source, kind) if text) or "no event"
+    if not source.startswith(_AWS):
+        return Letter(function, what, reason, None, _KEPT.get(source, _NO_EVENT))
+    kept = "" if functions.get(function) else f"no deployed function is called {function or 'by no name'}"
+    return Letter(function, what, reason, event, kept)
+
+
+def _parsed(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,316 @@
+"""costwatch redrive against SQS in moto: a look first, then by a person's word sent again or deleted."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+from moto import mock_aws
+
+from costwatch import __version__, names
+from costwatch.adapters.dead_letters import DeadLetters, Taken
+from costwatch.cli.main import main
+from costwatch.cli.session import Tools
+from costwatch.errors import PermanentAwsError
+from tests.support.command_line import CONFIG, MARIA, FakeSsm, FakeSts, client_error, town_of
+from tests.support.fakes import ACCOUNT, Town
+
+REGION = "us-east-1"
+STATE = {"source": names.SOURCE_EC2, "detail-type": names.DETAIL_EC2_STATE, "detail": {"instance-id": "i-1"}}
+STOP = {"source": names.SOURCE_CLI, "detail-type": names.DETAIL_STOP_REQUESTED, "detail": {"run": "x"}}
+
+
+class Lambda:
+    """Takes what it is handed, as Lambda does before any function has run."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, Any]] = []
+        self.error: BaseException | None = None
+
+    def invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+        assert InvocationType == "Event"
+        if self.error is not None:
+            raise self.error
+        self.taken.append((FunctionName, json.loads(Payload)))
+        return {"StatusCode": 202}
+
+
+class Stack:
+    """Lists the stack's resources, a page each, as CloudFormation does."""
+
+    def __init__(self, resources: dict[str, str]) -> None:
+        self.resources = resources
+        self.error: Exception | None = None
+
+    def get_paginator(self, operation: str) -> Stack:
+        assert operation == "list_stack_resources"
+        return self
+
+    def paginate(self, *, StackName: str) -> Iterator[dict[str, Any]]:  # noqa: N803 - boto3's own name
+        assert StackName == names.STACK
+        if self.error is not None:
+            raise self.error
+        for logical_id, physical_id in self.resources.items():
+            yield {"StackResourceSummaries": [{"LogicalResourceId": logical_id, "PhysicalResourceId": physical_id}]}
+
+
+class Office:
+    """A deployment's queues, and somebody in front of them."""
+
+    def __init__(self, config: Path, town: Town) -> None:
+        self.config, self.town, self.function = config, town, Lambda()
+        self.sqs: Any = boto3.client("sqs", REGION)
+        self.urls = {name: self.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("hints", "beats", "refused")}
+        self.stack = Stack(
+            {
+                "HintsDeadLetters1A2B3C4D": self.urls["hints"],
+                "HintsFunction1A2B3C4D": "costwatch-hints",
+                "BeatsDeadLetters1A2B3C4D": self.urls["beats"],
+                "RefusedEvents1A2B3C4D": self.urls["refused"],
+            }
+        )
+        self.ssm = FakeSsm(
+            {
+                "table": "costwatch-ledger",
+                "function": "costwatch-deadman",
+                "policy_digest": town.policy.digest,
+                "config_commit": "c0ffee",
+                "version": __version__,
+                "regions": [REGION],
+            }
+        )
+
+    def put(self, queue: str, body: Any, error: str = "") -> str:
+        told = {"ErrorMessage": {"DataType": "String", "StringValue": error}} if error else {}
+        sent = self.sqs.send_message(QueueUrl=self.urls[queue], MessageBody=json.dumps(body), MessageAttributes=told)
+        return str(sent["MessageId"])
+
+    def refuse(self, event: Any, function: str = "hints") -> str:
+        return self.put("refused", {"reason": "detail is missing", "function": function, "event": event})
+
+    def run(self, *arguments: str, answer: str | None = None) -> Result:
+        tools = Tools(
+            environ={"AWS_REGION": REGION},
+            clock=self.town.clock,
+            clients={
+                "sts": FakeSts(MARIA),
+                "ssm": self.ssm,
+                "lambda": self.function,
+                "sqs": self.sqs,
+                "cloudformation": self.stack,
+            },
+            table=self.town.table,
+        )
+        wanted = ["redrive", *arguments, "--config", str(self.config)]
+        env = {"COLUMNS": "200", "NO_COLOR": "1"}
+        return CliRunner().invoke(main, wanted, obj=tools, env=env, input=answer)
+
+    def json(self, *arguments: str) -> Any:
+        result = self.run(*arguments, "--json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    def lying(self, queue: str) -> set[str]:
+        """What everybody can see in it, now."""
+        (found,) = self.json(queue)["queues"]
+        assert found["depth"] == len(found["messages"])
+        return {each["id"] for each in found["messages"]}
+
+    @property
+    def told(self) -> list[tuple[str, str, str]]:
+        rows = self.town.ledger.since(self.town.clock(), self.town.clock())
+        return [(row.run_id, row.entry.transition.value, row.entry.reason) for row in rows]
+
+
+@pytest.fixture
+def office(config: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    monkeypatch.setattr("costwatch.adapters.dead_letters._WAIT_SECONDS", 0)
+    with mock_aws():
+        yield Office(config, town_of(config, CONFIG))
+
+
+# --- a look ------------------------------------------------------------------------------------------------
+
+
+def test_a_look_says_what_lies_there_since_when_why_and_what_may_become_of_it(office: Office) -> None:
+    first = office.put("hints", STATE, "TransientAwsError: throttled")
+    second = office.refuse(STOP, "deadman")
+    told = " ".join(office.run().stdout.split())
+    assert "hints: 1 message" in told
+    assert first[:8] in told
+    assert "EC2 Instance State-change Notification; TransientAwsError: throttled; may be sent again" in told
+    assert second[:8] in told
+    assert "detail is missing; not sent again: a person's command is meant for its moment" in told
+    assert "costwatch redrive QUEUE --resend" in told
+    assert "beats" not in told
+
+
+def test_a_look_changes_nothing_and_hides_nothing_from_the_next_one(office: Office) -> None:
+    sent = {office.put("hints", {**STATE, "id": str(n)}) for n in range(23)}
+    assert office.lying("hints") == office.lying("hints") == sent
+    assert (office.function.taken, office.told) == ([], [])
+
+
+def test_empty_queues_are_said_to_be_empty(office: Office) -> None:
+    result = office.run()
+    assert (result.exit_code, result.stdout) == (0, "Nothing lies in beats, hints, refused.\n")
+
+
+def test_what_people_asked_for_is_named_and_not_shown(office: Office) -> None:
+    office.refuse({**STOP, "detail": {"token": "xoxb-secret"}}, "deadman")
+    office.put("hints", STATE)
+    document = office.json()
+    assert "xoxb-secret" not in json.dumps(document)
+    events = {queue["queue"]: [each["event"] for each in queue["messages"]] for queue in document["queues"]}
+    assert events == {"beats": [], "hints": [STATE], "refused": [None]}
+
+
+# --- sent again -------------------------------------------------------------------------------------------
+
+
+def test_what_is_sent_again_goes_to_its_function_is_gone_and_the_ledger_says_who(office: Office) -> None:
+    office.put("hints", STATE)
+    result = office.run("hints", "--resend", "--yes", "--reason", "throttled yesterday")
+    assert (result.exit_code, result.stdout) == (0, "hints: 1 message sent again, 0 left.\n")
+    assert office.function.taken == [("costwatch-hints", STATE)]
+    assert office.lying("hints") == set()
+    assert office.told == [
+        (
+            f"{ACCOUNT}/dead-letters/hints",
+            "dead letters sent again",
+            f"{MARIA} asked to have 1 message of hints sent again: throttled yesterday",
+        )
+    ]
+
+
+def test_refused_events_go_to_who_refused_them_and_what_people_asked_for_stays(office: Office) -> None:
+    office.refuse(STATE)
+    kept = office.refuse(STOP, "deadman")
+    result = office.run("refused", "--resend", "--yes")
+    assert (result.exit_code, result.stdout) == (0, "refused: 1 message sent again, 1 left.\n")
+    assert office.function.taken == [("costwatch-hints", STATE)]
+    assert office.lying("refused") == {kept}
+
+
+def test_what_lambda_does_not_take_stays_and_is_said(office: Office) -> None:
+    kept = office.put("hints", STATE)
+    office.function.error = client_error("ServiceUnavailable", "Invoke")
+    result = office.run("hints", "--resend", "--yes")
+    assert result.exit_code == 1
+    assert f"{kept[:8]} failed, and lies there as before" in result.stdout
+    assert office.lying("hints") == {kept}
+
+
+def test_a_crash_before_it_is_gone_has_it_sent_twice_which_a_hint_may_be(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = office.put("hints", STATE)
+
+    def dies(self: DeadLetters, taken: Taken) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DeadLetters, "delete", dies)
+        assert office.run("hints", "--resend", "--yes").exit_code == 1
+    assert office.lying("hints") == {kept}
+    assert office.run("hints", "--resend", "--yes").exit_code == 0
+    assert office.function.taken == [("costwatch-hints", STATE)] * 2
+    assert office.lying("hints") == set()
+
+
+def test_what_was_recorded_and_not_done_is_done_by_the_next_one(office: Office) -> None:
+    kept = office.refuse(STATE)
+    office.function.error = KeyboardInterrupt()
+    assert office.run("refused", "--resend", "--yes").exit_code == 1
+    assert (office.lying("refused"), len(office.told)) == ({kept}, 1)
+    office.function.error = None
+    office.town.clock.forward(seconds=1)
+    assert office.run("refused", "--resend", "--yes").exit_code == 0
+    assert office.lying("refused") == set()
+
+
+@pytest.mark.parametrize("event", [STOP, {"source": names.SOURCE_CLIENT, "detail-type": names.DETAIL_HEARTBEAT}])
+def test_nothing_that_was_meant_for_its_moment_is_ever_sent_again(office: Office, event: dict[str, Any]) -> None:
+    """A stop needs no notice: one of last week must not come back."""
+    kept = office.put("hints", event)
+    result = office.run("hints", "--resend", "--yes")
+    assert result.exit_code == 4
+    assert f"{kept[:8]} is not sent again" in result.stderr
+    assert (office.function.taken, office.told, office.lying("hints")) == ([], [], {kept})
+
+
+# --- deleted ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_deleted_is_gone_and_the_ledger_says_who_and_what_it_was(office: Office) -> None:
+    first, second = office.refuse(STOP, "deadman"), office.refuse(STATE)
+    assert office.json("refused", "--delete", "--message", first[:8], "--yes") == {
+        "queue": "refused", "done": "deleted", "messages": [first], "failures": {}, "left": 1,
+    }  # fmt: skip
+    assert office.lying("refused") == {second}
+    (row,) = office.town.ledger.since(office.town.clock(), office.town.clock())
+    assert row.entry.actor == MARIA
+    assert dict(row.entry.evidence) == {first: "costwatch.cli, Stop Requested: detail is missing"}
+
+
+def test_nothing_happens_that_the_ledger_could_not_be_told_of(office: Office) -> None:
+    kept = office.refuse(STATE)
+
+    def fails(_: object) -> None:
+        raise PermanentAwsError("dynamodb: denied", code="AccessDeniedException")
+
+    office.town.table.before_transact = fails
+    assert office.run("refused", "--delete", "--yes").exit_code == 4
+    office.town.table.before_transact = None
+    assert office.lying("refused") == {kept}
+
+
+# --- a person's word -----------------------------------------------------------------------------------------
+
+
+def test_nobody_is_asked_where_nobody_can_answer_and_nothing_changes(office: Office) -> None:
+    kept = office.put("hints", STATE)
+    result = office.run("hints", "--delete")
+    assert (result.exit_code, "give --yes" in result.stderr) == (2, True)
+    assert office.lying("hints") == {kept}
+
+
+@pytest.mark.parametrize(("answer", "gone"), [("y\n", True), ("n\n", False)])
+def test_whoever_is_asked_sees_what_it_is_about(
+    office: Office, monkeypatch: pytest.MonkeyPatch, answer: str, *, gone: bool
+) -> None:
+    kept = office.put("hints", STATE)
+    monkeypatch.setattr("costwatch.cli.redriving._somebody_is_there", lambda: True)
+    result = office.run("hints", "--delete", answer=answer)
+    assert re.search(rf"{kept[:8]}[^$]*Delete 1 message of hints\?", result.output)
+    assert office.lying("hints") == (set() if gone else {kept})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--resend",), "QUEUE is missing"),
+        (("--delete",), "QUEUE is missing"),
+        (("hints", "--resend", "--delete"), "give one of them"),
+        (("nowhere",), "QUEUE is 'nowhere', expected one of beats, hints, refused"),
+        (("hints", "--delete", "--message", "12345678"), "--message is '12345678', expected the beginning of one of"),
+        (("hints", "--delete", "--message", ""), "--message is '', expected the beginning of one of"),
+    ],
+)
+def test_bad_input_names_the_field_and_changes_nothing(office: Office, arguments: tuple[str, ...], told: str) -> None:
+    kept = office.put("hints", STATE)
+    result = office.run(*arguments, "--yes")
+    assert (result.exit_code, told in result.stderr) == (2, True), result.stderr
+    assert office.lying("hints") == {kept}
+
+
+def test_a_stack_that_is_not_there_is_said(office: Office) -> None:
+    office.stack.error = client_error("ValidationError", "ListStackResources")
+    result = office.run()
+    assert (result.exit_code, f"no stack is called {names.STACK}" in result.stderr) == (2, True)

@@ -1,0 +1,112 @@
+"""costwatch settle: a stop that its claimer left behind is shown, and taken over by a sweep that is asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from costwatch.procedures.sweep import sweep
+from tests.support.builders import HOUR, SECOND
+from tests.support.command_line import MARIA, Terminal
+from tests.support.fakes import FakeInstance, Town
+from tests.support.town import Crash, crashing, records, refusing
+
+TAGS = {"Purpose": "training", "owner": "maria@example.com"}
+
+
+@pytest.fixture
+def left(town: Town) -> FakeInstance:
+    """A trainer whose stop was claimed by a function that died before it had called EC2."""
+    trainer = town.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(town.watchdog())
+    town.clock.forward(minutes=35)
+    town.world.fault = crashing("TerminateInstances")
+    with pytest.raises(Crash):
+        sweep(town.watchdog())
+    town.world.fault = None
+    return trainer
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_where_nothing_is_claimed_that_is_said(maria: Terminal) -> None:
+    result = maria.costwatch("settle")
+    assert (result.exit_code, result.stdout) == (0, "No stop is open.\n")
+
+
+def test_a_claim_is_unsettled_from_the_end_of_its_lease_and_not_before(
+    town: Town, maria: Terminal, left: FakeInstance
+) -> None:
+    stop = records(town)[left.id].stop
+    assert stop is not None
+    town.clock.now = stop.lease_until - SECOND
+    before = maria.costwatch("settle")
+    town.clock.now = stop.lease_until
+    after = maria.costwatch("settle")
+    assert (before.exit_code, after.exit_code) == (0, 1)
+    assert f"{left.id} being done" in words(before.stdout)
+    assert f"{left.id} not settled" in words(after.stdout)
+    assert "nothing was written since; the next sweep takes it over" in words(after.stdout)
+    assert "costwatch settle --now" in after.stdout
+
+
+def test_a_look_asks_nobody_and_changes_nothing(town: Town, maria: Terminal, left: FakeInstance) -> None:
+    town.clock.forward(minutes=30)
+    rows = {place: dict(row) for place, row in town.table.items.items()}
+    maria.costwatch("settle")
+    assert maria.function.events == []
+    assert {place: dict(row) for place, row in town.table.items.items()} == rows
+    assert left.alive
+
+
+def test_now_has_the_deployed_function_take_it_over_and_says_so(
+    town: Town, maria: Terminal, left: FakeInstance
+) -> None:
+    town.clock.forward(minutes=30)
+    result = maria.costwatch("settle", "--now")
+    assert result.exit_code == 0, result.output
+    assert not left.alive
+    assert f"{left.id}: the sweep went on with it" in words(result.stdout)
+    assert f"being verified {left.id} accepted at 2026-11-22 10:05:00 UTC" in words(result.stdout)
+    (event,) = maria.function.events
+    assert event["detail"] == {"mode": "enforce", "policy_digest": town.policy.digest, "requested_by": MARIA}
+
+
+def test_for_machines_it_says_what_was_settled_and_what_is_still_open(
+    town: Town, maria: Terminal, left: FakeInstance
+) -> None:
+    town.clock.forward(minutes=30)
+    document = maria.json("settle", "--now")
+    assert [each["standing"] for each in document["claims"]] == ["being verified"]
+    assert (document["asked"], document["failures"]) == (True, [])
+    (settled,) = document["settled"]
+    assert settled == {name: document["claims"][0][name] for name in ("run", "key")}
+    assert settled["run"].endswith(left.id)
+
+
+def test_what_fails_again_is_said_with_its_reason_and_is_not_settled(
+    town: Town, maria: Terminal, left: FakeInstance
+) -> None:
+    town.clock.forward(minutes=30)
+    town.world.fault = refusing("TerminateInstances")
+    result = maria.costwatch("settle", "--now")
+    assert "UnauthorizedOperation" in result.stdout
+    assert left.alive
+    town.clock.forward(minutes=30)
+    assert maria.costwatch("settle").exit_code == 1
+
+
+def test_what_is_verified_is_open_no_more(town: Town, maria: Terminal, left: FakeInstance) -> None:
+    del left
+    for _ in range(4):
+        town.clock.forward(minutes=30)
+        sweep(town.watchdog())
+    assert maria.json("settle")["claims"] == []
+
+
+def test_it_needs_no_configuration_of_ones_own(town: Town, maria: Terminal, left: FakeInstance) -> None:
+    del left
+    town.clock.forward(minutes=30)
+    maria.config.unlink()
+    assert maria.costwatch("settle", "--now", config=False).exit_code == 0
