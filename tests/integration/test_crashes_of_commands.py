@@ -67,6 +67,7 @@ WRITES_NOTHING_ITSELF = frozenset(
         "estimate", "guardrail-policy", "slack-manifest",  # they need no AWS
         "heartbeat",  # a check beat, which means nothing
         "gate", "prices", "restore", "stop",  # they ask a function
+        "promote", "reject", "res", "should-retrain", "verdicts",  # they read, or ask a function
     }
 )  # fmt: skip
 
