@@ -22,7 +22,7 @@ _DEPLOYED: Final = {
     ),
     "lambda": frozenset({"Invoke"}),
     "pricing": frozenset({"GetProducts"}),
-    "s3": frozenset({"GetObject", "HeadObject", "ListObjectsV2"}),
+    "s3": frozenset({"GetObject", "HeadBucket", "HeadObject", "ListObjectsV2", "PutObject"}),
     "sagemaker": frozenset(
         {
             "DescribeAutoMLJobV2",
