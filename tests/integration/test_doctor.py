@@ -23,7 +23,7 @@ from costwatch.core.beat_path import path_allows
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.record import Status, StopAttempt
 from costwatch.core.step import Step
-from demo.recorder import OPERATOR, Call, acting_as, collecting
+from demo.recorder import DOCTOR, Call, acting_as, collecting
 from demo.slack_endpoint import DEFAULT_TOKEN
 from tests.support import builders
 from tests.support.embedded import REGION, Account, embedded_account
@@ -119,7 +119,7 @@ class Clinic:
         tools = Tools(environ=self.environ, clock=self.account.clock, clients=self.clients)
         env = {"COLUMNS": str(columns), "NO_COLOR": "1"}
         wanted = ["doctor", "--config", str(self.config), *arguments]
-        with acting_as(OPERATOR), collecting(roles=(OPERATOR,)) as calls:
+        with acting_as(DOCTOR), collecting(roles=(DOCTOR,)) as calls:
             result = CliRunner().invoke(main, wanted, obj=tools, env=env, prog_name="costwatch")
         self.calls += calls
         assert DEFAULT_TOKEN not in result.output
