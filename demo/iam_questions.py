@@ -31,6 +31,7 @@ _WITHOUT_RESOURCE_LEVEL = frozenset(
     {
         ("autoscaling", "DescribeAutoScalingGroups"),
         ("autoscaling", "DescribeScalingActivities"),
+        ("ce", "ListCostAllocationTags"),
         ("ec2", "DescribeInstances"),
         ("ec2", "DescribeInstanceTypes"),
         ("ec2", "DescribeRegions"),
@@ -206,8 +207,20 @@ def _sns(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Q
 
 
 def _sqs(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
-    if operation == "SendMessage":
-        yield where.ask("sqs:SendMessage", where.arn("sqs", params["QueueUrl"].rpartition("/")[2]))
+    if operation in ("GetQueueAttributes", "SendMessage"):
+        yield where.ask(f"sqs:{operation}", where.arn("sqs", params["QueueUrl"].rpartition("/")[2]))
+
+
+def _iam(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    if operation == "SimulatePrincipalPolicy":
+        yield where.ask("iam:SimulatePrincipalPolicy", params["PolicySourceArn"])
+
+
+def _cloudformation(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
+    if operation == "ListStackResources":
+        yield where.ask(
+            "cloudformation:ListStackResources", where.arn("cloudformation", f"stack/{params['StackName']}/*")
+        )
 
 
 def _events(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
@@ -252,6 +265,8 @@ _BY_SERVICE: dict[str, Callable[[str, Mapping[str, Any], _Where], Iterator[Quest
     "lambda": _lambda,
     "s3": _s3,
     "sagemaker": _sagemaker,
+    "cloudformation": _cloudformation,
+    "iam": _iam,
     "sns": _sns,
     "sqs": _sqs,
     "ssm": _ssm,

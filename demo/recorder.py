@@ -32,8 +32,23 @@ from demo.resource_context import describe
 ENV_FILE: Final = "COSTWATCH_RECORD_CALLS"
 DEADMAN, HINTS, HEARTBEATS, PRICES, GATE = "deadman", "hints", "heartbeats", "prices", "gate"
 DOOR, CLICKS, RES, RETRAIN = "door", "clicks", "res", "retrain"
-OPERATOR, SCANNER, PREVIEWER = "operator", "scanner", "previewer"
-ROLES: Final = (DEADMAN, HINTS, HEARTBEATS, PRICES, GATE, DOOR, CLICKS, RES, RETRAIN, OPERATOR, SCANNER, PREVIEWER)
+OPERATOR, SCANNER, PREVIEWER, BEGINNER, DOCTOR = "operator", "scanner", "previewer", "beginner", "doctor"
+ROLES: Final = (
+    DEADMAN,
+    HINTS,
+    HEARTBEATS,
+    PRICES,
+    GATE,
+    DOOR,
+    CLICKS,
+    RES,
+    RETRAIN,
+    OPERATOR,
+    SCANNER,
+    PREVIEWER,
+    BEGINNER,
+    DOCTOR,
+)
 _EVENT: Final = "before-parameter-build"
 _DEFAULT_ACCOUNT: Final = "123456789012"  # moto's
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from demo.embedded import (
+    account_like_aws,
     autoscaling_like_aws,
     dispatch,
     ec2_like_aws,
@@ -31,6 +32,7 @@ _applied: list[tuple[Any, str, Any]] = []
 
 def _patches() -> list[Patch]:
     return [
+        *account_like_aws.patches(),
         *autoscaling_like_aws.patches(),
         *dispatch.patches(),
         *ec2_like_aws.patches(),

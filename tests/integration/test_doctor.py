@@ -23,7 +23,7 @@ from costwatch.core.beat_path import path_allows
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.record import Status, StopAttempt
 from costwatch.core.step import Step
-from demo.recorder import OPERATOR, Call, acting_as, collecting
+from demo.recorder import DOCTOR, Call, acting_as, collecting
 from demo.slack_endpoint import DEFAULT_TOKEN
 from tests.support import builders
 from tests.support.embedded import REGION, Account, embedded_account
@@ -112,14 +112,14 @@ class Clinic:
         self.iam = FakeIam()
         self.billing = FakeBilling()
         self.clients: dict[str, Any] = {"sts": self.sts, "iam": self.iam, "ce": self.billing}
+        self.environ = {"AWS_REGION": REGION, names.ENV_SLACK_API_URL: account.slack.base_url}
         self.calls: list[Call] = []
 
     def doctor(self, *arguments: str, columns: int = 100) -> Result:
-        environ = {"AWS_REGION": REGION, names.ENV_SLACK_API_URL: self.account.slack.base_url}
-        tools = Tools(environ=environ, clock=self.account.clock, clients=self.clients)
+        tools = Tools(environ=self.environ, clock=self.account.clock, clients=self.clients)
         env = {"COLUMNS": str(columns), "NO_COLOR": "1"}
         wanted = ["doctor", "--config", str(self.config), *arguments]
-        with acting_as(OPERATOR), collecting(roles=(OPERATOR,)) as calls:
+        with acting_as(DOCTOR), collecting(roles=(DOCTOR,)) as calls:
             result = CliRunner().invoke(main, wanted, obj=tools, env=env, prog_name="costwatch")
         self.calls += calls
         assert DEFAULT_TOKEN not in result.output
@@ -348,8 +348,8 @@ def test_where_nothing_may_be_simulated_the_reads_themselves_are_tried(clinic: C
     clinic.iam.error = refused("AccessDenied", "SimulatePrincipalPolicy")
     assert clinic.found()["permissions to look"][:2] == (
         "ok",
-        "ec2:DescribeInstances and sagemaker:ListTrainingJobs (tried, since iam:SimulatePrincipalPolicy or iam:GetRole "
-        "is not allowed)",
+        "ec2:DescribeInstances and sagemaker:ListTrainingJobs (tried, since AWS does not simulate what these "
+        "credentials may)",
     )
     assert "DescribeInstances" in {call.operation for call in clinic.calls}
     clinic.clients["ec2"], clinic.clients["sagemaker"] = Unallowed("UnauthorizedOperation"), Unallowed("AccessDenied")
@@ -358,6 +358,25 @@ def test_where_nothing_may_be_simulated_the_reads_themselves_are_tried(clinic: C
     assert "not allowed: ec2:DescribeInstances, sagemaker:ListTrainingJobs" in found["permissions to look"][1]
     assert found["regions"][0] == "unknown"
     assert "your credentials do not allow it" in found["regions"][1]
+
+
+def test_the_embedded_aws_answers_as_aws_does_where_moto_does_not(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.clients.clear()
+    result = clinic.doctor()
+    assert result.exit_code == 0, result.output
+    assert "ok  permissions to look: ec2:DescribeInstances and sagemaker:ListTrainingJobs (tried, " in result.stdout
+    assert "--  cost allocation tags: could not be asked: only the account that pays" in result.stdout
+    assert clinic.account.aws.errors == []
+
+
+def test_a_ledger_that_only_the_environment_names_is_of_an_unknown_version(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.client("ssm").delete_parameter(Name=names.DEPLOYMENT_PARAMETER)
+    clinic.environ[names.ENV_LEDGER_TABLE] = "costwatch-ledger"
+    found = clinic.found()
+    assert found["deployed"][0] == found["configuration deployed"][0] == "unknown"
+    assert found["last sweep"][0] == "ok"
 
 
 def test_only_what_could_not_be_looked_at_is_exit_code_3(clinic: Clinic) -> None:

@@ -16,7 +16,7 @@ from costwatch.cli.session import Tools
 from costwatch.config.loader import load
 from costwatch.core.policy import Mode
 from demo.embedded import EmbeddedAws
-from demo.recorder import OPERATOR, acting_as, collecting
+from demo.recorder import BEGINNER, acting_as, collecting
 from tests.support import past_zoo
 from tests.support.past_zoo import EAST, NOW, ago
 
@@ -40,7 +40,7 @@ def aws(running: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def init(*arguments: str, answers: str = "") -> Result:
     env = {"COLUMNS": "100", "NO_COLOR": "1"}
     tools = Tools(clock=lambda: NOW)
-    with acting_as(OPERATOR):
+    with acting_as(BEGINNER):
         return CliRunner().invoke(main, ["init", *arguments], obj=tools, env=env, input=answers, prog_name="costwatch")
 
 
@@ -51,7 +51,7 @@ def test_what_scan_and_preview_find_becomes_the_file_and_nothing_but_reads_were_
             type="g5.xlarge", launched_at=ago(hours=hours), tags={"Purpose": "ml-training", "Owner": "li"}
         )
     aws.fleet.instance(type="g5.xlarge", launched_at=ago(hours=99), tags={"Environment": "prod"})
-    with collecting(roles=(OPERATOR,)) as calls:
+    with collecting(roles=(BEGINNER,)) as calls:
         result = init("--yes", "--regions", EAST, "--channel", "#ml-platform")
     assert result.exit_code == 0, result.output
     # EC2's ids all alike: moto draws them, and what else ran in this process draws with it.

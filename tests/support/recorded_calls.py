@@ -17,12 +17,15 @@ from typing import Any
 import pytest
 
 from costwatch import names, topology
+from costwatch.cli import doctor_permissions
 from costwatch.preview import permissions as preview_permissions
 from costwatch.scan import permissions
 from demo.iam_questions import Question
 from demo.recorder import (
+    BEGINNER,
     CLICKS,
     DEADMAN,
+    DOCTOR,
     DOOR,
     ENV_FILE,
     GATE,
@@ -206,6 +209,11 @@ def statements_for(acting: Acting) -> tuple[Statement, ...]:
         return statements_of(permissions.policy_document(), SCANNER)
     if acting.role == PREVIEWER:
         return statements_of(preview_permissions.policy_document(), PREVIEWER)
+    if acting.role == BEGINNER:  # who calls `init`, which scans and previews
+        both = (permissions.policy_document(), preview_permissions.policy_document())
+        return tuple(statement for document in both for statement in statements_of(document, BEGINNER))
+    if acting.role == DOCTOR:
+        return statements_of(doctor_permissions.policy_document(), DOCTOR)
     if not acting.policy or not acting.settings:
         raise ValueError(f"{acting.role} acted without policy or settings: pass both to acting_as")
     policy = json.loads(acting.policy)

@@ -140,8 +140,9 @@ def test_migrations_are_made_one_after_the_other_up_to_the_current_version() -> 
 
 
 def test_the_newest_version_is_not_migrated_and_a_missing_step_is_not_jumped_over() -> None:
-    steps = {1: renaming("watch", "guard"), 3: renaming("guard", "dead_man")}
-    assert fixed("version: 4\nregions: [us-east-1]\n", migrations=steps, current=4).said == ()
+    steps = {1: renaming("watch", "guard"), 3: renaming("guard", "dead_man"), 4: renaming("guard", "later")}
+    newest = "version: 4\nregions: [us-east-1]\n"
+    assert fixed(newest, migrations=steps, current=4) == migrations.Fixed(newest, ())
     found = fixed("version: 1\nregions: [us-east-1]\nwatch: {}\n", migrations=steps, current=4)
     assert found.text == "version: 2\nregions: [us-east-1]\nguard: {}\n"
 

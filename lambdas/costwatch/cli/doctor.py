@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Final
 
 import click
@@ -26,6 +27,7 @@ _CONFIG: Final = Config(
     read_timeout=10,
     user_agent_extra=names.PROJECT,
 )
+_MOST_CHARACTERS: Final = 400
 Check = Callable[[Case], Iterator[Finding]]
 
 _WITHOUT_AWS: Final[tuple[tuple[str, Check], ...]] = (("configuration", doctor_account.configuration),)
@@ -124,7 +126,7 @@ def _looked(case: Case, checks: Sequence[tuple[str, Check]]) -> Iterator[Finding
         try:
             yield from check(case)
         except CostwatchError as error:
-            yield unknown(name, f"could not be looked at: {' '.join(lines_of(error))}")
+            yield unknown(name, f"could not be looked at: {shorten(' '.join(lines_of(error)), _MOST_CHARACTERS)}")
 
 
 def summary(findings: Sequence[Finding]) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from costwatch import __version__
+from costwatch import __version__, names
 from costwatch.adapters.aws_errors import translated
 from costwatch.cli import show
 from costwatch.cli.doctor_case import FALLBACK_REGION, Case
@@ -89,9 +89,7 @@ def permissions(case: Case) -> Iterator[Finding]:
         return
     try:
         yield from _simulated(case, caller, _principal(case, caller))
-    except AwsError as error:
-        if not is_denied(error):
-            raise
+    except PermanentAwsError:  # not allowed, or AWS simulates no such caller, a federated one say
         yield from _tried(case)
 
 
@@ -164,7 +162,7 @@ def _tried(case: Case) -> Iterator[Finding]:
         if not is_denied(error):
             raise
         denied.append("sagemaker:ListTrainingJobs")
-    why = "tried, since iam:SimulatePrincipalPolicy or iam:GetRole is not allowed"
+    why = "tried, since AWS does not simulate what these credentials may"
     if denied:
         do = "allow what `costwatch scan --policy` prints"
         yield todo("permissions to look", f"not allowed: {_some(denied)} ({why})", do)
@@ -192,7 +190,10 @@ def deployed(case: Case) -> Iterator[Finding]:
         yield waits("deployed", f"not yet in {' or '.join(case.session.home_regions)}", "make deploy")
         yield from _bootstrapped(case)
         return
-    told = f"Costwatch {found.version or 'of an unknown version'} in {found.home_region}"
+    if not found.version:
+        yield unknown("deployed", f"{names.ENV_LEDGER_TABLE} names the ledger, so nobody knows of which version it is")
+        return
+    told = f"Costwatch {found.version} in {found.home_region}"
     if found.version != __version__:
         yield todo("deployed", f"{told}, and this is {__version__}", "make deploy, or install the deployed version")
         return
