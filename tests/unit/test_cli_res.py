@@ -263,6 +263,19 @@ def test_differences_that_are_none_are_named(body: bytes, told: str) -> None:
         (f"{EXAMPLE} --cost-usd -1", "'--cost-usd': '-1' is no amount of USD"),
         (f"{EXAMPLE} --cost-usd nan", "'--cost-usd': 'nan' is no amount of USD"),
         (f"{EXAMPLE} --per 0", "'--per': 0 is not a number above 0"),
+        (f"{EXAMPLE} --per 9e-10", "'--per': 9e-10 is not a number above 0, from 1e-9 to 1e9"),
+        (f"{EXAMPLE} --per 1.1e9", "'--per': 1.1e9 is not a number above 0"),
+        (f"{EXAMPLE} --cost-usd 1e30", "'--cost-usd': 1e30 is not 0, nor an amount of USD from 0.000001 to 10,000,000"),
+        (f"{EXAMPLE} --cost-usd 10000000.01", "'--cost-usd': 10000000.01 is not 0, nor"),
+        (f"{EXAMPLE} --cost-usd 9e-7", "'--cost-usd': 9e-7 is not 0, nor"),
+        (f"{EXAMPLE} --worth-usd 1e20", "'--worth-usd': 1e20 is not 0, nor"),
+        (f"{EXAMPLE} --all-candidates-usd 1e30", "'--all-candidates-usd': 1e30 is not 0, nor"),
+        (f"{EXAMPLE} --gpu-hours 1e10", "'--gpu-hours': 1e10 is not a number of 0 or more, up to 1e9"),
+        (f"{ASKED} --min-gain-per-1000-usd 1e-30", "'--min-gain-per-1000-usd': 1e-30 is not a number above 0"),
+        (
+            f"{EXAMPLE} --gain relative --baseline 1e-14 --candidate 9e14",
+            "--baseline is 1E-14, and no gain is 9e+28 times what serves: use an absolute gain",
+        ),
         (f"{EXAMPLE} --over 30", "'--over': '30' is not a duration"),
         (f"{EXAMPLE} --min-score 1", "'--min-score': 1 is not a score from 0 to 0.99"),
         (f"{EXAMPLE} --min-score -0.1", "'--min-score': -0.1 is not a score from 0 to 0.99"),
@@ -288,6 +301,28 @@ def test_differences_that_are_none_are_named(body: bytes, told: str) -> None:
 )
 def test_bad_input_is_one_sentence_that_names_the_option(asked: str, told: str) -> None:
     assert told in wrong(asked)
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+@pytest.mark.parametrize("gain", ["absolute", "relative"])
+@pytest.mark.parametrize(("baseline", "candidate"), [("9.9e14", "-9.9e14"), ("1e-100", "9e-100"), ("1", "1e-100")])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "--cost-usd 10000000 --worth-usd 10000000 --per 1e-9 --over 1s --in-service 365d",
+        "--cost-usd 0.000001 --worth-usd 0.000001 --per 1e9 --over 365d --in-service 1s --min-score 0.99",
+        "--cost-usd 0.000001 --min-gain-per-1000-usd 1e-9 --standard-error 1e-100",
+        f"--cost-usd 10000000 --min-gain-per-1000-usd 0.{'1' * 90} --standard-error 1e9 --standard-errors 10",
+    ],
+)
+def test_the_largest_and_smallest_numbers_that_are_taken_are_shown(
+    direction: str, gain: str, baseline: str, candidate: str, rest: str
+) -> None:
+    asked = f"--direction {direction} --gain {gain} --baseline {baseline} --candidate {candidate} {rest}"
+    for more in ((), ("--json",), ("--markdown",)):
+        result = res(asked, *more)
+        assert result.exit_code in (0, 7), result.output + result.stderr
+        assert result.stderr == ""
 
 
 # --- the configuration's rules ----------------------------------------------------------------------------------

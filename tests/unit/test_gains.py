@@ -52,6 +52,12 @@ def test_no_gain_is_a_share_of_a_baseline_of_zero() -> None:
     assert of("0.1", "0").amount == D("0.1")
 
 
+def test_nor_so_many_times_one_that_is_next_to_zero() -> None:
+    assert of("9e14", "1", UP, RELATIVE).amount < D("1e15")
+    with pytest.raises(InputError, match=r"the baseline is 0\.5, and no gain is 2e\+15 times what serves"):
+        of("9e14", "0.5", UP, RELATIVE)
+
+
 @pytest.mark.parametrize("kind", GainKind)
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("baseline", ["0.5", "-2"])

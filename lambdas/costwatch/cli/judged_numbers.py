@@ -10,14 +10,17 @@ from typing import Any, BinaryIO, Final, Literal
 
 import click
 
+from costwatch.cli.options import Usd
 from costwatch.core import gains
 from costwatch.core.gains import Evaluation, Reading
 from costwatch.core.res import Extra
-from costwatch.core.res_policy import GainKind, ModelRules
+from costwatch.core.res_policy import ModelRules
 from costwatch.errors import InputError
 
 LARGEST_BYTES: Final = 64_000_000
 """Of a file of differences: some millions of examples."""
+MOST_USD: Final = Decimal(10_000_000)
+_LEAST_USD: Final = Decimal("0.000001")
 NOTHING: Final = "none"
 _SOURCE: Final = "the options"
 _NOISE: Final = {
@@ -49,6 +52,16 @@ class Number(click.ParamType[Decimal | Literal["none"]]):
         if self._holds is not None and not self._holds(number):
             self.fail(f"{value} is not {self._expected}", param, ctx)
         return number
+
+
+class Dollars(Usd):
+    """What a verdict may be reckoned with: 0, or up to what costwatch.yaml takes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        amount = super().convert(value, param, ctx)
+        if amount and not _LEAST_USD <= amount <= MOST_USD:
+            self.fail(f"{value} is not 0, nor an amount of USD from {_LEAST_USD} to {MOST_USD:,}", param, ctx)
+        return amount
 
 
 class PerExample(click.ParamType[tuple[str, Decimal | None, Decimal]]):
@@ -96,8 +109,10 @@ def told(rules: ModelRules, given: Mapping[str, Any]) -> Told:
     )
     if given["baseline"] == NOTHING:
         return Told(candidate, None, extra)
-    if rules.gain is GainKind.RELATIVE and not given["baseline"]:
-        raise click.UsageError("--baseline is 0, and no gain is a share of nothing: use an absolute gain")
+    try:
+        gains.gain(given["candidate"], given["baseline"], rules.direction, rules.gain)
+    except InputError as error:
+        raise click.UsageError(f"--{str(error).removeprefix('the ')}") from None
     served = {rules.metric: Reading(given["baseline"])}
     for name, theirs, _ in also:
         if theirs is None:

@@ -134,13 +134,18 @@ def reading(value: object, name: str, where: str) -> Reading:
 
 
 def gain(candidate: Decimal, baseline: Decimal, direction: Direction, kind: GainKind) -> Gain:
-    """Candidate against baseline. Raises InputError for a relative gain over a baseline of zero."""
+    """Candidate against baseline. Raises InputError for a relative gain over a baseline of zero, or next to it."""
     better = candidate - baseline if direction is Direction.MAXIMIZE else baseline - candidate
     if kind is GainKind.ABSOLUTE:
         return Gain(better, kind, candidate, baseline, direction)
     if not baseline:
         raise InputError("the baseline is 0, and no gain is a share of nothing: use an absolute gain")
-    return Gain(better / abs(baseline), kind, candidate, baseline, direction)
+    share = better / abs(baseline)
+    if abs(share) >= _LARGEST:
+        raise InputError(
+            f"the baseline is {baseline}, and no gain is {share:.0e} times what serves: use an absolute gain"
+        )
+    return Gain(share, kind, candidate, baseline, direction)
 
 
 def given(standard_error: Decimal, found: Gain) -> Noise:

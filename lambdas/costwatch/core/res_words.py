@@ -21,7 +21,8 @@ _MANY_DIGITS: Final = 6
 """So many decimals of a metric are enough to read it, unless two readings differ in later ones only."""
 _SURE: Final = Context(prec=20)
 """A solved bound is sure to fewer digits than it has: 0.9200000000000000000000000001 is 0.92."""
-_WIDE: Final = Context(prec=80)
+_WIDE: Final = Context(prec=400)
+_MOST_ERRORS: Final = Decimal(1_000_000)
 _CENT, _TENTH = Decimal("0.01"), Decimal("0.1")
 
 
@@ -62,6 +63,8 @@ def show_errors(found: Gain) -> str:
     errors = found.standard_errors
     if errors is None:
         return ""
+    if abs(errors) > _MOST_ERRORS:
+        return f"{'more' if errors > 0 else 'less'} than {_MOST_ERRORS.copy_sign(errors):,} standard errors"
     return f"{errors.quantize(_TENTH, rounding=ROUND_FLOOR, context=_WIDE):f} standard errors"
 
 
