@@ -20,6 +20,7 @@ CONFIG = """\
 version: 1
 regions: [us-east-1]
 res:
+  when_better_but_too_dear: reject
   models:
     churn: {metric: auc, direction: maximize, worth: {usd: 4000, per: 0.01, over: 30d}}
 """
@@ -98,6 +99,12 @@ def test_what_did_not_fails_with_the_reason_in_the_log(judge: Judge, runner: Pat
     assert "Not promoted: churn. A real gain, too small for its cost" in done.stdout
     assert "It would have passed at auc 0.920 or better, or at $800.00 or less." in done.stdout
     assert "Score | 0.20, needed 0.50" in (runner / "res.md").read_text(encoding="utf-8")
+
+
+def test_what_somebody_is_asked_about_fails_with_8_and_is_not_promoted(judge: Judge, runner: Path) -> None:
+    (runner / "costwatch.yaml").write_text(CONFIG.replace(": reject", ": ask"), encoding="utf-8")
+    assert judge(**NUMBERS).returncode == 8
+    assert not earned(runner)
 
 
 def test_what_may_be_chance_fails(judge: Judge) -> None:

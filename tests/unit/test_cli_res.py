@@ -209,6 +209,21 @@ def test_what_cannot_be_judged_is_said_loudly_and_rejects_nothing(asked: str, to
     assert "exit code 3, by --strict" in strict.stderr
 
 
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+@pytest.mark.parametrize("gain", ["absolute", "relative"])
+@pytest.mark.parametrize("baseline", ["0.3", "0.7", "0.912", "12.1"])
+@pytest.mark.parametrize("cost", ["123.45", "1000", "3333.33"])
+def test_what_the_document_says_would_have_passed_passes(direction: str, gain: str, baseline: str, cost: str) -> None:
+    """The float as it is written, and what is a billionth of the way worse does not."""
+    asked = f"--direction {direction} --gain {gain} --baseline {baseline} --worth-usd 7000 --per 0.03 --over 30d"
+    document = answer(f"{asked} --cost-usd {cost} --candidate {baseline}", code=7)
+    at = document["passes_at_metric"]
+    better = answer(f"{asked} --cost-usd {cost} --candidate {at!r}", code=0)
+    worse = at + (float(baseline) - at) * 1e-9
+    assert answer(f"{asked} --cost-usd {cost} --candidate {worse!r}", code=7)["verdict"] == "better but too dear"
+    answer(f"{asked} --cost-usd {better['passes_at_usd']} --candidate {at!r}", code=0)
+
+
 def test_without_a_worth_the_gain_per_1000_usd_decides() -> None:
     assert answer(ASKED, "--min-gain-per-1000-usd", "0.000625", code=0)["score_kind"] == "raw"
     assert answer(ASKED, "--min-gain-per-1000-usd", "0.000626", code=7)["needed"] == 0.000626
@@ -343,8 +358,21 @@ def config(tmp_path: Path) -> Path:
 def test_a_models_rules_come_from_the_configuration() -> None:
     document = answer(f"--model churn {NUMBERS} {RECALL}", code=0)
     assert (document["model"], document["metric"], document["worth_usd"]) == ("churn", "auc", "2400")
-    assert answer(f"--model rank {NUMBERS}", code=7)["score_kind"] == "raw"
-    assert lines(res(f"--model rank {NUMBERS}"))[0] == "Not promoted: rank. A real gain, too small for its cost."
+    assert answer(f"--model rank {NUMBERS}", code=8)["score_kind"] == "raw"
+    assert lines(res(f"--model rank {NUMBERS}"))[0] == "Waiting for a yes: rank. A real gain, too small for its cost."
+
+
+@pytest.mark.parametrize(
+    ("configured", "asked", "code"),
+    [("", "", 8), ("ask", "", 8), ("reject", "", 7), ("ask", "reject", 7), ("reject", "ask", 8)],
+)
+def test_the_configuration_says_whether_somebody_is_asked_unless_the_option_does(
+    config: Path, configured: str, asked: str, code: int
+) -> None:
+    said = f"  when_better_but_too_dear: {configured}\n" if configured else ""
+    config.write_text(CONFIG.replace("res:\n", f"res:\n{said}"), encoding="utf-8")
+    option = f"--when-too-dear {asked}" if asked else ""
+    assert answer(f"--model rank {NUMBERS} {option}", code=code)["asks"] is (code == 8)
 
 
 @pytest.mark.usefixtures("config")
@@ -374,7 +402,7 @@ def test_a_first_model_is_held_against_a_floor(also: str, code: int, cause: str)
 
 def test_another_configuration_can_be_named(config: Path) -> None:
     other = config.rename(config.with_name("other.yaml"))
-    assert answer(f"--model rank {NUMBERS} --config {other}", code=7)["model"] == "rank"
+    assert answer(f"--model rank {NUMBERS} --config {other}", code=8)["model"] == "rank"
     assert "costwatch.yaml" in wrong(f"--model rank {NUMBERS}")
 
 

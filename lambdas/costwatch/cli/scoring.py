@@ -58,9 +58,7 @@ _RULES: Final = (
 @click.option(
     "--when-too-dear",
     type=click.Choice([each.value for each in WhenTooDear]),
-    default=WhenTooDear.REJECT.value,
-    show_default=True,
-    help="Better, but not by what it cost: exit with 8, or with 7.",
+    help="Better, but not by what it cost: exit with 8, or with 7.  [default: reject; with --model what it says]",
 )
 @click.option("--strict", is_flag=True, help="Exit with 3 where nothing could be judged.")
 @click.option("--model", metavar="NAME", help="Take the rules from `res.models` of the configuration.")
@@ -80,7 +78,7 @@ def res(
     /,
     model: str | None,
     training_job: str | None,
-    when_too_dear: str,
+    when_too_dear: str | None,
     strict: bool,
     config: Path | None,
     region: str | None,
@@ -113,10 +111,12 @@ def res(
     if training_job is not None and model is None:
         raise click.UsageError("--training-job goes with --model, whose rules it is held against")
     rules = _configured(session, model, given) if model is not None else _of_options(given)
+    configured = session.policy.res.when_too_dear if model is not None else WhenTooDear.REJECT
+    too_dear = WhenTooDear(when_too_dear) if when_too_dear is not None else configured
     if training_job is not None:
-        verdict = scored_job.judged(session, rules, training_job, given, WhenTooDear(when_too_dear))
+        verdict = scored_job.judged(session, rules, training_job, given, too_dear)
     else:
-        verdict = _of_numbers(rules, given, WhenTooDear(when_too_dear))
+        verdict = _of_numbers(rules, given, too_dear)
     code = exit_code(verdict, strict=strict)
     if as_json:
         show.document(verdict_document.document(verdict, rules, code))
