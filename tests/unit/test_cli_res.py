@@ -106,6 +106,25 @@ def test_a_person_reads_what_would_have_passed_and_that_the_money_is_spent() -> 
     ]
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("--metric auc --cost-usd 100000", "No auc would have been enough at this cost; at $800.00 or less it would"),
+        (
+            "--metric error_rate --direction minimize --baseline 0.02 --candidate 0.018 --cost-usd 100000",
+            "No error_rate would have been enough at this cost; at $800.00 or less it would have passed.",
+        ),
+        ("--metric auc --standard-error 0.01", "It would have passed at auc 0.932 or better."),
+        ("--metric auc --standard-error 0.1", "No auc would have been enough."),
+    ],
+)
+def test_a_metric_that_is_not_to_be_had_is_not_what_would_have_passed(asked: str, told: str) -> None:
+    result = res(EXAMPLE, *shlex.split(asked))
+    assert result.exit_code == 7
+    assert told in result.stdout
+    assert "-0." not in result.stdout
+
+
 def test_the_document_has_every_figure() -> None:
     assert answer(EXAMPLE, *shlex.split("--metric auc --standard-error 0.001 --in-service 60d"), code=7) == {
         "verdict": "better but too dear",
