@@ -193,14 +193,42 @@ def test_shares_of_examples_tell_their_noise() -> None:
 
 @pytest.mark.parametrize(
     "metric",
-    ["accuracy", "validation:accuracy", "val_acc", "eval/accuracy", "top5_accuracy", "error_rate", "validation:error"],
+    [
+        "accuracy",
+        "validation:accuracy",
+        "val_acc",
+        "eval/accuracy",
+        "top5_accuracy",
+        "top_5_accuracy",
+        "top-5-accuracy",
+        "Top-5 accuracy",
+        "val_top_1_acc",
+        "top_k_accuracy",
+        "error_rate",
+        "top-5 error rate",
+    ],
 )
 def test_shares_are_known_by_their_names(metric: str) -> None:
     assert gains.is_share(metric)
     assert gains.is_share(f"{metric}@country=DE")
 
 
-@pytest.mark.parametrize("metric", ["auc", "validation:auc", "f1", "rmse", "loss", "balanced_accuracy", "logloss"])
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "auc",
+        "validation:auc",
+        "f1",
+        "rmse",
+        "loss",
+        "balanced_accuracy",
+        "logloss",
+        "error",
+        "validation:error",
+        "top5",
+        "topaccuracy",
+    ],
+)
 def test_a_sample_size_says_nothing_about_other_metrics(metric: str) -> None:
     with pytest.raises(InputError, match="a sample size tells nothing about the noise of"):
         gains.of_shares(100, metric, of("0.6", "0.5"))

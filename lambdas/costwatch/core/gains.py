@@ -6,6 +6,7 @@ the candidate is better, whichever way the metric goes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
@@ -19,10 +20,9 @@ _ZERO: Final = Decimal(0)
 _LARGEST: Final = Decimal("1e15")
 _SMALLEST: Final = Decimal("1e-100")
 _UP, _DOWN = Context(rounding=ROUND_CEILING), Context(rounding=ROUND_FLOOR)
-_SHARES: Final = frozenset(
-    {"accuracy", "acc", "top1_accuracy", "top5_accuracy", "error_rate", "misclassification_rate", "error"}
-)
-"""Metrics that are the share of examples of one kind: the number of examples tells how far chance moves them."""
+_SHARES: Final = re.compile(r"(top_?(\d{1,4}|k)_?)?(accuracy|acc|error_rate)|misclassification_rate")
+"""Metrics that are the share of examples of one kind: the number of examples tells how far chance moves them. A plain
+`error` is none: it may be a mean absolute one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +230,11 @@ def least_beyond_chance(found: Gain, standard_errors: Decimal) -> Decimal:
 
 
 def is_share(metric: str) -> bool:
-    """`validation:accuracy`, `top5_accuracy`, `error_rate`: not AUC, F1 or a loss."""
-    plain = metric.partition("@")[0].replace("/", ":").rpartition(":")[2].lower().replace("-", "_")
+    """`validation:accuracy`, `Top-5 accuracy`, `error_rate`: not AUC, F1 or a loss."""
+    plain = re.sub(r"[\s-]+", "_", metric.partition("@")[0].replace("/", ":").rpartition(":")[2].strip().lower())
     for prefix in ("validation_", "valid_", "val_", "test_", "eval_"):
         plain = plain.removeprefix(prefix)
-    return plain in _SHARES
+    return _SHARES.fullmatch(plain) is not None
 
 
 def _in_unit(error: Decimal, found: Gain) -> Decimal:
