@@ -251,14 +251,14 @@ def test_without_a_worth_the_gain_per_1000_usd_decides() -> None:
 # --- differences ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("body", ["0.001\n0.002\n\n 3e-3 \n", "[0.001, 0.002, 0.003]", '\ufeff["0.001", 0.002, 3e-3]'])
+@pytest.mark.parametrize("body", ["0.001\n0.002\n\n 3e-3 \n" * 10, f"[{', '.join(['0.001, 0.002, 0.003'] * 10)}]"])
 def test_differences_are_lines_or_a_list(body: str, tmp_path: Path) -> None:
     file = tmp_path / "pairs"
     file.write_text(body, encoding="utf-8")
     for source, stdin in ((str(file), None), ("-", body.encode())):
         document = answer(EXAMPLE, "--cost-usd", "800", "--differences", source, code=0, stdin=stdin)
-        assert document["noise_basis"] == "3 paired differences"
-        assert document["standard_error"] == pytest.approx(0.001 / 3**0.5)
+        assert document["noise_basis"] == "30 paired differences"
+        assert document["standard_error"] == pytest.approx(0.001 * (20 / 29 / 30) ** 0.5)
 
 
 @pytest.mark.parametrize(
@@ -268,10 +268,12 @@ def test_differences_are_lines_or_a_list(body: str, tmp_path: Path) -> None:
         (b"[0.1, NaN]", "--differences: entry 2 is nan, expected a finite number"),
         (b"[0.1, null]", "--differences: entry 2 is NoneType, expected a number"),
         (b"[0.1", "--differences: it is neither a JSON list nor one number a line"),
-        (b"", "--differences: it has 0 numbers, expected 2 or more"),
-        (b"0.002", "--differences: it has 1 numbers, expected 2 or more"),
+        (b"", "--differences: it has 0 numbers, expected 30 or more"),
+        (b"0.002", "--differences: it has 1 number, expected 30 or more"),
         (b"\xff\xfe0", "--differences: it is not UTF-8 text"),
-        (b"-0.001\n-0.003\n", "--differences: the paired differences have a mean of -0.002"),
+        (b"0.002\n" * 29, "--differences: it has 29 numbers, expected 30 or more"),
+        (b"0.002\n" * 30, "--differences: the 30 paired differences are all 0.002, which does not tell what is chance"),
+        (b"-0.001\n-0.003\n" * 15, "--differences: the paired differences have a mean of -0.002"),
         (b"[" * 100_000, "--differences: it is neither a JSON list nor one number a line"),
     ],
 )
@@ -324,6 +326,7 @@ def test_differences_that_are_none_are_named(body: bytes, told: str) -> None:
         (f"{ASKED} --in-service 30d", "--in-service goes with --worth-usd, --per and --over"),
         (f"{EXAMPLE} --min-gain-per-1000-usd 1", "--min-gain-per-1000-usd is for where there is no --worth-usd"),
         (f"{EXAMPLE} --metric auc --sample-size 9", "--sample-size: it tells nothing about the noise of auc"),
+        (f"{EXAMPLE} --metric acc --sample-size 29", "--sample-size: the sample size is 29, expected at least 30"),
         (f"{EXAMPLE} --metric acc --sample-size 9 --candidate 91.4", "--sample-size: acc is 91.4 and 0.912, expected"),
         (f"{EXAMPLE} --standard-error 1 --sample-size 9", "--standard-error and --sample-size both tell the noise"),
         (f"{EXAMPLE} --gain relative --baseline 0", "--baseline is 0, and no gain is a share of nothing"),

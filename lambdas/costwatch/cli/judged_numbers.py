@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final, Literal
 
 import click
 
+from costwatch.cli import show
 from costwatch.cli.options import Usd
 from costwatch.core import gains
 from costwatch.core.gains import Evaluation, Reading
@@ -163,8 +164,9 @@ def differences(file: BinaryIO) -> tuple[Decimal, ...]:
     except UnicodeDecodeError:
         raise InputError("--differences: it is not UTF-8 text") from None
     found = tuple(gains.finite(each, f"--differences: {where}") for where, each in _written(text))
-    if len(found) < gains.FEWEST_DIFFERENCES:
-        raise InputError(f"--differences: it has {len(found)} numbers, expected {gains.FEWEST_DIFFERENCES} or more")
+    if len(found) < gains.FEWEST_EXAMPLES:
+        has = show.count(len(found), "number")
+        raise InputError(f"--differences: it has {has}, expected {gains.FEWEST_EXAMPLES} or more")
     return found
 
 
