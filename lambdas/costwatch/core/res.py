@@ -263,7 +263,7 @@ def _unjudged(cause: Cause, reason: str, cost: Cost, rules: ModelRules, found: G
 def _data_sentence(candidate: Evaluation, baseline: Evaluation) -> str:
     if candidate.data is None or baseline.data is None:
         whose = "the candidate" if candidate.data is None else "the model that serves"
-        return f"different data, as far as can be seen: nothing says what {whose} was measured on"
+        return f"different data, as far as can be seen: nothing says what {whose} was measured on, as it was then"
     if candidate.data.uri != baseline.data.uri:
         return f"different data: {candidate.data.uri} and, for what serves, {baseline.data.uri}"
     if not candidate.data.etag or not baseline.data.etag:
