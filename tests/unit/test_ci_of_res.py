@@ -88,7 +88,7 @@ def test_what_earned_its_compute_passes(judge: Judge, runner: Path) -> None:
     done = judge(**{**NUMBERS, "COST_USD": "800"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert earned(runner)
-    assert "Promote: churn. A real gain, worth its cost" in done.stdout
+    assert "Promote: churn. A gain, worth its cost" in done.stdout
     assert "::error::" not in done.stdout
 
 
@@ -96,7 +96,7 @@ def test_what_did_not_fails_with_the_reason_in_the_log(judge: Judge, runner: Pat
     done = judge(**NUMBERS)
     assert done.returncode == 7
     assert not earned(runner)
-    assert "Not promoted: churn. A real gain, too small for its cost" in done.stdout
+    assert "Not promoted: churn. A gain, too small for its cost" in done.stdout
     assert "It would have passed at auc 0.920 or better, or at $800.00 or less." in done.stdout
     assert "Score | 0.20, needed 0.50" in (runner / "res.md").read_text(encoding="utf-8")
 
@@ -151,7 +151,7 @@ def test_a_training_job_is_read_instead_of_numbers(judge: Judge, runner: Path) -
 
 def test_github_shows_the_reason_in_the_summary_and_as_an_annotation(runner: Path) -> None:
     done = run(runner, STEPS["Judge"]["run"], {**GITHUB["env"], **NUMBERS}, shell=("bash", "-e"))
-    assert "::error::Costwatch: Not promoted: churn. A real gain, too small for its cost" in done.stdout
+    assert "::error::Costwatch: Not promoted: churn. A gain, too small for its cost" in done.stdout
     assert (runner / "summary").read_text(encoding="utf-8") == (runner / "res.md").read_text(encoding="utf-8")
     warned = {**GITHUB["env"], **NUMBERS, "COST_USD": "", "STRICT": "false"}
     done = run(runner, STEPS["Judge"]["run"], warned, shell=("bash", "-e"))

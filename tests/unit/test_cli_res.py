@@ -165,7 +165,7 @@ def test_a_summary_is_one_table_and_no_word_of_others_is_read_as_anything() -> N
     assert rendered.count("<table>") == 1
     assert "<img>" not in rendered
     assert "a|b&lt;img&gt;" in rendered
-    assert result.stdout.startswith("### Costwatch: Not promoted: a real gain, too small for its cost\n")
+    assert result.stdout.startswith("### Costwatch: Not promoted: a gain, too small for its cost\n")
 
 
 def test_two_documents_at_once_are_refused() -> None:
@@ -381,7 +381,7 @@ def test_a_models_rules_come_from_the_configuration() -> None:
     document = answer(f"--model churn {NUMBERS} {RECALL}", code=0)
     assert (document["model"], document["metric"], document["worth_usd"]) == ("churn", "auc", "2400")
     assert answer(f"--model rank {NUMBERS}", code=8)["score_kind"] == "raw"
-    assert lines(res(f"--model rank {NUMBERS}"))[0] == "Waiting for a yes: rank. A real gain, too small for its cost."
+    assert lines(res(f"--model rank {NUMBERS}"))[0] == "Waiting for a yes: rank. A gain, too small for its cost."
 
 
 @pytest.mark.parametrize(

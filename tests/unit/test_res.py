@@ -183,6 +183,13 @@ def test_where_nothing_tells_the_noise_the_configured_minimum_gain_does(least: s
     assert verdict(cost="800", min_gain=D(least)).cause is cause
 
 
+@pytest.mark.parametrize("usd", ["800", "3200"])
+def test_a_gain_is_called_real_only_where_something_tells_its_noise(usd: str) -> None:
+    then = "worth its cost" if usd == "800" else "too small for its cost"
+    assert verdict(cost=usd).reason == verdict(cost=usd, min_gain=D("0.001")).reason == f"a gain, {then}"
+    assert verdict(cost=usd, extra=Extra(standard_error=D("0.0006"))).reason == f"a real gain, {then}"
+
+
 def test_a_known_noise_counts_before_the_configured_minimum_gain() -> None:
     assert verdict(cost="800", extra=Extra(standard_error=D("0.001")), min_gain=D("0.1")).cause is Cause.EARNED
 

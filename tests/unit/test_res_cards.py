@@ -194,6 +194,13 @@ def test_a_gain_within_noise_says_how_much_noise() -> None:
     assert "It would have passed at AUC 0.920 or better. " in told
 
 
+@pytest.mark.parametrize(("usd", "then"), [("800", "worth its cost"), ("3200", "too small for its cost")])
+def test_a_gain_is_called_real_only_where_something_tells_its_noise(usd: str, then: str) -> None:
+    unknown = judgement(verdict=verdict(usd=usd, standard_error=None))
+    assert f"churn v41. A gain, {then}" in shown(unknown)
+    assert f"churn v41. A real gain, {then}" in shown(judgement(verdict=verdict(usd=usd)))
+
+
 def test_a_broken_guardrail_is_named() -> None:
     rail = Guardrail("recall", Direction.MAXIMIZE, "country=DE", tolerance=Decimal("0.01"))
     held = rules(guardrails=(rail,))
