@@ -46,7 +46,7 @@ def server() -> Iterator[EmbeddedAws]:
 def aws(server: EmbeddedAws, tmp_path: Path) -> Iterator[EmbeddedAws]:
     CLOCK.now = NOW
     server.reset()
-    server.models.put(VALIDATION, b"1,2,3")
+    server.models.put(VALIDATION, b"1,2,3", at=NOW - timedelta(days=7))
     (tmp_path / "costwatch.yaml").write_text(CONFIG, encoding="utf-8")
     yield server
     assert server.errors == []
