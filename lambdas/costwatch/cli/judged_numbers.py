@@ -44,7 +44,7 @@ class Number(click.ParamType[Decimal | Literal["none"]]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Decimal | Literal["none"]:
-        if self._none and value == NOTHING:
+        if self._none and str(value).lower() == NOTHING:
             return NOTHING
         try:
             number = gains.finite(value, "it")
@@ -80,7 +80,7 @@ class PerExample(click.ParamType[tuple[str, Decimal | None, Decimal]]):
         if not equals or not comma or not name:
             self.fail(f"{value!r} is not NAME=BASELINE,CANDIDATE such as recall=0.81,0.80", param, ctx)
         try:
-            served = None if theirs == NOTHING else gains.finite(theirs, f"{name} of what serves")
+            served = None if theirs.lower() == NOTHING else gains.finite(theirs, f"{name} of what serves")
             return name, served, gains.finite(ours, f"{name} of the candidate")
         except InputError as error:
             self.fail(str(error), param, ctx)
@@ -177,4 +177,7 @@ def _written(text: str) -> Iterator[tuple[str, object]]:
         listed = json.loads(text, parse_float=Decimal)
     except (ValueError, RecursionError):
         raise InputError("--differences: it is neither a JSON list nor one number a line") from None
+    for n, each in enumerate(listed, 1):
+        if isinstance(each, str):  # on a line of its own it would be a number, in a list it is none
+            raise InputError(f"--differences: entry {n} is the text {each[:40]!r}, expected a number")
     return ((f"entry {n}", each) for n, each in enumerate(listed, 1))

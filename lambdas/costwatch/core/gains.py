@@ -113,7 +113,7 @@ def finite(value: object, what: str) -> Decimal:
         raise InputError(f"{what} is {type(value).__name__}, expected a number")
     try:
         # By way of its text: the shortest that means this float, and not the binary fraction behind it.
-        number = Decimal(str(value).strip())
+        number = Decimal(str(value).strip().replace("_", "?"))  # 1_0 is a slip of the hand and not ten
     except ArithmeticError:
         raise InputError(f"{what} is {str(value)[:40]!r}, expected a number") from None
     if not number.is_finite():
