@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,13 +16,15 @@ Floats = NDArray[np.float64]
 
 _LEAST_WEEKS: Final = 10
 _NUMBERS: Final = "iuf"
+_ZIP: Final = b"PK"
+"""So begins an .npz file, which is an archive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
     """`errors[i, t]`: error in week t of the candidate trained on data before week i; NaN where t < i.
 
-    `costs[i]`: what training it cost, in any unit. `y[t]`: the series; NaN where it is not known. All of `weeks` weeks.
+    `costs[i]`: what training it cost, in any unit. `y[t]`: the series. All of `weeks` weeks.
     """
 
     series: str
@@ -41,9 +42,10 @@ def load(path: Path) -> Matrix:
     """Read `E`, `C` and `y`. Pickles are refused. Raises InputError with one sentence."""
     try:
         with path.open("rb") as raw:
-            file = np.load(raw, allow_pickle=False)
-            if not isinstance(file, Mapping):
+            if not raw.read(len(_ZIP)).startswith(_ZIP):
                 raise InputError(f"{path}: not an .npz file with the arrays E, C and y")
+            raw.seek(0)
+            file = np.load(raw, allow_pickle=False)
             if missing := [key for key in ("E", "C", "y") if key not in file]:
                 raise InputError(f"{path}: has no array {' and no '.join(missing)}")
             arrays = [np.asarray(file[key]) for key in ("E", "C", "y")]
@@ -75,7 +77,13 @@ def checked(series: str, errors: NDArray[Any], costs: NDArray[Any], y: NDArray[A
         raise InputError(f"C must have a cost for each of the {rows} candidates of E, not {costs.size}")
     if y.size not in {weeks, rows}:
         raise InputError(f"y must have a value for each of the {weeks} weeks of E, not {y.size}")
-    square = np.where(_future(weeks), errors[:weeks].astype(np.float64), np.nan)
+    square = errors[:weeks].astype(np.float64)
+    early = np.argwhere(~_future(weeks) & ~np.isnan(square))
+    if early.size:
+        row, week = (int(each) for each in early[0])
+        raise InputError(
+            f"E[{row}, {week}] is {square[row, week]}: before its own week a candidate has none, expected NaN"
+        )
     trained = np.flatnonzero(~np.isnan(np.diagonal(square)))
     if not trained.size:
         raise InputError("E has no candidate with an error in its own first week: all of them are NaN")
@@ -83,9 +91,8 @@ def checked(series: str, errors: NDArray[Any], costs: NDArray[Any], y: NDArray[A
     kept = slice(first, weeks)
     made = Matrix(series, square[kept, kept], costs[kept].astype(np.float64), y[kept].astype(np.float64))
     if made.weeks < _LEAST_WEEKS:
-        raise InputError(
-            f"E has {made.weeks} weeks from the first candidate on, and at least {_LEAST_WEEKS} are needed"
-        )
+        has = f"{made.weeks} week{'' if made.weeks == 1 else 's'}"
+        raise InputError(f"E has {has} from the first candidate on, and at least {_LEAST_WEEKS} are needed")
     _check_values(made, first)
     return made
 
@@ -102,8 +109,12 @@ def _check_values(made: Matrix, first: int) -> None:
     if bad.size:
         at = int(bad[0])
         raise InputError(f"C[{at + first}] is {made.costs[at]}: a cost must be a finite number and not negative")
-    if np.isinf(made.y).any():
-        raise InputError(f"y[{int(np.flatnonzero(np.isinf(made.y))[0]) + first}] is infinite")
+    if not made.costs.any():
+        raise InputError("C is 0 for every candidate: no share of nothing can be avoided")
+    unknown = np.flatnonzero(~np.isfinite(made.y))
+    if unknown.size:
+        at = int(unknown[0])
+        raise InputError(f"y[{at + first}] is {made.y[at]}: the series must be a finite number in each week")
 
 
 def _future(weeks: int) -> NDArray[np.bool_]:

@@ -175,15 +175,15 @@ def test_a_denied_object_is_named() -> None:
 
 
 def test_differences_are_decimals_in_their_order(aws: EmbeddedAws, s3: Evaluations) -> None:
-    aws.models.put(URI, b"[0.1, -2, 3e-2]")
-    assert s3.differences(URI) == (Decimal("0.1"), Decimal(-2), Decimal("0.03"))
+    aws.models.put(URI, f"[0.1, -2, 3e-2{', 0' * 27}]".encode())
+    assert s3.differences(URI) == (Decimal("0.1"), Decimal(-2), Decimal("0.03"), *[Decimal(0)] * 27)
 
 
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ("[1]", f"{URI} is a list of 1, expected 2 to 1,000,000 differences"),
-        ("[]", f"{URI} is a list of 0, expected 2 to 1,000,000 differences"),
+        ("[1]", f"{URI} is a list of 1, expected 30 to 1,000,000 differences"),
+        ("[]", f"{URI} is a list of 0, expected 30 to 1,000,000 differences"),
         ("{}", f"{URI} is an object, expected a list"),
         ("[1, NaN]", f"difference 2 in {URI} is NaN, expected a finite number"),
         ("[-Infinity, 1]", f"difference 1 in {URI} is -Infinity, expected a finite number"),
@@ -193,7 +193,8 @@ def test_differences_are_decimals_in_their_order(aws: EmbeddedAws, s3: Evaluatio
     ],
 )
 def test_other_lists_are_refused_by_position(aws: EmbeddedAws, s3: Evaluations, body: str, sentence: str) -> None:
-    aws.models.put(URI, body.encode())
+    enough = body.replace("]", f"{', 0' * 28}]") if "," in body else body
+    aws.models.put(URI, enough.encode())
     with pytest.raises(InputError) as error:
         s3.differences(URI)
     assert str(error.value).startswith(sentence)

@@ -30,6 +30,7 @@ CONFIG = """\
 version: 1
 regions: [us-east-1]
 res:
+  when_better_but_too_dear: reject
   models:
     churn: {metric: "validation:auc", direction: maximize, worth: {usd: 4000, per: 0.01, over: 30d}}
 """

@@ -347,6 +347,9 @@ def test_a_promote_is_written_where_approving_is_switched_on() -> None:
     assert town.decides(candidate, APPROVED)["written"] is True
     assert town.now(candidate).approval is APPROVED
     assert town.row(candidate).approved_at == town.clock()
+    told = str(town.breaker().judgements.lines(ACCOUNT, town.row(candidate).id))
+    assert "set to Approved: promoted by Maria Lopez: the board wants it" in told
+    assert "set to Approved: a gain" not in told
 
 
 def test_a_promote_is_recorded_and_left_to_the_person_where_it_is_not() -> None:

@@ -130,7 +130,7 @@ def test_what_earned_its_compute_is_approved_where_that_is_switched_on_and_serve
     town.told_of(candidate)
     row, now = town.row(candidate), town.now(candidate)
     assert (row.state, row.approved_at, now.approval) == (State.WRITTEN, town.clock(), ApprovalStatus.APPROVED)
-    assert now.approval_description.startswith("Costwatch: promote: a real gain, worth its cost")
+    assert now.approval_description.startswith("Costwatch: promote: a gain, worth its cost")
 
 
 def test_a_group_without_an_approved_version_has_a_first_model_that_stays_pending() -> None:

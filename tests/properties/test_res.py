@@ -84,7 +84,7 @@ def test_a_higher_gain_never_hurts(
     assert low.score.value <= high.score.value
 
 
-@given(SHARE, SHARE, SHARE, USD, rules(), st.integers(1, 10**6))
+@given(SHARE, SHARE, SHARE, USD, rules(), st.integers(30, 10**6))
 def test_a_higher_gain_never_hurts_although_the_noise_of_shares_moves_with_it(
     one: Decimal, other: Decimal, baseline: Decimal, usd: Decimal, by: ModelRules, examples: int
 ) -> None:
@@ -179,7 +179,7 @@ def test_the_metric_that_would_have_passed_passes_and_a_hair_worse_does_not(
     assert held(at - (at - baseline) * HAIR, baseline, usd, by, extra).value is not Value.PROMOTE
 
 
-@given(SHARE, SHARE, USD, rules(), st.integers(1, 10**6))
+@given(SHARE, SHARE, USD, rules(), st.integers(30, 10**6))
 def test_the_share_that_would_have_passed_passes_and_a_hair_worse_does_not(
     candidate: Decimal, baseline: Decimal, usd: Decimal, by: ModelRules, examples: int
 ) -> None:

@@ -20,6 +20,7 @@ CONFIG = """\
 version: 1
 regions: [us-east-1]
 res:
+  when_better_but_too_dear: reject
   models:
     churn: {metric: auc, direction: maximize, worth: {usd: 4000, per: 0.01, over: 30d}}
 """
@@ -87,7 +88,7 @@ def test_what_earned_its_compute_passes(judge: Judge, runner: Path) -> None:
     done = judge(**{**NUMBERS, "COST_USD": "800"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert earned(runner)
-    assert "Promote: churn. A real gain, worth its cost" in done.stdout
+    assert "Promote: churn. A gain, worth its cost" in done.stdout
     assert "::error::" not in done.stdout
 
 
@@ -95,9 +96,15 @@ def test_what_did_not_fails_with_the_reason_in_the_log(judge: Judge, runner: Pat
     done = judge(**NUMBERS)
     assert done.returncode == 7
     assert not earned(runner)
-    assert "Not promoted: churn. A real gain, too small for its cost" in done.stdout
+    assert "Not promoted: churn. A gain, too small for its cost" in done.stdout
     assert "It would have passed at auc 0.920 or better, or at $800.00 or less." in done.stdout
     assert "Score | 0.20, needed 0.50" in (runner / "res.md").read_text(encoding="utf-8")
+
+
+def test_what_somebody_is_asked_about_fails_with_8_and_is_not_promoted(judge: Judge, runner: Path) -> None:
+    (runner / "costwatch.yaml").write_text(CONFIG.replace(": reject", ": ask"), encoding="utf-8")
+    assert judge(**NUMBERS).returncode == 8
+    assert not earned(runner)
 
 
 def test_what_may_be_chance_fails(judge: Judge) -> None:
@@ -144,7 +151,7 @@ def test_a_training_job_is_read_instead_of_numbers(judge: Judge, runner: Path) -
 
 def test_github_shows_the_reason_in_the_summary_and_as_an_annotation(runner: Path) -> None:
     done = run(runner, STEPS["Judge"]["run"], {**GITHUB["env"], **NUMBERS}, shell=("bash", "-e"))
-    assert "::error::Costwatch: Not promoted: churn. A real gain, too small for its cost" in done.stdout
+    assert "::error::Costwatch: Not promoted: churn. A gain, too small for its cost" in done.stdout
     assert (runner / "summary").read_text(encoding="utf-8") == (runner / "res.md").read_text(encoding="utf-8")
     warned = {**GITHUB["env"], **NUMBERS, "COST_USD": "", "STRICT": "false"}
     done = run(runner, STEPS["Judge"]["run"], warned, shell=("bash", "-e"))

@@ -595,16 +595,20 @@ res:
       worth: {usd: 4000, per: 0.01, over: 30d}
       in_service: 90d
       min_gain: 0.001
-      guardrails: [{metric: recall, slice: country=DE, direction: maximize, tolerance: 0}]
+      guardrails:
+        - {metric: recall, slice: country=DE, direction: maximize, tolerance: 0}
+        - {metric: f1, direction: maximize, tolerance: 0.01, floor: 0.7}
+        - {metric: latency_ms, direction: minimize, floor: 120}
     rank: {metric: ndcg, direction: maximize, min_gain_per_1000_usd: 0.02}
 """,
         encoding="utf-8",
     )
-    told = " ".join(maria.costwatch("check-config", str(config), env={"COLUMNS": "200"}).stdout.split())
+    told = " ".join(maria.costwatch("check-config", str(config), env={"COLUMNS": "320"}).stdout.split())
     assert "RES warn: 2 models; better but too dear: asks @risk" in told
     assert "churn auc, maximize score 0.5 2 standard errors model package group churn-models; expected to serve" in told
     assert "$4,000.00 per 0.01 over 30 days else +0.001" in told
-    assert "guards recall@country=DE" in told
+    guards = "recall@country=DE (at most 0 worse), f1 (at most 0.01 worse, not below 0.7), latency_ms (not above 120)"
+    assert f"guards {guards}" in told
     assert "rank ndcg, maximize +0.02 per $1,000 2 standard errors" in told
     document = json.loads(maria.costwatch("check-config", str(config), "--json").stdout)
     assert [model["name"] for model in document["res"]["models"]] == ["churn", "rank"]

@@ -106,6 +106,25 @@ def test_a_person_reads_what_would_have_passed_and_that_the_money_is_spent() -> 
     ]
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("--metric auc --cost-usd 100000", "No auc would have been enough at this cost; at $800.00 or less it would"),
+        (
+            "--metric error_rate --direction minimize --baseline 0.02 --candidate 0.018 --cost-usd 100000",
+            "No error_rate would have been enough at this cost; at $800.00 or less it would have passed.",
+        ),
+        ("--metric auc --standard-error 0.01", "It would have passed at auc 0.932 or better."),
+        ("--metric auc --standard-error 0.1", "No auc would have been enough."),
+    ],
+)
+def test_a_metric_that_is_not_to_be_had_is_not_what_would_have_passed(asked: str, told: str) -> None:
+    result = res(EXAMPLE, *shlex.split(asked))
+    assert result.exit_code == 7
+    assert told in result.stdout
+    assert "-0." not in result.stdout
+
+
 def test_the_document_has_every_figure() -> None:
     assert answer(EXAMPLE, *shlex.split("--metric auc --standard-error 0.001 --in-service 60d"), code=7) == {
         "verdict": "better but too dear",
@@ -146,7 +165,7 @@ def test_a_summary_is_one_table_and_no_word_of_others_is_read_as_anything() -> N
     assert rendered.count("<table>") == 1
     assert "<img>" not in rendered
     assert "a|b&lt;img&gt;" in rendered
-    assert result.stdout.startswith("### Costwatch: Not promoted: a real gain, too small for its cost\n")
+    assert result.stdout.startswith("### Costwatch: Not promoted: a gain, too small for its cost\n")
 
 
 def test_two_documents_at_once_are_refused() -> None:
@@ -181,6 +200,7 @@ def test_without_any_word_about_noise_it_says_so() -> None:
         ("--cost-usd 877.20 --gain relative", 7, "better but too dear", "too dear"),
         ("--cost-usd 2400 --in-service 90d", 0, "promote", "earned its compute"),
         ("--baseline none", 0, "first model", "no approved model"),
+        ("--baseline None", 0, "first model", "no approved model"),
         ("--baseline none --strict", 0, "first model", "no approved model"),
         ("--cost-usd 0", 0, "unjudged", "no known cost"),
         ("--cost-usd 0 --strict", 3, "unjudged", "no known cost"),
@@ -209,6 +229,21 @@ def test_what_cannot_be_judged_is_said_loudly_and_rejects_nothing(asked: str, to
     assert "exit code 3, by --strict" in strict.stderr
 
 
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+@pytest.mark.parametrize("gain", ["absolute", "relative"])
+@pytest.mark.parametrize("baseline", ["0.3", "0.7", "0.912", "12.1"])
+@pytest.mark.parametrize("cost", ["123.45", "1000", "3333.33"])
+def test_what_the_document_says_would_have_passed_passes(direction: str, gain: str, baseline: str, cost: str) -> None:
+    """The float as it is written, and what is a billionth of the way worse does not."""
+    asked = f"--direction {direction} --gain {gain} --baseline {baseline} --worth-usd 7000 --per 0.03 --over 30d"
+    document = answer(f"{asked} --cost-usd {cost} --candidate {baseline}", code=7)
+    at = document["passes_at_metric"]
+    better = answer(f"{asked} --cost-usd {cost} --candidate {at!r}", code=0)
+    worse = at + (float(baseline) - at) * 1e-9
+    assert answer(f"{asked} --cost-usd {cost} --candidate {worse!r}", code=7)["verdict"] == "better but too dear"
+    answer(f"{asked} --cost-usd {better['passes_at_usd']} --candidate {at!r}", code=0)
+
+
 def test_without_a_worth_the_gain_per_1000_usd_decides() -> None:
     assert answer(ASKED, "--min-gain-per-1000-usd", "0.000625", code=0)["score_kind"] == "raw"
     assert answer(ASKED, "--min-gain-per-1000-usd", "0.000626", code=7)["needed"] == 0.000626
@@ -217,14 +252,14 @@ def test_without_a_worth_the_gain_per_1000_usd_decides() -> None:
 # --- differences ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("body", ["0.001\n0.002\n\n 3e-3 \n", "[0.001, 0.002, 0.003]", '\ufeff["0.001", 0.002, 3e-3]'])
+@pytest.mark.parametrize("body", ["0.001\n0.002\n\n 3e-3 \n" * 10, f"[{', '.join(['0.001, 0.002, 0.003'] * 10)}]"])
 def test_differences_are_lines_or_a_list(body: str, tmp_path: Path) -> None:
     file = tmp_path / "pairs"
     file.write_text(body, encoding="utf-8")
     for source, stdin in ((str(file), None), ("-", body.encode())):
         document = answer(EXAMPLE, "--cost-usd", "800", "--differences", source, code=0, stdin=stdin)
-        assert document["noise_basis"] == "3 paired differences"
-        assert document["standard_error"] == pytest.approx(0.001 / 3**0.5)
+        assert document["noise_basis"] == "30 paired differences"
+        assert document["standard_error"] == pytest.approx(0.001 * (20 / 29 / 30) ** 0.5)
 
 
 @pytest.mark.parametrize(
@@ -232,12 +267,15 @@ def test_differences_are_lines_or_a_list(body: str, tmp_path: Path) -> None:
     [
         (b"0.1\nx\n", "--differences: line 2 is 'x', expected a number"),
         (b"[0.1, NaN]", "--differences: entry 2 is nan, expected a finite number"),
+        (b'[0.1, "0.2"]', "--differences: entry 2 is the text '0.2', expected a number"),
         (b"[0.1, null]", "--differences: entry 2 is NoneType, expected a number"),
         (b"[0.1", "--differences: it is neither a JSON list nor one number a line"),
-        (b"", "--differences: it has 0 numbers, expected 2 or more"),
-        (b"0.002", "--differences: it has 1 numbers, expected 2 or more"),
+        (b"", "--differences: it has 0 numbers, expected 30 or more"),
+        (b"0.002", "--differences: it has 1 number, expected 30 or more"),
         (b"\xff\xfe0", "--differences: it is not UTF-8 text"),
-        (b"-0.001\n-0.003\n", "--differences: the paired differences have a mean of -0.002"),
+        (b"0.002\n" * 29, "--differences: it has 29 numbers, expected 30 or more"),
+        (b"0.002\n" * 30, "--differences: the 30 paired differences are all 0.002, which does not tell what is chance"),
+        (b"-0.001\n-0.003\n" * 15, "--differences: the paired differences have a mean of -0.002"),
         (b"[" * 100_000, "--differences: it is neither a JSON list nor one number a line"),
     ],
 )
@@ -257,12 +295,27 @@ def test_differences_that_are_none_are_named(body: bytes, told: str) -> None:
         ("--direction maximize --baseline 1", "--candidate is missing: a number"),
         ("--direction maximize --baseline 1 --candidate none", "'--candidate': it is 'none', expected a number"),
         (f"{EXAMPLE} --candidate nan", "'--candidate': it is nan, expected a finite number"),
+        (f"{EXAMPLE} --baseline 1_0", "'--baseline': it is '1_0', expected a number"),
+        (f"{EXAMPLE} --cost-usd 1_000", "'--cost-usd': '1_000' is no amount of USD"),
         (f"{EXAMPLE} --baseline -inf", "'--baseline': it is -inf, expected a finite number"),
         (f"{EXAMPLE} --candidate 0,914", "'--candidate': it is '0,914', expected a number"),
         (f"{EXAMPLE} --candidate ''", "'--candidate': it is '', expected a number"),
         (f"{EXAMPLE} --cost-usd -1", "'--cost-usd': '-1' is no amount of USD"),
         (f"{EXAMPLE} --cost-usd nan", "'--cost-usd': 'nan' is no amount of USD"),
         (f"{EXAMPLE} --per 0", "'--per': 0 is not a number above 0"),
+        (f"{EXAMPLE} --per 9e-10", "'--per': 9e-10 is not a number above 0, from 1e-9 to 1e9"),
+        (f"{EXAMPLE} --per 1.1e9", "'--per': 1.1e9 is not a number above 0"),
+        (f"{EXAMPLE} --cost-usd 1e30", "'--cost-usd': 1e30 is not 0, nor an amount of USD from 0.000001 to 10,000,000"),
+        (f"{EXAMPLE} --cost-usd 10000000.01", "'--cost-usd': 10000000.01 is not 0, nor"),
+        (f"{EXAMPLE} --cost-usd 9e-7", "'--cost-usd': 9e-7 is not 0, nor"),
+        (f"{EXAMPLE} --worth-usd 1e20", "'--worth-usd': 1e20 is not 0, nor"),
+        (f"{EXAMPLE} --all-candidates-usd 1e30", "'--all-candidates-usd': 1e30 is not 0, nor"),
+        (f"{EXAMPLE} --gpu-hours 1e10", "'--gpu-hours': 1e10 is not a number of 0 or more, up to 1e9"),
+        (f"{ASKED} --min-gain-per-1000-usd 1e-30", "'--min-gain-per-1000-usd': 1e-30 is not a number above 0"),
+        (
+            f"{EXAMPLE} --gain relative --baseline 1e-14 --candidate 9e14",
+            "--baseline is 1E-14, and no gain is 9e+28 times what serves: use an absolute gain",
+        ),
         (f"{EXAMPLE} --over 30", "'--over': '30' is not a duration"),
         (f"{EXAMPLE} --min-score 1", "'--min-score': 1 is not a score from 0 to 0.99"),
         (f"{EXAMPLE} --min-score -0.1", "'--min-score': -0.1 is not a score from 0 to 0.99"),
@@ -277,6 +330,7 @@ def test_differences_that_are_none_are_named(body: bytes, told: str) -> None:
         (f"{ASKED} --in-service 30d", "--in-service goes with --worth-usd, --per and --over"),
         (f"{EXAMPLE} --min-gain-per-1000-usd 1", "--min-gain-per-1000-usd is for where there is no --worth-usd"),
         (f"{EXAMPLE} --metric auc --sample-size 9", "--sample-size: it tells nothing about the noise of auc"),
+        (f"{EXAMPLE} --metric acc --sample-size 29", "--sample-size: the sample size is 29, expected at least 30"),
         (f"{EXAMPLE} --metric acc --sample-size 9 --candidate 91.4", "--sample-size: acc is 91.4 and 0.912, expected"),
         (f"{EXAMPLE} --standard-error 1 --sample-size 9", "--standard-error and --sample-size both tell the noise"),
         (f"{EXAMPLE} --gain relative --baseline 0", "--baseline is 0, and no gain is a share of nothing"),
@@ -288,6 +342,28 @@ def test_differences_that_are_none_are_named(body: bytes, told: str) -> None:
 )
 def test_bad_input_is_one_sentence_that_names_the_option(asked: str, told: str) -> None:
     assert told in wrong(asked)
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+@pytest.mark.parametrize("gain", ["absolute", "relative"])
+@pytest.mark.parametrize(("baseline", "candidate"), [("9.9e14", "-9.9e14"), ("1e-100", "9e-100"), ("1", "1e-100")])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "--cost-usd 10000000 --worth-usd 10000000 --per 1e-9 --over 1s --in-service 365d",
+        "--cost-usd 0.000001 --worth-usd 0.000001 --per 1e9 --over 365d --in-service 1s --min-score 0.99",
+        "--cost-usd 0.000001 --min-gain-per-1000-usd 1e-9 --standard-error 1e-100",
+        f"--cost-usd 10000000 --min-gain-per-1000-usd 0.{'1' * 90} --standard-error 1e9 --standard-errors 10",
+    ],
+)
+def test_the_largest_and_smallest_numbers_that_are_taken_are_shown(
+    direction: str, gain: str, baseline: str, candidate: str, rest: str
+) -> None:
+    asked = f"--direction {direction} --gain {gain} --baseline {baseline} --candidate {candidate} {rest}"
+    for more in ((), ("--json",), ("--markdown",)):
+        result = res(asked, *more)
+        assert result.exit_code in (0, 7), result.output + result.stderr
+        assert result.stderr == ""
 
 
 # --- the configuration's rules ----------------------------------------------------------------------------------
@@ -308,8 +384,21 @@ def config(tmp_path: Path) -> Path:
 def test_a_models_rules_come_from_the_configuration() -> None:
     document = answer(f"--model churn {NUMBERS} {RECALL}", code=0)
     assert (document["model"], document["metric"], document["worth_usd"]) == ("churn", "auc", "2400")
-    assert answer(f"--model rank {NUMBERS}", code=7)["score_kind"] == "raw"
-    assert lines(res(f"--model rank {NUMBERS}"))[0] == "Not promoted: rank. A real gain, too small for its cost."
+    assert answer(f"--model rank {NUMBERS}", code=8)["score_kind"] == "raw"
+    assert lines(res(f"--model rank {NUMBERS}"))[0] == "Waiting for a yes: rank. A gain, too small for its cost."
+
+
+@pytest.mark.parametrize(
+    ("configured", "asked", "code"),
+    [("", "", 8), ("ask", "", 8), ("reject", "", 7), ("ask", "reject", 7), ("reject", "ask", 8)],
+)
+def test_the_configuration_says_whether_somebody_is_asked_unless_the_option_does(
+    config: Path, configured: str, asked: str, code: int
+) -> None:
+    said = f"  when_better_but_too_dear: {configured}\n" if configured else ""
+    config.write_text(CONFIG.replace("res:\n", f"res:\n{said}"), encoding="utf-8")
+    option = f"--when-too-dear {asked}" if asked else ""
+    assert answer(f"--model rank {NUMBERS} {option}", code=code)["asks"] is (code == 8)
 
 
 @pytest.mark.usefixtures("config")
@@ -339,7 +428,7 @@ def test_a_first_model_is_held_against_a_floor(also: str, code: int, cause: str)
 
 def test_another_configuration_can_be_named(config: Path) -> None:
     other = config.rename(config.with_name("other.yaml"))
-    assert answer(f"--model rank {NUMBERS} --config {other}", code=7)["model"] == "rank"
+    assert answer(f"--model rank {NUMBERS} --config {other}", code=8)["model"] == "rank"
     assert "costwatch.yaml" in wrong(f"--model rank {NUMBERS}")
 
 

@@ -29,7 +29,7 @@ D = Decimal
 MODEL = "metric: auc, direction: maximize"
 WORTH = "worth: {usd: 4000, per: 0.01, over: 30d}"
 CHURN = "res.models.churn"
-ABOVE_0 = "is not a number above 0, such as 0.01"
+ABOVE_0 = "is not a number above 0, from 1e-9 to 1,000,000,000, such as 0.01"
 
 
 def model(more: str, about: str = MODEL, name: str = "churn") -> str:
@@ -140,6 +140,8 @@ ONE_PROBLEM = {
     ),
     "no gain at all": (model("min_gain: 0"), 3, f"{CHURN}.min_gain", f"0 {ABOVE_0}"),
     "a gain below nothing": (model("min_gain: -0.01"), 3, f"{CHURN}.min_gain", f"-0.01 {ABOVE_0}"),
+    "a gain below all": (model("min_gain: '1e-30'"), 3, f"{CHURN}.min_gain", f"'1e-30' {ABOVE_0}"),
+    "a gain with a slip": (model("min_gain: '1_0'"), 3, f"{CHURN}.min_gain", f"'1_0' {ABOVE_0}"),
     "a gain of true": (model("min_gain: true"), 3, f"{CHURN}.min_gain", "true is not a number above 0"),
     "a gain beyond all": (model("min_gain: .inf"), 3, f"{CHURN}.min_gain", "is not a number above 0"),
     "too many standard errors": (
@@ -165,7 +167,7 @@ ONE_PROBLEM = {
         rail("metric: recall, direction: maximize, tolerance: -0.01"),
         3,
         f"{CHURN}.guardrails[0].tolerance",
-        "-0.01 is not a number of 0 or more, such as 0.01",
+        "-0.01 is not a number of 0 or more, up to 1,000,000,000, such as 0.01",
     ),
     "a floor that is no number": (
         rail("metric: recall, direction: maximize, floor: low"),
@@ -367,6 +369,33 @@ def test_a_model_that_nothing_can_judge_is_warned_about(tmp_path: Path) -> None:
 def test_a_minimum_that_its_worth_overrides_is_warned_about(tmp_path: Path) -> None:
     (told,) = warnings(tmp_path, model(f"{WORTH}, min_gain_per_1000_usd: 1"))
     assert told == f"3: {CHURN}.min_gain_per_1000_usd: is not used: its worth decides, by min_score"
+
+
+@pytest.mark.parametrize(
+    ("rails", "told"),
+    [
+        (
+            "{metric: auc, direction: minimize, floor: 0.9}",
+            f"3: {CHURN}.guardrails[0].direction: is to be minimized, and the model's own metric is to be maximized: "
+            "it is the same metric",
+        ),
+        (
+            "{metric: recall, direction: maximize, floor: 0.7}, {metric: recall, direction: minimize, floor: 0.9}",
+            f"3: {CHURN}.guardrails[1].direction: is to be minimized, and guardrails[0] is to be maximized: "
+            "it is the same metric",
+        ),
+    ],
+)
+def test_guardrails_that_ask_for_the_contrary_are_warned_about(tmp_path: Path, rails: str, told: str) -> None:
+    assert warnings(tmp_path, model(f"{WORTH}, guardrails: [{rails}]")) == [told]
+
+
+def test_the_same_direction_and_other_slices_are_not(tmp_path: Path) -> None:
+    rails = (
+        "{metric: auc, direction: maximize, floor: 0.9}, {metric: auc, slice: a=b, direction: minimize, floor: 1}, "
+        "{metric: latency, direction: minimize, floor: 9}, {metric: latency, direction: minimize, tolerance: 1}"
+    )
+    assert warnings(tmp_path, model(f"{WORTH}, guardrails: [{rails}]")) == []
 
 
 def test_a_question_that_nobody_may_answer_is_warned_about(tmp_path: Path) -> None:

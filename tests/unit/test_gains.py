@@ -52,6 +52,12 @@ def test_no_gain_is_a_share_of_a_baseline_of_zero() -> None:
     assert of("0.1", "0").amount == D("0.1")
 
 
+def test_nor_so_many_times_one_that_is_next_to_zero() -> None:
+    assert of("9e14", "1", UP, RELATIVE).amount < D("1e15")
+    with pytest.raises(InputError, match=r"the baseline is 0\.5, and no gain is 2e\+15 times what serves"):
+        of("9e14", "0.5", UP, RELATIVE)
+
+
 @pytest.mark.parametrize("kind", GainKind)
 @pytest.mark.parametrize("direction", Direction)
 @pytest.mark.parametrize("baseline", ["0.5", "-2"])
@@ -136,65 +142,109 @@ def test_without_noise_a_gain_is_no_number_of_standard_errors() -> None:
     assert Gain(D(1), ABSOLUTE, D(2), D(1), UP, gains.given(D("0.25"), found)).standard_errors == 4
 
 
+def thirty(*each: str) -> list[Decimal]:
+    """So many examples, of which each kind is as many."""
+    return [D(value) for value in each for _ in range(30 // len(each))]
+
+
 def test_paired_differences_tell_the_error_of_their_mean() -> None:
-    """1, 2, 3: deviation 1, of three examples."""
-    noise = gains.paired([D(1), D(2), D(3)], of("12", "10"))
-    assert noise.standard_error == (D(1) / 3).sqrt()
-    assert noise.basis == "3 paired differences"
+    """Ten each of 1, 2, 3: a variance of 20/29."""
+    noise = gains.paired(thirty("1", "2", "3"), of("12", "10"))
+    assert noise.standard_error == (D(20) / 29 / 30).sqrt()
+    assert noise.basis == "30 paired differences"
 
 
 def test_paired_differences_are_candidate_minus_baseline_whichever_way_the_metric_goes() -> None:
-    assert gains.paired([D(-1), D(-2), D(-3)], of("8", "10", DOWN)).standard_error == (D(1) / 3).sqrt()
+    assert gains.paired(thirty("-1", "-2", "-3"), of("8", "10", DOWN)).standard_error == (D(20) / 29 / 30).sqrt()
     with pytest.raises(InputError, match="expected candidate minus baseline"):
-        gains.paired([D(1), D(2), D(3)], of("8", "10", DOWN))
+        gains.paired(thirty("1", "2", "3"), of("8", "10", DOWN))
 
 
-def test_two_paired_differences_are_enough_and_one_is_not() -> None:
-    assert gains.paired([D(1), D(3)], of("12", "10")).standard_error == 1
-    with pytest.raises(InputError, match="there is 1 paired difference, expected at least 2"):
+def test_thirty_paired_differences_are_enough_and_one_less_is_not() -> None:
+    assert gains.paired(thirty("1", "3"), of("12", "10")).standard_error == (D(1) / 29).sqrt()
+    with pytest.raises(InputError, match="there are 29 paired differences, expected at least 30"):
+        gains.paired([*thirty("1", "3")[:28], D(2)], of("12", "10"))
+    with pytest.raises(InputError, match="there is 1 paired difference, expected at least 30"):
         gains.paired([D(2)], of("12", "10"))
 
 
-@pytest.mark.parametrize(("candidate", "fits"), [("13", True), ("13.01", False), ("11", True), ("10.99", False)])
+@pytest.mark.parametrize(
+    ("candidate", "fits"), [("12.185", True), ("12.186", False), ("11.815", True), ("11.814", False)]
+)
 def test_differences_of_something_else_are_refused(candidate: str, fits: bool) -> None:
-    """Their mean is 2 and its error is 1: the metrics may differ by 1 to 3."""
+    """Their mean is 2 and its error is 0.1857: the metrics may differ by so much more or less."""
     found = of(candidate, "10")
     if fits:
-        assert gains.paired([D(1), D(3)], found).standard_error == 1
+        assert gains.paired(thirty("1", "3"), found).standard_error
     else:
         with pytest.raises(InputError, match="paired differences have a mean of 2"):
-            gains.paired([D(1), D(3)], found)
+            gains.paired(thirty("1", "3"), found)
 
 
-def test_differences_without_any_spread_may_be_off_by_a_hundredth() -> None:
-    assert gains.paired([D("2.02")] * 3, of("12.02", "10")).standard_error == 0
-    assert gains.paired([D("2.00")] * 3, of("12.02", "10")).standard_error == 0
-    with pytest.raises(InputError, match="paired differences"):
-        gains.paired([D("2.00")] * 3, of("12.021", "10"))
+def test_differences_with_next_to_no_spread_may_be_off_by_a_hundredth() -> None:
+    nearly = [*thirty("2.02")[2:], D("2.0201"), D("2.0199")]
+    assert gains.paired(nearly, of("12.04", "10")).standard_error < D("0.0001")
+    assert gains.paired(nearly, of("12", "10")).standard_error > 0
+    with pytest.raises(InputError, match="paired differences have a mean"):
+        gains.paired(nearly, of("12.05", "10"))
+
+
+def test_differences_without_any_spread_tell_no_noise() -> None:
+    with pytest.raises(InputError, match="the 30 paired differences are all 2, which does not tell what is chance"):
+        gains.paired(thirty("2"), of("12", "10"))
+    assert gains.paired(thirty("0"), of("10", "10")).standard_error == 0, "and no gain either"
 
 
 def test_a_difference_that_is_no_number_is_named() -> None:
     with pytest.raises(InputError, match="paired difference 2 is NaN"):
-        gains.paired([D(1), D("NaN")], of("12", "10"))
+        gains.paired([D(1), D("NaN"), *thirty("2")], of("12", "10"))
 
 
 def test_shares_of_examples_tell_their_noise() -> None:
-    """sqrt(0.5 x 0.5 / 100 + 0.6 x 0.4 / 100) = 0.07."""
-    noise = gains.of_shares(100, ACCURACY, of("0.6", "0.5"))
-    assert noise.standard_error == D("0.07")
-    assert noise.basis == "two shares of 100 examples"
+    """Of both together 0.5: sqrt(2 x 0.5 x 0.5 / 200) = 0.05."""
+    noise = gains.of_shares(200, ACCURACY, of("0.6", "0.4"))
+    assert noise.standard_error == D("0.05")
+    assert noise.basis == "two shares of 200 examples"
 
 
 @pytest.mark.parametrize(
     "metric",
-    ["accuracy", "validation:accuracy", "val_acc", "eval/accuracy", "top5_accuracy", "error_rate", "validation:error"],
+    [
+        "accuracy",
+        "validation:accuracy",
+        "val_acc",
+        "eval/accuracy",
+        "top5_accuracy",
+        "top_5_accuracy",
+        "top-5-accuracy",
+        "Top-5 accuracy",
+        "val_top_1_acc",
+        "top_k_accuracy",
+        "error_rate",
+        "top-5 error rate",
+    ],
 )
 def test_shares_are_known_by_their_names(metric: str) -> None:
     assert gains.is_share(metric)
     assert gains.is_share(f"{metric}@country=DE")
 
 
-@pytest.mark.parametrize("metric", ["auc", "validation:auc", "f1", "rmse", "loss", "balanced_accuracy", "logloss"])
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "auc",
+        "validation:auc",
+        "f1",
+        "rmse",
+        "loss",
+        "balanced_accuracy",
+        "logloss",
+        "error",
+        "validation:error",
+        "top5",
+        "topaccuracy",
+    ],
+)
 def test_a_sample_size_says_nothing_about_other_metrics(metric: str) -> None:
     with pytest.raises(InputError, match="a sample size tells nothing about the noise of"):
         gains.of_shares(100, metric, of("0.6", "0.5"))
@@ -202,16 +252,19 @@ def test_a_sample_size_says_nothing_about_other_metrics(metric: str) -> None:
 
 
 @pytest.mark.parametrize(("candidate", "baseline"), [("1", "0"), ("0", "1")])
-def test_shares_go_from_0_to_1(candidate: str, baseline: str) -> None:
-    assert gains.of_shares(1, "accuracy", of(candidate, baseline)).standard_error == 0
+def test_shares_go_from_0_to_1_and_are_never_without_noise_where_they_differ(candidate: str, baseline: str) -> None:
+    assert gains.of_shares(50, "accuracy", of(candidate, baseline)).standard_error == D("0.1")
+    assert gains.of_shares(50, "accuracy", of(candidate, candidate)).standard_error == 0, "and no gain either"
     for wrong in (of("1.001", "0.5"), of("0.5", "-0.001"), of("91.4", "91.2")):
         with pytest.raises(InputError, match="expected shares from 0 to 1 with a sample size"):
-            gains.of_shares(1, "accuracy", wrong)
+            gains.of_shares(30, "accuracy", wrong)
 
 
-def test_no_example_is_no_sample() -> None:
-    with pytest.raises(InputError, match="the sample size is 0, expected 1 or more"):
-        gains.of_shares(0, "accuracy", of("0.6", "0.5"))
+@pytest.mark.parametrize("size", [29, 1, 0])
+def test_fewer_than_thirty_examples_are_no_sample(size: int) -> None:
+    assert gains.of_shares(30, "accuracy", of("0.6", "0.5")).standard_error
+    with pytest.raises(InputError, match=f"the sample size is {size}, expected at least 30"):
+        gains.of_shares(size, "accuracy", of("0.6", "0.5"))
 
 
 def test_the_errors_of_both_readings_add_up_as_variances() -> None:
@@ -222,10 +275,10 @@ def test_the_errors_of_both_readings_add_up_as_variances() -> None:
 
 
 def test_of_two_sample_sizes_the_smaller_counts() -> None:
-    found = of("0.6", "0.5")
-    noise = gains.of_readings(Reading(D("0.6"), None, 400), Reading(D("0.5"), None, 100), "accuracy", found)
+    found = of("0.6", "0.4")
+    noise = gains.of_readings(Reading(D("0.6"), None, 400), Reading(D("0.4"), None, 200), "accuracy", found)
     assert noise is not None
-    assert noise.standard_error == D("0.07")
+    assert noise.standard_error == D("0.05")
 
 
 def test_the_least_gain_beyond_chance_is_solved_for() -> None:

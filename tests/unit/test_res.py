@@ -183,6 +183,13 @@ def test_where_nothing_tells_the_noise_the_configured_minimum_gain_does(least: s
     assert verdict(cost="800", min_gain=D(least)).cause is cause
 
 
+@pytest.mark.parametrize("usd", ["800", "3200"])
+def test_a_gain_is_called_real_only_where_something_tells_its_noise(usd: str) -> None:
+    then = "worth its cost" if usd == "800" else "too small for its cost"
+    assert verdict(cost=usd).reason == verdict(cost=usd, min_gain=D("0.001")).reason == f"a gain, {then}"
+    assert verdict(cost=usd, extra=Extra(standard_error=D("0.0006"))).reason == f"a real gain, {then}"
+
+
 def test_a_known_noise_counts_before_the_configured_minimum_gain() -> None:
     assert verdict(cost="800", extra=Extra(standard_error=D("0.001")), min_gain=D("0.1")).cause is Cause.EARNED
 
@@ -194,7 +201,7 @@ def test_what_the_caller_says_of_the_noise_counts_before_what_the_readings_say()
     )
     assert verdict(*noisy, cost="800").cause is Cause.WITHIN_NOISE
     assert verdict(*noisy, cost="800", extra=Extra(standard_error=D("0.001"))).cause is Cause.EARNED
-    pairs = Extra(differences=(D("0.001"), D("0.002"), D("0.003")))
+    pairs = Extra(differences=(D("0.001"), D("0.002"), D("0.003")) * 10)
     assert verdict(*noisy, cost="800", extra=pairs).cause is Cause.EARNED
 
 
@@ -348,9 +355,9 @@ def test_no_gain_is_a_share_of_a_baseline_of_zero() -> None:
     [
         (Extra(standard_error=D("-1")), "expected 0 or more"),
         (Extra(standard_error=D("NaN")), "finite"),
-        (Extra(differences=(D(1),)), "at least 2"),
-        (Extra(differences=(D(1), D("NaN"))), "paired difference 2"),
-        (Extra(differences=(D(5), D(6))), "expected candidate minus baseline"),
+        (Extra(differences=(D(1),)), "at least 30"),
+        (Extra(differences=(D(1), D("NaN")) * 15), "paired difference 2"),
+        (Extra(differences=(D(5), D(6)) * 15), "expected candidate minus baseline"),
         (Extra(sample_size=100), "a sample size tells nothing about the noise of auc"),
     ],
 )

@@ -181,7 +181,8 @@ def test_no_gain_is_said_so_and_no_bound_of_its_cost_with_it() -> None:
     told = shown(EVERY["rejected"])
     assert "Not promoted: churn v41. No gain" in told
     assert "Costwatch rejected it in the model registry" in told
-    assert "would have passed" not in told
+    assert "It would have passed at AUC 0.920 or better. " in told
+    assert "or less" not in told
     assert "The $3,200.00 is spent either way." in told
 
 
@@ -190,6 +191,14 @@ def test_a_gain_within_noise_says_how_much_noise() -> None:
     assert "Not promoted: churn v41. A gain within noise" in told
     assert "below 2 standard errors (the standard error of the difference)" in told
     assert "+0.001, 1.6 standard errors" in told
+    assert "It would have passed at AUC 0.920 or better. " in told
+
+
+@pytest.mark.parametrize(("usd", "then"), [("800", "worth its cost"), ("3200", "too small for its cost")])
+def test_a_gain_is_called_real_only_where_something_tells_its_noise(usd: str, then: str) -> None:
+    unknown = judgement(verdict=verdict(usd=usd, standard_error=None))
+    assert f"churn v41. A gain, {then}" in shown(unknown)
+    assert f"churn v41. A real gain, {then}" in shown(judgement(verdict=verdict(usd=usd)))
 
 
 def test_a_broken_guardrail_is_named() -> None:
@@ -201,6 +210,7 @@ def test_a_broken_guardrail_is_named() -> None:
     told = shown(judgement(state=State.WRITTEN, target=ApprovalStatus.REJECTED, verdict=found))
     assert "A guardrail does not hold" in told
     assert "Why: recall@country=DE is 0.70, 0.10 worse than 0.80; 0.01 is allowed." in told
+    assert "would have passed" not in told
 
 
 def test_what_is_being_written_is_not_said_to_be_done() -> None:

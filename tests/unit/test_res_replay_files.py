@@ -54,15 +54,14 @@ def test_weeks_before_the_first_candidate_are_left_out(tmp_path: Path) -> None:
     assert found.y[0] == MATRIX.y[8]
 
 
-def test_errors_before_a_candidates_own_week_are_not_looked_at(tmp_path: Path) -> None:
-    found = load(file(tmp_path, E=np.nan_to_num(MATRIX.errors, nan=7.0)))
-    assert np.array_equal(found.errors, MATRIX.errors, equal_nan=True)
-
-
-def test_whole_numbers_and_gaps_of_the_series_are_read(tmp_path: Path) -> None:
+def test_whole_numbers_of_the_series_are_read(tmp_path: Path) -> None:
     assert load(file(tmp_path, y=np.arange(WEEKS))).y[3] == 3
-    gap = file(tmp_path, y=changed(MATRIX.y, 5, np.nan))
-    assert res_replay.main([str(gap), "--json"]) == 0
+
+
+def test_a_candidate_that_cost_nothing_is_read_and_all_of_them_are_not(tmp_path: Path) -> None:
+    assert load(file(tmp_path, C=changed(MATRIX.costs, slice(1, None), 0))).costs.any()
+    told = refusal(tmp_path, C=changed(MATRIX.costs, slice(None), 0))
+    assert told == "C is 0 for every candidate: no share of nothing can be avoided"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +81,17 @@ def test_whole_numbers_and_gaps_of_the_series_are_read(tmp_path: Path) -> None:
         ({"E": changed(MATRIX.errors, (3, 9), -1)}, "E[3, 9] is -1.0: an error must be a finite number and not"),
         ({"C": changed(MATRIX.costs, 4, np.nan)}, "C[4] is nan: a cost must be a finite number and not negative"),
         ({"C": changed(MATRIX.costs, 4, -2)}, "C[4] is -2.0: a cost must be a finite number and not negative"),
-        ({"y": changed(MATRIX.y, 6, np.inf)}, "y[6] is infinite"),
+        ({"y": changed(MATRIX.y, 6, np.inf)}, "y[6] is inf: the series must be a finite number in each week"),
+        ({"y": changed(MATRIX.y, 5, np.nan)}, "y[5] is nan: the series must be a finite number in each week"),
+        (
+            {"E": changed(MATRIX.errors, (9, 3), 7)},
+            "E[9, 3] is 7.0: before its own week a candidate has none, expected",
+        ),
+        ({"E": changed(MATRIX.errors, (9, 8), 0)}, "E[9, 8] is 0.0: before its own week a candidate has none"),
+        (
+            {"E": MATRIX.errors[:1, :1], "C": MATRIX.costs[:1], "y": MATRIX.y[:1]},
+            "E has 1 week from the first candidate on, and at least 10 are needed",
+        ),
         (
             {"E": MATRIX.errors[:9, :9], "C": MATRIX.costs[:9], "y": MATRIX.y[:9]},
             "E has 9 weeks from the first candidate on, and at least 10 are needed",
@@ -105,7 +114,7 @@ def test_pickled_objects_are_refused(tmp_path: Path) -> None:
 def test_what_is_no_npz_file_is_refused(tmp_path: Path) -> None:
     text = tmp_path / "notes.npz"
     text.write_text("week,y\n", "utf-8")
-    assert "not an .npz file" in str(_error(text))
+    assert str(_error(text)).endswith("notes.npz: not an .npz file with the arrays E, C and y")
     array = tmp_path / "array.npy"
     np.save(array, MATRIX.errors)
     assert "not an .npz file" in str(_error(array))

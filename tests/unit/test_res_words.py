@@ -157,6 +157,18 @@ def test_a_metric_that_is_not_to_be_had_is_not_named(
     assert told in would_pass(judgement(verdict=dear))
 
 
+@pytest.mark.parametrize(
+    ("candidate", "error", "told"),
+    [
+        ("0.911", "0.001", "It would have passed at AUC 0.920 or better."),
+        ("0.914", "0.02", "It would have passed at AUC 0.952 or better."),
+        ("0.914", "0.05", "No AUC would have been enough."),
+    ],
+)
+def test_what_is_rejected_for_its_metric_names_the_metric_and_no_cost(candidate: str, error: str, told: str) -> None:
+    assert would_pass(judgement(verdict=verdict(candidate, standard_error=error))) == told
+
+
 # --- whatever the figures are ----------------------------------------------------------------------------
 
 _METRICS = st.decimals(min_value="0.5", max_value="0.95", places=6)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MIB: Final = 1 << 20
 LARGEST_STATISTICS: Final = _MIB
 LARGEST_DIFFERENCES: Final = 16 * _MIB
-FEWEST_DIFFERENCES: Final = gains.FEWEST_DIFFERENCES
+FEWEST_DIFFERENCES: Final = gains.FEWEST_EXAMPLES
 MOST_DIFFERENCES: Final = 1_000_000
 MOST_OBJECTS: Final = 1000
 """Of a prefix whose content is known by its objects' ETags: what one call lists."""
@@ -42,7 +42,7 @@ class Evaluations:
         return evaluation_report.readings(self._json(uri, LARGEST_STATISTICS), uri)
 
     def differences(self, uri: str) -> tuple[Decimal, ...]:
-        """Candidate minus baseline of each example, from a JSON list of 2 to 1,000,000 numbers and up to 16 MiB."""
+        """Candidate minus baseline of each example, from a JSON list of 30 to 1,000,000 numbers and up to 16 MiB."""
         found = self._json(uri, LARGEST_DIFFERENCES)
         if not isinstance(found, list):
             raise InputError(f"{uri} is {kind_of(found)}, expected a list with the difference of each example")

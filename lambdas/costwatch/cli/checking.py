@@ -19,7 +19,7 @@ from costwatch.config.source import UnreadableSource
 from costwatch.core import durations
 from costwatch.core.money import show_usd
 from costwatch.core.policy import ApprovalPolicy, Limits, Mode, Policy, Selector
-from costwatch.core.res_policy import ModelRules, ResPolicy, WhenTooDear
+from costwatch.core.res_policy import Direction, Guardrail, ModelRules, ResPolicy, WhenTooDear
 from costwatch.core.res_words import show_gain, show_period
 from costwatch.errors import ConfigError
 
@@ -162,9 +162,19 @@ def _more(rules: ModelRules) -> str:
     parts = [
         f"model package group {rules.group}" if rules.group != rules.name else "",
         f"expected to serve {show_period(rules.in_service)}" if rules.in_service is not None else "",
-        f"guards {', '.join(rail.reading for rail in rules.guardrails)}" if rules.guardrails else "",
+        f"guards {', '.join(_guarded(rail) for rail in rules.guardrails)}" if rules.guardrails else "",
     ]
     return "; ".join(part for part in parts if part)
+
+
+def _guarded(rail: Guardrail) -> str:
+    """`recall (at most 0.01 worse, not below 0.7)`."""
+    end = "below" if rail.direction is Direction.MAXIMIZE else "above"
+    parts = (
+        f"at most {rail.tolerance:f} worse" if rail.tolerance is not None else "",
+        f"not {end} {rail.floor:f}" if rail.floor is not None else "",
+    )
+    return f"{rail.reading} ({', '.join(filter(None, parts))})"
 
 
 def _percent(share: Decimal) -> str:

@@ -10,14 +10,18 @@ from typing import Any, BinaryIO, Final, Literal
 
 import click
 
+from costwatch.cli import show
+from costwatch.cli.options import Usd
 from costwatch.core import gains
 from costwatch.core.gains import Evaluation, Reading
 from costwatch.core.res import Extra
-from costwatch.core.res_policy import GainKind, ModelRules
+from costwatch.core.res_policy import ModelRules
 from costwatch.errors import InputError
 
 LARGEST_BYTES: Final = 64_000_000
 """Of a file of differences: some millions of examples."""
+MOST_USD: Final = Decimal(10_000_000)
+_LEAST_USD: Final = Decimal("0.000001")
 NOTHING: Final = "none"
 _SOURCE: Final = "the options"
 _NOISE: Final = {
@@ -40,7 +44,7 @@ class Number(click.ParamType[Decimal | Literal["none"]]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Decimal | Literal["none"]:
-        if self._none and value == NOTHING:
+        if self._none and str(value).lower() == NOTHING:
             return NOTHING
         try:
             number = gains.finite(value, "it")
@@ -49,6 +53,16 @@ class Number(click.ParamType[Decimal | Literal["none"]]):
         if self._holds is not None and not self._holds(number):
             self.fail(f"{value} is not {self._expected}", param, ctx)
         return number
+
+
+class Dollars(Usd):
+    """What a verdict may be reckoned with: 0, or up to what costwatch.yaml takes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        amount = super().convert(value, param, ctx)
+        if amount and not _LEAST_USD <= amount <= MOST_USD:
+            self.fail(f"{value} is not 0, nor an amount of USD from {_LEAST_USD} to {MOST_USD:,}", param, ctx)
+        return amount
 
 
 class PerExample(click.ParamType[tuple[str, Decimal | None, Decimal]]):
@@ -66,7 +80,7 @@ class PerExample(click.ParamType[tuple[str, Decimal | None, Decimal]]):
         if not equals or not comma or not name:
             self.fail(f"{value!r} is not NAME=BASELINE,CANDIDATE such as recall=0.81,0.80", param, ctx)
         try:
-            served = None if theirs == NOTHING else gains.finite(theirs, f"{name} of what serves")
+            served = None if theirs.lower() == NOTHING else gains.finite(theirs, f"{name} of what serves")
             return name, served, gains.finite(ours, f"{name} of the candidate")
         except InputError as error:
             self.fail(str(error), param, ctx)
@@ -96,8 +110,10 @@ def told(rules: ModelRules, given: Mapping[str, Any]) -> Told:
     )
     if given["baseline"] == NOTHING:
         return Told(candidate, None, extra)
-    if rules.gain is GainKind.RELATIVE and not given["baseline"]:
-        raise click.UsageError("--baseline is 0, and no gain is a share of nothing: use an absolute gain")
+    try:
+        gains.gain(given["candidate"], given["baseline"], rules.direction, rules.gain)
+    except InputError as error:
+        raise click.UsageError(f"--{str(error).removeprefix('the ')}") from None
     served = {rules.metric: Reading(given["baseline"])}
     for name, theirs, _ in also:
         if theirs is None:
@@ -148,8 +164,9 @@ def differences(file: BinaryIO) -> tuple[Decimal, ...]:
     except UnicodeDecodeError:
         raise InputError("--differences: it is not UTF-8 text") from None
     found = tuple(gains.finite(each, f"--differences: {where}") for where, each in _written(text))
-    if len(found) < gains.FEWEST_DIFFERENCES:
-        raise InputError(f"--differences: it has {len(found)} numbers, expected {gains.FEWEST_DIFFERENCES} or more")
+    if len(found) < gains.FEWEST_EXAMPLES:
+        has = show.count(len(found), "number")
+        raise InputError(f"--differences: it has {has}, expected {gains.FEWEST_EXAMPLES} or more")
     return found
 
 
@@ -160,4 +177,7 @@ def _written(text: str) -> Iterator[tuple[str, object]]:
         listed = json.loads(text, parse_float=Decimal)
     except (ValueError, RecursionError):
         raise InputError("--differences: it is neither a JSON list nor one number a line") from None
+    for n, each in enumerate(listed, 1):
+        if isinstance(each, str):  # on a line of its own it would be a number, in a list it is none
+            raise InputError(f"--differences: entry {n} is the text {each[:40]!r}, expected a number")
     return ((f"entry {n}", each) for n, each in enumerate(listed, 1))

@@ -72,7 +72,7 @@ class Usd(click.ParamType[Decimal]):
         if isinstance(value, Decimal):
             return value
         try:
-            amount = Decimal(value)
+            amount = Decimal(value.replace("_", "?"))  # 1_0 is a slip of the hand and not ten
         except InvalidOperation:
             self.fail(f"{value!r} is no amount of USD such as 400 or 99.50", param, ctx)
         if not amount.is_finite() or amount < 0:

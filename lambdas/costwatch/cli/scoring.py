@@ -12,15 +12,16 @@ import click
 
 from costwatch.cli import judged_numbers, scored_job, show, verdict_document, verdict_shown
 from costwatch.cli.failures import PENDING, REJECTED, UNKNOWN, begun
-from costwatch.cli.judged_numbers import Number, PerExample, Told
-from costwatch.cli.options import Duration, Usd, as_json
+from costwatch.cli.judged_numbers import Dollars, Number, PerExample, Told
+from costwatch.cli.options import Duration, as_json
 from costwatch.cli.session import Session, Tools
 from costwatch.core.res import Cause, Cost, Value, Verdict, judge
 from costwatch.core.res_policy import Direction, GainKind, ModelRules, WhenTooDear, Worth
 from costwatch.errors import InputError
 
-_ABOVE_0: Final = Number("a number above 0, such as 0.01", lambda number: number > 0)
-_FROM_0: Final = Number("a number of 0 or more, such as 0.01", lambda number: number >= 0)
+_LEAST, _MOST = Decimal("1e-9"), Decimal(10) ** 9
+_ABOVE_0: Final = Number("a number above 0, from 1e-9 to 1e9, such as 0.01", lambda number: _LEAST <= number <= _MOST)
+_FROM_0: Final = Number("a number of 0 or more, up to 1e9, such as 0.01", lambda number: 0 <= number <= _MOST)
 _SCORE: Final = Number("a score from 0 to 0.99, such as 0.5", lambda number: 0 <= number <= Decimal("0.99"))
 _ERRORS: Final = Number("a number of standard errors from 0 to 10", lambda number: 0 <= number <= 10)
 _ANY: Final = Number()
@@ -35,11 +36,13 @@ _RULES: Final = (
 @click.command(short_help="Whether a retrained model earned its compute.")
 @click.option("--baseline", type=Number(none=True), metavar="N", help="The metric of what serves; none: nothing does.")
 @click.option("--candidate", type=_ANY, metavar="N", help="The candidate's, measured on the same data.")
-@click.option("--cost-usd", type=Usd(), metavar="USD", help="What its training cost.  [default: unknown, so unjudged]")
+@click.option(
+    "--cost-usd", type=Dollars(), metavar="USD", help="What its training cost.  [default: unknown, so unjudged]"
+)
 @click.option("--metric", metavar="NAME", help="What both are.  [default: metric]")
 @click.option("--direction", type=click.Choice([each.value for each in Direction]), help="Which way it gets better.")
 @click.option("--gain", type=click.Choice([each.value for each in GainKind]), help="[default: absolute]")
-@click.option("--worth-usd", type=Usd(), metavar="USD", help="What --per of gain is worth in each --over.")
+@click.option("--worth-usd", type=Dollars(), metavar="USD", help="What --per of gain is worth in each --over.")
 @click.option("--per", type=_ABOVE_0, metavar="N", help="0.01: in the metric's unit; of a relative gain 1%.")
 @click.option("--over", type=Duration(), help="Such as 30d.")
 @click.option("--in-service", type=Duration(), help="How long it is expected to serve.  [default: one --over]")
@@ -51,13 +54,11 @@ _RULES: Final = (
 @click.option("--standard-errors", type=_ERRORS, metavar="N", help="A smaller gain is noise.  [default: 2]")
 @click.option("--min-gain", type=_ABOVE_0, metavar="N", help="A smaller gain is noise, where nothing tells its error.")
 @click.option("--gpu-hours", type=_FROM_0, metavar="N", help="Of its training, to show.")
-@click.option("--all-candidates-usd", type=Usd(), metavar="USD", help="Of all since the last promotion, to show.")
+@click.option("--all-candidates-usd", type=Dollars(), metavar="USD", help="Of all since the last promotion, to show.")
 @click.option(
     "--when-too-dear",
     type=click.Choice([each.value for each in WhenTooDear]),
-    default=WhenTooDear.REJECT.value,
-    show_default=True,
-    help="Better, but not by what it cost: exit with 8, or with 7.",
+    help="Better, but not by what it cost: exit with 8, or with 7.  [default: reject; with --model what it says]",
 )
 @click.option("--strict", is_flag=True, help="Exit with 3 where nothing could be judged.")
 @click.option("--model", metavar="NAME", help="Take the rules from `res.models` of the configuration.")
@@ -77,7 +78,7 @@ def res(
     /,
     model: str | None,
     training_job: str | None,
-    when_too_dear: str,
+    when_too_dear: str | None,
     strict: bool,
     config: Path | None,
     region: str | None,
@@ -110,10 +111,12 @@ def res(
     if training_job is not None and model is None:
         raise click.UsageError("--training-job goes with --model, whose rules it is held against")
     rules = _configured(session, model, given) if model is not None else _of_options(given)
+    configured = session.policy.res.when_too_dear if model is not None else WhenTooDear.REJECT
+    too_dear = WhenTooDear(when_too_dear) if when_too_dear is not None else configured
     if training_job is not None:
-        verdict = scored_job.judged(session, rules, training_job, given, WhenTooDear(when_too_dear))
+        verdict = scored_job.judged(session, rules, training_job, given, too_dear)
     else:
-        verdict = _of_numbers(rules, given, WhenTooDear(when_too_dear))
+        verdict = _of_numbers(rules, given, too_dear)
     code = exit_code(verdict, strict=strict)
     if as_json:
         show.document(verdict_document.document(verdict, rules, code))

@@ -6,12 +6,13 @@ or not of this verdict.
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from costwatch.core.res import Cost, Verdict
-from costwatch.core.res_policy import ModelRules
+from costwatch.core.res_policy import Direction, ModelRules
 
 
 def document(verdict: Verdict, rules: ModelRules, exit_code: int) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def document(verdict: Verdict, rules: ModelRules, exit_code: int) -> dict[str, A
         "all_candidates_usd": _digits(cost.all_candidates_usd),
         "gpu_hours": _number(cost.gpu_hours),
         "in_service_seconds": verdict.in_service // timedelta(seconds=1) if verdict.in_service is not None else None,
-        "passes_at_metric": _number(verdict.passes_at_metric),
+        "passes_at_metric": _passing(verdict.passes_at_metric, rules.direction),
         "passes_at_usd": _digits(verdict.passes_at_usd),
         "cost_of": cost.what or None,
     }
@@ -49,6 +50,15 @@ def document(verdict: Verdict, rules: ModelRules, exit_code: int) -> dict[str, A
 
 def _number(value: Decimal | None) -> float | None:
     return float(value) if value is not None else None
+
+
+def _passing(bound: Decimal | None, direction: Direction) -> float | None:
+    """The nearest float that passes, read as it is written."""
+    if bound is None:
+        return None
+    found, better = float(bound), math.inf if direction is Direction.MAXIMIZE else -math.inf
+    passes = Decimal(str(found)) >= bound if direction is Direction.MAXIMIZE else Decimal(str(found)) <= bound
+    return found if passes else math.nextafter(found, better)
 
 
 def _digits(amount: Decimal | None) -> str | None:

@@ -110,16 +110,12 @@ def _worth(rules: ModelRules, in_service: timedelta | None) -> str:
 def _passes(verdict: Verdict) -> str:
     """`It would have passed at auc 0.920 or better, or at $800.00 or less.` Empty: nothing is known to have helped."""
     found = verdict.gain
-    if found is None or verdict.value not in (Value.PROMOTE, Value.REJECT, Value.TOO_DEAR):
-        return ""
+    if found is None or verdict.value is not Value.PROMOTE:
+        return res_words.would_pass(verdict, verdict.metric)
     ways = []
     if verdict.passes_at_metric is not None:
         shown = res_words.show_passing_metric(found, verdict.passes_at_metric)
         ways.append(f"at {verdict.metric} {shown} or better")
     if verdict.passes_at_usd is not None and (dollars := res_words.show_passing_usd(verdict.passes_at_usd)):
         ways.append(f"at {dollars} or less")
-    if not ways:
-        return ""
-    if verdict.value is Value.PROMOTE:
-        return f"It passes {', or '.join(ways)}."
-    return f"It would have passed {', or '.join(ways)}."
+    return f"It passes {', or '.join(ways)}." if ways else ""

@@ -14,6 +14,7 @@ from costwatch.core.res_policy import WhenTooDear
 
 if TYPE_CHECKING:
     from costwatch.config.model import Config
+    from costwatch.config.res_model import ResModel
 
 _MOST_MODELS: Final = 100
 _MOST_GUARDRAILS: Final = 20
@@ -70,6 +71,18 @@ def _guardrails(path: Path, rails: object) -> Iterator[Problem]:
             yield Problem((*path, "guardrails", index), message)
 
 
+def _contrary(path: Path, model: ResModel) -> Iterator[Problem]:
+    """Guardrails that ask for the opposite of the model's own metric, or of one another."""
+    asked = {(model.metric, ""): (model.direction, "the model's own metric")}
+    for index, rail in enumerate(model.guardrails):
+        direction, whose = asked.setdefault((rail.metric, rail.slice), (rail.direction, f"guardrails[{index}]"))
+        if direction is not rail.direction:
+            message = (
+                f"is to be {rail.direction.value}d, and {whose} is to be {direction.value}d: it is the same metric"
+            )
+            yield Problem((*path, "guardrails", index, "direction"), message)
+
+
 def warnings(config: Config) -> Iterator[Problem]:
     """What a valid configuration probably does not mean."""
     res = config.res
@@ -85,6 +98,7 @@ def warnings(config: Config) -> Iterator[Problem]:
         if model.worth is not None and model.min_gain_per_1000_usd is not None:
             message = "is not used: its worth decides, by min_score"
             yield Problem((*path, "min_gain_per_1000_usd"), message)
+        yield from _contrary(path, model)
     if res.mode is not Mode.ENFORCE or res.when_better_but_too_dear is not WhenTooDear.ASK:
         return
     if not res.approvers:

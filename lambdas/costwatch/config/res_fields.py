@@ -55,17 +55,19 @@ def channel(value: object) -> str:
 
 def amount(value: object) -> Decimal:
     """A positive number in a metric's unit: 0.01, or "1e-4"."""
-    written = _decimal(value, "a number above 0, such as 0.01")
+    expected = f"a number above 0, from {_SMALLEST:.0e} to {_LARGEST:,}, such as 0.01"
+    written = _decimal(value, expected)
     if not _SMALLEST <= written <= _LARGEST:
-        raise ValueError(f"{shown(value)} is not a number above 0, such as 0.01")
+        raise ValueError(f"{shown(value)} is not {expected}")
     return written
 
 
 def tolerance(value: object) -> Decimal:
     """The same, or 0: no worse at all."""
-    written = _decimal(value, "a number of 0 or more, such as 0.01")
+    expected = f"a number of 0 or more, up to {_LARGEST:,}, such as 0.01"
+    written = _decimal(value, expected)
     if not 0 <= written <= _LARGEST:
-        raise ValueError(f"{shown(value)} is not a number of 0 or more, such as 0.01")
+        raise ValueError(f"{shown(value)} is not {expected}")
     return written
 
 
@@ -99,7 +101,7 @@ def _decimal(value: object, expected: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{kind_of(value)} is not {expected}")
     try:
-        written = Decimal(str(value))
+        written = Decimal(str(value).replace("_", "?"))  # as everywhere: 1_0 is no number
     except ArithmeticError:
         raise ValueError(f"{shown(value)} is not {expected}") from None
     if not written.is_finite():

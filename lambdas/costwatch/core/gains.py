@@ -6,6 +6,7 @@ the candidate is better, whichever way the metric goes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,15 +16,15 @@ from typing import Final
 from costwatch.core.res_policy import Direction, GainKind
 from costwatch.errors import InputError
 
-FEWEST_DIFFERENCES: Final = 2
+FEWEST_EXAMPLES: Final = 30
+"""Of fewer a standard error is too much of a guess itself: at thirty Student's t asks for 2.05 of them instead of 2."""
 _ZERO: Final = Decimal(0)
 _LARGEST: Final = Decimal("1e15")
 _SMALLEST: Final = Decimal("1e-100")
 _UP, _DOWN = Context(rounding=ROUND_CEILING), Context(rounding=ROUND_FLOOR)
-_SHARES: Final = frozenset(
-    {"accuracy", "acc", "top1_accuracy", "top5_accuracy", "error_rate", "misclassification_rate", "error"}
-)
-"""Metrics that are the share of examples of one kind: the number of examples tells how far chance moves them."""
+_SHARES: Final = re.compile(r"(top_?(\d{1,4}|k)_?)?(accuracy|acc|error_rate)|misclassification_rate")
+"""Metrics that are the share of examples of one kind: the number of examples tells how far chance moves them. A plain
+`error` is none: it may be a mean absolute one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def finite(value: object, what: str) -> Decimal:
         raise InputError(f"{what} is {type(value).__name__}, expected a number")
     try:
         # By way of its text: the shortest that means this float, and not the binary fraction behind it.
-        number = Decimal(str(value).strip())
+        number = Decimal(str(value).strip().replace("_", "?"))  # 1_0 is a slip of the hand and not ten
     except ArithmeticError:
         raise InputError(f"{what} is {str(value)[:40]!r}, expected a number") from None
     if not number.is_finite():
@@ -143,13 +144,18 @@ def reading(value: object, name: str, where: str) -> Reading:
 
 
 def gain(candidate: Decimal, baseline: Decimal, direction: Direction, kind: GainKind) -> Gain:
-    """Candidate against baseline. Raises InputError for a relative gain over a baseline of zero."""
+    """Candidate against baseline. Raises InputError for a relative gain over a baseline of zero, or next to it."""
     better = candidate - baseline if direction is Direction.MAXIMIZE else baseline - candidate
     if kind is GainKind.ABSOLUTE:
         return Gain(better, kind, candidate, baseline, direction)
     if not baseline:
         raise InputError("the baseline is 0, and no gain is a share of nothing: use an absolute gain")
-    return Gain(better / abs(baseline), kind, candidate, baseline, direction)
+    share = better / abs(baseline)
+    if abs(share) >= _LARGEST:
+        raise InputError(
+            f"the baseline is {baseline}, and no gain is {share:.0e} times what serves: use an absolute gain"
+        )
+    return Gain(share, kind, candidate, baseline, direction)
 
 
 def given(standard_error: Decimal, found: Gain) -> Noise:
@@ -162,12 +168,13 @@ def given(standard_error: Decimal, found: Gain) -> Noise:
 def paired(differences: Sequence[Decimal], found: Gain) -> Noise:
     """From candidate minus baseline of each example: their standard deviation over the root of their number.
 
-    Raises InputError for fewer than two, or where their mean is not the difference of the two metrics (to 1% of it,
-    or of their standard error): they are of something else.
+    Raises InputError for fewer than thirty; where they all are the same, since then they tell no noise; or where their
+    mean is not the difference of the two metrics (to 1% of it, or of their standard error): they are of something else.
     """
     n = len(differences)
-    if n < FEWEST_DIFFERENCES:
-        raise InputError(f"there is {n} paired difference, expected at least {FEWEST_DIFFERENCES}")
+    if n < FEWEST_EXAMPLES:
+        what = "is 1 paired difference" if n == 1 else f"are {n} paired differences"
+        raise InputError(f"there {what}, expected at least {FEWEST_EXAMPLES}: fewer do not tell what is chance")
     for number, each in enumerate(differences, 1):
         finite(each, f"paired difference {number}")
     mean = sum(differences, _ZERO) / n
@@ -179,6 +186,8 @@ def paired(differences: Sequence[Decimal], found: Gain) -> Noise:
             f"the paired differences have a mean of {mean:.6g}, and the metrics differ by {stated:.6g}: "
             "expected candidate minus baseline for each example of the same metric"
         )
+    if mean and not error:
+        raise InputError(f"the {n:,} paired differences are all {mean:.6g}, which does not tell what is chance")
     return Noise(_in_unit(error, found), f"{n:,} paired differences")
 
 
@@ -197,29 +206,33 @@ def of_readings(candidate: Reading, baseline: Reading, metric: str, found: Gain)
 
 
 def of_shares(sample_size: int, metric: str, found: Gain) -> Noise:
-    """Of two shares of `sample_size` examples: sqrt(p(1-p)/n) for each, added as variances.
+    """Of two shares of `sample_size` examples: sqrt(2 p(1-p)/n) with p their mean: the pooled test of two proportions.
 
-    Raises InputError for a metric that is no share of examples, and for values outside 0 to 1.
+    It is 0 only where both are 0, or both 1. Raises InputError for a metric that is no share of examples, for values
+    outside 0 to 1, and for fewer than thirty examples.
     """
     if not is_share(metric):
         raise InputError(
             f"a sample size tells nothing about the noise of {metric}: expected an accuracy-like metric, "
             "a standard error or paired differences"
         )
-    if sample_size < 1:
-        raise InputError(f"the sample size is {sample_size}, expected 1 or more")
     values = found.candidate, found.baseline
     if not all(0 <= each <= 1 for each in values):
         raise InputError(f"{metric} is {values[0]} and {values[1]}, expected shares from 0 to 1 with a sample size")
-    variance = sum((each * (1 - each) / sample_size for each in values), _ZERO)
+    if sample_size < FEWEST_EXAMPLES:
+        raise InputError(
+            f"the sample size is {sample_size}, expected at least {FEWEST_EXAMPLES}: fewer do not tell what is chance"
+        )
+    pooled = sum(values, _ZERO) / 2
+    variance = 2 * pooled * (1 - pooled) / sample_size
     return Noise(_in_unit(variance.sqrt(), found), f"two shares of {sample_size:,} examples", sample_size)
 
 
 def least_beyond_chance(found: Gain, standard_errors: Decimal) -> Decimal:
     """The gain that is exactly `standard_errors` of its noise, in the gain's unit.
 
-    Of two shares the noise moves with the metric, so with b the baseline, q = b + g or b - g and k standard errors the
-    gain g solves g^2 n = k^2 (b(1-b) + q(1-q)). Without any noise: 0.
+    Of two shares the noise moves with the metric, so with b the baseline, p = b + g/2 or b - g/2 and k standard errors
+    the gain g solves g^2 n = 2 k^2 p(1-p). Without any noise: 0.
     """
     noise = found.noise
     if noise is None:
@@ -228,17 +241,17 @@ def least_beyond_chance(found: Gain, standard_errors: Decimal) -> Decimal:
         return noise.standard_error * standard_errors
     squared, b = standard_errors**2, found.baseline
     slope = squared * (1 - 2 * b) * (1 if found.direction is Direction.MAXIMIZE else -1)
-    both = noise.examples + squared
-    root = (slope**2 + 8 * squared * b * (1 - b) * both).sqrt()
-    return _in_unit((slope + root) / (2 * both), found)
+    size = noise.examples + squared / 2
+    root = (slope**2 + 8 * squared * b * (1 - b) * size).sqrt()
+    return _in_unit((slope + root) / (2 * size), found)
 
 
 def is_share(metric: str) -> bool:
-    """`validation:accuracy`, `top5_accuracy`, `error_rate`: not AUC, F1 or a loss."""
-    plain = metric.partition("@")[0].replace("/", ":").rpartition(":")[2].lower().replace("-", "_")
+    """`validation:accuracy`, `Top-5 accuracy`, `error_rate`: not AUC, F1 or a loss."""
+    plain = re.sub(r"[\s-]+", "_", metric.partition("@")[0].replace("/", ":").rpartition(":")[2].strip().lower())
     for prefix in ("validation_", "valid_", "val_", "test_", "eval_"):
         plain = plain.removeprefix(prefix)
-    return plain in _SHARES
+    return _SHARES.fullmatch(plain) is not None
 
 
 def _in_unit(error: Decimal, found: Gain) -> Decimal:

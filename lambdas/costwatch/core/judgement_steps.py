@@ -101,9 +101,7 @@ def decided(before: Judgement, by: Decided, now: datetime, *, writes: bool) -> J
 
     Where it may not, Costwatch leaves the candidate alone from now on, and the person is told how to do it.
     """
-    word = "promoted" if by.target is ApprovalStatus.APPROVED else "rejected"
-    because = f": {by.reason}" if by.reason else ""
-    sentence = f"{word} by {by.name or by.by}{because}"
+    sentence = _by_a_person(by)
     state = State.WRITING if writes else State.OVERRIDDEN
     after = _next(
         before,
@@ -154,7 +152,9 @@ def written(before: Judgement, now: datetime) -> JudgementStep:
         sentence = f"{by.target.value} again, as {by.name or by.by or 'a person'} had set it"
     else:
         state, transition = State.WRITTEN, Transition.REGISTRY_WRITTEN
-        sentence = f"set to {target.value if target is not None else 'nothing'}: {before.verdict.reason}"
+        theirs = by if by is not None and by.hand is Hand.ASKED and by.target is target else None
+        why = _by_a_person(theirs) if theirs is not None else before.verdict.reason
+        sentence = f"set to {target.value if target is not None else 'nothing'}: {why}"
     told = f"{before.verdict.value.value}: {before.verdict.reason}"
     after = _next(before, replace(before, state=state, decided=by, approved_at=approved_at, told=told))
     entry = _entry(after, transition, sentence, now, actor=by.by if by is not None else "costwatch")
@@ -265,6 +265,12 @@ def posted(before: Judgement, post: Post, now: datetime) -> JudgementStep:
     """Slack shows it at `post`."""
     posts = before.posts if post in before.posts else (*before.posts, post)
     return JudgementStep(before, _next(before, replace(before, posts=posts)), now)
+
+
+def _by_a_person(by: Decided) -> str:
+    """`promoted by Maria Lopez: the board wants it`."""
+    word = "promoted" if by.target is ApprovalStatus.APPROVED else "rejected"
+    return f"{word} by {by.name or by.by or 'a person'}{f': {by.reason}' if by.reason else ''}"
 
 
 def _next(before: Judgement | None, after: Judgement) -> Judgement:

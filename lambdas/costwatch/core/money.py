@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
 from costwatch.core import storage
@@ -18,6 +18,8 @@ from costwatch.core.policy import PurchaseOption, Service
 from costwatch.core.prices import PriceTable, Trust, VolumeUse, hourly_rate
 
 _CENT = Decimal("0.01")
+_WIDE = Context(prec=400)
+"""An amount is shown however large it is."""
 _SECONDS_PER_HOUR = 3600
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -202,8 +204,8 @@ def show_usd(amount_usd: Decimal | None) -> str:
     """`$25.25`, `$1,212.04`, `-$3.00`, or `unknown`. Half a cent goes to the even cent."""
     if amount_usd is None:
         return "unknown"
-    cents = amount_usd.quantize(_CENT, rounding=ROUND_HALF_EVEN)
-    return f"{'-' if cents < 0 else ''}${abs(cents):,.2f}"
+    cents = amount_usd.quantize(_CENT, rounding=ROUND_HALF_EVEN, context=_WIDE)
+    return f"{'-' if cents < 0 else ''}${cents.copy_abs():,.2f}"
 
 
 def _capacity(member: Member, region: str) -> tuple[tuple[str, str | None, int], ...]:

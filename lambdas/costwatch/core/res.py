@@ -64,7 +64,7 @@ class Cause(StrEnum):
 
 
 _OF_COST: Final = frozenset({Cause.EARNED, Cause.TOO_DEAR})
-"""A real gain: what it cost decides."""
+"""A gain, real as far as anything tells its noise: what it cost decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +212,11 @@ def _decided(
     margin, why = _margin(found, rules)
     if _SURE.plus(found.amount) < _SURE.plus(margin):
         return Value.REJECT, Cause.WITHIN_NOISE, f"the gain may be chance: it is below {why}", False
+    gained = "a gain" if found.noise is None else "a real gain"
     if measured.passes:
-        return Value.PROMOTE, Cause.EARNED, "a real gain, worth its cost", False
+        return Value.PROMOTE, Cause.EARNED, f"{gained}, worth its cost", False
     ask = when_too_dear is WhenTooDear.ASK
-    return Value.TOO_DEAR, Cause.TOO_DEAR, "a real gain, too small for its cost", ask
+    return Value.TOO_DEAR, Cause.TOO_DEAR, f"{gained}, too small for its cost", ask
 
 
 def _margin(found: Gain, rules: ModelRules) -> tuple[Decimal, str]:

@@ -11,7 +11,6 @@ from costwatch.core.gains import Gain
 from costwatch.core.judgements import Judgement
 from costwatch.core.money import show_usd
 from costwatch.core.res import Value
-from costwatch.core.res_policy import Direction
 
 _NAME, _PART = 80, 200
 _SHORT_METRICS: Final = frozenset({"auc", "f1", "mae", "mape", "mse", "r2", "rmse"})
@@ -70,25 +69,8 @@ def _cost(judgement: Judgement) -> str:
 
 
 def would_pass(judgement: Judgement) -> str:
-    """`It would have passed at AUC 0.920 or better, or at $800.00 or less.`: only where its cost was what failed it."""
-    verdict, found = judgement.verdict, judgement.verdict.gain
-    if verdict.value is not Value.TOO_DEAR or found is None:
-        return ""
-    usd = res_words.show_passing_usd(verdict.passes_at_usd) if verdict.passes_at_usd is not None else ""
-    metric, bound = safe(_metric(judgement)), verdict.passes_at_metric
-    if bound is None or _beyond_reach(found, bound):
-        no_metric = f"No {metric} would have been enough at this cost"
-        return f"{no_metric}; at {usd} or less it would have passed." if usd else f"{no_metric}."
-    at = f"It would have passed at {metric} {res_words.show_passing_metric(found, bound)} or better"
-    return f"{at}, or at {usd} or less." if usd else f"{at}."
-
-
-def _beyond_reach(found: Gain, bound: Decimal) -> bool:
-    """A share above 1, or an error below 0, is not to be had."""
-    readings = found.baseline, found.candidate
-    if found.direction is Direction.MAXIMIZE:
-        return bound > 1 and all(0 <= each <= 1 for each in readings)
-    return bound < 0 and all(each >= 0 for each in readings)
+    """`It would have passed at AUC 0.920 or better, or at $800.00 or less.`"""
+    return safe(res_words.would_pass(judgement.verdict, _metric(judgement)))
 
 
 def spent(judgement: Judgement) -> str:

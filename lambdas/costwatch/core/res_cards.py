@@ -38,11 +38,9 @@ REASON: Final = "reason"
 LONGEST_REASON: Final = 300
 _NAME, _REASON, _PUSH, _VALUE = 80, 900, 600, 2000
 _WHY: Final = {
-    Cause.EARNED: "A real gain, worth its cost",
     Cause.NO_GAIN: "No gain",
     Cause.WITHIN_NOISE: "A gain within noise",
     Cause.GUARDRAIL: "A guardrail does not hold",
-    Cause.TOO_DEAR: "A real gain, too small for its cost",
     Cause.NO_BASELINE: "Nothing to be better than yet",
     Cause.DIFFERENT_DATA: "Measured on different data",
     Cause.NO_METRIC: "Its metric is not known",
@@ -115,6 +113,8 @@ def _head(judgement: Judgement) -> str:
     """`Not promoted: churn v41. A real gain, too small for its cost`."""
     name, verdict, decided = _short_name(judgement), judgement.verdict, judgement.decided
     why = _WHY.get(verdict.cause, "")
+    if verdict.cause in (Cause.EARNED, Cause.TOO_DEAR):  # the reason is short, and says whether the gain is a real one
+        why = _clean(f"{verdict.reason[:1].upper()}{verdict.reason[1:]}")
     if decided is not None:
         verb = {ApprovalStatus.APPROVED: "Promoted", ApprovalStatus.REJECTED: "Rejected"}.get(decided.target, "Reset")
         if decided.hand is Hand.NOT_RESTORED:

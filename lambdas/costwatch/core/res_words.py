@@ -13,7 +13,7 @@ from typing import Final
 from costwatch.core import durations
 from costwatch.core.gains import Gain
 from costwatch.core.money import show_usd
-from costwatch.core.res import Score, Verdict
+from costwatch.core.res import Score, Value, Verdict
 from costwatch.core.res_policy import Direction, GainKind
 
 _FEWEST_DIGITS, _MOST_DIGITS = 3, 30
@@ -21,7 +21,8 @@ _MANY_DIGITS: Final = 6
 """So many decimals of a metric are enough to read it, unless two readings differ in later ones only."""
 _SURE: Final = Context(prec=20)
 """A solved bound is sure to fewer digits than it has: 0.9200000000000000000000000001 is 0.92."""
-_WIDE: Final = Context(prec=80)
+_WIDE: Final = Context(prec=400)
+_MOST_ERRORS: Final = Decimal(1_000_000)
 _CENT, _TENTH = Decimal("0.01"), Decimal("0.1")
 
 
@@ -62,6 +63,8 @@ def show_errors(found: Gain) -> str:
     errors = found.standard_errors
     if errors is None:
         return ""
+    if abs(errors) > _MOST_ERRORS:
+        return f"{'more' if errors > 0 else 'less'} than {_MOST_ERRORS.copy_sign(errors):,} standard errors"
     return f"{errors.quantize(_TENTH, rounding=ROUND_FLOOR, context=_WIDE):f} standard errors"
 
 
@@ -101,6 +104,32 @@ def show_passing_usd(bound: Decimal) -> str:
     """The cost up to which it would have passed, rounded down; empty: less than a cent."""
     cents = _rounded(_SURE.plus(bound), 2, ROUND_FLOOR)
     return show_usd(cents) if cents > 0 else ""
+
+
+def would_pass(verdict: Verdict, metric: str) -> str:
+    """`It would have passed at auc 0.920 or better, or at $800.00 or less.` `metric`: its name for people.
+
+    Empty: nothing is known that would have, such as beside a guardrail that is broken.
+    """
+    found, bound = verdict.gain, verdict.passes_at_metric
+    if found is None or verdict.value not in (Value.REJECT, Value.TOO_DEAR):
+        return ""
+    usd = show_passing_usd(verdict.passes_at_usd) if verdict.passes_at_usd is not None else ""
+    if bound is not None and not beyond_reach(found, bound):
+        at = f"It would have passed at {metric} {show_passing_metric(found, bound)} or better"
+        return f"{at}, or at {usd} or less." if usd else f"{at}."
+    if verdict.value is Value.REJECT:
+        return f"No {metric} would have been enough." if bound is not None else ""
+    no_metric = f"No {metric} would have been enough at this cost"
+    return f"{no_metric}; at {usd} or less it would have passed." if usd else f"{no_metric}."
+
+
+def beyond_reach(found: Gain, bound: Decimal) -> bool:
+    """A share above 1, or an error below 0, is not to be had."""
+    readings = found.baseline, found.candidate
+    if found.direction is Direction.MAXIMIZE:
+        return bound > 1 and all(0 <= each <= 1 for each in readings)
+    return bound < 0 and all(each >= 0 for each in readings)
 
 
 def show_cost(verdict: Verdict) -> str:

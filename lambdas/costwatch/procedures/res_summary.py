@@ -45,9 +45,9 @@ def _would(judgement: Judgement, *, auto_approve: bool) -> str:
         case Value.REJECT:
             return f"would have been rejected ({verdict.cause.value}: {verdict.reason})"
         case Value.TOO_DEAR if verdict.ask:
-            return "somebody would have been asked: a real gain, too small for its cost"
+            return f"somebody would have been asked: {verdict.reason}"
         case Value.TOO_DEAR:
-            return "would have been rejected: a real gain, too small for its cost"
+            return f"would have been rejected: {verdict.reason}"
         case Value.FIRST_MODEL:
             return "the first model, for a person to approve"
         case _:
