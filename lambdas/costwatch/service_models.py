@@ -6,15 +6,19 @@ EC2's is 4 MB of JSON, two thirds of it documentation. Nothing of what botocore 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 Model = Mapping[str, Any]
+_EXPLAINED: Final = ("clientContextParams",)
 
 
 def without_documentation(model: Model) -> dict[str, Any]:
-    """The same operations and shapes, none of them explained."""
+    """The same operations and shapes, none of them explained.
+
+    But for a client's own settings, such as S3's: there botocore reads the explanation, and fails where there is none.
+    """
     plain: dict[str, Any] = _plain(model)
-    return plain
+    return plain | {key: model[key] for key in _EXPLAINED if key in model}
 
 
 def only(model: Model, operations: Collection[str]) -> dict[str, Any]:

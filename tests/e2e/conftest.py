@@ -17,6 +17,10 @@ regions: [us-east-1]
 email: {{to: [{EMAIL}]}}
 approval:
   roles: ["{JOB_ROLE}"]
+res:
+  mode: enforce
+  models:
+    churn: {{metric: auc, direction: maximize, worth: {{usd: 4000, per: 0.01, over: 30d}}}}
 dead_man:
   mode: observe
   sweep_every: 5m

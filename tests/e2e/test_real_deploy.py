@@ -25,6 +25,7 @@ from costwatch.core.record import Status, Transition
 from demo.embedded import SnsMessage
 from demo.iam_questions import questions
 from demo.resource_context import describe
+from demo.state_events import package_event
 from tests.e2e import cdk, recorded_console
 from tests.e2e.cdk import ROOT
 from tests.e2e.conftest import EMAIL, JOB_ROLE
@@ -172,8 +173,8 @@ def test_a_training_event_reaches_the_hints_function_and_closes_what_ended_by_it
     deployed.aws.fleet.finish_job("forgotten", deployed.clock())
     detail = {"TrainingJobName": "forgotten", "TrainingJobArn": story.job, "TrainingJobStatus": "Completed"}
     event = deployed.event(names.SOURCE_SAGEMAKER, names.DETAIL_TRAINING_STATE, detail, story.job)
-    (invocation,) = deployed.emit(event)
-    assert invocation.function_arn == deployed.function("hints")
+    reached = {each.function_arn for each in deployed.emit(event)}
+    assert reached == {deployed.function("hints"), deployed.function("res")}
     assert _timeline(deployed, "training/forgotten")[-1]["transition"] == Transition.ENDED_BY_ITSELF.value
 
 
@@ -196,8 +197,8 @@ def test_a_malformed_event_waits_in_the_refused_queue_with_its_reason(deployed: 
 
 def test_the_missed_sweep_alarm_watches_the_very_metric_that_a_sweep_printed(deployed: Deployed, story: Story) -> None:
     alarms = deployed.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    (alarm,) = [each for each in alarms if each.get("TreatMissingData") == "breaching"]
-    assert alarm["Statistic"] == "SampleCount"
+    (alarm,) = [each for each in alarms if each.get("MetricName") == names.METRIC_BURN and each["Threshold"] == 1]
+    assert (alarm["TreatMissingData"], alarm["Statistic"]) == ("breaching", "SampleCount")
     for sweep in (story.first_sweep, story.last_sweep):
         assert _as_watched(alarm) in _printed_metrics(sweep)
 
@@ -330,6 +331,41 @@ def test_gated_training_runs_a_job_through_the_deployed_machine_and_function(
 
     machines.until(running)
     deployed.aws.client("stepfunctions").stop_execution(executionArn=execution)  # the next look is a minute away
+
+
+# --- models --------------------------------------------------------------------------------------------
+
+
+def test_a_candidate_within_noise_is_rejected_by_the_deployed_function_and_shows_its_figures(
+    deployed: Deployed,
+) -> None:
+    aws, now = deployed.aws, deployed.clock()
+    aws.fleet.training_job("churn-2", started_at=now - timedelta(hours=5), tags={"model": "churn"})
+    aws.fleet.finish_job("churn-2", now)
+    etag = aws.models.put("s3://churn/test.csv", b"the same rows each time")
+    measured_on = {"costwatch:evaluation-data": "s3://churn/test.csv", "costwatch:evaluation-etag": etag}
+    arn = ""
+    for auc, job, approval in ((0.912, "", "Approved"), (0.9121, "churn-2", "PendingManualApproval")):
+        report = f"s3://churn/evaluation/{auc}.json"
+        aws.models.put(report, {"binary_classification_metrics": {"auc": {"value": auc, "standard_error": 0.0004}}})
+        arn = aws.models.register("churn", job=job, statistics_uri=report, approval=approval, metadata=measured_on)
+    (invocation,) = deployed.emit(package_event(aws, arn, at=now))
+    assert invocation.function_arn == deployed.function("res")
+    found = aws.client("sagemaker").describe_model_package(ModelPackageName=arn)
+    assert found["ModelApprovalStatus"] == "Rejected"
+    assert found["ApprovalDescription"].startswith("Cost-Efficiency Rejection: ")
+    assert found["CustomerMetadataProperties"]["costwatch:cause"] == "within noise"
+    assert measured_on.items() <= found["CustomerMetadataProperties"].items(), "what was there is kept"
+    again = deployed.tick("res")
+    assert again.answer["written"] == 0
+
+
+def test_the_command_line_asks_the_deployed_function_whether_to_train(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LambdaFunction, "_invoke_lambda", _run_by(deployed))
+    done = _costwatch(deployed, "should-retrain", "--model", "churn", "--cost-usd", "1000000")
+    assert (done.returncode, "churn" in done.stdout) == (6, True), done.stdout + done.stderr
 
 
 def test_every_call_the_functions_made_is_allowed_by_the_roles_that_were_deployed(

@@ -6,8 +6,11 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import botocore.session
 import pytest
 from botocore.loaders import Loader
 
@@ -155,3 +158,43 @@ def test_dependencies_that_cannot_be_fetched_are_told_in_one_line_and_leave_noth
         build_asset(documents.document(), work_dir=tmp_path / "build", say=lambda _: None)
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "build" / "dependencies").iterdir()) == []
+
+
+_ASKED: Mapping[str, dict[str, Any]] = {
+    "describe_auto_scaling_groups": {},
+    "list_tables": {},
+    "describe_regions": {},
+    "list_rules": {},
+    "list_functions": {},
+    "describe_services": {},
+    "head_object": {"Bucket": "b", "Key": "k"},
+    "list_training_jobs": {},
+    "list_topics": {},
+    "list_queues": {},
+    "describe_parameters": {},
+    "list_state_machines": {},
+}
+"""A call of each service that needs next to nothing."""
+
+
+class _MadeError(Exception):
+    """A request was made, and is not sent."""
+
+
+def test_a_client_of_every_service_that_is_called_makes_a_request_with_the_models_that_ship(staged: Path) -> None:
+    """A service may read more of its model when it builds a request than when its client is made: S3's does."""
+    session = botocore.session.get_session()
+    loader = Loader()
+    loader.search_paths[:] = [str(staged / "botocore" / "data")]
+    session.register_component("data_loader", loader)
+    session.set_credentials("none", "none")
+
+    def made(**_: object) -> None:
+        raise _MadeError
+
+    for service in asset.CALLED:
+        client = session.create_client(service, region_name="us-east-1")
+        client.meta.events.register("before-send", made)
+        operation = next(each for each in _ASKED if each in client.meta.method_to_api_mapping)
+        with pytest.raises(_MadeError):
+            getattr(client, operation)(**_ASKED[operation])

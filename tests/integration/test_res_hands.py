@@ -266,6 +266,18 @@ def test_what_somebody_set_back_before_theirs_could_be_put_back_stays_so() -> No
     assert town.now(candidate).approval is PENDING
 
 
+def test_what_somebody_wrote_anew_before_theirs_could_be_put_back_stays_so() -> None:
+    town = with_serving(auto_approve=True)
+    candidate, theirs = written_over(town)
+    town.world.fault = failing("UpdateModelPackage", TransientAwsError("throttled", code="ThrottlingException"))
+    tell_of(town, theirs)
+    town.world.fault = None
+    anew = town.models.decide(candidate.arn, REJECTED, description="drifted on the holdout")
+    town.models.packages[candidate.arn] = replace(anew, metadata={"reviewed": "yes"})
+    town.later(minutes=5)
+    assert (town.row(candidate).state, town.now(candidate).approval) == (State.OVERRIDDEN, REJECTED)
+
+
 def test_theirs_is_left_to_people_where_approving_was_switched_off_before_it_was_put_back() -> None:
     town = with_serving(auto_approve=True)
     candidate, theirs = written_over(town)

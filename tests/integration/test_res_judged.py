@@ -415,6 +415,25 @@ def test_a_run_that_trains_every_week_under_one_name_costs_each_candidate_its_ow
     assert costs == ["91.49", "47.57"]
 
 
+def test_a_candidate_that_is_judged_late_does_not_pay_for_the_week_after_it() -> None:
+    town = res_town()
+    served(town)
+    tags = {"Purpose": "training", "costwatch:run": "churn-weekly"}
+    numbers = {"costwatch:baseline": "0.912", "costwatch:candidate": "0.911", "costwatch:run": "churn-weekly"}
+    first = None
+    for hours in (4, 2):
+        machine = town.world.launch(tags=tags)
+        town.sweep_runs()
+        town.clock.forward(hours=hours)
+        first = first or town.models.register(metadata=numbers)
+        town.world.end(machine)
+        town.sweep_runs()
+        town.clock.forward(days=7)
+    town.sweep()
+    assert first is not None
+    assert usd(town.row(first)) == "87.83"  # 4 h
+
+
 def test_a_run_of_which_nothing_is_booked_makes_no_free_candidate() -> None:
     town = res_town()
     served(town)
@@ -574,6 +593,20 @@ def test_what_could_not_be_judged_is_looked_at_again_once_an_hour_and_said_again
     assert town.row(candidate).verdict.cause is Cause.NO_GAIN
     assert len(town.cards) == 2
     assert artifact_of("churn-41") == town.row(candidate).artifact
+
+
+def test_a_package_that_is_told_its_numbers_later_is_judged_at_once() -> None:
+    town = res_town()
+    served(town)
+    candidate = town.candidate("churn-41")
+    town.told_of(candidate)
+    assert town.row(candidate).verdict.cause is Cause.NO_METRIC
+    town.clock.forward(minutes=5)
+    numbers = {"costwatch:baseline": "0.912", "costwatch:candidate": "0.911"}
+    known = replace(town.now(candidate), metadata=numbers, modified_at=town.clock())
+    town.models.packages[candidate.arn] = known
+    town.told_of(candidate)
+    assert town.row(candidate).verdict.cause is Cause.NO_GAIN
 
 
 def test_what_could_not_be_judged_for_two_weeks_is_looked_at_no_more() -> None:

@@ -12,7 +12,7 @@ from costwatch.core.retrain_questions import Asked
 from costwatch.errors import InputError, MalformedEvent
 from costwatch.intake.reading import body_of, mapping, text_of
 
-_KNOWN: Final = frozenset({"model", "id", "cost_usd", "served_error", "reference_error", "requested_by"})
+KNOWN: Final = frozenset({"model", "id", "cost_usd", "served_error", "reference_error", "requested_by"})
 _LONGEST: Final = 500
 
 
@@ -24,9 +24,9 @@ def retraining(event: object) -> Asked:
     body = body_of(event)
     if body.get("source") == names.SOURCE_CLI and body.get("detail-type") == names.DETAIL_ADVICE_REQUESTED:
         body = mapping(body, "detail")
-    unknown = sorted(str(each) for each in body if each not in _KNOWN)
+    unknown = sorted(str(each) for each in body if each not in KNOWN)
     if unknown:
-        raise MalformedEvent(f"{unknown[0][:80]} is nothing this function takes; expected {', '.join(sorted(_KNOWN))}")
+        raise MalformedEvent(f"{unknown[0][:80]} is nothing this function takes; expected {', '.join(sorted(KNOWN))}")
     return Asked(
         model=_short(text_of(body, "model"), "model"),
         by=_optional(body, "requested_by"),

@@ -91,15 +91,16 @@ def _step(
         return _after_all(before, package, now)
     if not package.pending:
         return steps.overridden(before, hand_of(package, now), now)
-    return judge(b, package, rules, before, report) if _is_due(b, before, now) else None
+    return judge(b, package, rules, before, report) if _is_due(b, before, package, now) else None
 
 
-def _is_due(b: Breaker, before: Judgement, now: datetime) -> bool:
+def _is_due(b: Breaker, before: Judgement, package: ModelPackage, now: datetime) -> bool:
     """Whether a candidate that is pending is to be judged again."""
     if before.mode is not b.w.policy.res.mode or before.state is State.WAITING:
         return True  # what was settled in observe blocks no enforce
     hopeful = before.verdict.value in (Value.UNJUDGED, Value.FIRST_MODEL) and now - before.created_at <= HOPE
-    return hopeful and now - before.judged_at >= AGAIN_EVERY
+    changed = package.modified_at is not None and package.modified_at > before.judged_at
+    return hopeful and (changed or now - before.judged_at >= AGAIN_EVERY)
 
 
 def _being_written(

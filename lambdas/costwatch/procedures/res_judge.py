@@ -43,7 +43,6 @@ def judge(
     now, policy = b.w.now(), b.w.policy.res
     trained = res_joins.trained(b, package)
     judged = b.judgements.of_model(b.w.account, rules.name, report.skip)
-    here = [each for each in judged if each.region == package.region]
     run = trained.run if trained is not None else ""
     spent = res_costs.spent(b, trained, package.created_at, _last_of_run(judged, run, package))
     own = res_readings.measured(b, package, rules, trained.job if trained is not None else None)
@@ -68,7 +67,7 @@ def judge(
     cost = spent.cost
     if serving is not None:
         cost = replace(cost, all_candidates_usd=res_costs.all_candidates(b, rules.name, serving.since, judged, spent))
-    verdict = verdict_of(b, package, rules, own, serving, cost, served(here))
+    verdict = verdict_of(b, package, rules, own, serving, cost, served(judged, package.region))
     if spent.waits and verdict.cause is Cause.NO_COST:
         verdict = replace(verdict, reason=spent.waits)
     found = replace(found, verdict=verdict)
@@ -104,9 +103,13 @@ def hand_of(package: ModelPackage, now: datetime, hand: Hand = Hand.FIRST) -> De
     return Decided(by, package.modified_at or now, package.approval, name=by.rpartition("/")[2], hand=hand)
 
 
-def served(judged: Sequence[Judgement]) -> timedelta | None:
-    """How long models of this kind served: the median of the times from one approval to the next. None: too few."""
-    moments = sorted(each.approved_at for each in judged if each.approved_at is not None)
+def served(judged: Sequence[Judgement], region: str) -> timedelta | None:
+    """How long models of this kind served in a region: the median of the times from one approval to the next.
+
+    None: too few did.
+    """
+    here = [each for each in judged if each.region == region]
+    moments = sorted(each.approved_at for each in here if each.approved_at is not None)
     seconds = [(later - earlier).total_seconds() for earlier, later in pairwise(moments) if later > earlier]
     return timedelta(seconds=median(seconds)) if len(seconds) >= _FEWEST_SERVED else None
 

@@ -59,8 +59,7 @@ def look(
         own = res_costs.Spent(cost, (str(run_id),))
         cost = replace(cost, all_candidates_usd=res_costs.all_candidates(b, rules.name, serving.since, judged, own))
     measured = res_readings.measured(b, package, rules, job)
-    here = [each for each in judged if each.region == region]
-    verdict = verdict_of(b, package, rules, measured, serving, cost, served(here), extra)
+    verdict = verdict_of(b, package, rules, measured, serving, cost, served(judged, region), extra)
     return Looked(verdict, serving.package.name if serving is not None else "", waits)
 
 
