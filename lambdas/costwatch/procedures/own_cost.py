@@ -9,7 +9,7 @@ from costwatch.core.own_cost import OwnCost, Parts, own_cost
 from costwatch.core.policy import Policy
 
 OWN_METRICS: Final = 4
-DASHBOARDS: Final = 0
+DASHBOARDS: Final = 1
 _ALARMS_OVER_ONE_METRIC: Final = 5  # NoSweep, Attention, OldestClaim, Burn, StalePrices
 _REFUSED: Final = 1
 
