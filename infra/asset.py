@@ -22,7 +22,7 @@ from costwatch.errors import CostwatchError
 ROOT: Final = Path(__file__).resolve().parent.parent
 RUNTIME: Final = (3, 13)
 PLATFORM: Final = "manylinux2014_aarch64"
-LEFT_OUT: Final = frozenset({"config", "cli", "preview", "scan"})  # for synth and the command line
+LEFT_OUT: Final = frozenset({"config", "cli", "preview", "reporting", "scan"})  # for synth and the command line
 
 CALLED: Final = ("autoscaling", "dynamodb", "ec2", "events", "lambda", "pricing", "s3", "sagemaker", "sns", "sqs",
                  "ssm", "stepfunctions")  # fmt: skip

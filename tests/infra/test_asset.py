@@ -48,12 +48,13 @@ def test_the_package_ships_without_configuration_and_command_line(staged: Path) 
     assert not (staged / "costwatch" / "cli").exists()
     assert not (staged / "costwatch" / "scan").exists()
     assert not (staged / "costwatch" / "preview").exists()
+    assert not (staged / "costwatch" / "reporting").exists()
 
 
 def test_the_dependencies_of_the_functions_ship_and_those_of_the_command_line_do_not(staged: Path) -> None:
     shipped = {path.name for path in staged.iterdir()}
     assert {"boto3", "botocore", "aws_lambda_powertools", "slack_sdk"} <= shipped
-    assert not {"pydantic", "yaml", "rich", "click", "jinja2", "moto", "aws_cdk"} & shipped
+    assert not {"pydantic", "yaml", "rich", "click", "jinja2", "pygal", "moto", "aws_cdk"} & shipped
 
 
 def test_there_is_no_compiled_library_and_no_file_that_names_this_machine(staged: Path) -> None:

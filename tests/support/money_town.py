@@ -157,9 +157,15 @@ class MoneyTown:
         return self.granted(way, key="another")
 
     def granted(
-        self, way: Way = Way.PIPELINE, *, hours: int = 24, cap: timedelta | None = None, key: str = "tok1234567"
+        self,
+        way: Way = Way.PIPELINE,
+        *,
+        hours: int = 24,
+        cap: timedelta | None = None,
+        key: str = "tok1234567",
+        after: timedelta = timedelta(0),
     ) -> Reply:
-        """A gate asked about one ml.p4d job called churn, and Maria said yes."""
+        """A gate asked about one ml.p4d job called churn, and Maria said yes `after` a while."""
         part = Part("churn", "Training", (ml_p4d(hours),))
         request = Request(
             way=way,
@@ -175,6 +181,7 @@ class MoneyTown:
         )
         asked = approvals.ask(self.gate, request)
         assert asked.waits
+        self.town.clock.forward(seconds=after.total_seconds())
         approvals.answer(self.gate, ACCOUNT, asked.id, MARIA, yes=True, cap=cap)
         return replace(asked, waits=False)
 

@@ -53,7 +53,7 @@ class ResAccount:
         aws.fleet.confirm_subscriptions(self._topic_arn)
         self._listen()
         self.state_events = StateEvents(aws, clock)
-        aws.models.put(DATA, b"1,2,3")
+        aws.models.put(DATA, b"1,2,3", at=clock() - timedelta(days=30))
         self.deploy(mode, **changes)
 
     def deploy(self, mode: str = "enforce", **changes: Any) -> None:

@@ -61,6 +61,11 @@ class Approvals:
         found = decoded((item for item in rows if item is not None), approval_from_item, skip)
         return sorted(found, key=lambda each: (each.asked_at, each.id))
 
+    def every(self, account: str, skip: Skip | None = None) -> list[Approval]:
+        """Every question that was ever asked and is still kept, oldest first; `skip` as in `waiting`."""
+        found = decoded(self._table.query(self._row(account, "").pk), approval_from_item, skip)
+        return sorted(found, key=lambda each: (each.asked_at, each.id))
+
     def save(self, step: ApprovalStep) -> bool:
         """Write a step; False: somebody else was first, and nothing was written."""
         return self._written(self._writes(step))

@@ -268,6 +268,11 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 }
 
 
+def known_keys(path: Path) -> tuple[str, ...]:
+    """The keys that the mapping at `path` may have."""
+    return tuple(_model_at(path).model_fields)
+
+
 def _model_at(path: Path) -> type[BaseModel]:
     """The model that validates the mapping at `path`."""
     model: type[BaseModel] = Config

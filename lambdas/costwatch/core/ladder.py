@@ -98,8 +98,9 @@ def observe(
         case Verdict.KEEP:
             if after.status is not Status.RUNNING:
                 reason = f"{decision.reason}{_would_have_been_wrong(after, now)}"
+                truth = {would_haves.WHICH: would_haves.STOOD_DOWN} if after.would_stop_at is not None else {}
                 after = replace(after, status=Status.RUNNING, hold=None, notice=None, would_stop_at=None)
-                entries.append(decision_entry(now, Transition.STANDS_DOWN, reason, decision))
+                entries.append(decision_entry(now, Transition.STANDS_DOWN, reason, decision, **truth))
         case _:
             pass
     if decision.voids_notice and after.notice is not None:

@@ -7,7 +7,7 @@ an instance finished its work cannot be seen: it counts among those that ran on,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -17,7 +17,9 @@ from costwatch.core.record import Entry
 
 DESTROYED: Final = "destroyed"
 RAN_ON: Final = "ran on"
-_WHICH, _USD, _DOUBTFUL = "would_have", "would_have_usd", "would_have_doubtful"
+STOOD_DOWN: Final = "stood down"
+"""It was not due any more, and is told apart: nothing is known of its dollars."""
+WHICH, DOUBTFUL, _USD = "would_have", "would_have_doubtful", "would_have_usd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +58,21 @@ class WouldHaves:
 
 def closed_evidence(which: str, usd: Decimal | None, *, doubtful: bool = False) -> tuple[tuple[str, str], ...]:
     """For the entry that closes one. `doubtful`: an instance, of which nobody sees whether its work was done."""
-    found = ((_WHICH, which), (_USD, f"{usd:.2f}" if usd is not None else "unknown"))
-    return (*found, (_DOUBTFUL, "yes")) if doubtful else found
+    found = ((WHICH, which), (_USD, f"{usd:.2f}" if usd is not None else "unknown"))
+    return (*found, (DOUBTFUL, "yes")) if doubtful else found
 
 
 def closed(entries: Iterable[Entry]) -> WouldHaves:
     """All that `entries` close."""
-    found = [facts for entry in entries if (facts := dict(entry.evidence)).get(_WHICH) in (DESTROYED, RAN_ON)]
-    dollars = {which: [_usd(facts) for facts in found if facts[_WHICH] == which] for which in (DESTROYED, RAN_ON)}
+    found = [facts for entry in entries if (facts := dict(entry.evidence)).get(WHICH) in (DESTROYED, RAN_ON)]
+    dollars = {which: [closed_usd(facts) for facts in found if facts[WHICH] == which] for which in (DESTROYED, RAN_ON)}
     return WouldHaves(
         destroyed=len(dollars[DESTROYED]),
         destroyed_usd=_known(dollars[DESTROYED]),
         ran_on=len(dollars[RAN_ON]),
         ran_on_usd=_known(dollars[RAN_ON]),
         unknown=sum(each is None for amounts in dollars.values() for each in amounts),
-        doubtful=sum(_DOUBTFUL in facts for facts in found),
+        doubtful=sum(DOUBTFUL in facts for facts in found),
     )
 
 
@@ -78,7 +80,8 @@ def _known(amounts: Iterable[Decimal | None]) -> Decimal:
     return sum((amount for amount in amounts if amount is not None), Decimal(0))
 
 
-def _usd(facts: dict[str, str]) -> Decimal | None:
+def closed_usd(facts: Mapping[str, str]) -> Decimal | None:
+    """Of the evidence of an entry that closes one; None: unknown."""
     try:
         return Decimal(facts.get(_USD, ""))
     except ArithmeticError:

@@ -48,15 +48,20 @@ def render(report: Report) -> str:
 
 @lru_cache(maxsize=1)
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent),
+    made = environment(TEMPLATE.parent)
+    made.filters["usd"] = _usd
+    return made.get_template(TEMPLATE.name)
+
+
+def environment(directory: Path) -> Environment:
+    """For templates of pages in `directory`: what is foreign is escaped, and `page.css.j2` is every page's style."""
+    return Environment(
+        loader=FileSystemLoader([directory, TEMPLATE.parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["usd"] = _usd
-    return environment.get_template(TEMPLATE.name)
 
 
 def _usd(amount: Decimal | None) -> str:

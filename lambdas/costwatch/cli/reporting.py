@@ -1,0 +1,57 @@
+"""report: what happened, as one page to read or forward."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import click
+
+from costwatch.cli import runs, show
+from costwatch.cli.options import DurationOrMoment, with_session
+from costwatch.cli.session import Session
+from costwatch.cli.spending import LONGEST_LOOK_BACK
+from costwatch.core import times
+from costwatch.errors import InputError
+
+_PAGE: Final = "costwatch-report.html"
+
+
+@click.command(short_help="One page: spend, forecasts, would-haves, verdicts.")
+@click.option(
+    "--html",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value=_PAGE,
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"Where to write the page.  [FILE: {_PAGE}]",
+)
+@click.option(
+    "--since", type=DurationOrMoment(), default="30d", show_default=True, help="How far back, or from which time on."
+)
+@with_session
+def report(session: Session, html: Path, since: timedelta | datetime) -> None:
+    """Write one self-contained page: spend by team over time, forecast against actual, what enforce would have done
+    with what really became of it, what was stopped and decided, verdicts about models, and whether to train.
+
+    The page asks nobody for anything, is light or dark as its reader's system is, and can be read on a telephone. It
+    names runs, owners and teams: forward it to people who may know them. --since goes back 400 days at most.
+    """
+    now = session.now()
+    begin = since if isinstance(since, datetime) else now - since
+    if begin > now:
+        raise InputError(f"--since: {times.to_key(begin)} is in the future; the ledger holds what was")
+    if not html.absolute().parent.is_dir():
+        raise click.BadParameter(f"{html.parent} is no directory", param_hint="--html")
+    begin = max(begin, now - LONGEST_LOOK_BACK)
+    from costwatch.reporting import facts, page  # noqa: PLC0415 - what draws is imported where somebody wants a plot
+
+    with show.busy("Reading the ledger"):
+        ledger, account = session.ledger(), session.caller.account
+        records = runs.open_records(session, ledger)
+        found = facts.gather(ledger, account, records, since=begin, until=now, skip=session.skip)
+        text = page.render(found)
+    html.write_text(text, encoding="utf-8")
+    show.note(f"{html} is written: one page without links to elsewhere, to open or forward")

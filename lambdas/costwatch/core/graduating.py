@@ -1,0 +1,150 @@
+"""What enforce would have done, selector by selector: each would-have with what really became of it. Pure.
+
+A would-have begins when the timeline says `would stop`. It ends with the run (see `would_haves`), or when the run is
+not due any more, as one is that beats again or is given more time: enforce would have stopped what people let go on.
+That one has no dollars, and is doubtful, as is an instance that ran on: nobody sees whether its work was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from costwatch.core import would_haves
+from costwatch.core.record import Entry, RunRecord, Transition
+from costwatch.core.run_cost import RunCost
+
+NO_SELECTOR: Final = "(unknown)"
+"""Its row is of a version that did not say, and its begin is not at hand."""
+
+
+class Truth(StrEnum):
+    """What became of a run that enforce would have stopped."""
+
+    FINISHED = "finished"
+    """Its work would have been destroyed."""
+    RAN_ON = "ran on"
+    """What it cost from then on would have been saved."""
+    STOOD_DOWN = "not due any more"
+    STILL_RUNS = "still runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One would-have. `at`: when it ended, or for one that still runs, when it would have been stopped; UTC.
+
+    `usd`: what was destroyed, or ran on; None: unknown, never 0. For one that was let go on it is None and not missed.
+    """
+
+    at: datetime
+    run: str
+    name: str
+    selector: str
+    truth: Truth
+    usd: Decimal | None
+    reason: str
+    doubtful: bool = False
+
+    @property
+    def unpriced(self) -> bool:
+        """Whether its dollars are missing from the sums."""
+        return self.usd is None and self.truth is not Truth.STOOD_DOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Graduation:
+    """All would-haves of one selector, oldest first. Sums are USD, of what is known."""
+
+    selector: str
+    cases: tuple[Case, ...]
+
+    def of(self, truth: Truth) -> list[Case]:
+        return [case for case in self.cases if case.truth is truth]
+
+    def usd(self, truth: Truth) -> Decimal:
+        return sum((case.usd for case in self.of(truth) if case.usd is not None), Decimal(0))
+
+    @property
+    def saved_usd(self) -> Decimal:
+        """What would not have been spent, by those that ran on and are over; of what still runs nobody knows yet."""
+        return self.usd(Truth.RAN_ON)
+
+    @property
+    def net_usd(self) -> Decimal:
+        """Below 0: enforce would have destroyed more than it saved."""
+        return self.saved_usd - self.usd(Truth.FINISHED)
+
+    @property
+    def doubtful(self) -> list[Case]:
+        return [case for case in self.cases if case.doubtful]
+
+    @property
+    def unpriced(self) -> int:
+        return sum(case.unpriced for case in self.cases)
+
+
+def cases(
+    lines: Iterable[tuple[str, Entry]], costs: Iterable[RunCost], still: Iterable[RunRecord], now: datetime
+) -> list[Case]:
+    """Every would-have that `lines` (run id, entry; oldest first) end, and those of open records, oldest first.
+
+    `costs`: they tell the selector of a run whose begin is not among the lines.
+    """
+    selectors = {str(cost.run_id): cost.selector for cost in costs}
+    found: list[Case] = []
+    for run, entry in lines:
+        facts = dict(entry.evidence)
+        if entry.transition is Transition.WOULD_STOP and facts.get("selector"):
+            selectors[run] = facts["selector"]
+        truth = _TRUTHS.get(facts.get(would_haves.WHICH, ""))
+        if truth is not None:
+            selector = facts.get("selector") or selectors.get(run) or NO_SELECTOR
+            found.append(_closed(run, entry, facts, truth, selector))
+    found += [_still(record, now) for record in still if record.would_stop_at is not None]
+    return sorted(found, key=lambda case: (case.at, case.run))
+
+
+def by_selector(found: Iterable[Case], names: Sequence[str] = ()) -> list[Graduation]:
+    """Those of `names` first, in their order and also without a case; then the others by name. Cases keep theirs."""
+    held: dict[str, list[Case]] = {}
+    for case in found:
+        held.setdefault(case.selector, []).append(case)
+    order = [*names, *sorted(held.keys() - set(names))]
+    return [Graduation(name, tuple(held.get(name, ()))) for name in order]
+
+
+_TRUTHS: Final = {
+    would_haves.DESTROYED: Truth.FINISHED,
+    would_haves.RAN_ON: Truth.RAN_ON,
+    would_haves.STOOD_DOWN: Truth.STOOD_DOWN,
+}
+
+
+def _closed(run: str, entry: Entry, facts: Mapping[str, str], truth: Truth, selector: str) -> Case:
+    return Case(
+        at=entry.at,
+        run=run,
+        name=facts.get("name") or run.split("/", 3)[-1],
+        selector=selector,
+        truth=truth,
+        usd=None if truth is Truth.STOOD_DOWN else would_haves.closed_usd(facts),
+        reason=entry.reason,
+        doubtful=truth is Truth.STOOD_DOWN or would_haves.DOUBTFUL in facts,
+    )
+
+
+def _still(record: RunRecord, now: datetime) -> Case:
+    spent, at_stop = record.spent_usd(now), record.spent_by_would_stop_usd
+    return Case(
+        at=record.would_stop_at or now,
+        run=str(record.run_id),
+        name=record.name,
+        selector=record.selector,
+        truth=Truth.STILL_RUNS,
+        usd=max(spent - at_stop, Decimal(0)) if spent is not None and at_stop is not None else None,
+        reason="it would have been stopped, and still runs",
+    )

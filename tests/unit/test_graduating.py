@@ -1,0 +1,95 @@
+"""What enforce would have done, selector by selector, with the truth about each would-have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+from costwatch.core import graduating, would_haves
+from costwatch.core.graduating import NO_SELECTOR, Truth, by_selector, cases
+from costwatch.core.record import Entry, Transition
+from tests.support import builders
+from tests.support.builders import HOUR, NOW
+
+RUN = "111122223333/us-east-1/training/churn-7"
+OTHER = "111122223333/us-east-1/instance/i-1"
+
+
+def line(run: str, transition: Transition, at: int = 0, **evidence: str) -> tuple[str, Entry]:
+    return run, Entry(NOW + at * HOUR, transition, f"it {transition.value}", evidence=tuple(evidence.items()))
+
+
+def began(run: str, selector: str, at: int = 0) -> tuple[str, Entry]:
+    return line(run, Transition.WOULD_STOP, at, selector=selector)
+
+
+def ended(run: str, which: str, usd: str, at: int = 1, **more: str) -> tuple[str, Entry]:
+    return line(run, Transition.ENDED_BY_ITSELF, at, would_have=which, would_have_usd=usd, **more)
+
+
+def test_each_would_have_counts_for_the_selector_that_would_have_stopped_it() -> None:
+    found = cases(
+        [
+            began(RUN, "jobs"),
+            began(OTHER, "trainers"),
+            ended(RUN, "destroyed", "263.00"),
+            ended(OTHER, "ran on", "681.00", would_have_doubtful="yes"),
+        ],
+        [], [], NOW,
+    )  # fmt: skip
+    jobs, trainers = by_selector(found)
+    assert (jobs.selector, jobs.net_usd, jobs.doubtful) == ("jobs", Decimal(-263), [])
+    assert (trainers.selector, trainers.net_usd, len(trainers.doubtful)) == ("trainers", Decimal(681), 1)
+
+
+def test_a_run_that_is_not_due_any_more_is_doubtful_and_has_no_dollars_that_are_missed() -> None:
+    stood_down = line(RUN, Transition.STANDS_DOWN, 1, selector="jobs", would_have="stood down")
+    (jobs,) = by_selector(cases([began(RUN, "jobs"), stood_down], [], [], NOW))
+    (case,) = jobs.cases
+    assert (case.truth, case.usd, case.doubtful) == (Truth.STOOD_DOWN, None, True)
+    assert (jobs.net_usd, jobs.unpriced) == (Decimal(0), 0)
+
+
+def test_dollars_that_are_not_known_are_counted_and_in_no_sum() -> None:
+    (jobs,) = by_selector(cases([began(RUN, "jobs"), ended(RUN, "ran on", "unknown")], [], [], NOW))
+    assert (jobs.saved_usd, jobs.unpriced) == (Decimal(0), 1)
+
+
+def test_a_would_have_that_still_runs_is_in_no_net_since_nobody_knows_its_truth_yet() -> None:
+    record = replace(
+        builders.record(builders.run(builders.member(age=14 * HOUR))),
+        start=NOW - 14 * HOUR,
+        would_stop_at=NOW - 2 * HOUR,
+        hourly_rate_usd=Decimal(20),
+        rate_since=None,
+        selector="trainers",
+    )
+    (trainers,) = by_selector(cases([], [], [record], NOW))
+    assert (trainers.usd(Truth.STILL_RUNS), trainers.net_usd) == (Decimal(40), Decimal(0))
+    assert not trainers.doubtful
+
+
+def test_a_run_whose_begin_is_not_at_hand_is_told_by_what_it_cost_and_else_said_to_be_unknown() -> None:
+    (case,) = cases([ended(RUN, "ran on", "1")], [], [], NOW)
+    assert case.selector == NO_SELECTOR
+
+
+def test_selectors_of_the_configuration_come_first_and_also_without_a_case() -> None:
+    found = cases([began(RUN, "gone"), ended(RUN, "ran on", "5")], [], [], NOW)
+    assert [(each.selector, len(each.cases)) for each in by_selector(found, ("jobs", "trainers"))] == [
+        ("jobs", 0),
+        ("trainers", 0),
+        ("gone", 1),
+    ]
+
+
+def test_cases_come_oldest_first_whatever_kind_they_are() -> None:
+    found = cases([ended(RUN, "ran on", "1", at=3), ended(OTHER, "destroyed", "1", at=2)], [], [], NOW)
+    assert [case.at - NOW for case in found] == [timedelta(hours=2), timedelta(hours=3)]
+
+
+def test_what_closes_no_would_have_is_no_case() -> None:
+    assert cases([line(RUN, Transition.ENDED_BY_ITSELF), began(RUN, "jobs")], [], [], NOW) == []
+    assert would_haves.STOOD_DOWN not in (would_haves.DESTROYED, would_haves.RAN_ON)
+    assert graduating.by_selector([]) == []
