@@ -47,6 +47,7 @@ class Alarms(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._action = actions.SnsAction(topic)
+        self.all: list[cloudwatch.Alarm] = []
         # Between two sweeps nothing is printed: a shorter period would end an alarm that the next sweep raises again.
         between = max(sweep_every, _SHORTEST)
         self._sweeps(sweep_every, res=names.SERVICE_RES in services)
@@ -60,14 +61,14 @@ class Alarms(Construct):
         )
         self._alarm(
             "Attention",
-            _metric(names.METRIC_ATTENTION, between),
+            own_metric(names.METRIC_ATTENTION, between),
             "A person is needed: a run is held or came back, a run has no price, a notice found no taker, a verdict "
             "was not written, a click was not taken, or a part of a sweep failed. `costwatch status` names the runs; "
             "the log line that counted it says which of these it was.",
         )
         self._alarm(
             "OldestClaim",
-            _metric(names.METRIC_OLDEST_CLAIM, between, cloudwatch.Stats.MAXIMUM),
+            own_metric(names.METRIC_OLDEST_CLAIM, between, cloudwatch.Stats.MAXIMUM),
             f"A stop, an answer or a verdict has been under way for more than {UNSETTLED_AFTER_MINUTES} minutes "
             "without an end. `costwatch status` names it, `costwatch explain RUN` says how far it came; look at the "
             "run in AWS: it may still cost money.",
@@ -76,7 +77,7 @@ class Alarms(Construct):
         )
         self._alarm(
             "Burn",
-            _metric(names.METRIC_BURN, between, cloudwatch.Stats.MAXIMUM),
+            own_metric(names.METRIC_BURN, between, cloudwatch.Stats.MAXIMUM),
             f"All watched runs together burn more than ${burn_limit_usd_per_hour:,f} an hour. `costwatch status` lists "
             "them, the dearest are worth a question to their owners; if this is what you want to spend, raise "
             "`alarms: {burn_usd_per_hour: ...}` in costwatch.yaml and deploy.",
@@ -85,7 +86,7 @@ class Alarms(Construct):
         )
         self._alarm(
             "StalePrices",
-            _metric(names.METRIC_PRICE_BOOK_AGE, timedelta(hours=1), cloudwatch.Stats.MAXIMUM),
+            own_metric(names.METRIC_PRICE_BOOK_AGE, timedelta(hours=1), cloudwatch.Stats.MAXIMUM),
             f"A part of the price book is older than {STALE_AFTER_HOURS} hours: costs are told by old prices. "
             "`costwatch prices refresh` reads it now and says what cannot be read; the log of the function `prices` "
             "and its dead-letter queue say why the daily refresh does not.",
@@ -97,7 +98,7 @@ class Alarms(Construct):
         """Every sweep prints its burn once, and every sweep of both kinds its oldest claim: their number is counted."""
         self._alarm(
             "NoSweep",
-            _metric(names.METRIC_BURN, sweep_every, cloudwatch.Stats.SAMPLE_COUNT),
+            own_metric(names.METRIC_BURN, sweep_every, cloudwatch.Stats.SAMPLE_COUNT),
             f"No sweep completed for {MISSED_SWEEPS} intervals: nobody is watching the runs, and nothing is stopped. "
             "The log of the function `deadman` says why; `costwatch doctor` looks at what it needs. Until it sweeps "
             "again look at what runs yourself: `costwatch sweep --mode observe` does so from here.",
@@ -107,7 +108,7 @@ class Alarms(Construct):
         if res:
             self._alarm(
                 "NoResSweep",
-                _metric(names.METRIC_OLDEST_CLAIM, sweep_every, cloudwatch.Stats.SAMPLE_COUNT),
+                own_metric(names.METRIC_OLDEST_CLAIM, sweep_every, cloudwatch.Stats.SAMPLE_COUNT),
                 f"For {MISSED_SWEEPS} intervals one of the two sweeps did not complete. If NoSweep is in alarm too, "
                 "begin there. Else it is that of the RES breaker: candidates whose events were lost are judged by "
                 "nobody; the log of the function `res` says why.",
@@ -157,12 +158,14 @@ class Alarms(Construct):
             if below is None
             else cloudwatch.TreatMissingData.BREACHING,
         )
+        self.all.append(alarm)
         alarm.add_alarm_action(self._action)
         if recovers:
             alarm.add_ok_action(self._action)
 
 
-def _metric(name: str, period: timedelta, statistic: str = cloudwatch.Stats.SUM) -> cloudwatch.Metric:
+def own_metric(name: str, period: timedelta, statistic: str = cloudwatch.Stats.SUM) -> cloudwatch.Metric:
+    """One of the four."""
     return cloudwatch.Metric(
         namespace=names.METRIC_NAMESPACE,
         metric_name=name,

@@ -16,6 +16,7 @@ from costwatch import __version__, names, topology
 from infra import read_permissions
 from infra.alarms import Alarms
 from infra.alerts import Alerts
+from infra.dashboard import Dashboard
 from infra.dead_letters import DeadLetterQueue
 from infra.functions import WatchdogFunction
 from infra.gated_training import GatedTraining
@@ -70,7 +71,7 @@ class CostwatchStack(Stack):
             functions=functions,
             queues=self._batched,
         )
-        Alarms(
+        alarms = Alarms(
             self,
             "Alarms",
             topic=self._alerts.topic,
@@ -81,6 +82,14 @@ class CostwatchStack(Stack):
             queues={name: each.dead_letters for name, each in functions.items() if each.dead_letters is not None}
             | {name: each.dead_letters for name, each in self._batched.items()}
             | {"refused": self._refused},
+        )
+        Dashboard(
+            self,
+            "Dashboard",
+            alarms=alarms.all,
+            burn_limit_usd_per_hour=inputs.burn_limit_usd_per_hour,
+            log_groups=[each.log_group.log_group_name for each in functions.values()],
+            models=inputs.has_models,
         )
         self._record(
             functions,

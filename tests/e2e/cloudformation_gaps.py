@@ -69,12 +69,24 @@ class _Created:
 
 class Alarm(_Created, CloudFormationModel):
     TYPE = "AWS::CloudWatch::Alarm"
+    _arns: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def create(cls, aws: EmbeddedAws, name: str, properties: dict[str, Any], region: str) -> str:
         # The API's parameters carry the property names; botocore refuses one that it does not know.
-        aws.client("cloudwatch", region).put_metric_alarm(AlarmName=name, **properties)
+        client = aws.client("cloudwatch", region)
+        client.put_metric_alarm(AlarmName=name, **properties)
+        (made,) = client.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        cls._arns[name] = made["AlarmArn"]
         return name
+
+    @classmethod
+    def has_cfn_attr(cls, attr: str) -> bool:
+        return attr == "Arn"
+
+    def get_cfn_attribute(self, attribute_name: str) -> str:
+        del attribute_name
+        return self._arns[self.physical_resource_id]
 
 
 class QueuePolicy(_Created, CloudFormationModel):

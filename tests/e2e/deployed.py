@@ -105,6 +105,8 @@ class Deployed:
                     f"{logical_id}.Arn": f"arn:aws:sqs:{region}:{account}:{name}",
                     f"{logical_id}.QueueName": name,
                 }
+            case "AWS::CloudWatch::Alarm":
+                return {f"{logical_id}.Arn": f"arn:aws:cloudwatch:{region}:{account}:alarm:{physical_id}"}
             case "AWS::DynamoDB::Table":
                 return {f"{logical_id}.Arn": f"arn:aws:dynamodb:{region}:{account}:table/{name}"}
             case "AWS::Lambda::Function":

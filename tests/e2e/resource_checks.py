@@ -132,6 +132,11 @@ def alarm(stack: Deployed, name: str, wanted: Properties) -> None:
     assert {key: found[key] for key in wanted} == wanted
 
 
+def dashboard(stack: Deployed, name: str, wanted: Properties) -> None:
+    found = stack.aws.client("cloudwatch").get_dashboard(DashboardName=name)
+    assert json.loads(found["DashboardBody"]) == json.loads(wanted["DashboardBody"])
+
+
 def parameter(stack: Deployed, name: str, wanted: Properties) -> None:
     found = stack.aws.client("ssm").get_parameter(Name=wanted["Name"])["Parameter"]
     assert (found["Name"], found["Type"]) == (name, wanted["Type"])
@@ -182,6 +187,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "AWS::ApiGatewayV2::Route": route,
     "AWS::ApiGatewayV2::Stage": stage,
     "AWS::CloudWatch::Alarm": alarm,
+    "AWS::CloudWatch::Dashboard": dashboard,
     "AWS::DynamoDB::Table": table,
     "AWS::Events::EventBus": bus,
     "AWS::Events::Rule": rule,

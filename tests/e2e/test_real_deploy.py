@@ -197,8 +197,8 @@ def test_a_malformed_event_waits_in_the_refused_queue_with_its_reason(deployed: 
 
 def test_the_missed_sweep_alarm_watches_the_very_metric_that_a_sweep_printed(deployed: Deployed, story: Story) -> None:
     alarms = deployed.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    (alarm,) = [each for each in alarms if each.get("TreatMissingData") == "breaching"]
-    assert alarm["Statistic"] == "SampleCount"
+    (alarm,) = [each for each in alarms if each.get("MetricName") == names.METRIC_BURN and each["Threshold"] == 1]
+    assert (alarm["TreatMissingData"], alarm["Statistic"]) == ("breaching", "SampleCount")
     for sweep in (story.first_sweep, story.last_sweep):
         assert _as_watched(alarm) in _printed_metrics(sweep)
 

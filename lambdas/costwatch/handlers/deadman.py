@@ -10,6 +10,7 @@ from costwatch.errors import MalformedEvent, RefusedError
 from costwatch.handlers.metrics import count_sweep, note_refused
 from costwatch.procedures.approvals import tend
 from costwatch.procedures.gate_waiting import find_waiting
+from costwatch.procedures.own_cost import own_cost_of
 from costwatch.procedures.restore_asked import restore_asked
 from costwatch.procedures.stop_asked import stop_asked
 from costwatch.procedures.sweep import sweep
@@ -59,5 +60,5 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
     find_waiting(gate, wired.gate_queue_url, wired.here(context), report)
     for failure in report.failures:
         wired.logger.error("not handled", extra={"where": failure.where, "reason": failure.reason})
-    count_sweep(report, wired.price_book_age(report.at))
+    count_sweep(report, wired.price_book_age(report.at), own_cost_of(wired.policy))
     return report.document()

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 
 from costwatch import names
 from costwatch.core.metric_line import metric_line
+from costwatch.core.own_cost import OwnCost
 from costwatch.core.price_book import hours
 from costwatch.procedures.report import SweepReport
 from costwatch.procedures.res_report import ResReport
 from costwatch.topology import DEADMAN, HINTS, RES
 
 
-def count_sweep(report: SweepReport, price_book_age: timedelta | None) -> None:
+def count_sweep(report: SweepReport, price_book_age: timedelta | None, own_cost: OwnCost) -> None:
     """One line per sweep. Its absence is what the alarm of missed sweeps breaches on.
 
     `BurnUsdPerHour` is of what this sweep judged and has a price. The age of the price book stands in it too: a refresh
@@ -37,6 +38,7 @@ def count_sweep(report: SweepReport, price_book_age: timedelta | None) -> None:
         DEADMAN.name, "sweep", report.at, values, attention,
         watched=report.watched, stopped=report.stopped,
         would_stop=report.would_stop, would_hold=report.held - report.held_for_good,
+        own_usd_a_month=float(round(own_cost.usd, 2)),
     )  # fmt: skip
 
 

@@ -497,6 +497,7 @@ def _log(w: Watchdog, step: ApprovalStep) -> None:
                 "reason": entry.reason,
                 "way": step.after.way.value,
                 "mode": entry.mode,
+                "minutes_since_asked": (entry.at - step.after.asked_at) / timedelta(minutes=1),
                 "policy_digest": w.policy.digest,
             },
         )

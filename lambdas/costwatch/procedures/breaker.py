@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.adapters.ledger_retraining import RetrainQuestions
 from costwatch.core.judgement_steps import JudgementStep
-from costwatch.procedures.ports import EvaluationsPort, RegistryPort, Watchdog
+from costwatch.procedures.ports import EvaluationsPort, RegistryPort, Watchdog, as_number
 from costwatch.procedures.retraining import Adviser
 
 
@@ -33,6 +33,7 @@ class Breaker:
         """Save a step and log its lines; False when somebody else was first or there was nothing to save."""
         if step is None or not self.judgements.save(step):
             return False
+        cost = step.after.verdict.cost
         for entry in step.entries:
             self.w.log(
                 "judgement",
@@ -41,6 +42,8 @@ class Breaker:
                     "transition": entry.transition.value,
                     "reason": entry.reason,
                     "mode": entry.mode,
+                    "verdict": step.after.verdict.value.value,
+                    "cost_usd": as_number(cost.usd) if cost is not None else None,
                     "policy_digest": self.w.policy.digest,
                 },
             )

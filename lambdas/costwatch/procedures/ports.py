@@ -162,7 +162,7 @@ class Watchdog:
         return True
 
     def log_step(self, step: Step) -> None:
-        """One structured line per transition, always the same fields."""
+        """One structured line per transition, always the same fields. The dashboard adds up what is a number."""
         record = step.after or step.before
         if record is None:
             return
@@ -176,6 +176,14 @@ class Watchdog:
                     "rule": entry.rule,
                     "mode": entry.mode,
                     "selector": record.selector,
+                    "team": record.team,
+                    "hourly_rate_usd": as_number(record.hourly_rate_usd),
+                    "actual_usd": as_number(step.cost.actual_usd) if step.cost is not None else None,
                     "policy_digest": self.policy.digest,
                 },
             )
+
+
+def as_number(usd: Decimal | None) -> float | None:
+    """For lines of the log alone, which queries add up: whatever decides works with the Decimal."""
+    return float(usd) if usd is not None else None
