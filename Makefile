@@ -67,13 +67,16 @@ synth: .venv/.ready-dev ## write the CloudFormation template to cdk.out
 	@CDK_OUTDIR=cdk.out $(BIN)/python app.py
 
 # The CDK's command line needs Node: .venv/bin, which is on PATH here, has one.
-.PHONY: bootstrap deploy destroy
+.PHONY: bootstrap deploy destroy package
 bootstrap: .venv/.ready-dev $(CDK) ## what a deploy needs, once per account and region
 	$(CDK) bootstrap -c config=$(CONFIG) $(ARGS)
 deploy: .venv/.ready-dev $(CDK) ## deploy with the pinned CDK (CONFIG=path/to/costwatch.yaml)
 	$(CDK) deploy -c config=$(CONFIG) $(ARGS)
 destroy: .venv/.ready-dev $(CDK) ## remove what was deployed, except the ledger
 	$(CDK) destroy -c config=$(CONFIG) $(ARGS)
+package: .venv/.ready-dev $(CDK) ## template and zip, to deploy without a bootstrap (BUCKET=my-code)
+	$(CDK) synth --quiet -c config=$(CONFIG) $(ARGS)
+	$(BIN)/costwatch package --config $(CONFIG) --bucket $(BUCKET)
 
 .PHONY: clean
 clean: ## remove what was built and installed here

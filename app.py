@@ -2,7 +2,7 @@
 
 Context: `-c config=PATH` (default costwatch.yaml), `-c target=localhost` for an emulator on this machine,
 `-c @aws-cdk/core:permissionsBoundary=...` for a boundary on every role, `-c role_prefix=...` for what every role's name
-begins with. Exit code 2: the configuration is wrong.
+begins with, `-c ledger=delete` to have the ledger go with the stack. Exit code 2: the configuration is wrong.
 """
 
 import os

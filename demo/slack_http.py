@@ -37,6 +37,10 @@ class Served(Protocol):
     def take_rate_limit(self) -> int | None:
         """The Retry-After of this call in seconds, when it is one of the limited."""
 
+    @property
+    def granted_scopes(self) -> str:
+        """What the token may, as a header of the answer says."""
+
     def answer(self, method: str, token: str | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """One call of the Web API."""
 
@@ -124,7 +128,8 @@ def handler_of(slack: Served) -> type[BaseHTTPRequestHandler]:
             except DroppedConnection:
                 self.close_connection = True  # no answer: the client sees the connection end
                 return
-            self._send(200, body)
+            # Slack names the scopes of a token that it takes.
+            self._send(200, body, {"X-OAuth-Scopes": slack.granted_scopes} if body["ok"] else None)
 
         def _read(self) -> bytes:
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))

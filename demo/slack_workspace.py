@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from demo.slack_channels import Channels
 from demo.slack_clicks import Installation, SlackClickError, as_slack_shows
 from demo.slack_http import DroppedConnection
 from demo.slack_limits import SlackRefusal, check_message
@@ -28,8 +29,8 @@ def utc_now() -> datetime:
 
 class SlackWorkspace:
     """Everything may be changed at any time, from any thread: `users` (email -> user id), `people` (titles, deactivated
-    people, user groups), `unknown_channels`, `refusals` (method -> the error it answers with until that is removed).
-    Any other channel exists.
+    people, user groups), `channels` (what is listed, the app's scopes), `unknown_channels`, `refusals` (method -> the
+    error it answers with until that is removed). Any other channel exists.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class SlackWorkspace:
         self.installation = installation
         self.people = People(installation.team_id, users)
         self.users = self.people.users
+        self.channels = Channels()
         self.token = token
         self.clock = clock
         self.unknown_channels: set[str] = set()
@@ -107,6 +109,11 @@ class SlackWorkspace:
 
     # --- the methods -----------------------------------------------------------------------------------
 
+    @property
+    def granted_scopes(self) -> str:
+        """As the header of each answer says them."""
+        return ",".join(self.channels.scopes)
+
     def answer(self, method: str, token: str | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """One call, already parsed; the JSON body Slack would send."""
         with self._lock:
@@ -125,6 +132,7 @@ class SlackWorkspace:
             "chat.postEphemeral": self._post_ephemeral,
             "chat.postMessage": self._post_message,
             "chat.update": self._update,
+            "conversations.list": self.channels.list,
             "conversations.open": self._open,
             "usergroups.list": self.people.list_groups,
             "usergroups.users.list": self.people.list_group_members,

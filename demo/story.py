@@ -111,7 +111,7 @@ def _checks(end: EndState, stage: Stage) -> list[Check]:
     came_back = [row.name for row in end.timeline if row.transition in ("came back", "failed")]
     overall.see("ledger: nothing came back, no stop failed", [], came_back)
     overall.see(
-        "metrics: every scheduled sweep completed", stage.sweeps, stage.metric_count("deadman", "SweepCompleted")
+        "metrics: every scheduled sweep completed", stage.sweeps, stage.metric_count("deadman", "BurnUsdPerHour")
     )
     overall.see("embedded AWS: tracebacks in the server's log", 0, len(stage.aws.errors))
     for text in stage.aws.errors:

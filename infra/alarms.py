@@ -1,14 +1,16 @@
-"""Alarms: the watchdog's own silence, and everything that needs a person."""
+"""Alarms: the watchdog's own silence, and everything that needs a person. Each says what to do."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -17,32 +19,18 @@ from costwatch import names
 
 MISSED_SWEEPS: Final = 3
 STALE_AFTER_HOURS: Final = 72
-_TROUBLE: Final = {
-    names.METRIC_SWEEP_FAILURES: "A sweep could not handle a region, a service or a run. The others went on.",
-    names.METRIC_NOTICES_UNDELIVERED: "A notice found no taker, neither Slack nor a subscriber: its run is held.",
-    names.METRIC_RUNS_CAME_BACK: "A stopped run came back: `costwatch explain RUN` quotes what relaunched it.",
-    names.METRIC_CLICKS_NOT_TAKEN: "A click in Slack was not taken, and whoever clicked was told to try again: the log "
-    "of the function `door` says whether the signing secret could not be read or the bus did not answer.",
-    names.METRIC_REGISTRY_NOT_WRITTEN: "A verdict could not be written into the model registry. It is tried again by "
-    "each sweep of the function `res`; its log says why.",
-    names.METRIC_HANDS_NOT_RESTORED: "Costwatch wrote over a decision that a person had just made in the model "
-    "registry, and may not put it back itself: the card in Slack and `costwatch verdicts` name the command.",
-}
-# The sweep and the hints look whether a stopped run came back; only the sweep sweeps and sends.
-_REPORTED_BY: Final = {
-    names.METRIC_SWEEP_FAILURES: (names.SERVICE_DEADMAN, names.SERVICE_RES),
-    names.METRIC_NOTICES_UNDELIVERED: (names.SERVICE_DEADMAN, names.SERVICE_RES),
-    names.METRIC_RUNS_CAME_BACK: (names.SERVICE_DEADMAN, names.SERVICE_HINTS),
-    names.METRIC_CLICKS_NOT_TAKEN: (names.SERVICE_DOOR,),
-    names.METRIC_REGISTRY_NOT_WRITTEN: (names.SERVICE_RES,),
-    names.METRIC_HANDS_NOT_RESTORED: (names.SERVICE_RES,),
-}
+UNSETTLED_AFTER_MINUTES: Final = 120
+MOST_METRICS_IN_ONE_ALARM: Final = 10  # CloudWatch's own limit for metric math
+RUNBOOK: Final = "docs/runbook.md"
+_FEWER = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+_MORE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+_SHORTEST: Final = timedelta(minutes=5)
 
 
 class Alarms(Construct):
-    """Every alarm tells the alerts topic; those about missed sweeps and old prices also when they recover.
+    """At most twelve. Every one tells the alerts topic; those about a state, and not an event, also when it ends.
 
-    `services`: those of the functions that are deployed.
+    `services`: those of the functions that are deployed. `functions` and `queues`: by name; of the dead letters.
     """
 
     def __init__(
@@ -52,94 +40,149 @@ class Alarms(Construct):
         *,
         topic: sns.ITopic,
         sweep_every: timedelta,
+        burn_limit_usd_per_hour: Decimal,
         services: Collection[str],
+        functions: Sequence[lambda_.IFunction],
         queues: Mapping[str, sqs.IQueue],
     ) -> None:
         super().__init__(scope, construct_id)
         self._action = actions.SnsAction(topic)
-        self._missed_sweeps(
-            "MissedSweep",
-            names.SERVICE_DEADMAN,
-            sweep_every,
-            f"No sweep completed for {MISSED_SWEEPS} intervals: nobody is watching the runs.",
+        # Between two sweeps nothing is printed: a shorter period would end an alarm that the next sweep raises again.
+        between = max(sweep_every, _SHORTEST)
+        self._sweeps(sweep_every, res=names.SERVICE_RES in services)
+        self._functions(functions)
+        self._alarm(
+            "DeadLetters",
+            _sum("dead letters", [_depth(queue) for queue in queues.values()]),
+            "Something could not be handled and waits in a dead-letter queue or among the refused events. Look with "
+            "`costwatch redrive`, which says in which of them and why; mend the cause, then send it again or drop it.",
+            recovers=True,
         )
-        if names.SERVICE_RES in services:
-            self._missed_sweeps(
-                "MissedResSweep",
-                names.SERVICE_RES,
-                sweep_every,
-                f"No sweep of the RES breaker completed for {MISSED_SWEEPS} intervals: candidates whose events were "
-                "lost are judged by nobody.",
-            )
-        for metric, reporting in _REPORTED_BY.items():
-            for service in (each for each in reporting if each in services):
-                part = service.removeprefix(f"{names.PROJECT}-").title()
-                self._above_zero(f"{metric}{part}", _metric(metric, service, 300), _TROUBLE[metric])
-        self._stale_prices()
-        for name, queue in queues.items():
-            self._above_zero(
-                f"{name.title()}DeadLetters",
-                queue.metric_approximate_number_of_messages_visible(
-                    period=Duration.minutes(5), statistic=cloudwatch.Stats.MAXIMUM
-                ),
-                f"Something waits in the dead-letter queue of {name}: read it, then purge it.",
-            )
-
-    def _missed_sweeps(self, construct_id: str, service: str, sweep_every: timedelta, description: str) -> None:
-        missed = cloudwatch.Alarm(
-            self,
-            construct_id,
-            alarm_description=description,
-            metric=_metric(names.METRIC_SWEEP_COMPLETED, service, int(sweep_every.total_seconds())),
-            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-            threshold=1,
-            evaluation_periods=MISSED_SWEEPS,
-            datapoints_to_alarm=MISSED_SWEEPS,
-            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+        self._alarm(
+            "Attention",
+            _metric(names.METRIC_ATTENTION, between),
+            "A person is needed: a run is held or came back, a run has no price, a notice found no taker, a verdict "
+            "was not written, a click was not taken, or a part of a sweep failed. `costwatch status` names the runs; "
+            "the log line that counted it says which of these it was.",
         )
-        missed.add_alarm_action(self._action)
-        missed.add_ok_action(self._action)
-
-    def _stale_prices(self) -> None:
-        """By the sweep's metric: it is printed whether the refresh runs, fails, or is not even invoked."""
-        stale = cloudwatch.Alarm(
-            self,
+        self._alarm(
+            "OldestClaim",
+            _metric(names.METRIC_OLDEST_CLAIM, between, cloudwatch.Stats.MAXIMUM),
+            f"A stop, an answer or a verdict has been under way for more than {UNSETTLED_AFTER_MINUTES} minutes "
+            "without an end. `costwatch status` names it, `costwatch explain RUN` says how far it came; look at the "
+            "run in AWS: it may still cost money.",
+            threshold=UNSETTLED_AFTER_MINUTES,
+            recovers=True,
+        )
+        self._alarm(
+            "Burn",
+            _metric(names.METRIC_BURN, between, cloudwatch.Stats.MAXIMUM),
+            f"All watched runs together burn more than ${burn_limit_usd_per_hour:,f} an hour. `costwatch status` lists "
+            "them, the dearest are worth a question to their owners; if this is what you want to spend, raise "
+            "`alarms: {burn_usd_per_hour: ...}` in costwatch.yaml and deploy.",
+            threshold=float(burn_limit_usd_per_hour),
+            recovers=True,
+        )
+        self._alarm(
             "StalePrices",
-            alarm_description=f"A part of the price book is older than {STALE_AFTER_HOURS} hours: costs are told by "
-            "old prices. `costwatch prices refresh` reads it now and says what cannot be read; the log of the function "
-            "`prices` and its dead-letter queue say why the daily refresh does not.",
-            metric=_metric(
-                names.METRIC_PRICE_BOOK_AGE, names.SERVICE_DEADMAN, 3600, statistic=cloudwatch.Stats.MAXIMUM
-            ),
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            _metric(names.METRIC_PRICE_BOOK_AGE, timedelta(hours=1), cloudwatch.Stats.MAXIMUM),
+            f"A part of the price book is older than {STALE_AFTER_HOURS} hours: costs are told by old prices. "
+            "`costwatch prices refresh` reads it now and says what cannot be read; the log of the function `prices` "
+            "and its dead-letter queue say why the daily refresh does not.",
             threshold=STALE_AFTER_HOURS,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,  # no sweep at all has an alarm of its own
+            recovers=True,
         )
-        stale.add_alarm_action(self._action)
-        stale.add_ok_action(self._action)
 
-    def _above_zero(self, construct_id: str, metric: cloudwatch.IMetric, description: str) -> None:
+    def _sweeps(self, sweep_every: timedelta, *, res: bool) -> None:
+        """Every sweep prints its burn once, and every sweep of both kinds its oldest claim: their number is counted."""
+        self._alarm(
+            "NoSweep",
+            _metric(names.METRIC_BURN, sweep_every, cloudwatch.Stats.SAMPLE_COUNT),
+            f"No sweep completed for {MISSED_SWEEPS} intervals: nobody is watching the runs, and nothing is stopped. "
+            "The log of the function `deadman` says why; `costwatch doctor` looks at what it needs. Until it sweeps "
+            "again look at what runs yourself: `costwatch sweep --mode observe` does so from here.",
+            below=1,
+            recovers=True,
+        )
+        if res:
+            self._alarm(
+                "NoResSweep",
+                _metric(names.METRIC_OLDEST_CLAIM, sweep_every, cloudwatch.Stats.SAMPLE_COUNT),
+                f"For {MISSED_SWEEPS} intervals one of the two sweeps did not complete. If NoSweep is in alarm too, "
+                "begin there. Else it is that of the RES breaker: candidates whose events were lost are judged by "
+                "nobody; the log of the function `res` says why.",
+                below=2,
+                recovers=True,
+            )
+
+    def _functions(self, functions: Sequence[lambda_.IFunction]) -> None:
+        five = Duration.minutes(5)
+        self._alarm(
+            "Errors",
+            _sum("errors", [each.metric_errors(period=five) for each in functions]),
+            "A function failed: it raised, ran out of time or of memory. What it was to do is tried again, and the "
+            "next sweep does it anyway; its log says what happened. If it goes on: `costwatch doctor`.",
+        )
+        self._alarm(
+            "Throttles",
+            _sum("throttles", [each.metric_throttles(period=five) for each in functions]),
+            "Lambda did not start a function, because the account's concurrency in this region is used up, mostly by "
+            "others. Look at ConcurrentExecutions in Lambda's own metrics; ask AWS for a higher quota, or give what "
+            "uses it up a reserved concurrency.",
+        )
+
+    def _alarm(
+        self,
+        name: str,
+        metric: cloudwatch.IMetric,
+        what_to_do: str,
+        *,
+        threshold: float = 0,
+        below: float | None = None,
+        recovers: bool = False,
+    ) -> None:
+        """Above `threshold` once; or, with `below`, under it for all intervals, where silence is as bad."""
+        intervals = MISSED_SWEEPS if below is not None else 1
         alarm = cloudwatch.Alarm(
             self,
-            construct_id,
-            alarm_description=description,
+            name,
+            alarm_description=f"{what_to_do} More: {RUNBOOK}#{name.lower()}",
             metric=metric,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            threshold=0,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            comparison_operator=_MORE if below is None else _FEWER,
+            threshold=threshold if below is None else below,
+            evaluation_periods=intervals,
+            datapoints_to_alarm=intervals,
+            # Without any sweep nothing is known of the rest, and that has an alarm of its own.
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING
+            if below is None
+            else cloudwatch.TreatMissingData.BREACHING,
         )
         alarm.add_alarm_action(self._action)
+        if recovers:
+            alarm.add_ok_action(self._action)
 
 
-def _metric(
-    name: str, service: str, period_seconds: int, *, statistic: str = cloudwatch.Stats.SUM
-) -> cloudwatch.Metric:
+def _metric(name: str, period: timedelta, statistic: str = cloudwatch.Stats.SUM) -> cloudwatch.Metric:
     return cloudwatch.Metric(
         namespace=names.METRIC_NAMESPACE,
         metric_name=name,
-        dimensions_map={names.METRIC_DIMENSION_SERVICE: service},
-        period=Duration.seconds(period_seconds),
+        dimensions_map={names.METRIC_DIMENSION_SERVICE: names.METRIC_SERVICE},
+        period=Duration.seconds(int(period.total_seconds())),
         statistic=statistic,
+    )
+
+
+def _depth(queue: sqs.IQueue) -> cloudwatch.Metric:
+    return queue.metric_approximate_number_of_messages_visible(
+        period=Duration.minutes(5), statistic=cloudwatch.Stats.MAXIMUM
+    )
+
+
+def _sum(label: str, metrics: Sequence[cloudwatch.Metric]) -> cloudwatch.MathExpression:
+    """Of those that have data: one alarm, but AWS bills each metric in it. Raises ValueError for too many."""
+    if len(metrics) > MOST_METRICS_IN_ONE_ALARM:
+        raise ValueError(f"{label}: {len(metrics)} metrics in one alarm; CloudWatch takes {MOST_METRICS_IN_ONE_ALARM}")
+    using = {f"m{number}": metric for number, metric in enumerate(metrics)}
+    return cloudwatch.MathExpression(
+        expression=f"SUM([{', '.join(using)}])", using_metrics=dict(using), label=label, period=Duration.minutes(5)
     )

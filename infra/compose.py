@@ -12,12 +12,14 @@ from cdk_nag import AwsSolutionsChecks
 from costwatch import names
 from costwatch.errors import ConfigError
 from infra.inputs import Inputs
+from infra.ledger import read_keeps
 from infra.role_prefix import apply_prefix, read_prefix
 from infra.stack import CostwatchStack
 
 TARGETS = ("aws", "localhost")
 BOUNDARY_CONTEXT = "@aws-cdk/core:permissionsBoundary"
 PREFIX_CONTEXT = "role_prefix"
+LEDGER_CONTEXT = "ledger"
 
 
 def compose(app: cdk.App, *, inputs: Inputs, asset: Path, target: str = "aws") -> CostwatchStack:
@@ -26,12 +28,14 @@ def compose(app: cdk.App, *, inputs: Inputs, asset: Path, target: str = "aws") -
     `target` `localhost` is for an emulator on this machine, which has its own bootstrap. A permissions boundary
     given as CDK's context `@aws-cdk/core:permissionsBoundary` goes to every role: a policy's name, its ARN, or CDK's
     own `{"name": ...}` and `{"arn": ...}`. A prefix given as context `role_prefix` begins the name of every role and
-    managed policy. Raises ConfigError for a target, a boundary or a prefix that cannot be read.
+    managed policy. With context `ledger` `delete` the ledger goes with the stack; else it stays. Raises ConfigError for
+    a target or a context that cannot be read.
     """
     if target not in TARGETS:
         raise ConfigError(f"context target is {target!r}; expected one of {', '.join(TARGETS)}")
     read_boundary(app)
     prefix = read_prefix(app.node.try_get_context(PREFIX_CONTEXT))
+    keep_ledger = read_keeps(app.node.try_get_context(LEDGER_CONTEXT))
     options: dict[str, Any] = {}
     if target == "localhost":
         options["synthesizer"] = cdk.DefaultStackSynthesizer(
@@ -42,6 +46,7 @@ def compose(app: cdk.App, *, inputs: Inputs, asset: Path, target: str = "aws") -
         names.STACK,
         inputs=inputs,
         asset=asset,
+        keep_ledger=keep_ledger,
         env=cdk.Environment(account=inputs.account, region=inputs.home_region),
         **options,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from costwatch import names
@@ -38,6 +39,12 @@ class Inputs:
     @property
     def has_models(self) -> bool:
         return bool(self.policy.get("res", {}).get("models"))
+
+    @property
+    def burn_limit_usd_per_hour(self) -> Decimal:
+        """What runs an hour without an alarm."""
+        configured = self.policy.get("alarms", {}).get("burn_usd_per_hour", names.DEFAULT_BURN_LIMIT_USD_PER_HOUR)
+        return Decimal(configured)
 
     @classmethod
     def of(

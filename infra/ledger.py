@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from aws_cdk import RemovalPolicy
+from typing import Final
+
+from aws_cdk import CfnDeletionPolicy, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
 from costwatch import names
+from costwatch.errors import ConfigError
+
+KEEP: Final = "keep"
+DELETE: Final = "delete"
+
+
+def read_keeps(value: object) -> bool:
+    """Whether the ledger stays when the stack goes; it does unless somebody says otherwise. Raises ConfigError."""
+    if value not in (None, KEEP, DELETE):
+        raise ConfigError(
+            f"context ledger is {value!r}; expected {KEEP} or {DELETE}: what becomes of it with the stack"
+        )
+    return value != DELETE
 
 
 class Ledger(Construct):
-    """On demand, recoverable to any second of the last 35 days, kept when the stack goes."""
+    """On demand, recoverable to any second of the last 35 days. `keep`: whether it stays when the stack goes.
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    A replacement by an update never deletes the one before.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, keep: bool) -> None:
         super().__init__(scope, construct_id)
         self.table = dynamodb.Table(
             self,
@@ -27,6 +45,9 @@ class Ledger(Construct):
             encryption=dynamodb.TableEncryption.AWS_MANAGED,
             removal_policy=RemovalPolicy.RETAIN,
         )
+        table = self.table.node.default_child
+        if not keep and isinstance(table, dynamodb.CfnTable):
+            table.cfn_options.deletion_policy = CfnDeletionPolicy.DELETE
         self.table.add_global_secondary_index(
             index_name=names.INDEX_BY_DAY,
             partition_key=_text(names.INDEX_BY_DAY_PARTITION_KEY),

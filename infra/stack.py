@@ -29,14 +29,26 @@ from infra.stop_policies import stop_policies
 
 
 class CostwatchStack(Stack):
-    """Everything Costwatch deploys, in its home region. `asset` is the staged directory of the functions' code."""
+    """Everything Costwatch deploys, in its home region. `asset` is the staged directory of the functions' code.
 
-    def __init__(self, scope: Construct, construct_id: str, *, inputs: Inputs, asset: Path, **stack: Any) -> None:
+    `keep_ledger`: whether the ledger stays when the stack goes.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        inputs: Inputs,
+        asset: Path,
+        keep_ledger: bool = True,
+        **stack: Any,
+    ) -> None:
         super().__init__(scope, construct_id, description="Costwatch: a cost watchdog for ML training", **stack)
         # CDK makes every function wait for its role in so many words; the linter finds the words superfluous.
         self.template_options.metadata = {"cfn-lint": {"config": {"ignore_checks": ["W3005"]}}}
         self._inputs = inputs
-        self._ledger = Ledger(self, "Ledger")
+        self._ledger = Ledger(self, "Ledger", keep=keep_ledger)
         self._alerts = Alerts(self, "Alerts", emails=inputs.alert_emails)
         self._refused = DeadLetterQueue(self, "RefusedEvents")
         code = lambda_.Code.from_asset(str(asset))
@@ -63,6 +75,8 @@ class CostwatchStack(Stack):
             "Alarms",
             topic=self._alerts.topic,
             sweep_every=sweep_every,
+            burn_limit_usd_per_hour=inputs.burn_limit_usd_per_hour,
+            functions=[each.function for each in functions.values()],
             services=[each.spec.service for each in functions.values()],
             queues={name: each.dead_letters for name, each in functions.items() if each.dead_letters is not None}
             | {name: each.dead_letters for name, each in self._batched.items()}

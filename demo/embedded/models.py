@@ -33,14 +33,19 @@ class Models:
 
     # --- S3 ---------------------------------------------------------------------------------------------------
 
-    def put(self, uri: str, body: object) -> str:
-        """Write an object (bytes, or anything as JSON) into a bucket that is made on first use; returns its ETag."""
+    def put(self, uri: str, body: object, *, at: datetime | None = None) -> str:
+        """Write an object (bytes, or anything as JSON) into a bucket that is made on first use; returns its ETag.
+
+        It was written at that time, now unless given.
+        """
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         backend: Any = s3_backends[self._account]["aws"]
         if bucket not in backend.buckets:
             backend.create_bucket(bucket, self._region)
         value = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return str(backend.put_object(bucket, key, value).etag).strip('"')
+        written = backend.put_object(bucket, key, value)
+        written.last_modified = naive_utc(at) if at is not None else naive_now()
+        return str(written.etag).strip('"')
 
     # --- training jobs -----------------------------------------------------------------------------------------
 

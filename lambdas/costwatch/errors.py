@@ -7,6 +7,7 @@
     │   └── UnknownRun           no: the run id names nothing, or several
     ├── RefusedError             no: understood and denied (policy hash differs, over the owner's total, ...)
     ├── NotDeployedError         no: there is no stack to talk to here
+    │   └── OtherDeployment      no: there is one, of another version: deploy again
     └── AwsError                 what an AWS or Slack call answered, translated inside adapters
         ├── TransientAwsError    yes: throttled, timed out, unreachable; the next sweep tries again
         └── PermanentAwsError    no: denied or invalid; reported and alarmed, never guessed around
@@ -44,6 +45,10 @@ class RefusedError(CostwatchError):
 
 class NotDeployedError(CostwatchError):
     """No deployed Costwatch was found in this account and region."""
+
+
+class OtherDeployment(NotDeployedError):
+    """The stack that is there wrote down what this version does not read."""
 
 
 class AwsError(CostwatchError):

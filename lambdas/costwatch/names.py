@@ -69,7 +69,8 @@ HEARTBEAT_BUS: Final = "costwatch"  # what the training client sends to, in the 
 
 # --- metrics (CloudWatch embedded metric format) ----------------------------------------------------
 METRIC_NAMESPACE: Final = "Costwatch"
-METRIC_DIMENSION_SERVICE: Final = "service"  # powertools' own dimension name
+METRIC_DIMENSION_SERVICE: Final = "service"
+METRIC_SERVICE: Final = PROJECT  # the one value of the dimension: each further one is a metric more, and billed as one
 SERVICE_DEADMAN: Final = "costwatch-deadman"
 SERVICE_HINTS: Final = "costwatch-hints"
 SERVICE_HEARTBEATS: Final = "costwatch-heartbeats"
@@ -79,21 +80,11 @@ SERVICE_CLICKS: Final = "costwatch-clicks"
 SERVICE_GATE: Final = "costwatch-gate"
 SERVICE_RETRAIN: Final = "costwatch-retrain"
 SERVICE_RES: Final = "costwatch-res"
-METRIC_SWEEP_COMPLETED: Final = "SweepCompleted"
-METRIC_SWEEP_FAILURES: Final = "SweepFailures"  # regions, services or runs a sweep could not handle
-METRIC_RUNS_WATCHED: Final = "RunsWatched"
-METRIC_RUNS_STOPPED: Final = "RunsStopped"
-METRIC_RUNS_HELD: Final = "RunsHeld"
-METRIC_RUNS_CAME_BACK: Final = "RunsCameBack"
-METRIC_NOTICES_UNDELIVERED: Final = "NoticesUndelivered"
-METRIC_EVENTS_REFUSED: Final = "EventsRefused"
-METRIC_CLICKS_NOT_TAKEN: Final = "ClicksNotTaken"  # verified or not: AWS did not answer the door
-METRIC_REGISTRY_NOT_WRITTEN: Final = "RegistryNotWritten"  # a verdict that the model registry did not take
-METRIC_HANDS_NOT_RESTORED: Final = (
-    "HandsNotRestored"  # a person's decision that a write went over and that still lies under it
-)
-METRIC_BURN: Final = "BurnUsdPerHour"  # of all runs that the sweep judged, over every team: one metric and no more
+METRIC_BURN: Final = "BurnUsdPerHour"  # of all runs that a sweep of the dead-man's switch judged; once a sweep
+METRIC_ATTENTION: Final = "AttentionNeeded"  # what a person has to look at; the log line says what it is made of
+METRIC_OLDEST_CLAIM: Final = "OldestClaimMinutes"  # since when something is being done; once a sweep, RES's too
 METRIC_PRICE_BOOK_AGE: Final = "PriceBookAgeHours"  # of its oldest part
+DEFAULT_BURN_LIMIT_USD_PER_HOUR: Final = 400
 
 # --- environment of the functions (names and ARNs only; Lambda allows 4 KB in all) ------------------
 ENV_LEDGER_TABLE: Final = "COSTWATCH_LEDGER_TABLE"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -208,10 +209,25 @@ def test_a_million_differences_are_read_and_one_more_is_refused() -> None:
 # --- what it was measured on ----------------------------------------------------------------------------------------
 
 
+def etag(s3: Evaluations, uri: str) -> str | None:
+    found = s3.content(uri)
+    return found.etag if found is not None else None
+
+
 def test_an_object_is_known_by_its_etag(aws: EmbeddedAws, s3: Evaluations) -> None:
-    etag = aws.models.put(URI, {"a": 1})
-    assert s3.etag(URI) == etag
-    assert aws.models.put(URI, {"a": 2}) == s3.etag(URI) != etag
+    first = aws.models.put(URI, {"a": 1})
+    assert etag(s3, URI) == first
+    assert aws.models.put(URI, {"a": 2}) == etag(s3, URI) != first
+
+
+def test_an_object_and_a_prefix_tell_when_any_of_it_was_written_last(aws: EmbeddedAws, s3: Evaluations) -> None:
+    early, late = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC)
+    aws.models.put(f"{BUCKET}/test/a.csv", b"1", at=late)
+    aws.models.put(f"{BUCKET}/test/b.csv", b"2", at=early)
+    for uri, at in ((f"{BUCKET}/test/a.csv", late), (f"{BUCKET}/test/b.csv", early), (f"{BUCKET}/test/", late)):
+        found = s3.content(uri)
+        assert found is not None
+        assert found.changed_at == at
 
 
 @pytest.mark.parametrize("uri", [f"{BUCKET}/validation", f"{BUCKET}/validation/"])
@@ -219,31 +235,31 @@ def test_a_prefix_is_known_by_all_that_is_under_it(aws: EmbeddedAws, s3: Evaluat
     aws.models.put(f"{BUCKET}/validation/", b"")  # as the console makes a folder
     aws.models.put(f"{BUCKET}/validation/b.csv", b"2")
     aws.models.put(f"{BUCKET}/validation/a.csv", b"1")
-    before = s3.etag(uri)
+    before = etag(s3, uri)
     assert before is not None
-    assert s3.etag(uri) == before
+    assert etag(s3, uri) == before
     aws.models.put(f"{BUCKET}/validation/a.csv", b"3")
-    changed = s3.etag(uri)
+    changed = etag(s3, uri)
     aws.models.put(f"{BUCKET}/validation/c.csv", b"")
-    assert len({before, changed, s3.etag(uri)}) == 3
+    assert len({before, changed, etag(s3, uri)}) == 3
 
 
 def test_what_is_not_there_has_no_etag(s3: Evaluations) -> None:
-    assert s3.etag(f"{BUCKET}/nothing") is None
-    assert s3.etag("s3://no-such-bucket/nothing/") is None
+    assert etag(s3, f"{BUCKET}/nothing") is None
+    assert etag(s3, "s3://no-such-bucket/nothing/") is None
 
 
 def test_a_prefix_of_a_thousand_objects_is_known_and_one_of_more_is_not(aws: EmbeddedAws, s3: Evaluations) -> None:
     for number in range(evaluations.MOST_OBJECTS):
         aws.models.put(f"{BUCKET}/many/{number}", b"")
-    assert s3.etag(f"{BUCKET}/many/") is not None
+    assert etag(s3, f"{BUCKET}/many/") is not None
     aws.models.put(f"{BUCKET}/many/last", b"")
-    assert s3.etag(f"{BUCKET}/many/") is None
+    assert etag(s3, f"{BUCKET}/many/") is None
 
 
 def test_an_etag_that_is_denied_is_an_error_and_not_unknown() -> None:
     with pytest.raises(PermanentAwsError):
-        reader(S3(code="403", status=403)).etag(URI)
+        reader(S3(code="403", status=403)).content(URI)
 
 
 def test_a_report_is_json_as_any_encoder_writes_it(aws: EmbeddedAws, s3: Evaluations) -> None:

@@ -279,6 +279,7 @@ def test_a_job_tells_its_artifact_channels_and_the_newest_value_of_each_metric(
     assert (running.artifact, found.artifact) == ("", aws.models.artifact("churn-41"))
     assert found.final_metrics == {"validation:auc": "0.914", "train:loss": "0.31"}
     assert found.channels == {"train": "s3://data/train/", "validation": "s3://data/validation/"}
+    assert found.began_at == NOW - HOUR
 
 
 def test_a_job_without_metrics_or_channels_has_none() -> None:

@@ -125,7 +125,7 @@ def test_an_evaluation_is_read_or_said_not_to_be_there(world: World) -> None:
     assert world.evaluations.statistics(URI) == {"mse": Reading(Decimal(4))}
     world.put(URI, [1, 2])
     assert world.evaluations.differences(URI) == (Decimal(1), Decimal(2))
-    assert world.evaluations.etag("s3://evaluations/other.json") is None
+    assert world.evaluations.content("s3://evaluations/other.json") is None
 
 
 def test_the_towns_candidates_cost_something_and_one_serves() -> None:
@@ -139,7 +139,9 @@ def test_the_towns_candidates_cost_something_and_one_serves() -> None:
         {"validation:auc": "0.914"},
         {"validation": registry_town.VALIDATION},
     )
-    assert town.evaluations().etag(registry_town.VALIDATION) == registry_town.ETAG
+    content = town.evaluations().content(registry_town.VALIDATION)
+    assert content is not None
+    assert content.etag == registry_town.ETAG
     job = town.world.jobs["churn-41"]
     assert (job.started_at, job.ended_at, job.alive) == (NOW - 20 * HOUR, NOW, False)
     assert town.policy.res.model("churn") is not None

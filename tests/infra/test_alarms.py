@@ -1,85 +1,118 @@
-"""Alarms watch the metrics the functions print, by the names both share."""
+"""Alarms watch the metrics the functions print, by the names both share; each says what to do."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from costwatch import names
-from tests.support.synth import Synthesized
+from tests.support.alarms import dimensions_text, watched_by
+from tests.support.synth import ROOT, Synthesized
 
-SERVICES = {
-    names.METRIC_SWEEP_FAILURES: {names.SERVICE_DEADMAN, names.SERVICE_RES},
-    names.METRIC_NOTICES_UNDELIVERED: {names.SERVICE_DEADMAN, names.SERVICE_RES},
-    names.METRIC_RUNS_CAME_BACK: {names.SERVICE_DEADMAN, names.SERVICE_HINTS},
-}
-OF_THE_BREAKER = {
-    names.METRIC_REGISTRY_NOT_WRITTEN: {names.SERVICE_RES},
-    names.METRIC_HANDS_NOT_RESTORED: {names.SERVICE_RES},
-}
-"""Only where models are judged: `res` stands for no alarm where they are not."""
+MOST_ALARMS, MOST_METRICS = 12, 4
+RUNBOOK = ROOT / "docs" / "runbook.md"
+OWN = {names.METRIC_BURN, names.METRIC_ATTENTION, names.METRIC_OLDEST_CLAIM, names.METRIC_PRICE_BOOK_AGE}
+ALWAYS = {
+    "NoSweep", "Errors", "Throttles", "DeadLetters", "Attention", "OldestClaim", "Burn", "StalePrices",
+}  # fmt: skip
 
 
-def alarms_on(metric: str, assembly: Synthesized) -> list[dict[str, Any]]:
-    alarms = [a["Properties"] for a in assembly.of_type("AWS::CloudWatch::Alarm").values()]
-    return [a for a in alarms if a["MetricName"] == metric]
+def alarms(assembly: Synthesized) -> dict[str, dict[str, Any]]:
+    """The properties of each alarm by its name in the stack, which its description links the runbook by."""
+    found = {}
+    for logical_id, resource in assembly.of_type("AWS::CloudWatch::Alarm").items():
+        name = re.fullmatch(r"Alarms(\w+)[0-9A-F]{8}", logical_id)
+        assert name, logical_id
+        found[name[1]] = resource["Properties"]
+    return found
+
+
+def test_there_are_few_alarms_and_that_of_the_breaker_only_where_models_are_judged(assembly: Synthesized) -> None:
+    assert set(alarms(assembly)) == ALWAYS | ({"NoResSweep"} if assembly.models else set())
+    assert len(alarms(assembly)) <= MOST_ALARMS
+
+
+def test_all_alarms_together_watch_four_metrics_of_our_own_and_each_has_one_series(assembly: Synthesized) -> None:
+    own = {each for alarm in alarms(assembly).values() for each in watched_by(alarm) if each[0] == "Costwatch"}
+    assert {metric for _, metric, _ in own} == OWN
+    assert len(own) <= MOST_METRICS
+    assert {dimensions for _, _, dimensions in own} == {dimensions_text({"service": "costwatch"})}
 
 
 def test_three_intervals_without_a_completed_sweep_raise_an_alarm_and_silence_counts_as_missed(
     assembly: Synthesized,
 ) -> None:
-    alarms = alarms_on(names.METRIC_SWEEP_COMPLETED, assembly)
-    services = {names.SERVICE_DEADMAN} | ({names.SERVICE_RES} if assembly.models else set())
-    assert {alarm["Dimensions"][0]["Value"] for alarm in alarms} == services
-    for alarm in alarms:
-        assert alarm["TreatMissingData"] == "breaching"
-        assert alarm["Namespace"] == names.METRIC_NAMESPACE
-        assert [dimension["Name"] for dimension in alarm["Dimensions"]] == [names.METRIC_DIMENSION_SERVICE]
-        assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("Sum", "LessThanThreshold", 1)
+    expected = {"NoSweep": (names.METRIC_BURN, 1), "NoResSweep": (names.METRIC_OLDEST_CLAIM, 2)}
+    missed = {name: alarm for name, alarm in alarms(assembly).items() if name in expected}
+    for name, alarm in missed.items():
+        assert (alarm["MetricName"], alarm["Threshold"]) == expected[name]
+        assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("SampleCount", "LessThanThreshold")
         assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (300, 3, 3)
+    for name, alarm in alarms(assembly).items():
+        assert alarm["TreatMissingData"] == ("breaching" if name in expected else "notBreaching")
 
 
-def test_trouble_that_a_function_reports_raises_an_alarm_at_the_first_occurrence(assembly: Synthesized) -> None:
-    with_slack = {names.METRIC_CLICKS_NOT_TAKEN: {names.SERVICE_DOOR}}
-    for metric, reporting in (SERVICES | (with_slack if assembly.slack else {}) | OF_THE_BREAKER).items():
-        services = {each for each in reporting if assembly.models or each != names.SERVICE_RES}
-        alarms = alarms_on(metric, assembly)
-        dimensions = [tuple(d.items()) for a in alarms for d in a["Dimensions"]]
-        expected = [(("Name", names.METRIC_DIMENSION_SERVICE), ("Value", service)) for service in services]
-        assert sorted(dimensions) == sorted(expected)
-        for alarm in alarms:
-            assert alarm["Namespace"] == names.METRIC_NAMESPACE
-            assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("Sum", "GreaterThanThreshold")
-            assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (0, 1)
-            assert alarm["TreatMissingData"] == "notBreaching"
+@pytest.mark.parametrize(("name", "metric"), [("Errors", "Errors"), ("Throttles", "Throttles")])
+def test_errors_and_throttles_are_counted_over_every_function_of_the_stack(
+    assembly: Synthesized, name: str, metric: str
+) -> None:
+    watched = watched_by(alarms(assembly)[name])
+    functions = assembly.of_type("AWS::Lambda::Function")
+    assert set(watched) == {("AWS/Lambda", metric, dimensions_text({"FunctionName": {"Ref": f}})) for f in functions}
 
 
-def test_a_price_book_older_than_72_hours_raises_an_alarm_that_says_what_to_do(assembly: Synthesized) -> None:
-    (alarm,) = alarms_on(names.METRIC_PRICE_BOOK_AGE, assembly)
-    assert alarm["Namespace"] == names.METRIC_NAMESPACE
-    assert alarm["Dimensions"] == [{"Name": names.METRIC_DIMENSION_SERVICE, "Value": names.SERVICE_DEADMAN}]
-    # Exactly 72 hours are not more than 72.
-    assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == (
-        "Maximum",
-        "GreaterThanThreshold",
-        72,
-    )
-    assert alarm["TreatMissingData"] == "notBreaching"
-    assert "costwatch prices refresh" in alarm["AlarmDescription"]
+def test_the_dead_letter_queues_together_raise_an_alarm_when_something_waits_in_one(assembly: Synthesized) -> None:
+    alarm = alarms(assembly)["DeadLetters"]
+    queues = {each: {"QueueName": {"Fn::GetAtt": [each, "QueueName"]}} for each in assembly.dead_letter_queues}
+    metric = "ApproximateNumberOfMessagesVisible"
+    assert set(watched_by(alarm)) == {("AWS/SQS", metric, dimensions_text(each)) for each in queues.values()}
+    assert {each["MetricStat"]["Stat"] for each in alarm["Metrics"] if "MetricStat" in each} == {"Maximum"}
 
 
-def test_every_dead_letter_queue_raises_an_alarm_when_something_waits_in_it(assembly: Synthesized) -> None:
-    watched = set()
-    for alarm in alarms_on("ApproximateNumberOfMessagesVisible", assembly):
-        assert (alarm["Namespace"], alarm["Threshold"]) == ("AWS/SQS", 0)
+def test_limits_are_exclusive(assembly: Synthesized) -> None:
+    limits = {"StalePrices": 72, "OldestClaim": 120, "Burn": 400}
+    for name, limit in limits.items():
+        alarm = alarms(assembly)[name]
         assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("Maximum", "GreaterThanThreshold")
-        (dimension,) = alarm["Dimensions"]
-        watched.add(dimension["Value"]["Fn::GetAtt"][0])
-    assert watched == assembly.dead_letter_queues
+        assert alarm["Threshold"] == limit
 
 
-def test_every_alarm_tells_the_alerts_topic(assembly: Synthesized) -> None:
+def test_every_alarm_tells_the_alerts_topic_and_those_about_a_state_also_its_end(assembly: Synthesized) -> None:
     (topic,) = assembly.of_type("AWS::SNS::Topic")
-    alarms = assembly.of_type("AWS::CloudWatch::Alarm").values()
-    assert len(alarms) == 12 + 2 * assembly.slack + 6 * assembly.models
-    for alarm in alarms:
-        assert alarm["Properties"]["AlarmActions"] == [{"Ref": topic}]
+    events = {"Errors", "Throttles", "Attention"}
+    for name, alarm in alarms(assembly).items():
+        assert alarm["AlarmActions"] == [{"Ref": topic}]
+        assert alarm.get("OKActions", []) == ([] if name in events else [{"Ref": topic}])
+
+
+def test_every_alarm_says_what_to_do_in_its_description_and_links_its_part_of_the_runbook(
+    assembly: Synthesized,
+) -> None:
+    for name, alarm in alarms(assembly).items():
+        said = alarm["AlarmDescription"]
+        assert len(said) <= 1024
+        assert said.endswith(f" More: docs/runbook.md#{name.lower()}")
+
+
+def test_the_runbook_has_a_part_for_each_alarm_and_none_for_alarms_that_are_no_more(
+    assemblies: dict[str, Synthesized],
+) -> None:
+    there = set().union(*(alarms(each) for each in assemblies.values()))
+    chapter = RUNBOOK.read_text("utf-8").partition("\n## Alarms\n")[2].partition("\n## ")[0]
+    parts = dict(re.findall(r"\n### (\w+)\n(.*?)(?=\n### |\Z)", chapter, re.DOTALL))
+    assert set(parts) == there
+    for name, part in parts.items():
+        for question in ("**What it means.**", "**What to do.**", "**It ends**"):
+            assert question in part, (name, question)
+
+
+def test_the_commands_of_the_runbook_exist() -> None:
+    from costwatch.cli.main import main  # noqa: PLC0415
+
+    text = RUNBOOK.read_text("utf-8") + Path(ROOT / "infra" / "alarms.py").read_text("utf-8")
+    used = set(re.findall(r"`costwatch ([a-z-]+)", text))
+    assert used
+    assert used <= set(main.commands) | {"redrive", "doctor"}

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from costwatch import names, topology
+from costwatch.cli.session import Session, Tools
+from tests.support.command_line import FakeSsm
 from tests.support.synth import BOUNDARY, EMAIL, Synthesized, as_list, filled_in, statements
 
 ROOT = Path(__file__).parents[2]
@@ -212,6 +214,14 @@ def test_the_command_line_finds_the_deployment_in_one_parameter(enforce: Synthes
     }
     assert len(record["policy_digest"]) == 64
     assert record["regions"] == ["us-east-1", "eu-central-1"]
+
+
+def test_the_command_line_reads_the_keys_that_the_stack_writes(enforce: Synthesized) -> None:
+    record = json.loads(filled_in(enforce.only("AWS::SSM::Parameter")["Value"]))
+    tools = Tools(environ={"AWS_REGION": "us-east-1"}, clients={"ssm": FakeSsm(record)})
+    deployed = Session(tools=tools).deployment
+    assert (deployed.slack_url, deployed.alerts_topic_arn) == (record["slack_request_url"], record["alerts_topic_arn"])
+    assert deployed.slack_url.endswith("/slack")
 
 
 def test_the_permissions_boundary_is_on_every_role(assemblies: dict[str, Synthesized]) -> None:

@@ -209,7 +209,7 @@ def test_a_card_of_an_older_version_than_serves_promotes_it_no_more_and_still_re
     house.models.decide(newer.arn, ApprovalStatus.APPROVED)
     assert house.click("promote", ID).result == "refused"
     assert house.judgement().state is State.ASKED
-    assert "churn v42 was approved since, and churn v41 was never held against it" in house.told[0][1]
+    assert "churn v42 is approved now, and churn v41 was never held against it" in house.told[0][1]
     assert house.click("reject", ID).result == "taken"
     assert house.judgement().target is ApprovalStatus.REJECTED
 

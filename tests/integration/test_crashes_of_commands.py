@@ -62,11 +62,12 @@ COMMANDS = (
 WRITES_NOTHING_ITSELF = frozenset(
     {
         # They only read.
-        "approvals", "check-config", "completion", "explain", "ledger", "preview", "report", "scan", "spend",
-        "status",
+        "approvals", "check-config", "completion", "doctor", "explain", "export", "init", "ledger", "preview", "report",
+        "res", "scan", "spend", "status", "verdicts",
         "estimate", "guardrail-policy", "slack-manifest",  # they need no AWS
+        "package",  # it writes no row
         "heartbeat",  # a check beat, which means nothing
-        "gate", "prices", "restore", "stop",  # they ask a function
+        "gate", "prices", "promote", "reject", "restore", "should-retrain", "stop",  # they ask a function
     }
 )  # fmt: skip
 

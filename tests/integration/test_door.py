@@ -211,13 +211,10 @@ def test_a_refusal_is_logged_with_its_reason_and_counted_and_says_nothing_outsid
 ) -> None:
     answer = opened.click(secret="guessed")
     (line,) = logged(capsys)
-    assert (line["level"], line["status"], line["service"]) == ("WARNING", 401, "costwatch-door")
+    assert (line["level"], line["status"], line["service"]) == ("WARNING", 401, "costwatch")
     assert line["reason"] == "the signature is not made with the signing secret, or not of this body"
-    (metric,) = line["_aws"]["CloudWatchMetrics"]
-    assert metric["Namespace"] == names.METRIC_NAMESPACE
-    assert metric["Dimensions"] == [[names.METRIC_DIMENSION_SERVICE]]
-    assert [each["Name"] for each in metric["Metrics"]] == [names.METRIC_EVENTS_REFUSED]
-    assert line[names.METRIC_EVENTS_REFUSED] == [1.0]
+    assert (line["function"], line["message"]) == ("door", "refused")
+    assert "_aws" not in line, "whoever knocks without a signature wakes nobody"
     assert "sign" not in answer["body"]
 
 
@@ -272,7 +269,7 @@ def test_where_aws_does_not_answer_slack_is_told_so_within_its_three_seconds(
     assert time.monotonic() - begun < 2.5
     assert (answer["statusCode"], answer["body"]) == (503, "This could not be taken. Please try again.")
     (line,) = logged(capsys)
-    assert (line["level"], line[names.METRIC_CLICKS_NOT_TAKEN]) == ("ERROR", [1.0])
+    assert (line["level"], line[names.METRIC_ATTENTION]) == ("ERROR", 1)
     assert line["reason"].startswith(f"{service}:{operation}: no answer within")
     assert opened.click()["statusCode"] == 200
 

@@ -1,4 +1,4 @@
-"""Whatever the ledger writes says which policy decided it: a whole story, with every kind of row in it."""
+"""Whatever the ledger writes says which policy decided it and which version of the rows it is: whole stories."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from costwatch.adapters.ledger_rows import SCHEMA_VERSION
 from costwatch.adapters.table import Count, Put, Write
 from costwatch.core import grants
 from costwatch.core.record import Entry, Pause, Transition
@@ -60,14 +61,14 @@ def written_by_a_story(town: Town) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def test_every_kind_of_row_repeats_the_digest_and_the_commit_of_the_policy() -> None:
+def test_every_kind_of_row_repeats_the_digest_and_the_commit_of_the_policy_and_says_its_version() -> None:
     town = Town(policies.policy(blast_cap={"runs": 1, "share": "1", "per_day": 20}))
     written = written_by_a_story(town)
     bare = {
         (kind, attributes.get("sk", ""))
         for kind, attributes in written
-        if (attributes.get("policy_digest"), attributes.get("config_commit"))
-        != (town.policy.digest, town.policy.config_commit)
+        if (attributes.get("policy_digest"), attributes.get("config_commit"), attributes.get("v"))
+        != (town.policy.digest, town.policy.config_commit, SCHEMA_VERSION)
     }
     assert bare == set()
     assert {kind for kind, _ in written} == KINDS
@@ -83,8 +84,8 @@ def test_every_row_about_candidates_does_too() -> None:
     town.told_of(town.candidate("churn-42", "0.9121"))
     kinds = {pk.split("#")[0] for pk, _ in town.table.items}
     assert {*OF_CANDIDATES, "cost", "cost-of", "model-cost"} <= kinds
-    stamps = {(item.get("policy_digest"), item.get("config_commit")) for item in town.table.items.values()}
-    assert stamps == {(town.policy.digest, town.policy.config_commit)}
+    stamps = {(i.get("policy_digest"), i.get("config_commit"), i.get("v")) for i in town.table.items.values()}
+    assert stamps == {(town.policy.digest, town.policy.config_commit, SCHEMA_VERSION)}
 
 
 def test_no_row_of_the_table_is_left_without_a_digest_when_the_story_is_over() -> None:

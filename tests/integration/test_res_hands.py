@@ -10,7 +10,9 @@ import pytest
 from costwatch.core.judgement_steps import WRITE_LEASE
 from costwatch.core.judgements import Hand, State
 from costwatch.core.packages import ApprovalStatus, ModelPackage
+from costwatch.core.res import Cause, Value
 from costwatch.errors import PermanentAwsError, RefusedError, TransientAwsError
+from tests.support.builders import ACCOUNT
 from tests.support.fake_registry import MARIA_ROLE
 from tests.support.registry_town import package_event
 from tests.support.res_town import ResTown, res_town
@@ -162,7 +164,7 @@ def test_where_the_role_may_not_people_are_told_the_command_and_the_alarm_counts
     assert row.decided is not None
     assert (row.state, row.decided.hand) == (State.OVERRIDDEN, Hand.NOT_RESTORED)
     assert town.now(candidate).approval is REJECTED
-    assert '"HandsNotRestored":[1.0]' in capsys.readouterr().out
+    assert '"hands_not_restored": 1' in capsys.readouterr().out
     said = str(town.world.slack_threads) + str(town.world.slack_messages)
     assert f"--model-package-arn {candidate.arn} --model-approval-status Approved" in said
     town.clock.forward(minutes=20)
@@ -344,6 +346,45 @@ def test_a_promote_is_recorded_and_left_to_the_person_where_it_is_not() -> None:
     assert town.row(candidate).approved_at == town.clock()
 
 
+def unwritten_promote() -> tuple[ResTown, ModelPackage]:
+    """Maria's Promote, which the registry did not take."""
+    town = with_serving(auto_approve=True)
+    candidate = too_dear(town)
+    town.world.fault = failing("UpdateModelPackage", PermanentAwsError("no", code="AccessDeniedException"))
+    town.decides(candidate, APPROVED)
+    assert town.row(candidate).state is State.WRITING
+    town.world.fault = None
+    return town, candidate
+
+
+def test_a_promote_that_was_not_written_is_written_by_the_next_sweep() -> None:
+    town, candidate = unwritten_promote()
+    town.later(minutes=10)
+    assert (town.row(candidate).state, town.now(candidate).approval) == (State.WRITTEN, APPROVED)
+
+
+def test_a_promote_that_was_not_written_never_becomes_a_rejection() -> None:
+    town, candidate = unwritten_promote()
+    town.deploy("enforce", auto_approve=False, when_too_dear="reject")
+    town.later(minutes=10)
+    row = town.row(candidate)
+    assert row.decided is not None
+    assert (row.state, row.decided.target, row.decided.by) == (State.OVERRIDDEN, APPROVED, "U0MARIA00")
+    assert (town.now(candidate).approval, town.now(candidate).approval_description) == (PENDING, "")
+    said = str(town.world.slack_threads) + str(town.world.slack_messages)
+    assert f"--model-package-arn {candidate.arn} --model-approval-status Approved" in said
+    town.later(hours=30)
+    assert town.now(candidate).approval is PENDING
+
+
+def test_a_promote_that_was_not_written_is_left_to_people_once_something_else_serves() -> None:
+    town, candidate = unwritten_promote()
+    town.models.decide(town.candidate("churn-42", "0.95").arn, APPROVED)
+    town.later(minutes=10)
+    assert (town.row(candidate).state, town.now(candidate).approval) == (State.OVERRIDDEN, PENDING)
+    assert "something else is approved by now" in str(town.breaker().judgements.lines(ACCOUNT, town.row(candidate).id))
+
+
 def test_the_same_decision_twice_is_answered_as_before_and_another_persons_is_refused() -> None:
     town = with_serving()
     candidate = too_dear(town)
@@ -376,6 +417,40 @@ def test_promoting_what_we_rejected_is_recorded_and_nothing_that_is_not_pending_
     assert "--model-approval-status Approved" in answer["command"]
 
 
+def test_a_promote_of_what_was_held_against_another_model_than_serves_now_is_refused() -> None:
+    town = with_serving(auto_approve=True)
+    older = town.candidate("churn-40", "")  # never judged
+    candidate = too_dear(town)
+    town.told_of(town.models.decide(older.arn, APPROVED))
+    town.later(days=1)
+    with pytest.raises(RefusedError, match="churn v2 is approved now, and churn v3 was never held against it"):
+        town.decides(candidate, APPROVED)
+    assert (town.now(candidate).approval, town.writes) == (PENDING, [])
+    assert town.decides(candidate, REJECTED)["written"] is True
+
+
+def test_a_promote_is_refused_where_nothing_serves_any_more_that_it_was_held_against() -> None:
+    town = with_serving(auto_approve=True)
+    candidate = too_dear(town)
+    (serving,) = [each for each in town.models.packages.values() if each.approval is APPROVED]
+    town.models.decide(serving.arn, REJECTED)
+    with pytest.raises(RefusedError, match="no version is approved any more, and churn v2 was held against v1"):
+        town.decides(candidate, APPROVED)
+    assert town.writes == []
+
+
+def test_a_promote_of_what_was_held_against_a_model_that_was_rolled_back_is_refused() -> None:
+    town = with_serving(auto_approve=True)
+    newer = town.serving("churn-40", "0.9119")
+    town.told_of(newer)
+    town.clock.forward(days=1)
+    candidate = too_dear(town)
+    town.told_of(town.models.decide(newer.arn, REJECTED))
+    with pytest.raises(RefusedError, match="churn v1 is approved now, and churn v3 was never held"):
+        town.decides(candidate, APPROVED)
+    assert town.writes == []
+
+
 @pytest.mark.parametrize("mode", ["observe", "warn"])
 def test_outside_of_enforce_a_decision_is_refused_with_the_command_that_does_it(mode: str) -> None:
     town = res_town(mode)
@@ -403,7 +478,7 @@ def test_a_write_that_is_refused_alarms_is_said_once_and_tried_again_by_each_swe
     candidate = worse(town)
     town.world.fault = failing("UpdateModelPackage", PermanentAwsError("not authorized", code="AccessDeniedException"))
     town.told_of(candidate)
-    assert '"RegistryNotWritten":[1.0]' in capsys.readouterr().out
+    assert '"not_written": 1' in capsys.readouterr().out
     for _ in range(3):
         town.later(minutes=5)
     assert town.row(candidate).state is State.WRITING
@@ -412,6 +487,66 @@ def test_a_write_that_is_refused_alarms_is_said_once_and_tried_again_by_each_swe
     town.world.fault = None
     town.later(minutes=5)
     assert (town.row(candidate).state, town.now(candidate).approval) == (State.WRITTEN, REJECTED)
+
+
+def refused_write(**changes: Any) -> tuple[ResTown, ModelPackage]:
+    """A claim that the registry did not take, held against v1."""
+    town = with_serving(**changes)
+    candidate = worse(town)
+    town.world.fault = failing("UpdateModelPackage", PermanentAwsError("no", code="AccessDeniedException"))
+    town.told_of(candidate)
+    assert town.row(candidate).state is State.WRITING
+    return town, candidate
+
+
+def test_a_claim_that_was_not_written_is_judged_again_by_the_rules_of_now() -> None:
+    town, candidate = refused_write()
+    town.deploy("enforce", model={"direction": "minimize"})  # the metric is a loss: it is better
+    town.world.fault = None
+    town.later(days=3)
+    row = town.row(candidate)
+    assert (row.state, row.verdict.value, town.now(candidate).approval) == (State.JUDGED, Value.PROMOTE, PENDING)
+
+
+def test_a_claim_that_was_not_written_is_judged_again_against_what_serves_now() -> None:
+    town = with_serving()
+    leaky = town.serving("churn-40", "0.97")
+    town.told_of(leaky)
+    town.clock.forward(days=1)
+    candidate = town.candidate("churn-41", "0.95", hours=1)
+    town.world.fault = failing("UpdateModelPackage", PermanentAwsError("no", code="AccessDeniedException"))
+    town.told_of(candidate)
+    town.told_of(town.models.decide(leaky.arn, REJECTED))  # rolled back
+    town.world.fault = None
+    town.later(days=3)
+    row = town.row(candidate)
+    assert (row.serving_version, row.verdict.value, town.now(candidate).approval) == (1, Value.PROMOTE, PENDING)
+
+
+def test_what_is_approved_between_the_judgement_and_the_write_is_held_against_before_anything_is_written() -> None:
+    town = with_serving(auto_approve=True)
+    best, good = town.candidate("churn-41", "0.95", hours=1), town.candidate("churn-42", "0.94", hours=1)
+    saved = False
+
+    def approve_the_best(operation: str, _region: str, _ids: tuple[str, ...]) -> None:
+        nonlocal saved
+        if operation == "ListModelPackages" and not saved and town.found(good) is not None:
+            saved = True
+            town.models.decide(best.arn, APPROVED)
+
+    town.world.fault = approve_the_best
+    town.told_of(good)
+    row = town.row(good)
+    assert (row.serving_version, row.verdict.cause) == (best.version, Cause.NO_GAIN)
+    assert town.now(good).approval is REJECTED
+    assert town.lines(good) == [
+        "judged",
+        "registry to be written",
+        "registry not written",
+        "judged",
+        "registry to be written",
+        "registry written",
+    ]
 
 
 def test_a_write_that_failed_and_yet_arrived_is_written() -> None:

@@ -143,6 +143,18 @@ def test_a_group_without_an_approved_version_has_a_first_model_that_stays_pendin
     assert len(town.cards) == 1
 
 
+def test_a_first_model_below_a_floor_is_rejected_in_the_registry_and_no_other_is() -> None:
+    floor = {"metric": "validation:auc", "slice": "", "direction": "maximize", "floor": "0.9"}
+    town = res_town(model={"guardrails": [floor]})
+    at, below = town.candidate("churn-41", "0.9"), town.candidate("churn-42", "0.899")
+    town.told_of(at)
+    town.told_of(below)
+    assert (town.row(at).verdict.value, town.row(below).verdict.value) == (Value.FIRST_MODEL, Value.REJECT)
+    assert town.now(at).approval is ApprovalStatus.PENDING
+    assert town.now(below).approval is ApprovalStatus.REJECTED
+    assert "below the floor of 0.9" in town.now(below).approval_description
+
+
 def test_a_version_that_was_registered_as_approved_is_recorded_and_is_the_next_ones_baseline() -> None:
     town = res_town()
     town.trained("churn-38", "0.912")
@@ -228,9 +240,8 @@ def test_an_artifact_whose_path_tells_nothing_is_joined_by_what_the_training_eve
     served(town)
     job = town.trained("churn-41", "0.911")
     elsewhere = "s3://models/latest/model.tar.gz"
-    town.models.trained["us-east-1", "churn-41"] = town.models.trained["us-east-1", "churn-41"].__class__(
-        "churn-41", elsewhere, {"validation:auc": "0.911"}, {"validation": VALIDATION}
-    )
+    left = town.models.trained["us-east-1", "churn-41"]
+    town.models.trained["us-east-1", "churn-41"] = replace(left, artifact=elsewhere)
     candidate = town.models.register(artifact=elsewhere)
     town.told_of(candidate)
     assert town.row(candidate).state is State.WAITING
@@ -466,7 +477,7 @@ def test_a_model_of_two_containers_costs_what_both_cost_and_nothing_is_known_of_
 def test_different_data_is_unjudged_and_nothing_is_rejected_by_it() -> None:
     town = res_town()
     served(town)
-    town.models.etags[VALIDATION] = "another"
+    town.models.put(VALIDATION, "another")
     candidate = town.candidate("churn-41", "0.5")
     town.told_of(candidate)
     row = town.row(candidate)
@@ -477,7 +488,7 @@ def test_different_data_is_unjudged_and_nothing_is_rejected_by_it() -> None:
 def test_what_serves_is_held_to_what_it_was_measured_on_when_it_was_judged() -> None:
     town = res_town()
     serving = served(town)
-    town.models.etags[VALIDATION] = "changed since"
+    town.models.put(VALIDATION, "changed since")
     row = town.row(serving)
     assert row.evaluation is not None
     assert row.evaluation.data == EvaluationData(VALIDATION, ETAG)
@@ -486,10 +497,54 @@ def test_what_serves_is_held_to_what_it_was_measured_on_when_it_was_judged() -> 
     assert town.row(candidate).verdict.cause is Cause.DIFFERENT_DATA
 
 
+def test_what_a_candidate_was_measured_on_is_never_read_again_for_the_same_readings() -> None:
+    """The weekly file is written over, and the hourly second look does not take it for what was read."""
+    town = res_town()
+    first = town.candidate("churn-38", "0.95")
+    town.told_of(first)
+    town.clock.forward(days=7)
+    town.models.put(VALIDATION, "week 2")
+    town.sweep()
+    row = town.row(first)
+    assert row.evaluation is not None
+    assert (row.evaluation.data, row.judged_at) == (EvaluationData(VALIDATION, ETAG), town.clock())
+    town.told_of(town.models.decide(first.arn, ApprovalStatus.APPROVED))
+    town.clock.forward(days=1)
+    harder = town.candidate("churn-41", "0.93")
+    town.told_of(harder)
+    assert town.row(harder).verdict.cause is Cause.DIFFERENT_DATA
+
+
+@pytest.mark.parametrize(("seconds", "cause"), [(0, Cause.NO_GAIN), (1, Cause.DIFFERENT_DATA)])
+def test_data_that_was_written_again_after_the_job_began_is_not_known_any_more(seconds: int, cause: Cause) -> None:
+    town = res_town()
+    town.serving("churn-38", "0.912", hours=10)
+    town.models.put(VALIDATION, ETAG, town.clock() - timedelta(hours=10) + timedelta(seconds=seconds))
+    town.clock.forward(days=7)
+    candidate = town.candidate("churn-41", "0.911")
+    town.sweep()
+    assert town.row(candidate).verdict.cause is cause
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(0, True), (1, False)])
+def test_data_that_was_written_again_after_a_package_named_it_is_not_known_any_more(seconds: int, known: bool) -> None:
+    town = res_town(model={"metric": "auc"})
+    served(town)
+    town.models.objects["s3://metrics/41.json"] = {"binary_classification_metrics": {"auc": {"value": 0.9}}}
+    data = {"costwatch:evaluation-data": "s3://data/holdout.csv"}
+    candidate = town.candidate("churn-41", statistics_uri="s3://metrics/41.json", metadata=data)
+    town.clock.forward(seconds=seconds)
+    town.models.put("s3://data/holdout.csv", "e1")
+    town.told_of(candidate)
+    evaluation = town.row(candidate).evaluation
+    assert evaluation is not None
+    assert (evaluation.data is not None) is known
+
+
 def test_both_numbers_of_the_caller_are_on_the_same_data_whatever_the_channels_say() -> None:
     town = res_town()
     served(town)
-    town.models.etags[VALIDATION] = "another"
+    town.models.put(VALIDATION, "another")
     numbers = {"costwatch:baseline": "0.912", "costwatch:candidate": "0.911"}
     candidate = town.candidate("churn-41", "0.5", metadata=numbers)
     town.told_of(candidate)
@@ -511,7 +566,7 @@ def test_the_packages_own_metrics_come_before_those_of_its_job() -> None:
     uri = "s3://metrics/41/statistics.json"
     report = {"binary_classification_metrics": {"auc": {"value": 0.911, "standard_deviation": 0.0}}}
     town.models.objects[uri] = report
-    town.models.etags["s3://data/holdout.csv"] = "e1"
+    town.models.put("s3://data/holdout.csv", "e1", town.clock() - timedelta(days=30))
     data = {"costwatch:evaluation-data": "s3://data/holdout.csv"}
     town.trained("churn-38")
     serving = town.models.register(job="churn-38", statistics_uri=uri, metadata=data)
@@ -522,6 +577,21 @@ def test_the_packages_own_metrics_come_before_those_of_its_job() -> None:
     assert row.evaluation is not None
     assert (row.evaluation.source, row.verdict.cause) == ("the package's ModelMetrics", Cause.NO_GAIN)
     assert row.evaluation.data == EvaluationData("s3://data/holdout.csv", "e1")
+
+
+def test_metrics_of_the_package_are_on_no_known_data_unless_it_says_on_which() -> None:
+    """What an evaluation step measured on is its own business, and no channel of the training job."""
+    town = res_town(model={"metric": "auc"})
+    for number, auc, test_set in ((38, 0.95, "a"), (41, 0.93, "b")):
+        uri = f"s3://metrics/{test_set}/{number}.json"
+        town.models.objects[uri] = {"binary_classification_metrics": {"auc": {"value": auc}}}
+        package = town.candidate(f"churn-{number}", statistics_uri=uri)
+        town.told_of(package if number == 41 else town.models.decide(package.arn, ApprovalStatus.APPROVED))
+        town.clock.forward(days=1)
+    row = town.row(package)
+    assert (row.state, row.verdict.cause, town.writes) == (State.JUDGED, Cause.DIFFERENT_DATA, [])
+    assert row.evaluation is not None
+    assert row.evaluation.data is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -80,7 +81,7 @@ def test_other_data_than_what_serves_was_measured_on_is_not_judged() -> None:
     town = res_town("enforce")
     town.serving("churn-38", "0.912")
     town.trained("churn-39", "0.914", channels={"validation": "s3://data/other/"})
-    town.models.etags["s3://data/other/"] = ETAG
+    town.models.put("s3://data/other/", ETAG, town.clock() - timedelta(days=30))
     verdict = looked(town).verdict
     assert (verdict.value, verdict.cause) == (Value.UNJUDGED, Cause.DIFFERENT_DATA)
     assert VALIDATION in verdict.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,8 +15,9 @@ from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.adapters.ledger_retraining import RetrainQuestions
 from costwatch.adapters.table import Put
 from costwatch.core import judgement_steps
-from costwatch.core.judgements import Judgement, State
+from costwatch.core.judgements import Decided, Hand, Judgement, State
 from costwatch.core.model import RunId, RunKind
+from costwatch.core.packages import ApprovalStatus
 from costwatch.core.policy import Policy
 from costwatch.core.retrain_questions import Asked, Question
 from costwatch.core.run_cost import Outcome, Owners, RunCost
@@ -44,6 +46,12 @@ CHURN: dict[str, Any] = {
 }
 
 
+def policy_of(mode: str, model: dict[str, Any]) -> Policy:
+    return policies.policy(
+        res={"mode": mode, "when_too_dear": "ask", "auto_approve": False, "approvers": [], "models": [model]}
+    )
+
+
 class Office:
     """A ledger, a clock, and whoever asks."""
 
@@ -53,10 +61,20 @@ class Office:
         self.ledger = Ledger(self.table, stamp=STAMP, origin=DEPLOYED)
         self.judgements = Judgements(self.ledger)
         self.questions = RetrainQuestions(self.ledger)
-        self.policy: Policy = policies.policy(
-            res={"mode": mode, "when_too_dear": "ask", "auto_approve": False, "approvers": [], "models": [CHURN]}
+        self.policy: Policy = policy_of(mode, CHURN)
+        self.logged: list[tuple[str, Mapping[str, object]]] = []
+        self.adviser = Adviser(
+            self.policy,
+            ACCOUNT,
+            self.judgements,
+            self.questions,
+            lambda: self.now,
+            lambda *line: self.logged.append(line),
         )
-        self.adviser = Adviser(self.policy, ACCOUNT, self.judgements, self.questions, lambda: self.now, lambda *_: None)
+
+    def deploy(self, mode: str, model: dict[str, Any]) -> None:
+        self.policy = policy_of(mode, model)
+        self.adviser = replace(self.adviser, policy=self.policy)
 
     def judged(self, **changes: Any) -> Judgement:
         """A candidate that was judged, and serves since."""
@@ -109,14 +127,63 @@ def test_a_young_model_with_small_gains_is_skipped_and_the_question_is_kept(offi
     assert office.questions.of_model(ACCOUNT, "churn", NOW) == [question]
 
 
-def test_it_is_skipped_as_often_as_is_allowed_and_then_trained(office: Office) -> None:
+def weekly(office: Office, weeks: int, each_week: Callable[[int], object] = lambda _week: None) -> list[bool]:
+    """What a schedule is answered that asks about something far too dear, so that only the bound asks to train."""
     answers: list[bool] = []
-    for _week in range(8):
-        # Far too dear, so nothing but the bound asks for a training.
-        answers.append(office.ask(cost_usd=Decimal(1_000_000)).trains)
+    for week in range(weeks):
+        each_week(week)
+        answers.append(office.ask(by="schedule", cost_usd=Decimal(1_000_000)).trains)
         office.now += WEEK
-    assert answers[:4] == [False, False, False, True]
-    assert answers[4:] == [False, False, False, True], "an answer to train begins anew"
+    return answers
+
+
+def test_it_is_skipped_as_often_as_is_allowed_and_then_trained_until_something_is(office: Office) -> None:
+    assert weekly(office, 6) == [False, False, False, True, True, True]
+    office.ledger.book_cost(cost("churn-42", office.now - timedelta(hours=1), outcome=Outcome.FINISHED))
+    assert weekly(office, 4) == [False, False, False, True]
+
+
+@pytest.mark.parametrize("kind", [RunKind.PROCESSING, RunKind.INSTANCE, RunKind.SCHEDULE, RunKind.LABELING])
+def test_a_job_of_a_cent_that_bears_the_models_tag_is_no_training_and_allows_no_more_skips(
+    office: Office, kind: RunKind
+) -> None:
+    def prepares(week: int) -> None:
+        office.ledger.book_cost(ran(kind, f"features-{week}", office.now - timedelta(hours=1)))
+
+    assert weekly(office, 6, prepares) == [False, False, False, True, True, True]
+
+
+@pytest.mark.parametrize("kind", [RunKind.TRAINING, RunKind.TUNING, RunKind.AUTOML, RunKind.TAGGED])
+def test_a_run_that_trains_begins_the_count_anew(office: Office, kind: RunKind) -> None:
+    def trains(week: int) -> None:
+        if week == 3:
+            office.ledger.book_cost(ran(kind, "churn-42", office.now - timedelta(hours=1)))
+
+    assert weekly(office, 7, trains) == [False, False, False, False, False, False, True]
+
+
+def test_a_training_that_failed_allows_no_more_skips(office: Office) -> None:
+    def fails(week: int) -> None:
+        office.ledger.book_cost(cost(f"churn-{42 + week}", office.now - timedelta(hours=1), "0.01"))
+
+    assert weekly(office, 5, fails) == [False, False, False, True, True]
+
+
+def test_a_candidate_whose_cost_nobody_knows_was_trained_all_the_same(office: Office) -> None:
+    assert weekly(office, 3) == [False, False, False]
+    office.judged(
+        package_version=42, created_at=office.now, judged_at=office.now, approved_at=None, verdict=verdict(usd=None)
+    )
+    office.now += timedelta(hours=1)
+    assert weekly(office, 1) == [False]
+
+
+def test_whoever_asks_out_of_interest_and_hears_to_train_allows_no_more_skips(office: Office) -> None:
+    def notebook(_week: int) -> None:
+        office.now += timedelta(minutes=1)
+        assert office.ask(by="a notebook", cost_usd=Decimal("0.01")).trains, "at a cent anything pays"
+
+    assert weekly(office, 6, notebook) == [False, False, False, True, True, True]
 
 
 def test_the_same_id_is_answered_as_it_was_whatever_has_changed_since(office: Office) -> None:
@@ -177,6 +244,12 @@ def test_a_row_that_cannot_be_read_costs_no_answer(office: Office) -> None:
     assert office.ask().rule == "never_trained"
 
 
+def ran(kind: RunKind, name: str, at: datetime) -> RunCost:
+    """For a cent, to its end."""
+    found = cost(name, at, "0.01", Outcome.FINISHED)
+    return replace(found, run_id=RunId(ACCOUNT, REGION, kind, name))
+
+
 # --- what counts as a training --------------------------------------------------------------------------------
 
 
@@ -194,9 +267,103 @@ def test_what_a_run_cost_and_nobody_knows_is_left_out_and_does_not_count_as_free
     assert trainings([unknown], [cost("churn-40", NOW, usd=None)], NOW) == []
 
 
+def candidate(version: int, created_at: datetime, *runs: str, **changes: Any) -> Judgement:
+    names = tuple(f"{ACCOUNT}/{REGION}/training/{run}" for run in runs)
+    return judgement(**{"package_version": version, "created_at": created_at, "runs": names, **changes})
+
+
+def test_a_run_that_left_two_candidates_is_charged_once_and_gained_what_serves() -> None:
+    later = NOW + timedelta(hours=1)
+    first = candidate(50, NOW, "churn-50", verdict=verdict("0.913"), approved_at=NOW)
+    found = trainings([first, candidate(51, later, "churn-50")], [cost("churn-50", NOW)], NOW + WEEK)
+    assert [(each.at, each.cost_usd, each.gain, each.promoted) for each in found] == [
+        (NOW, Decimal(3200), Decimal("0.001"), True)
+    ]
+
+
+def test_of_two_that_do_not_serve_the_better_one_is_what_the_run_gained() -> None:
+    worse = candidate(51, NOW + timedelta(hours=1), "churn-50", verdict=verdict("0.913"))
+    found = trainings([candidate(50, NOW, "churn-50"), worse], [], NOW + WEEK)
+    assert [(each.at, each.cost_usd, each.gain) for each in found] == [(NOW, Decimal(3200), Decimal("0.002"))]
+
+
+def test_candidates_that_share_a_run_by_way_of_a_third_are_one_training_and_others_are_their_own() -> None:
+    judged = [
+        candidate(50, NOW, "a"), candidate(51, NOW, "b"), candidate(52, NOW, "a", "b"), candidate(53, NOW, "c"),
+        candidate(54, NOW),  candidate(55, NOW),
+    ]  # fmt: skip
+    assert len(trainings(judged, [], NOW)) == 4
+
+
+@pytest.mark.parametrize(
+    ("target", "serves"),
+    [(ApprovalStatus.APPROVED, True), (ApprovalStatus.REJECTED, False), (ApprovalStatus.PENDING, False)],
+)
+def test_a_model_that_was_rolled_back_no_longer_counts_as_what_serves(target: ApprovalStatus, *, serves: bool) -> None:
+    by = Decided("maria", NOW + timedelta(hours=1), target, hand=Hand.AFTER)
+    (found,) = trainings([candidate(50, NOW, approved_at=NOW, state=State.OVERRIDDEN, decided=by)], [], NOW + WEEK)
+    assert found.promoted is serves
+
+
+def test_after_a_rollback_the_age_is_that_of_the_model_before(office: Office) -> None:
+    office.now = NOW + 10 * WEEK
+    back = Decided("maria", office.now, ApprovalStatus.REJECTED, hand=Hand.AFTER)
+    young = office.now - timedelta(days=1)
+    office.judged(package_version=42, created_at=young, judged_at=young, approved_at=young, decided=back)
+    assert "The model is 10 periods old" in office.ask().reason
+
+
+def test_a_job_that_was_booked_twice_is_charged_once_and_machines_of_one_name_each_time_they_trained() -> None:
+    again = [cost("churn-42", NOW - timedelta(hours=age)) for age in (1, 0)]
+    assert len(trainings([], again, NOW)) == 1
+    named = [ran(RunKind.TAGGED, "weekly", NOW - age * WEEK) for age in (1, 0)]
+    assert len(trainings([], named, NOW)) == 2
+
+
+def test_what_prepares_data_is_not_charged_to_the_budget(office: Office) -> None:
+    budgeted = {**CHURN, "retrain": {"every_seconds": 7 * 86_400, "most_skips": 6, "budget_share": "0.375"}}
+    office.deploy("enforce", budgeted)
+    for day in range(30):
+        office.ledger.book_cost(ran(RunKind.PROCESSING, f"features-{day}", NOW - timedelta(days=day)))
+    office.now = NOW + 4 * WEEK
+    question = office.ask(served_error=Decimal(5))
+    assert (question.rule, question.expected_cost_usd) == ("not_worth", Decimal(3200))
+
+
 def test_what_is_yet_to_come_is_left_out() -> None:
     later = replace(judgement(), created_at=NOW + WEEK)
     assert trainings([later], [cost("churn-42", NOW + WEEK)], NOW) == []
+
+
+# --- what cannot be ---------------------------------------------------------------------------------------------
+
+
+def test_a_question_that_another_hosts_clock_put_ahead_of_now_costs_no_answer_and_is_logged(office: Office) -> None:
+    office.now += timedelta(milliseconds=50)
+    office.ask(served_error=Decimal("0.1"))
+    office.now -= timedelta(milliseconds=50)
+    assert office.ask(served_error=Decimal("0.1")).rule == "not_worth"
+    said = [str(fields["reason"]) for line, fields in office.logged if line == "left out of advice"]
+    assert [each.split(", not")[0] for each in said] == ["at of a served error must not be later than now"]
+
+
+def test_a_run_that_cost_less_than_nothing_costs_no_answer_and_is_logged(office: Office) -> None:
+    office.ledger.book_cost(cost("mended", NOW, "-0.01"))
+    assert office.ask().rule == "not_worth"
+    assert [line for line, _ in office.logged if line == "left out of advice"] == ["left out of advice"]
+
+
+@pytest.mark.parametrize("broken", [TransientAwsError("throttled"), InputError("no such thing"), KeyError("at")])
+def test_a_card_says_nothing_of_the_next_one_where_nobody_can_tell_and_no_verdict_waits_for_it(
+    office: Office, broken: Exception
+) -> None:
+    class Broken(RetrainQuestions):
+        def of_model(self, *_: object, **__: object) -> list[Question]:
+            raise broken
+
+    adviser = replace(office.adviser, questions=Broken(office.ledger))
+    assert outlook(adviser, judgement(package_version=42, created_at=office.now), office.policy.res.models[0]) == ""
+    assert office.logged[-1][0] == "no outlook"
 
 
 # --- what a card says of the next one ---------------------------------------------------------------------------

@@ -89,12 +89,14 @@ def test_it_is_monday_and_nine_where_the_people_are(hour_utc: int, told: int) ->
     assert len(at(of, MONDAY.replace(hour=hour_utc))) == told
 
 
-def test_a_week_begins_and_ends_at_midnight_where_the_people_are() -> None:
-    of = town(timezone="America/Los_Angeles", begins=datetime(2026, 11, 23, 6, 0, tzinfo=UTC))  # Sunday, 22:00
-    overrun(of)  # it ended on Monday
-    assert at(of, datetime(2026, 11, 23, 17, 0, tzinfo=UTC)) == []
-    (told,) = at(of, datetime(2026, 11, 30, 17, 0, tzinfo=UTC))
-    assert told.startswith("Costwatch: the week of 23 Nov to 29 Nov 2026, $593.83\n1 runs ended")
+@pytest.mark.parametrize(("begins", "week"), [(4, "16 Nov to 22 Nov"), (5, "23 Nov to 29 Nov")])
+def test_a_week_begins_and_ends_at_midnight_where_the_people_are(begins: int, week: str) -> None:
+    """A run that ends 3 h 36 min later: at 23:36 on Sunday, or at 00:36 on Monday, where the people are."""
+    of = town(timezone="America/Los_Angeles", begins=MONDAY.replace(hour=begins))
+    overrun(of)
+    first = at(of, MONDAY.replace(hour=17))
+    (told,) = first or at(of, MONDAY.replace(hour=17) + timedelta(days=7))
+    assert told.startswith(f"Costwatch: the week of {week} 2026, $593.83\n1 runs ended")
 
 
 def test_it_is_told_once_a_week() -> None:

@@ -247,6 +247,8 @@ def test_there_is_a_verdict_whatever_comes_in(
     found = judge(candidate, baseline, cost, guarded, extra=extra, same_data=same_data, when_too_dear=when_too_dear)
     assert found.reason
     whole = found.gain is not None and found.score is not None and cost.usd is not None and cost.usd > 0
-    assert whole or found.value in (Value.UNJUDGED, Value.FIRST_MODEL)
-    assert (found.value is Value.FIRST_MODEL) == (baseline is None)
+    below_a_floor = baseline is None and found.cause is Cause.GUARDRAIL
+    assert whole or below_a_floor or found.value in (Value.UNJUDGED, Value.FIRST_MODEL)
+    assert found.value is not Value.FIRST_MODEL or baseline is None
+    assert baseline is not None or found.value in (Value.FIRST_MODEL, Value.REJECT, Value.UNJUDGED)
     assert found.ask == (found.value is Value.TOO_DEAR and when_too_dear is WhenTooDear.ASK)

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from costwatch.core import evaluation_report
-from costwatch.core.gains import Reading
+from costwatch.core.gains import Content, Reading
 from costwatch.core.known_jobs import JobKey
 from costwatch.core.packages import ApprovalStatus, ModelPackage, TrainedJob
 from costwatch.errors import InputError, PermanentAwsError
@@ -32,7 +32,7 @@ class FakeModels:
     executions: dict[str, list[JobKey]] = field(default_factory=dict)
     objects: dict[str, object] = field(default_factory=dict)
     """JSON documents by S3 URI."""
-    etags: dict[str, str] = field(default_factory=dict)
+    contents: dict[str, Content] = field(default_factory=dict)
     before_write: list[tuple[str, ApprovalStatus]] = field(default_factory=list)
 
     def register(
@@ -70,6 +70,10 @@ class FakeModels:
         self.packages[package.arn] = package
         return package
 
+    def put(self, uri: str, etag: str, at: datetime | None = None) -> None:
+        """Data that was written at that time, now unless given."""
+        self.contents[uri] = Content(etag, at or self.world.clock())
+
     def train(
         self,
         name: str,
@@ -77,9 +81,15 @@ class FakeModels:
         channels: Mapping[str, str] | None = None,
         *,
         region: str = REGION,
+        began_at: datetime | None = None,
     ) -> TrainedJob:
-        """What a training job left behind: `artifact_of` its name, its final metrics and input channels."""
-        job = TrainedJob(name, artifact_of(name), dict(metrics or {}), dict(channels or {}))
+        """What a training job left behind: `artifact_of` its name, its final metrics and input channels.
+
+        `began_at`: as the world's job of that name did, unless given.
+        """
+        known = self.world.jobs.get(name)
+        began = began_at or (known.started_at if known is not None else self.world.clock())
+        job = TrainedJob(name, artifact_of(name), dict(metrics or {}), dict(channels or {}), began)
         self.trained[region, name] = job
         return job
 
@@ -160,9 +170,9 @@ class FakeEvaluations:
             raise InputError(f"{uri} is {evaluation_report.kind_of(found)}, expected a list")
         return tuple(Decimal(str(each)) for each in found)
 
-    def etag(self, uri: str) -> str | None:
+    def content(self, uri: str) -> Content | None:
         self.models.world.called("HeadObject", self.region, [uri])
-        return self.models.etags.get(uri)
+        return self.models.contents.get(uri)
 
     def _object(self, uri: str) -> object:
         self.models.world.called("GetObject", self.region, [uri])

@@ -13,6 +13,7 @@ from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.core import judgement_steps
 from costwatch.core.judgements import Judgement, State
 from costwatch.core.modes import Mode
+from costwatch.core.packages import ApprovalStatus
 from costwatch.core.res import Verdict
 from costwatch.core.res_policy import ResPolicy
 from costwatch.errors import CostwatchError, RefusedError
@@ -106,7 +107,7 @@ class JudgedHouse(House):
         return found
 
     def judge(self, said: Verdict | None = None, **changes: Any) -> Judgement:
-        """A candidate that was judged, as people hear of it; and its version in the registry."""
+        """A candidate that was judged, as people hear of it; and its version in the registry, where one serves."""
         version = changes.pop("package_version", 41)
         while len(self.models.packages) < version:
             package = self.models.register()
@@ -120,6 +121,9 @@ class JudgedHouse(House):
             judged_at=self.town.clock(),
             **changes,
         )
+        for package in list(self.models.packages.values()):
+            if package.version == found.serving_version:
+                self.models.decide(package.arn, ApprovalStatus.APPROVED)
         step = judgement_steps.judged(None, found, self.town.clock(), auto_approve=self.auto_approve)
         assert self.judgements.save(step)
         if step.after.state is State.WRITING:

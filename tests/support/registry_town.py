@@ -52,7 +52,7 @@ class RegistryTown(Town):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.models = FakeModels(self.world)
-        self.models.etags[VALIDATION] = ETAG
+        self.models.put(VALIDATION, ETAG, self.clock() - timedelta(days=365))
 
     def registry(self, region: str = REGION) -> FakeRegistry:
         return FakeRegistry(self.models, region)

@@ -34,24 +34,33 @@ _METRIC: Final = "validation:auc"
 class ResAccount:
     """An account whose models are judged. `changes` are those of `res:` in its policy; e-mail takes the cards."""
 
-    def __init__(self, aws: EmbeddedAws, clock: TestClock, directory: Path, mode: str = "enforce", **changes: Any):
-        self.aws, self.clock = aws, clock
+    def __init__(
+        self,
+        aws: EmbeddedAws,
+        clock: TestClock,
+        directory: Path,
+        mode: str = "enforce",
+        *,
+        table: str = _TABLE,
+        **changes: Any,
+    ):
+        self.aws, self.clock, self._table = aws, clock, table
         self._policy_file = directory / "policy.json"
-        create_ledger_table(aws.client("dynamodb"), _TABLE)
+        create_ledger_table(aws.client("dynamodb"), table)
         self._refused_url = aws.client("sqs").create_queue(QueueName="costwatch-refused")["QueueUrl"]
         self._topic_arn = aws.client("sns").create_topic(Name="alerts")["TopicArn"]
         aws.client("sns").subscribe(TopicArn=self._topic_arn, Protocol="email", Endpoint="ml@example.com")
         aws.fleet.confirm_subscriptions(self._topic_arn)
         self._listen()
         self.state_events = StateEvents(aws, clock)
-        aws.models.put(DATA, b"1,2,3")
+        aws.models.put(DATA, b"1,2,3", at=clock() - timedelta(days=30))
         self.deploy(mode, **changes)
 
     def deploy(self, mode: str = "enforce", **changes: Any) -> None:
         slack = {"platform_channel": "", "team_channels": {}, "warn_owner_by": "dm"}
         self.document = policies.document(res=res(mode, **changes), slack=slack, selectors=[])
         self._policy_file.write_text(json.dumps(self.document), "utf-8")
-        self._settings = ResSettings(_TABLE, self._topic_arn, self._refused_url, names.HEARTBEAT_BUS)
+        self._settings = ResSettings(self._table, self._topic_arn, self._refused_url, names.HEARTBEAT_BUS)
         self.wired = Wiring(self._settings, self._policy_file, RES.service, clock=self.clock)
         self.wired.__dict__["session"] = self.aws.session()
 

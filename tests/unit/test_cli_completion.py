@@ -48,7 +48,7 @@ def in_a_shell(words: str, *, at: int, **environ: str) -> subprocess.CompletedPr
 def test_commands_complete_in_a_shell_without_aws() -> None:
     answer = in_a_shell("costwatch ex", at=1)
     assert (answer.returncode, answer.stderr) == (0, "")
-    assert answer.stdout.split() == ["plain,exempt", "plain,explain", "plain,extend"]
+    assert answer.stdout.split() == ["plain,exempt", "plain,explain", "plain,export", "plain,extend"]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,11 @@ res:
       worth: {usd: 4000, per: 0.01, over: 30d}
       in_service: 90d
       guardrails: [{metric: recall, slice: country=DE, direction: maximize, tolerance: 0.01}]
+    fresh:
+      metric: auc
+      direction: maximize
+      worth: {usd: 4000, per: 0.01, over: 30d}
+      guardrails: [{metric: recall, direction: maximize, tolerance: 0.01, floor: 0.7}]
     rank: {metric: accuracy, direction: maximize, min_gain_per_1000_usd: 0.001}
 """
 
@@ -316,6 +321,22 @@ def test_a_guardrail_is_held_against_what_the_caller_says() -> None:
     assert unsaid["reason"] == "the candidate has no metric recall@country=DE in the options; it has auc"
 
 
+@pytest.mark.usefixtures("config")
+@pytest.mark.parametrize(
+    ("also", "code", "cause"),
+    [
+        ("--also recall=none,0.7", 0, "no approved model"),
+        ("--also recall=none,0.69", 7, "guardrail"),
+        ("--also recall=0.8,0.69", 7, "guardrail"),
+        ("", 3, "no metric"),
+    ],
+)
+def test_a_first_model_is_held_against_a_floor(also: str, code: int, cause: str) -> None:
+    asked = f"--model fresh --baseline none --candidate 0.9 --cost-usd 100 --strict {also}"
+    assert answer(asked, code=code)["cause"] == cause
+    assert "Production stays on what serves" not in res(asked).stdout, "nothing does"
+
+
 def test_another_configuration_can_be_named(config: Path) -> None:
     other = config.rename(config.with_name("other.yaml"))
     assert answer(f"--model rank {NUMBERS} --config {other}", code=7)["model"] == "rank"
@@ -328,12 +349,21 @@ def test_another_configuration_can_be_named(config: Path) -> None:
     [
         (
             f"--model chrun {NUMBERS}",
-            "--model: 'chrun' is not under res.models of costwatch.yaml, which has churn, rank",
+            "--model: 'chrun' is not under res.models of costwatch.yaml, which has churn, fresh, rank",
         ),
         (f"--model churn {NUMBERS} --direction maximize", "--direction: the configuration says it for --model"),
         (f"--model churn {NUMBERS} --min-score 0.1", "--min-score: the configuration says it for --model"),
         (f"--model churn {NUMBERS} --also recall", "'--also': 'recall' is not NAME=BASELINE,CANDIDATE"),
         (f"--model churn {NUMBERS} --also recall=1,x", "'--also': recall of the candidate is 'x', expected a number"),
+        (f"--model churn {NUMBERS} {RECALL} --also auc=0.5,0.99", "--also: auc is the model's own metric"),
+        (f"--model churn {NUMBERS} {RECALL} {RECALL}", "--also: recall@country=DE is given twice: give it once"),
+        (
+            f"--model churn {NUMBERS} --also recall=0.8,0.8",
+            "--also: 'recall' is no guardrail of churn, expected one of: recall@country=DE",
+        ),
+        (f"--model rank {NUMBERS} --also f1=1,1", "--also: 'f1' is no guardrail of rank, expected one of: none"),
+        (f"--model churn {NUMBERS} --also recall@country=DE=none,1", "but --baseline says that something serves"),
+        (f"--model churn {NUMBERS} --also recall@country=DE=1,none", "is 'none', expected a number"),
         ("--model churn --candidate 1", "--baseline is missing"),
     ],
 )

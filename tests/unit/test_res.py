@@ -372,13 +372,33 @@ def test_a_first_model_has_nothing_to_be_better_than() -> None:
         assert (found.value, found.cause) == (Value.FIRST_MODEL, Cause.NO_BASELINE)
 
 
-def test_a_first_model_below_a_floor_is_told_so_and_not_rejected() -> None:
-    found = verdict(measured("0.9", recall="0.1"), None, guardrails=(RECALL,))
-    assert found.value is Value.FIRST_MODEL
-    assert "recall is 0.1, below the floor of 0.70" in found.reason
+@pytest.mark.parametrize(
+    ("recall", "value", "cause"),
+    [
+        ("0.70", Value.FIRST_MODEL, Cause.NO_BASELINE),
+        ("0.699", Value.REJECT, Cause.GUARDRAIL),
+        ("NaN", Value.UNJUDGED, Cause.NO_METRIC),
+    ],
+)
+def test_a_floor_needs_nothing_to_be_held_against(recall: str, value: Value, cause: Cause) -> None:
+    """Whatever it cost, known or not."""
+    for cost in (DEAR, Cost(None)):
+        found = verdict(measured("0.9", recall=recall), None, cost, guardrails=(RECALL,))
+        assert (found.value, found.cause) == (value, cause)
+        assert found.gain is None
+    if cause is Cause.GUARDRAIL:
+        assert found.reason == "recall is 0.699, below the floor of 0.70"
+
+
+def test_a_first_model_whose_floor_cannot_be_read_is_not_judged() -> None:
     unread = verdict(measured("0.9"), None, guardrails=(RECALL,))
-    assert unread.value is Value.FIRST_MODEL
+    assert (unread.value, unread.cause) == (Value.UNJUDGED, Cause.NO_METRIC)
     assert "no metric recall" in unread.reason
+
+
+def test_a_tolerance_asks_nothing_of_a_first_model() -> None:
+    rail = replace(RECALL, floor=None)
+    assert verdict(measured("0.9"), None, guardrails=(rail,)).value is Value.FIRST_MODEL
 
 
 # --- what would have passed -------------------------------------------------------------------------------------

@@ -63,9 +63,9 @@ def test_outside_of_enforce_it_trains_and_says_what_would_have_been(mode: Mode) 
     )
 
 
-def test_an_answer_to_train_is_no_skip_and_ends_the_row() -> None:
+def test_an_answer_to_train_is_no_skip_and_no_training_either() -> None:
     question = ask(TRAIN, before=[ask()], later=WEEK)
-    assert (question.trains, question.counted, question.skipped_in_a_row) == (True, False, 0)
+    assert (question.trains, question.counted, question.skipped_in_a_row) == (True, False, 1)
 
 
 def test_a_question_half_a_period_after_a_skip_counts_again() -> None:
@@ -91,9 +91,10 @@ def test_skips_before_the_last_training_are_forgotten_and_one_at_its_very_moment
     assert since_training(asked, NOW + WEEK) == []
 
 
-def test_skips_before_an_answer_to_train_are_forgotten() -> None:
-    told = ask(TRAIN, later=WEEK)
-    assert since_training([ask(), told, ask(later=2 * WEEK)], None) == [ask(later=2 * WEEK)]
+def test_skips_before_an_answer_to_train_are_counted_until_something_is_trained() -> None:
+    asked = [ask(), ask(TRAIN, later=WEEK), ask(later=2 * WEEK)]
+    assert since_training(asked, None) == asked
+    assert since_training(asked, NOW + WEEK) == asked[2:]
 
 
 def test_never_trained_and_never_told_to_all_count() -> None:

@@ -148,11 +148,36 @@ def test_what_errs_less_than_normal_is_worth_nothing_and_not_less_than_nothing()
 
 
 def test_a_first_model_is_measured_by_its_own_first_periods_and_never_by_the_newest() -> None:
-    first = [training(3)]
-    mild, worse = (ask(first, errors(1, 5, newest)).drift for newest in (2, 5))
+    first = [training(4)]
+    mild, worse = (ask(first, errors(1, 3, 5, newest)).drift for newest in (4, 8))
     assert mild is not None
     assert worse is not None
     assert worse.ratio > mild.ratio
+
+
+@pytest.mark.parametrize(("periods", "known"), [(1, False), (2, False), (3, False), (4, True)])
+def test_a_first_model_has_no_drift_before_three_periods_of_its_own_say_what_is_normal(
+    periods: int, *, known: bool
+) -> None:
+    advice = ask([training(periods)], errors(*[10] * periods))
+    assert (advice.drift is not None) is known
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("relative", [True, False])
+def test_one_absurd_first_error_makes_no_later_answer_skip_that_would_have_trained(
+    after: int, *, relative: bool
+) -> None:
+    rules = replace(UNBOUND, relative_gain=relative, worth_usd=Decimal(4000))
+    past = [training(20), training(6), training(after + 1)]
+    sane, absurd = (ask(past, errors(first, *[0.5] * after), rules=rules, cost="3200") for first in (0.1, 9e14))
+    assert absurd.verdict is Verdict.TRAIN or sane.verdict is Verdict.SKIP
+
+
+def test_the_reason_tells_too_little_seen_from_nothing_seen() -> None:
+    past = [training(age) for age in (8, 7, 6, 5, 2)]
+    assert "2 periods old, too little seen to say what error is normal: " in ask(past, errors(10, 10)).reason
+    assert "2 periods old, its error unseen: " in ask(past).reason
 
 
 def test_one_period_counts_as_five_times_normal_at_most() -> None:
@@ -228,13 +253,20 @@ def test_a_training_of_twice_the_cost_draws_twice() -> None:
     assert ask([training(3)], DRIFTED, rules=RULES, cost="2000").rule is Rule.OVER_BUDGET
 
 
+@pytest.mark.parametrize(("weeks", "over"), [(18, True), (19, False)])
+def test_a_training_of_an_absurd_cost_leaves_a_debt_of_six_trainings_and_no_more(weeks: int, *, over: bool) -> None:
+    """From -6 to the one that is drawn it takes 7 / 0.375 weeks."""
+    past = [training(weeks + 8), training(weeks + 4), training(weeks, cost="500000")]
+    assert (ask(past, DRIFTED, rules=RULES, cost="1000").rule is Rule.OVER_BUDGET) is over
+
+
 # --- what is not known ----------------------------------------------------------------------------------
 
 
 def test_nothing_judged_and_nothing_seen_trains() -> None:
     advice = ask([training(9, gain=None), training(2, gain=None)])
     assert (advice.verdict, advice.rule, advice.expected_gain) == (Verdict.TRAIN, Rule.UNKNOWN, None)
-    assert advice.reason == "It trains because nothing is known of past gains or of what it serves."
+    assert advice.reason == "It trains because too little is known of past gains and of what it showed."
 
 
 def test_no_worth_trains() -> None:

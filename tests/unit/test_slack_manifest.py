@@ -22,13 +22,15 @@ URL = "https://abc123.execute-api.us-east-1.amazonaws.com"
 
 # Bot token scopes by Web API method, as https://docs.slack.dev/reference/methods lists them. A message may go to a
 # public channel that the bot was not invited to, and to a person.
-SCOPES = {
+SCOPES: dict[str, set[str]] = {
     "chat_postMessage": {"chat:write", "chat:write.public", "im:write"},
     "chat_postEphemeral": {"chat:write"},
     "chat_update": {"chat:write"},
     "users_info": {"users:read"},
     "users_lookupByEmail": {"users:read", "users:read.email"},
     "usergroups_list": {"usergroups:read"},
+    "auth_test": set(),
+    "conversations_list": {"channels:read", "groups:read"},
     "usergroups_users_list": {"usergroups:read"},
 }
 
@@ -169,7 +171,7 @@ def test_an_address_that_slack_cannot_call_is_one_sentence(written: str, sentenc
 
 
 def test_without_an_address_the_deployment_says_it() -> None:
-    document = printed(deployed=deployment(slack_url=f"{URL}/slack"))
+    document = printed(deployed=deployment(slack_request_url=f"{URL}/slack"))
     assert document["settings"]["interactivity"]["request_url"] == f"{URL}/slack"
 
 

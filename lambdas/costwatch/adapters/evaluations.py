@@ -1,9 +1,10 @@
-"""What was measured, and on what: JSON in S3, and the ETags of data."""
+"""What was measured, and on what: JSON in S3, and the ETags of data with the time when that was written."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,7 @@ from botocore.exceptions import IncompleteReadError
 from costwatch.adapters.aws_errors import translated
 from costwatch.core import evaluation_report, gains
 from costwatch.core.evaluation_report import kind_of
-from costwatch.core.gains import Reading
+from costwatch.core.gains import Content, Reading
 from costwatch.errors import InputError, PermanentAwsError, TransientAwsError
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class Evaluations:
             )
         return tuple(_number(each, position, uri) for position, each in enumerate(found, start=1))
 
-    def etag(self, uri: str) -> str | None:
-        """Of an object; of a prefix a SHA-256 over its objects' keys and ETags. It changes with what is there.
+    def content(self, uri: str) -> Content | None:
+        """An object's ETag; of a prefix a SHA-256 over its objects' keys and ETags. It changes with what is there.
 
         None where that is not known: nothing is there, or more than 1,000 objects are.
         """
@@ -60,13 +61,14 @@ class Evaluations:
         if key and not key.endswith("/"):  # a key that ends so is an empty object that stands for a folder
             try:
                 with translated("s3:HeadObject"):
-                    return str(self._client.head_object(Bucket=bucket, Key=key)["ETag"]).strip('"')
+                    found = self._client.head_object(Bucket=bucket, Key=key)
+                    return Content(str(found["ETag"]).strip('"'), found["LastModified"].astimezone(UTC))
             except PermanentAwsError as error:
                 if error.code not in _ABSENT:
                     raise
         return self._digest(bucket, key)
 
-    def _digest(self, bucket: str, prefix: str) -> str | None:
+    def _digest(self, bucket: str, prefix: str) -> Content | None:
         try:
             with translated("s3:ListObjectsV2"):
                 page = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=MOST_OBJECTS)
@@ -74,10 +76,12 @@ class Evaluations:
             if error.code not in _ABSENT:
                 raise
             return None
-        found = sorted((str(each["Key"]), str(each["ETag"]).strip('"')) for each in page.get("Contents", []))
-        if not found or page.get("IsTruncated"):
+        listed = page.get("Contents", [])
+        if not listed or page.get("IsTruncated"):
             return None
-        return "sha256:" + hashlib.sha256(json.dumps(found).encode()).hexdigest()
+        found = sorted((str(each["Key"]), str(each["ETag"]).strip('"')) for each in listed)
+        changed_at = max(each["LastModified"] for each in listed).astimezone(UTC)
+        return Content("sha256:" + hashlib.sha256(json.dumps(found).encode()).hexdigest(), changed_at)
 
     def _json(self, uri: str, largest: int) -> object:
         try:

@@ -33,6 +33,7 @@
     control                              pause                       the pause, its end included
     control                              timeline#<at>#<version>     who paused and resumed, when and why
 
+Each row says the version of its shape (`v`, see `ledger_rows`), and which policy decided it.
 Keys are made in `ledger_keys`: one that a long tag would make too long for DynamoDB is shortened there.
 `origin` is `deployed`, or `laptop:<who>` for observe sweeps from a command line, which block nobody.
 """
@@ -76,7 +77,7 @@ from costwatch.adapters.ledger_costs import (
     past_run_to_item,
 )
 from costwatch.adapters.ledger_keys import key
-from costwatch.adapters.ledger_rows import Skip, decoded, read
+from costwatch.adapters.ledger_rows import SAID_VERSION, Skip, decoded, read
 from costwatch.adapters.table import (
     Absent,
     AbsentOrAtMost,
@@ -147,6 +148,11 @@ class Stamp:
 
     policy_digest: str
     config_commit: str
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """As a row keeps it, with the version of the row's shape."""
+        return {"policy_digest": self.policy_digest, "config_commit": self.config_commit, **SAID_VERSION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -729,7 +735,7 @@ class Ledger:
         return key(f"told#{self.origin}", what)
 
     def _stamped(self) -> dict[str, Any]:
-        return {"policy_digest": self._stamp.policy_digest, "config_commit": self._stamp.config_commit}
+        return self._stamp.attributes
 
 
 @dataclass(frozen=True, slots=True)

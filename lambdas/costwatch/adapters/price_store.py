@@ -89,8 +89,7 @@ class PriceStore:
                 "format": FORMAT_VERSION,
                 "written_at": times.to_text(now),
                 "body": body,
-                "policy_digest": self.stamp.policy_digest,
-                "config_commit": self.stamp.config_commit,
+                **self.stamp.attributes,
             }
             try:
                 self.table.put(Put(written, condition))

@@ -95,8 +95,7 @@ class Pulses:
                 names.TABLE_PARTITION_KEY: row.pk,
                 names.TABLE_SORT_KEY: row.sk,
                 "version": version + 1,
-                "policy_digest": self._stamp.policy_digest,
-                "config_commit": self._stamp.config_commit,
+                **self._stamp.attributes,
                 **after(item),
             }
             try:

@@ -77,6 +77,7 @@ def trained(raw: Raw) -> TrainedJob:
         artifact=str((raw.get("ModelArtifacts") or {}).get("S3ModelArtifacts", "")),
         final_metrics={name: text for name, (_, text) in newest.items()},
         channels=sources,
+        began_at=utc(raw.get("TrainingStartTime") or raw.get("CreationTime")),
     )
 
 

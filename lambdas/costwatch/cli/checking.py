@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
-from costwatch.cli import show
+from costwatch.cli import kept_files, show
 from costwatch.cli.failures import BAD_INPUT
 from costwatch.cli.options import as_json
 from costwatch.cli.session import DEFAULT_CONFIG
 from costwatch.cli.show import Row
+from costwatch.config import migrations
 from costwatch.config.loader import load
+from costwatch.config.source import UnreadableSource
 from costwatch.core import durations
 from costwatch.core.money import show_usd
 from costwatch.core.policy import ApprovalPolicy, Limits, Mode, Policy, Selector
@@ -24,12 +26,18 @@ from costwatch.errors import ConfigError
 
 @click.command("check-config", short_help="Check costwatch.yaml, and show what it means.")
 @click.argument("file", metavar="[FILE]", type=click.Path(path_type=Path), default=DEFAULT_CONFIG)
+@click.option("--fix", is_flag=True, help="First mend what has one meaning only; the old file is kept.")
 @as_json
-def check_config(file: Path, as_json: bool) -> int:
+def check_config(file: Path, fix: bool, as_json: bool) -> int:
     """Check FILE (default: costwatch.yaml) as a deploy would, and show what it makes of every selector.
 
     Asks nothing of AWS. Every problem is one line with file, line, key and what was expected.
+
+    With --fix a file of an older version becomes one of this (1 is the only one so far); a missing `version`, keys in
+    another spelling (max-runtime) and an account id without quotes are mended. Values are never made up.
     """
+    if fix:
+        _fix(file)
     try:
         loaded = load(file)
     except ConfigError as error:
@@ -87,6 +95,24 @@ def check_config(file: Path, as_json: bool) -> int:
         ]
         show.listing(out, ("model", "metric", "passes at", "gain is real from"), models)
     return 0
+
+
+def _fix(file: Path) -> None:
+    """Mend the file, and say how. What cannot be read is left to the check."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+        found = migrations.fixed(text)
+    except (OSError, UnicodeDecodeError, UnreadableSource):
+        return  # the check says what is wrong
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from error
+    if not found.said:
+        show.note(f"nothing to mend in {file}")
+        return
+    backup = kept_files.write(file, found.text)
+    for said in found.said:
+        show.note(f"mended {file}, {said}")
+    show.note(f"what {file} was is kept as {backup}")
 
 
 def _durations(limits: Limits) -> tuple[str, ...]:

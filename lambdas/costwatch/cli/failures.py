@@ -110,11 +110,16 @@ def begun() -> None:
 
 def exit_code(error: CostwatchError) -> int:
     """2 for what the caller must mend, 4 for what is not allowed, 1 for what went wrong by itself."""
-    if isinstance(error, RefusedError) or (isinstance(error, AwsError) and error.code in _NO_PERMISSION):
+    if isinstance(error, RefusedError) or is_denied(error):
         return DENIED
     if isinstance(error, InputError | NotDeployedError) or (isinstance(error, AwsError) and error.code in _BAD_SET_UP):
         return BAD_INPUT
     return UNEXPECTED
+
+
+def is_denied(error: CostwatchError) -> bool:
+    """Whether AWS says that these credentials may not."""
+    return isinstance(error, AwsError) and error.code in _NO_PERMISSION
 
 
 def lines_of(error: CostwatchError) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, BinaryIO, Final, Literal
@@ -51,14 +51,14 @@ class Number(click.ParamType[Decimal | Literal["none"]]):
         return number
 
 
-class PerExample(click.ParamType[tuple[str, Decimal, Decimal]]):
-    """`recall@country=DE=0.81,0.80`: a guardrail's metric of what serves, and of the candidate."""
+class PerExample(click.ParamType[tuple[str, Decimal | None, Decimal]]):
+    """`recall@country=DE=0.81,0.80`: a metric of what serves (`none`: nothing does), and of the candidate."""
 
     name = "name=baseline,candidate"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Decimal, Decimal]:
+    ) -> tuple[str, Decimal | None, Decimal]:
         if isinstance(value, tuple):
             return value
         name, equals, numbers = value.rpartition("=")
@@ -66,7 +66,8 @@ class PerExample(click.ParamType[tuple[str, Decimal, Decimal]]):
         if not equals or not comma or not name:
             self.fail(f"{value!r} is not NAME=BASELINE,CANDIDATE such as recall=0.81,0.80", param, ctx)
         try:
-            return name, gains.finite(theirs, f"{name} of what serves"), gains.finite(ours, f"{name} of the candidate")
+            served = None if theirs == NOTHING else gains.finite(theirs, f"{name} of what serves")
+            return name, served, gains.finite(ours, f"{name} of the candidate")
         except InputError as error:
             self.fail(str(error), param, ctx)
 
@@ -88,7 +89,8 @@ def told(rules: ModelRules, given: Mapping[str, Any]) -> Told:
             hint = " (none: nothing serves yet)" if name == "baseline" else ""
             raise click.UsageError(f"--{name} is missing: a number{hint}")
     extra, noise_option = chance(rules, given)
-    also: tuple[tuple[str, Decimal, Decimal], ...] = given.get("also", ())
+    also: tuple[tuple[str, Decimal | None, Decimal], ...] = given.get("also", ())
+    _guarded(rules, [name for name, _, _ in also])
     candidate = Evaluation(
         {rules.metric: Reading(given["candidate"]), **{name: Reading(ours) for name, _, ours in also}}, source=_SOURCE
     )
@@ -96,11 +98,26 @@ def told(rules: ModelRules, given: Mapping[str, Any]) -> Told:
         return Told(candidate, None, extra)
     if rules.gain is GainKind.RELATIVE and not given["baseline"]:
         raise click.UsageError("--baseline is 0, and no gain is a share of nothing: use an absolute gain")
-    baseline = Evaluation(
-        {rules.metric: Reading(given["baseline"]), **{name: Reading(theirs) for name, theirs, _ in also}},
-        source=_SOURCE,
-    )
+    served = {rules.metric: Reading(given["baseline"])}
+    for name, theirs, _ in also:
+        if theirs is None:
+            raise click.UsageError(f"--also: {name} of what serves is none, but --baseline says that something serves")
+        served[name] = Reading(theirs)
+    baseline = Evaluation(served, source=_SOURCE)
     return Told(candidate, baseline, extra, noise_option)
+
+
+def _guarded(rules: ModelRules, names: Sequence[str]) -> None:
+    """Each of `names` is a guardrail's, once: nothing given is left out or written over. Raises UsageError."""
+    known = {rail.reading for rail in rules.guardrails} - {rules.metric}
+    for index, name in enumerate(names):
+        if name == rules.metric:
+            raise click.UsageError(f"--also: {name} is the model's own metric: --baseline and --candidate say it")
+        if name not in known:
+            has = ", ".join(sorted(known)) or "none"
+            raise click.UsageError(f"--also: {name[:120]!r} is no guardrail of {rules.name}, expected one of: {has}")
+        if name in names[:index]:
+            raise click.UsageError(f"--also: {name} is given twice: give it once")
 
 
 def chance(rules: ModelRules, given: Mapping[str, Any]) -> tuple[Extra, str]:

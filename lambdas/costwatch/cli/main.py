@@ -17,14 +17,18 @@ _MODULES: Final = {
     "check-config": "checking",
     "completion": "completion",
     "deny": "approving",
+    "doctor": "doctor",
     "estimate": "estimating",
     "exempt": "granting",
     "explain": "reading",
+    "export": "exporting",
     "extend": "granting",
     "gate": "gating",
     "guardrail-policy": "guardrail",
     "heartbeat": "heartbeat",
+    "init": "init",
     "ledger": "reading",
+    "package": "packaging",
     "pause": "pausing",
     "preview": "previewing",
     "prices": "prices",
@@ -71,8 +75,8 @@ def main() -> None:
     Auto Scaling group, or a training job. Modes are off, observe, warn and enforce. From here nothing is stopped:
     that is the deployed function's alone. AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL are honoured.
 
-    Exit codes: 0 all well, 1 unexpected failure, 2 bad input, 3 a price is unknown or nothing could be judged, 4
-    denied, 5 expired, 6 skip training, 7 rejected, 8 pending.
+    Exit codes: 0 all well, 1 unexpected failure, or something is to be done (doctor), 2 bad input, 3 a price is
+    unknown, or something could not be judged or looked at, 4 denied, 5 expired, 6 skip training, 7 rejected, 8 pending.
     """
 
 

@@ -103,7 +103,7 @@ def preview(
     tools = ctx.obj if isinstance(ctx.obj, Tools) else Tools()
     session = Session(config=config, region=regions[0] if regions else None, tools=tools)
     now = session.now()
-    found = _preview(session, _beginning(since, now), now, tuple(dict.fromkeys(regions)), config, max_jobs)
+    found = look(session, _beginning(since, now), now, tuple(dict.fromkeys(regions)), config, max_jobs)
     if as_json:
         show.document(document.document(found))
     else:
@@ -124,9 +124,10 @@ def _beginning(since: timedelta | datetime, now: datetime) -> datetime:
     return begins
 
 
-def _preview(
+def look(
     session: Session, since: datetime, now: datetime, regions: tuple[str, ...], config: Path | None, max_jobs: int
 ) -> Preview:
+    """What the history from `since` says, of at most so many jobs of a kind and region. Raises AwsError, InputError."""
     for region in regions:
         session.check_region(region)
     policy, judged_by = _policy(session, regions, config)

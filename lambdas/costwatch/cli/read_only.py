@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from costwatch.cli import doctor_permissions
 from costwatch.errors import RefusedError
 from costwatch.preview import permissions as preview_permissions
 from costwatch.scan import permissions as scan_permissions
@@ -21,7 +22,7 @@ _DEPLOYED: Final = {
     ),
     "lambda": frozenset({"Invoke"}),
     "pricing": frozenset({"GetProducts"}),
-    "s3": frozenset({"GetObject", "HeadObject", "ListObjectsV2"}),
+    "s3": frozenset({"GetObject", "HeadBucket", "HeadObject", "ListObjectsV2", "PutObject"}),
     "sagemaker": frozenset(
         {
             "DescribeAutoMLJobV2",
@@ -41,8 +42,8 @@ _DEPLOYED: Final = {
     ),
     "ssm": frozenset({"GetParameter"}),
 }
-"""For everything but a scan and a preview, which name their own calls."""
-_EVERY: Final = (_DEPLOYED, preview_permissions.CALLS, scan_permissions.CALLS)
+"""For everything but a doctor, a scan and a preview, which name their own calls."""
+_EVERY: Final = (_DEPLOYED, doctor_permissions.CALLS, preview_permissions.CALLS, scan_permissions.CALLS)
 ALLOWED: Final = {
     service: frozenset().union(*(calls.get(service, frozenset()) for calls in _EVERY))
     for service in dict.fromkeys(service for calls in _EVERY for service in calls)

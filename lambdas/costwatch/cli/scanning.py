@@ -77,7 +77,7 @@ def scan(
         if target is not None and not target.absolute().parent.is_dir():
             raise click.BadParameter(f"{target.parent} is no directory")
     tools = ctx.obj if isinstance(ctx.obj, Tools) else Tools()
-    report = _scan(tools, regions)
+    report = look(tools, regions)
     if html is not None:
         html.write_text(page.render(report), encoding="utf-8")
         show.note(f"{html} is written: one page without links to elsewhere, to open or forward")
@@ -91,7 +91,8 @@ def scan(
     return _exit_code(report.inventory)
 
 
-def _scan(tools: Tools, wanted: tuple[str, ...]) -> Report:
+def look(tools: Tools, wanted: tuple[str, ...]) -> Report:
+    """All that a scan finds in the regions `wanted`; none: in all that are enabled. Raises AwsError, InputError."""
     session = Session(region=_home(tools, wanted), tools=tools)
 
     def client(service: str, region: str) -> Any:

@@ -33,7 +33,14 @@ from costwatch.cli.policy_cache import policy_document
 from costwatch.cli.read_only import refuse_unlisted
 from costwatch.config import regions
 from costwatch.core.policy import Policy
-from costwatch.errors import ConfigError, InputError, NotDeployedError, PermanentAwsError, UnreadableRow
+from costwatch.errors import (
+    ConfigError,
+    InputError,
+    NotDeployedError,
+    OtherDeployment,
+    PermanentAwsError,
+    UnreadableRow,
+)
 
 if TYPE_CHECKING:
     from costwatch.config.loader import Loaded
@@ -96,6 +103,8 @@ class Deployment:
     """Empty: the deployed version judges no model."""
     slack_url: str = ""
     """Where Slack sends clicks; empty: nowhere."""
+    alerts_topic_arn: str = ""
+    """Who hears alarms, and notices that Slack does not take; empty: not known."""
 
     def require_version(self, minimum: str, for_what: str) -> None:
         """Refuse what the deployed functions do not know yet; a version that cannot be read counts as too old.
@@ -234,6 +243,12 @@ class Session:
         """What the AWS profile names, if anything."""
         return self._boto.region_name
 
+    @property
+    def named_by_aws(self) -> str | None:
+        """The region of AWS's own settings: environment, else profile."""
+        environ = self.tools.environ
+        return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or self._boto.region_name
+
     def check_region(self, region: str) -> None:
         """Raises PermanentAwsError for a name that no partition of AWS could have."""
         with translated(f"region {region}"):
@@ -310,7 +325,7 @@ class Session:
         try:
             return json.loads(answer["Parameter"]["Value"])
         except ValueError as error:
-            raise NotDeployedError(f"parameter {names.DEPLOYMENT_PARAMETER} is no JSON: deploy again") from error
+            raise OtherDeployment(f"parameter {names.DEPLOYMENT_PARAMETER} is no JSON: deploy again") from error
 
     def ledger(self, *, policy: Policy | None = None, origin: str = DEPLOYED) -> Ledger:
         """The deployed ledger. `policy`: by which something is decided here; else rows carry the deployed one."""
@@ -347,9 +362,10 @@ def _deployment(body: Any, region: str, *, table: str, function: str) -> Deploym
             gate_function=str(body.get("gate_function", "")),
             retrain_function=str(body.get("retrain_function", "")),
             res_function=str(body.get("res_function", "")),
-            slack_url=str(body.get("slack_url", "")),
+            slack_url=str(body.get("slack_request_url", "")),
+            alerts_topic_arn=str(body.get("alerts_topic_arn", "")),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise NotDeployedError(
+        raise OtherDeployment(
             f"parameter {names.DEPLOYMENT_PARAMETER} is of another version of Costwatch ({error!r}): deploy again"
         ) from error

@@ -57,7 +57,7 @@ def sentences(verdict: Verdict, rules: ModelRules) -> Iterator[str]:
         yield passes
     if verdict.value is Value.UNJUDGED:
         yield "Nothing is rejected that could not be judged: the candidate stays as it is."
-    if verdict.value in (Value.REJECT, Value.TOO_DEAR):
+    if verdict.value in (Value.REJECT, Value.TOO_DEAR) and verdict.gain is not None:
         yield "Production stays on what serves."
     cost = verdict.cost
     if verdict.value in (Value.REJECT, Value.TOO_DEAR) and cost is not None and cost.usd:

@@ -9,7 +9,7 @@ from typing import Any
 
 from costwatch.config import approval_checks, kinds
 from costwatch.config.fields import Declared
-from costwatch.config.model import Config, DeadMan, Selector
+from costwatch.config.model import Alarms, Config, DeadMan, Selector
 from costwatch.config.res_model import Res, ResModel
 from costwatch.core.policy import FORMAT_VERSION, Action, AtMinSize, Mode, Service, digest_of
 
@@ -67,6 +67,8 @@ def compile_policy(config: Config, *, config_commit: str) -> dict[str, Any]:
     }
     if config.res.models or config.res.mode is Mode.OFF:
         body["res"] = _res(config.res)
+    if config.alarms != Alarms():
+        body["alarms"] = {"burn_usd_per_hour": _decimal_text(config.alarms.burn_usd_per_hour)}
     if config.prices.multipliers:
         body["prices"] = {"multipliers": {key: _decimal_text(by) for key, by in config.prices.multipliers.items()}}
     return {"format": FORMAT_VERSION, "digest": digest_of(body), "config_commit": config_commit, "policy": body}

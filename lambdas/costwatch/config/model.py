@@ -148,6 +148,12 @@ class DeadMan(_Model):
     selectors: Annotated[tuple[Selector, ...], BeforeValidator(fields.listed)] = ()
 
 
+class Alarms(_Model):
+    """When the alerts topic is told, beside what is always told."""
+
+    burn_usd_per_hour: fields.Usd = Decimal(names.DEFAULT_BURN_LIMIT_USD_PER_HOUR)
+
+
 class Prices(_Model):
     """What the organisation negotiated: list prices are multiplied, the most specific key holds."""
 
@@ -185,6 +191,7 @@ class Config(_Model):
     tags: TagKeys = TagKeys()
     slack: Slack = Slack()
     email: Email = Email()
+    alarms: Alarms = Alarms()
     dead_man: DeadMan = DeadMan()
     prices: Prices = Prices()
     approval: Approval = Approval()
@@ -248,6 +255,7 @@ def _unknown_key(path: Path) -> str:
 _SECTIONS: dict[str, type[BaseModel]] = {
     "the top level": Config,
     "dead_man": DeadMan,
+    "alarms": Alarms,
     "prices": Prices,
     "approval": Approval,
     "res": Res,
@@ -259,6 +267,11 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "dead_man.blast_cap": BlastCap,
     "ec2 of a selector": Ec2Selection,
 }
+
+
+def known_keys(path: Path) -> tuple[str, ...]:
+    """The keys that the mapping at `path` may have."""
+    return tuple(_model_at(path).model_fields)
 
 
 def _model_at(path: Path) -> type[BaseModel]:

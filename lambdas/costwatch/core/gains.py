@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Final
 
@@ -45,6 +46,14 @@ class EvaluationData:
 
     uri: str
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What lies at an S3 URI now: its ETag (or a digest of several), and when any of it was written last, aware UTC."""
+
+    etag: str
+    changed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

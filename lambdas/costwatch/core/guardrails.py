@@ -16,6 +16,8 @@ def broken(candidate: Evaluation, baseline: Evaluation | None, rails: Sequence[G
     Raises InputError where one cannot be judged.
     """
     for rail in rails:
+        if rail.floor is None and baseline is None:
+            continue
         ours = reading(candidate, rail.reading, "the candidate").value
         if rail.floor is not None and _worse_by(ours, rail.floor, rail) > 0:
             yield f"{rail.reading} is {ours}, {_beyond(rail)} {rail.floor}"

@@ -123,6 +123,17 @@ def decided(before: Judgement, by: Decided, now: datetime, *, writes: bool) -> J
     return JudgementStep(before, after, now, tuple(entries), _said(after, now) if not writes else ())
 
 
+def left_to_them(before: Judgement, why: str, now: datetime) -> JudgementStep:
+    """What a person decided by a button or a command was not written, and Costwatch may not any more: they are told
+    how to do it, and nothing else is decided about it.
+    """
+    by = before.decided
+    after = _next(before, replace(before, state=State.OVERRIDDEN, target=None, lease_until=None))
+    actor = by.by if by is not None else "costwatch"
+    entry = _entry(after, Transition.OVERRIDDEN, f"the registry is left to them: {why}", now, actor=actor)
+    return JudgementStep(before, after, now, (entry,), _said(after, now))
+
+
 def taken_over(before: Judgement, now: datetime) -> JudgementStep | None:
     """Claim again what a crashed function was about to write. None: somebody is writing it right now."""
     if before.state is not State.WRITING or (before.lease_until is not None and now < before.lease_until):
@@ -155,6 +166,14 @@ def not_written(before: Judgement, why: str, now: datetime) -> JudgementStep:
     after = _next(before, replace(before, lease_until=now, told=told))
     entries = (_entry(after, Transition.REGISTRY_NOT_WRITTEN, why, now),) if say else ()
     return JudgementStep(before, after, now, entries, (_card(after),) if say else ())
+
+
+def outdated(before: Judgement, now: datetime) -> JudgementStep:
+    """What it was held against serves no more: the claim is given back, and it is judged again."""
+    after = _next(before, replace(before, lease_until=now))
+    serving = f"v{before.serving_version}" if before.serving_version is not None else "nothing"
+    sentence = f"it was held against {serving}, and something else is approved by now: it is judged again"
+    return JudgementStep(before, after, now, (_entry(after, Transition.REGISTRY_NOT_WRITTEN, sentence, now),))
 
 
 def overridden(before: Judgement, by: Decided, now: datetime) -> JudgementStep:

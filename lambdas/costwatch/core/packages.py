@@ -19,7 +19,8 @@ META_DIFFERENCES: Final = "costwatch:differences"
 """S3 URI of a JSON list: candidate minus baseline for each example."""
 META_DATA: Final = "costwatch:evaluation-data"
 META_ETAG: Final = "costwatch:evaluation-etag"
-"""What it was measured on: an S3 URI, and the object's ETag; without one the object's own of now is read."""
+"""What it was measured on: an S3 URI, and the object's ETag; without one the object's own is read, as long as it was
+not written again."""
 
 LONGEST_METADATA: Final = 256
 LONGEST_DESCRIPTION: Final = 1024
@@ -69,7 +70,8 @@ class ModelPackage:
 
 @dataclass(frozen=True, slots=True)
 class TrainedJob:
-    """What a training job left behind. `artifact` empty: nothing, or not yet.
+    """What a training job left behind. `artifact` empty: nothing, or not yet. `began_at`: since when it may have read
+    its channels, aware UTC; None: not known.
 
     `final_metrics`: FinalMetricDataList by name, as text where SageMaker gives no finite number. `channels`: the S3 URI
     of each input channel.
@@ -79,3 +81,4 @@ class TrainedJob:
     artifact: str
     final_metrics: Mapping[str, str] = field(default_factory=dict)
     channels: Mapping[str, str] = field(default_factory=dict)
+    began_at: datetime | None = None

@@ -245,12 +245,14 @@ def _noise(ours: gains.Reading, theirs: gains.Reading, rules: ModelRules, extra:
 
 
 def _first(candidate: Evaluation, cost: Cost, rules: ModelRules) -> Verdict:
-    """There is nothing to be better than; what breaks a floor is told, and not rejected by it."""
+    """There is nothing to be better than. Floors need nothing to be held against: one that is broken rejects."""
     try:
         broken = list(guardrails.broken(candidate, None, rules.guardrails))
     except InputError as error:
-        broken = [str(error)]
-    reason = "; ".join(("no approved model serves yet, so there is nothing to be better than", *broken))
+        return _unjudged(Cause.NO_METRIC, str(error), cost, rules)
+    if broken:
+        return Verdict(Value.REJECT, Cause.GUARDRAIL, "; ".join(broken), metric=rules.metric, cost=cost)
+    reason = "no approved model serves yet, so there is nothing to be better than"
     return Verdict(Value.FIRST_MODEL, Cause.NO_BASELINE, reason, metric=rules.metric, cost=cost)
 
 
@@ -261,7 +263,7 @@ def _unjudged(cause: Cause, reason: str, cost: Cost, rules: ModelRules, found: G
 def _data_sentence(candidate: Evaluation, baseline: Evaluation) -> str:
     if candidate.data is None or baseline.data is None:
         whose = "the candidate" if candidate.data is None else "the model that serves"
-        return f"different data, as far as can be seen: nothing says what {whose} was measured on"
+        return f"different data, as far as can be seen: nothing says what {whose} was measured on, as it was then"
     if candidate.data.uri != baseline.data.uri:
         return f"different data: {candidate.data.uri} and, for what serves, {baseline.data.uri}"
     if not candidate.data.etag or not baseline.data.etag:

@@ -48,7 +48,7 @@ class Question:
     reason: str
     most_skips: int
     skipped_in_a_row: int
-    """With this one."""
+    """Since something was last trained, with this one: an answer to train is no training."""
     counted: bool = False
     expected_gain: Decimal | None = None
     expected_worth_usd: Decimal | None = None
@@ -84,7 +84,7 @@ def answered(
         rule=advice.rule.value,
         reason=reason,
         most_skips=advice.most_skips,
-        skipped_in_a_row=0 if trains else advice.skipped_in_a_row + counted,
+        skipped_in_a_row=advice.skipped_in_a_row + counted,
         counted=counted,
         expected_gain=advice.expected_gain,
         expected_worth_usd=advice.expected_worth_usd,
@@ -95,10 +95,11 @@ def answered(
 
 
 def since_training(questions: Sequence[Question], trained_at: datetime | None) -> list[Question]:
-    """Those after the last training (exclusive), and after the last answer that said to train: both begin anew."""
-    told = max((each.at for each in questions if each.trains), default=None)
-    begins = [each for each in (trained_at, told) if each is not None]
-    return [each for each in questions if not begins or each.at > max(begins)]
+    """Those after the last training (exclusive).
+
+    An answer to train begins nothing anew: whoever heard it may have asked out of interest, and trained nothing.
+    """
+    return [each for each in questions if trained_at is None or each.at > trained_at]
 
 
 def skips_in_a_row(questions: Sequence[Question]) -> int:

@@ -73,7 +73,7 @@ def should_retrain(
     """Advise for the period that begins `now`. `history` and `served` in any order, nothing later than `now`.
 
     `served`: of the models before too, since they say what is normal. `skipped_in_a_row`: how often the answer was skip
-    since it last was train. `cost_usd`: what training now would cost; None: the median of the past.
+    since it was last trained. `cost_usd`: what training now would cost; None: the median of the past.
     Raises InputError naming the field.
     """
     if skipped_in_a_row < 0:
@@ -105,9 +105,11 @@ def should_retrain(
         return advice(Verdict.SKIP, Rule.OVER_BUDGET, why)
     if gain is None or worth is None or cost is None or score is None:
         return advice(Verdict.TRAIN, Rule.UNKNOWN, f"It trains because {_unknown(gain, worth)}.")
+    seen = any(each.at >= serving_since for each in shown)
+    state = _state(drift, seen, age / rules.every)
     why = (
-        f"{_state(drift, age / rules.every)}: {_shown(gain, rules)} to gain, worth ${worth:,.2f} against a cost of "
-        f"${cost:,.2f} (score {score:.2f}, needed {rules.min_score:.2f})."
+        f"{state}: {_shown(gain, rules)} to gain, worth ${worth:,.2f} against a cost of ${cost:,.2f} "
+        f"(score {score:.2f}, needed {rules.min_score:.2f})."
     )
     if score < rules.min_score:
         return advice(Verdict.SKIP, Rule.NOT_WORTH, why)
@@ -129,11 +131,14 @@ def _score(worth: Decimal | None, cost: Decimal | None) -> Decimal | None:
 
 
 def _saved_up(past: Sequence[PastTraining], now: datetime, share: Decimal, rules: RetrainRules) -> Decimal:
-    """Trainings of usual cost that the budget allows now. The first training was the first that it allowed."""
+    """Trainings of usual cost that the budget allows now. The first training was the first that it allowed.
+
+    It is never in debt by more than it can save: one absurd cost would hold every training for years.
+    """
     saved, since = _ONE, past[0].at
     for each in past:
         earned = share * Decimal((each.at - since) / rules.every)
-        saved = min(rules.burst, saved + earned) - _draw(each.cost_usd, past)
+        saved = max(min(rules.burst, saved + earned) - _draw(each.cost_usd, past), -rules.burst)
         since = each.at
     return min(rules.burst, saved + share * Decimal((now - since) / rules.every))
 
@@ -146,13 +151,15 @@ def _draw(cost: Decimal | None, past: Sequence[PastTraining]) -> Decimal:
 
 def _unknown(gain: Decimal | None, worth: Decimal | None) -> str:
     if gain is None:
-        return "nothing is known of past gains or of what it serves"
+        return "too little is known of past gains and of what it showed"
     return "nobody said what a gain is worth" if worth is None else "its cost is not known"
 
 
-def _state(drift: Drift | None, age_periods: float) -> str:
+def _state(drift: Drift | None, seen: bool, age_periods: float) -> str:
     age = f"The model is {age_periods:.0f} periods old"
-    return f"{age}, its error unseen" if drift is None else f"{age} and errs {drift.ratio:.2f} times what is normal"
+    if drift is None:
+        return f"{age}, {'too little seen to say what error is normal' if seen else 'its error unseen'}"
+    return f"{age} and errs {drift.ratio:.2f} times what is normal"
 
 
 def _shown(gain: Decimal, rules: RetrainRules) -> str:

@@ -114,18 +114,28 @@ def in_order(
     """Both in the order of time. Raises InputError naming the field."""
     aware("now", now, now)
     for training in history:
-        aware("at of a past training", training.at, now)
-        not_negative("cost_usd of a past training", training.cost_usd)
-        if training.gain is not None and not training.gain.is_finite():
-            raise InputError(f"gain of a past training must be a finite number or None, not {training.gain}")
-        if training.margin is not None:
-            not_negative("margin of a past training", training.margin)
+        checked_training(training, now)
     for error in served:
-        aware("at of a served error", error.at, now)
-        not_negative("error of a period", error.error)
-        if error.reference is not None:
-            not_negative("reference of a period", error.reference)
+        checked_served(error, now)
     return sorted(history, key=lambda each: each.at), sorted(served, key=lambda each: each.at)
+
+
+def checked_training(training: PastTraining, now: datetime) -> None:
+    """Raises InputError naming the field."""
+    aware("at of a past training", training.at, now)
+    not_negative("cost_usd of a past training", training.cost_usd)
+    if training.gain is not None and not training.gain.is_finite():
+        raise InputError(f"gain of a past training must be a finite number or None, not {training.gain}")
+    if training.margin is not None:
+        not_negative("margin of a past training", training.margin)
+
+
+def checked_served(error: ServedError, now: datetime) -> None:
+    """Raises InputError naming the field."""
+    aware("at of a served error", error.at, now)
+    not_negative("error of a period", error.error)
+    if error.reference is not None:
+        not_negative("reference of a period", error.reference)
 
 
 def aware(name: str, value: datetime, now: datetime) -> None:

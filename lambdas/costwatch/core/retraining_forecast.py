@@ -13,7 +13,7 @@ from typing import Final
 from costwatch.core.retraining_facts import PastTraining, RetrainRules, ServedError
 
 _FEW: Final = 3
-"""Periods before the serving model from which on their median says what is normal."""
+"""Periods from which on their median says what is normal, since no single one can move it far."""
 _JUDGED: Final = 8
 """So many of the last judged trainings say what a period of age costs."""
 _PRIOR: Final = 4
@@ -39,18 +39,21 @@ class Drift:
 
 
 def drift_of(shown: Sequence[ServedError], since: datetime, rules: RetrainRules) -> Drift | None:
-    """None: the model that serves `since` then has not shown anything yet. `shown`: in the order of time.
+    """None: the model that serves `since` then has not shown anything yet, or too little was shown to say what is
+    normal. `shown`: in the order of time.
 
-    What is normal comes from periods before it, or from its own first ones, and never from the newest: the more it
-    errs, the higher its ratio.
+    What is normal comes from periods before it, where they are few from its own first ones too, and never from the
+    newest: the more it errs, the higher its ratio.
     """
     own = [each for each in shown if each.at >= since]
     if not own:
         return None
     before = [each for each in shown if each.at < since][-rules.normal_periods :]
+    basis = before if len(before) >= _FEW else [*before, *own[:-1]][:_FEW]
+    if len(basis) < _FEW:
+        return None
     references = [each.reference for each in [*before, *own][-rules.normal_periods :] if each.reference is not None]
     usual = median(references) if references else None
-    basis = before if len(before) >= _FEW else own[: max(1, min(_FEW, len(own) - 1))]
     normal = median(_discounted(each, usual, rules) for each in basis)
     ratio = recent = weights = squares = _ZERO
     weight = _ONE
@@ -103,9 +106,7 @@ def _discounted(each: ServedError, usual: Decimal | None, rules: RetrainRules) -
 
 
 def _spread(ratios: Sequence[Decimal]) -> Decimal:
-    """Standard deviation by the median distance from 1, which single outliers do not move; 1 where there are few."""
-    if len(ratios) < _FEW:
-        return _ONE
+    """Standard deviation by the median distance from 1, which single outliers do not move."""
     return median(abs(each - _ONE) for each in ratios) * Decimal("1.4826")
 
 

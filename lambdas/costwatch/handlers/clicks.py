@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from costwatch import intake, wiring
 from costwatch.core.slack_signature import Distrust, distrust, not_ours
 from costwatch.errors import MalformedEvent
-from costwatch.handlers.metrics import count_refused
+from costwatch.handlers.metrics import note_refused
 from costwatch.procedures.clicked import clicked
 from costwatch.topology import CLICKS
 
@@ -88,5 +88,5 @@ def _doubt(signed: intake.SignedClick, wired: wiring.ClicksWiring) -> Distrust |
 
 def _refused(event: object, reason: str, wired: wiring.ClicksWiring) -> dict[str, Any]:
     wired.refused.refuse(event, reason=reason, function=CLICKS.name)
-    count_refused(CLICKS.service)
+    note_refused(CLICKS.name, wired.clock())
     return {"refused": reason}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costwatch import intake, wiring
 from costwatch.errors import MalformedEvent, RefusedError
-from costwatch.handlers.metrics import count_refused, count_sweep
+from costwatch.handlers.metrics import count_sweep, note_refused
 from costwatch.procedures.approvals import tend
 from costwatch.procedures.gate_waiting import find_waiting
 from costwatch.procedures.restore_asked import restore_asked
@@ -40,7 +40,7 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
         message = intake.deadman(event)
     except MalformedEvent as error:
         wired.refused.refuse(event, reason=str(error), function=DEADMAN.name)
-        count_refused(DEADMAN.service)
+        note_refused(DEADMAN.name, wired.clock())
         return {"refused": str(error)}
     if isinstance(message, intake.SweepRequested):
         if message.policy_digest != wired.policy.digest:
@@ -59,5 +59,5 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
     find_waiting(gate, wired.gate_queue_url, wired.here(context), report)
     for failure in report.failures:
         wired.logger.error("not handled", extra={"where": failure.where, "reason": failure.reason})
-    count_sweep(report, DEADMAN.service, wired.price_book_age(report.at))
+    count_sweep(report, wired.price_book_age(report.at))
     return report.document()

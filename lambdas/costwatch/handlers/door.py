@@ -5,18 +5,19 @@ It decides nothing else. Whoever takes the click from the bus verifies it again:
 
 from __future__ import annotations
 
-import json
 import sys
-import time
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
 from costwatch import door_wiring, names
+from costwatch.core.metric_line import metric_line
 from costwatch.core.slack_signature import Distrust, distrust, doubt_before_reading_it, not_ours
 from costwatch.errors import AwsError, MalformedEvent
 from costwatch.slack_intake.payload import BLOCK_ACTIONS, FORM, envelope, is_form, payload_of
 from costwatch.slack_intake.posts import METHOD, NotTaken, Post, slack_post
 
+DOOR: Final = "door"  # topology's name of it, which would have to be imported
 PATIENCE_SECONDS: Final = 2.0
 """For the parameter and the bus together. Slack waits for three, and a cold start takes its part of them."""
 
@@ -49,23 +50,24 @@ def handle(event: object, context: object, wired: door_wiring.DoorWiring) -> dic
     until = wired.monotonic() + PATIENCE_SECONDS
     post = slack_post(event)
     if isinstance(post, NotTaken):
-        return _refused(post)
+        return _refused(wired, post)
     try:
         doubt = _distrust(post, wired, until)
         if doubt is not None:
-            return _refused(NotTaken(401, doubt.value))
+            return _refused(wired, NotTaken(401, doubt.value))
         kind = _kind_if_ours(post, wired)
         if isinstance(kind, NotTaken):
-            return _refused(kind)
+            return _refused(wired, kind)
         if kind == BLOCK_ACTIONS:
             wired.clicks.put(
                 body=post.body.decode("ascii"), timestamp=post.timestamp, signature=post.signature, retry=post.retry,
                 seconds=until - wired.monotonic(),
             )  # fmt: skip
     except AwsError as error:
-        _log("ERROR", "click not taken", reason=str(error), status=503, metric=names.METRIC_CLICKS_NOT_TAKEN)
+        counted = {names.METRIC_ATTENTION: 1.0}
+        _log(wired, "click not taken", counted, level="ERROR", reason=str(error), status=503, clicks_not_taken=1)
         return _answer(503)
-    _log("INFO", "click taken" if kind == BLOCK_ACTIONS else "ignored", kind=kind[:80], retry=post.retry)
+    _log(wired, "click taken" if kind == BLOCK_ACTIONS else "ignored", {}, kind=kind[:80], retry=post.retry)
     return {"statusCode": 200, "body": ""}
 
 
@@ -99,8 +101,8 @@ def _kind_if_ours(post: Post, wired: door_wiring.DoorWiring) -> str | NotTaken:
     return found.kind if reason is None else NotTaken(403, reason)
 
 
-def _refused(refusal: NotTaken) -> dict[str, Any]:
-    _log("WARNING", "refused", reason=refusal.reason, status=refusal.status, metric=names.METRIC_EVENTS_REFUSED)
+def _refused(wired: door_wiring.DoorWiring, refusal: NotTaken) -> dict[str, Any]:
+    _log(wired, "refused", {}, level="WARNING", reason=refusal.reason, status=refusal.status)
     return _answer(refusal.status)
 
 
@@ -109,15 +111,6 @@ def _answer(status: int) -> dict[str, Any]:
     return {"statusCode": status, "headers": headers, "body": _SAID[status]}
 
 
-def _log(level: str, message: str, *, metric: str = "", **fields: object) -> None:
-    """One line of JSON, and in it the metric, in the fields that powertools writes."""
-    line: dict[str, object] = {"level": level, "message": message, "service": names.SERVICE_DOOR, **fields}
-    if metric:
-        described = {
-            "Namespace": names.METRIC_NAMESPACE,
-            "Dimensions": [[names.METRIC_DIMENSION_SERVICE]],
-            "Metrics": [{"Name": metric, "Unit": "Count"}],
-        }
-        line |= {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [described]}, metric: [1.0]}
-    sys.stdout.write(json.dumps(line) + "\n")
+def _log(wired: door_wiring.DoorWiring, message: str, counted: Mapping[str, float], **fields: object) -> None:
+    sys.stdout.write(metric_line(wired.clock(), DOOR, message, counted, **fields) + "\n")
     sys.stdout.flush()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costwatch import intake, wiring
 from costwatch.errors import AwsError, MalformedEvent
-from costwatch.handlers.metrics import count_refused
+from costwatch.handlers.metrics import note_refused
 from costwatch.procedures import approvals
 from costwatch.procedures.approvals import Gate, Reply
 from costwatch.procedures.gate_messages import amended, take
@@ -69,7 +69,7 @@ def _taken(gate: Gate, message: intake.GateMessage, wired: wiring.Wiring) -> boo
 
 def _refuse(wired: wiring.Wiring, event: object, reason: str) -> None:
     wired.refused.refuse(event, reason=reason, function=GATE.name)
-    count_refused(GATE.service)
+    note_refused(GATE.name, wired.clock())
 
 
 def _document(reply: Reply) -> dict[str, Any]:

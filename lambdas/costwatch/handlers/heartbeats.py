@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from costwatch import intake, wiring
-from costwatch.handlers.metrics import count_refused
+from costwatch.handlers.metrics import note_refused
 from costwatch.procedures.beats import take
 from costwatch.topology import HEARTBEATS
 
@@ -34,7 +34,7 @@ def handle(event: object, context: LambdaContext, wired: wiring.TableWiring) -> 
     for refused in batch.refused[:_REFUSED_ONE_BY_ONE]:
         wired.refused.refuse(refused.event, reason=refused.reason, function=HEARTBEATS.name)
     if batch.refused:
-        count_refused(HEARTBEATS.service, len(batch.refused))
+        note_refused(HEARTBEATS.name, wired.clock(), len(batch.refused))
         wired.logger.warning(
             "heartbeats refused", extra={"count": len(batch.refused), "first_reason": batch.refused[0].reason}
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costwatch import intake, wiring
 from costwatch.errors import MalformedEvent
-from costwatch.handlers.metrics import count_came_back, count_refused
+from costwatch.handlers.metrics import count_came_back, note_refused
 from costwatch.procedures.hints import follow
 from costwatch.settings import HintsSettings
 from costwatch.topology import HINTS
@@ -33,8 +33,8 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
         changed = intake.hint(event)
     except MalformedEvent as error:
         wired.refused.refuse(event, reason=str(error), function=HINTS.name)
-        count_refused(HINTS.service)
+        note_refused(HINTS.name, wired.clock())
         return {"refused": str(error)}
     report = follow(wired.watchdog(context), changed.account, changed.region, changed.service, changed.member_id)
-    count_came_back(report, HINTS.service)
+    count_came_back(report)
     return {"came_back": report.came_back}

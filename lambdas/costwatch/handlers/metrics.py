@@ -1,75 +1,80 @@
-"""What the functions print for CloudWatch: few metrics, one dimension (the service)."""
+"""What the functions print for CloudWatch: four metrics of one dimension; what they are made of stands beside them."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING
-
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from datetime import datetime, timedelta
 
 from costwatch import names
+from costwatch.core.metric_line import metric_line
 from costwatch.core.price_book import hours
 from costwatch.procedures.report import SweepReport
 from costwatch.procedures.res_report import ResReport
-
-if TYPE_CHECKING:
-    from costwatch.procedures.refresh_prices import PriceReport
+from costwatch.topology import DEADMAN, HINTS, RES
 
 
-def count_sweep(report: SweepReport, service: str, price_book_age: timedelta | None) -> None:
-    """One embedded-metric line per sweep. Its absence is what the missed-sweep alarm breaches on.
+def count_sweep(report: SweepReport, price_book_age: timedelta | None) -> None:
+    """One line per sweep. Its absence is what the alarm of missed sweeps breaches on.
 
     `BurnUsdPerHour` is of what this sweep judged and has a price. The age of the price book stands in it too: a refresh
     that never runs prints nothing of its own.
     """
-    values: dict[str, float] = {
-        names.METRIC_SWEEP_COMPLETED: 1,
-        names.METRIC_SWEEP_FAILURES: len(report.failures),
-        names.METRIC_RUNS_WATCHED: report.watched,
-        names.METRIC_RUNS_STOPPED: report.stopped,
-        names.METRIC_RUNS_HELD: report.held,
-        names.METRIC_RUNS_CAME_BACK: report.came_back,
-        names.METRIC_NOTICES_UNDELIVERED: report.undelivered,
+    values = {
         names.METRIC_BURN: float(report.burn_usd),
+        names.METRIC_OLDEST_CLAIM: report.oldest_claim / timedelta(minutes=1),
     }
     if price_book_age is not None:
         values[names.METRIC_PRICE_BOOK_AGE] = hours(price_book_age)
-    _print(service, values)
+    attention = {
+        "failures": len(report.failures),
+        "held": report.held_for_good,
+        "came_back": report.came_back,
+        "unpriced": report.unpriced,
+        "undelivered": report.undelivered,
+    }
+    _print(
+        DEADMAN.name, "sweep", report.at, values, attention,
+        watched=report.watched, stopped=report.stopped,
+        would_stop=report.would_stop, would_hold=report.held - report.held_for_good,
+    )  # fmt: skip
 
 
-def count_came_back(report: SweepReport, service: str) -> None:
+def count_came_back(report: SweepReport) -> None:
     """Only when something did: hints are many."""
     if report.came_back:
-        _print(service, {names.METRIC_RUNS_CAME_BACK: report.came_back})
+        _print(HINTS.name, "came back", report.at, {}, {"came_back": report.came_back})
 
 
-def count_prices(report: PriceReport, service: str) -> None:
-    """After every refresh, also after one that could read nothing."""
-    if report.age is not None:
-        _print(service, {names.METRIC_PRICE_BOOK_AGE: hours(report.age)})
-
-
-def count_judged(report: ResReport, service: str, *, swept: bool) -> None:
+def count_judged(report: ResReport, *, swept: bool) -> None:
     """One line per sweep, whose absence alarms; after an event only where something could not be done."""
-    values: dict[str, float] = {
-        names.METRIC_SWEEP_FAILURES: len(report.failures),
-        names.METRIC_REGISTRY_NOT_WRITTEN: report.not_written,
-        names.METRIC_HANDS_NOT_RESTORED: report.hands_not_restored,
-        names.METRIC_NOTICES_UNDELIVERED: report.undelivered,
+    attention = {
+        "failures": len(report.failures),
+        "not_written": report.not_written,
+        "hands_not_restored": report.hands_not_restored,
+        "undelivered": report.undelivered,
     }
     if swept:
-        values[names.METRIC_SWEEP_COMPLETED] = 1
-    if swept or any(values.values()):
-        _print(service, values)
+        values = {names.METRIC_OLDEST_CLAIM: report.oldest_claim / timedelta(minutes=1)}
+        _print(
+            RES.name, "res sweep", report.at, values, attention, candidates=report.candidates, written=report.written
+        )
+    elif any(attention.values()):
+        _print(RES.name, "res event", report.at, {}, attention)
 
 
-def count_refused(service: str, count: int = 1) -> None:
-    _print(service, {names.METRIC_EVENTS_REFUSED: count})
+def note_refused(function: str, at: datetime, count: int = 1) -> None:
+    """No metric: what is refused lies in a queue whose depth alarms."""
+    sys.stdout.write(metric_line(at, function, "refused", {}, refused=count) + "\n")
 
 
-def _print(service: str, values: Mapping[str, float]) -> None:
-    metrics = EphemeralMetrics(namespace=names.METRIC_NAMESPACE, service=service)
-    for name, value in values.items():
-        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-    metrics.flush_metrics()
+def _print(
+    function: str,
+    message: str,
+    at: datetime,
+    values: Mapping[str, float],
+    attention: Mapping[str, int],
+    **fields: object,
+) -> None:
+    counted = {names.METRIC_ATTENTION: float(sum(attention.values())), **values}
+    sys.stdout.write(metric_line(at, function, message, counted, **attention, **fields) + "\n")

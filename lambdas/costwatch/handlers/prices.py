@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costwatch import intake, wiring
 from costwatch.errors import MalformedEvent, RefusedError
-from costwatch.handlers.metrics import count_prices, count_refused
+from costwatch.handlers.metrics import note_refused
 from costwatch.procedures.refresh_prices import refresh_prices
 from costwatch.topology import PRICES
 
@@ -32,7 +32,7 @@ def handle(event: object, context: LambdaContext, wired: wiring.PricesWiring) ->
         message = intake.prices(event)
     except MalformedEvent as error:
         wired.refused.refuse(event, reason=str(error), function=PRICES.name)
-        count_refused(PRICES.service)
+        note_refused(PRICES.name, wired.clock())
         return {"refused": str(error)}
     configured = wired.policy.regions
     regions: tuple[str, ...] = ()
@@ -57,5 +57,4 @@ def handle(event: object, context: LambdaContext, wired: wiring.PricesWiring) ->
         wired.logger.error("prices not read", extra={"where": failure.where, "reason": failure.reason})
     for problem in report.problems:
         wired.logger.warning("price unknown or left out", extra={"reason": problem})
-    count_prices(report, PRICES.service)
     return report.document()

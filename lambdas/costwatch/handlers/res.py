@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costwatch import intake, wiring
 from costwatch.errors import MalformedEvent
-from costwatch.handlers.metrics import count_judged, count_refused
+from costwatch.handlers.metrics import count_judged, note_refused
 from costwatch.procedures.res_decide import decide
 from costwatch.procedures.res_events import package_changed, training_ended
 from costwatch.procedures.res_report import ResReport
@@ -39,14 +39,14 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
         message = intake.res(event)
     except MalformedEvent as error:
         wired.refused.refuse(event, reason=str(error), function=RES.name)
-        count_refused(RES.service)
+        note_refused(RES.name, wired.clock())
         return {"refused": str(error)}
     breaker = wired.breaker(context)
     if isinstance(message, intake.DecisionRequested):
         wired.logger.info("decision requested", extra={"judgement": message.judgement, "requested_by": message.by})
         report = ResReport(at=wired.clock())
         document = decide(breaker, message, report)
-        count_judged(report, RES.service, swept=False)
+        count_judged(report, swept=False)
         return document
     if isinstance(message, intake.PackageChanged):
         report = package_changed(breaker, message)
@@ -56,5 +56,5 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
         report = sweep(breaker)
     for failure in report.failures:
         wired.logger.error("not handled", extra={"where": failure.where, "reason": failure.reason})
-    count_judged(report, RES.service, swept=isinstance(message, intake.Tick))
+    count_judged(report, swept=isinstance(message, intake.Tick))
     return report.document()

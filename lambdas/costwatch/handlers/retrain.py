@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costwatch import intake, wiring
 from costwatch.core.retrain_questions import Question
 from costwatch.errors import InputError
-from costwatch.handlers.metrics import count_refused
+from costwatch.handlers.metrics import note_refused
 from costwatch.procedures.retraining import answer
 from costwatch.topology import RETRAIN
 
@@ -39,7 +39,7 @@ def handle(event: object, context: LambdaContext, wired: wiring.RetrainWiring) -
         return document(answer(wired.adviser(context), intake.retraining(event)))
     except InputError as error:
         wired.refused.refuse(event, reason=str(error), function=RETRAIN.name)
-        count_refused(RETRAIN.service)
+        note_refused(RETRAIN.name, wired.clock())
         raise
 
 

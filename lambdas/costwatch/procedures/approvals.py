@@ -328,6 +328,8 @@ def tend(g: Gate, account: str, report: SweepReport) -> None:
     with report.isolating("approvals"):
         waiting = g.approvals.waiting(account, report.skip)
     for found in waiting:
+        if found.state is not State.PENDING and found.answer is not None:
+            report.unsettled(found.answer.at)
         with report.isolating(f"approval {found.id}"):
             _tend(g, found)
     with report.isolating("yeses that nobody used"):

@@ -16,7 +16,7 @@ from costwatch.core.approvals import Post
 from costwatch.core.beat_path import Path
 from costwatch.core.candidates import Filters
 from costwatch.core.cards import Card
-from costwatch.core.gains import Reading
+from costwatch.core.gains import Content, Reading
 from costwatch.core.group import Activity, Capacity, Group
 from costwatch.core.heartbeats import Beat, Pulse
 from costwatch.core.known_jobs import JobKey, JobOver, JobsSeen, KnownJob, ListedChild
@@ -83,7 +83,7 @@ class EvaluationsPort(Protocol):
 
     def statistics(self, uri: str) -> dict[str, Reading]: ...
     def differences(self, uri: str) -> tuple[Decimal, ...]: ...
-    def etag(self, uri: str) -> str | None: ...
+    def content(self, uri: str) -> Content | None: ...
 
 
 class SlackPort(Protocol):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Self
 
@@ -113,6 +113,14 @@ class SweepReport:
     unjudged: set[RunId] = field(default_factory=set)
     """Runs that send heartbeats and about which nothing could be concluded: each may have fallen silent."""
 
+    oldest_claim_at: datetime | None = None
+    """When the oldest act was begun that is not settled; None: everything is."""
+
+    def unsettled(self, since: datetime) -> None:
+        """Something is being done since then, or was begun and left."""
+        if self.oldest_claim_at is None or since < self.oldest_claim_at:
+            self.oldest_claim_at = since
+
     @contextmanager
     def isolating(self, where: str, unjudged: Iterable[RunId] = ()) -> Iterator[None]:
         """Report a failure and go on: one region or run that fails must not stop the others.
@@ -153,6 +161,21 @@ class SweepReport:
     @property
     def held(self) -> int:
         return sum(1 for each in self.judged if each.verdict is Verdict.HOLD)
+
+    @property
+    def oldest_claim(self) -> timedelta:
+        """How long the oldest act has been under way; zero: none is."""
+        return self.at - self.oldest_claim_at if self.oldest_claim_at is not None else timedelta(0)
+
+    @property
+    def held_for_good(self) -> int:
+        """Runs that would be stopped now if nothing held them: in observe and warn nobody waits for a person."""
+        return sum(1 for each in self.judged if each.verdict is Verdict.HOLD and each.mode is Mode.ENFORCE)
+
+    @property
+    def unpriced(self) -> int:
+        """Runs that cost nobody knows what."""
+        return sum(1 for each in self.judged if each.hourly_rate_usd is None)
 
     def document(self) -> dict[str, Any]:
         """For machines: the handler's answer and `sweep --json`. Money as text in USD per hour."""

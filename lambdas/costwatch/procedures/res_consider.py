@@ -51,9 +51,9 @@ def consider(b: Breaker, package: ModelPackage, report: ResReport, hand: Decided
         if step is None:
             return
         if b.save(step):
-            if step.after.state is State.WRITING and _is_claim(before, step.after):
-                res_write.write(b, step.after, report)
-            return
+            claims = step.after.state is State.WRITING and _is_claim(before, step.after)
+            if not claims or res_write.write(b, step.after, report):
+                return
         found = b.registry(found.region).package(found.arn)
 
 
@@ -124,13 +124,23 @@ def _being_written(
     by = before.decided
     if by is not None and steps.restores(before):
         return _being_restored(b, package, before, by, report)
-    if package.pending and not _still_wanted(b, before):
-        return judge(b, package, rules, before, report)
-    if package.pending and by is not None and by.hand is Hand.FIRST:
-        return steps.overridden(before, by, now)
-    if package.pending:
-        return steps.taken_over(before, now)
+    if package.pending and by is None:
+        return judge(b, package, rules, before, report)  # the rules, what serves and the data may be others by now
+    if package.pending and by is not None:
+        return _being_decided(b, before, by)
     return res_write.settled(b, before, package, "", report)
+
+
+def _being_decided(b: Breaker, before: Judgement, by: Decided) -> JudgementStep | None:
+    """A person's word is never judged over: it is written as it was said, or left to them."""
+    now = b.w.now()
+    if by.hand is Hand.FIRST:
+        return steps.overridden(before, by, now)
+    if not res_write.may_set(b, by.target):
+        return steps.left_to_them(before, f"Costwatch may not set {by.target.value} any more", now)
+    if by.target is ApprovalStatus.APPROVED and not res_write.serves_still(b, before):
+        return steps.left_to_them(before, "something else is approved by now, which it was never held against", now)
+    return steps.taken_over(before, now)
 
 
 def _being_restored(
@@ -140,11 +150,6 @@ def _being_restored(
         may = res_write.may_set(b, by.target)
         return steps.taken_over(before, b.w.now()) if may else res_write.put_back(b, before, by, report)
     return res_write.settled(b, before, package, "", report)
-
-
-def _still_wanted(b: Breaker, before: Judgement) -> bool:
-    """The configuration may have changed since it was claimed."""
-    return before.target is not None and res_write.may_set(b, before.target)
 
 
 def _lies_under_ours(before: Judgement, hand: Decided, package: ModelPackage) -> bool:

@@ -84,14 +84,20 @@ def _check_open(
         raise RefusedError(f"{before.name} is {package.approval.value} in the registry already, by somebody else.")
     if before.state is State.WRITTEN and package.approval is asked.target:
         raise RefusedError(f"{before.name} is {package.approval.value} already.")
-    serving = (
-        b.registry(before.region).newest_approved(before.group) if asked.target is ApprovalStatus.APPROVED else None
-    )
-    if serving is not None and serving.version > before.package_version:
-        raise RefusedError(
-            f"{before.model} v{serving.version} was approved since, and {before.name} was never held against it. "
-            f"If it is to serve all the same, approve it in the registry: {command}"
-        )
+    if asked.target is ApprovalStatus.APPROVED:
+        _check_serving(b, before, command)
+
+
+def _check_serving(b: Breaker, before: Judgement, command: str) -> None:
+    """Raises RefusedError where a Promote would answer an old question: it was held against something else."""
+    serving = res_write.serving_version(b, before)
+    if serving == before.serving_version:
+        return
+    if serving is None:
+        why = f"no version is approved any more, and {before.name} was held against v{before.serving_version}"
+    else:
+        why = f"{before.model} v{serving} is approved now, and {before.name} was never held against it"
+    raise RefusedError(f"{why}. If it is to serve all the same, approve it in the registry: {command}")
 
 
 def _document(after: Judgement, asked: DecisionRequested, package: ModelPackage, report: ResReport) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def judge(
     judged = b.judgements.of_model(b.w.account, rules.name, report.skip)
     run = trained.run if trained is not None else ""
     spent = res_costs.spent(b, trained, package.created_at, _last_of_run(judged, run, package))
-    own = res_readings.measured(b, package, rules, trained.job if trained is not None else None)
+    job, known = trained.job if trained is not None else None, before.evaluation if before is not None else None
+    own = res_readings.measured(b, package, rules, job, known)
     serving = serving_now(b, package, rules)
     found = _row(
         b,

@@ -45,29 +45,34 @@ class Told:
     baseline: Evaluation
 
 
-def measured(b: Breaker, package: ModelPackage, rules: ModelRules, job: TrainedJob | None) -> Measured:
-    """What is known of the package by itself: the first source that has the metric. Raises TransientAwsError."""
+def measured(
+    b: Breaker, package: ModelPackage, rules: ModelRules, job: TrainedJob | None, known: Evaluation | None = None
+) -> Measured:
+    """What is known of the package by itself: the first source that has the metric. Raises TransientAwsError.
+
+    `known`: as it was read before; what the same readings were measured on then is not read again.
+    """
     problem = ""
-    found: list[Evaluation] = []
+    found: list[tuple[Evaluation, TrainedJob | None]] = []
     if package.statistics_uri:
         try:
             readings = b.evaluations(package.region).statistics(package.statistics_uri)
         except (InputError, PermanentAwsError) as error:
             problem = f"its metrics cannot be read: {error}"
         else:
-            found.append(Evaluation(readings, source="the package's ModelMetrics"))
+            found.append((Evaluation(readings, source="the package's ModelMetrics"), None))
     if job is not None and job.final_metrics:
         try:
             readings = {name: Reading(gains.finite(value, name)) for name, value in _of_job(job, rules).items()}
         except InputError as error:
             problem = problem or f"training job {job.name}: {error}"
         else:
-            found.append(Evaluation(readings, source=f"training job {job.name}"))
+            found.append((Evaluation(readings, source=f"training job {job.name}"), job))
     if not found:
         return Measured(Evaluation(), problem)
-    best = next((each for each in found if rules.metric in each.readings), found[0])
+    best, by = next((each for each in found if rules.metric in each[0].readings), found[0])
     try:
-        data = _data(b, package, rules, job)
+        data = _data(b, package, rules, by, known.data if known is not None and _is_same(best, known, rules) else None)
     except (InputError, PermanentAwsError) as error:
         return Measured(best, problem or f"what it was measured on cannot be read: {error}")
     return Measured(replace(best, data=data), problem)
@@ -116,8 +121,19 @@ def _of_job(job: TrainedJob, rules: ModelRules) -> dict[str, str]:
     return {name: value for name, value in job.final_metrics.items() if name in wanted}
 
 
-def _data(b: Breaker, package: ModelPackage, rules: ModelRules, job: TrainedJob | None) -> EvaluationData | None:
-    """As its metadata names it, else the job's own channel. None: nobody says, or it is there no more."""
+def _is_same(found: Evaluation, known: Evaluation, rules: ModelRules) -> bool:
+    return found.source == known.source and found.readings.get(rules.metric) == known.readings.get(rules.metric)
+
+
+def _data(
+    b: Breaker, package: ModelPackage, rules: ModelRules, job: TrainedJob | None, known: EvaluationData | None
+) -> EvaluationData | None:
+    """As its metadata names it, else the channel of `job`, where that measured it itself: whatever wrote the package's
+    ModelMetrics may have read anything.
+
+    None: nobody says, it is there no more, or it was written again since it may have been read, so that the ETag of now
+    is another's. `known`: as it was before.
+    """
     uri = package.metadata.get(META_DATA, "").strip()
     etag = package.metadata.get(META_ETAG, "").strip() if uri else ""
     if not uri and job is not None:
@@ -125,5 +141,12 @@ def _data(b: Breaker, package: ModelPackage, rules: ModelRules, job: TrainedJob 
         uri = next((job.channels[name] for name in wanted if job.channels.get(name)), "")
     if not uri:
         return None
-    etag = etag or b.evaluations(package.region).etag(uri) or ""
-    return EvaluationData(uri, etag.strip('"')) if etag else None
+    if etag:
+        return EvaluationData(uri, etag.strip('"'))
+    if known is not None and known.uri == uri:
+        return known
+    content = b.evaluations(package.region).content(uri)
+    read_at = job.began_at if job is not None else package.created_at
+    if content is None or read_at is None or content.changed_at > read_at:
+        return None
+    return EvaluationData(uri, content.etag)

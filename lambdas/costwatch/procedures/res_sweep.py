@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from costwatch.core import judgement_steps as steps
+from costwatch.core.judgements import State
 from costwatch.core.modes import Mode
 from costwatch.core.packages import ModelPackage
 from costwatch.core.res_policy import ModelRules
@@ -35,6 +36,8 @@ def sweep(b: Breaker) -> ResReport:
             with report.isolating(f"{region} {rules.group}"):
                 _group(b, region, rules, report, seen)
     for judgement in b.judgements.open(w.account, report.skip):
+        if judgement.state is State.WRITING:
+            report.unsettled(judgement.decided.at if judgement.decided is not None else judgement.judged_at)
         known = judgement.region in w.policy.regions and w.policy.res.of_group(judgement.group) is not None
         if judgement.id in seen or not known or not _time_left(b, report):
             continue

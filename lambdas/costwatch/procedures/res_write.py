@@ -18,11 +18,16 @@ from costwatch.procedures.res_report import ResReport
 _TRIES: Final = 5
 
 
-def write(b: Breaker, claimed: Judgement, report: ResReport) -> None:
+def write(b: Breaker, claimed: Judgement, report: ResReport) -> bool:
     """Set the registry to what `claimed`, which is ours, says. Only what is pending is written, or a person's decision
     that our own write went over. Raises AwsError where the registry cannot be read: then the sweep settles it.
+
+    False, with nothing written: it was held against what serves no more, and is to be judged again.
     """
     registry, target = b.registry(claimed.region), claimed.target
+    if claimed.decided is None and not serves_still(b, claimed):
+        b.save(steps.outdated(claimed, b.w.now()))
+        return False
     package = registry.package(claimed.package_arn)
     problem = ""
     if target is not None and package is not None and _may_be_written(claimed, package):
@@ -34,6 +39,18 @@ def write(b: Breaker, claimed: Judgement, report: ResReport) -> None:
             problem = str(error)
         package = registry.package(claimed.package_arn)
     _settle(b, claimed, package, problem, report)
+    return True
+
+
+def serves_still(b: Breaker, judgement: Judgement) -> bool:
+    """Whether what is approved now is what it was held against."""
+    return serving_version(b, judgement) == judgement.serving_version
+
+
+def serving_version(b: Breaker, judgement: Judgement) -> int | None:
+    """What is approved now; None: nothing is."""
+    newest = b.registry(judgement.region).newest_approved(judgement.group)
+    return newest.version if newest is not None else None
 
 
 def may_set(b: Breaker, target: ApprovalStatus) -> bool:

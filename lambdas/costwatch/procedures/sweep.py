@@ -95,6 +95,8 @@ def sweep(w: Watchdog) -> SweepReport:
         for run_id, record in region.records.items():
             if run_id.kind.service is Service.EC2:
                 report.counted_by.update(dict.fromkeys(record.member_ids, run_id))
+            if record.status is Status.STOPPING and record.stop is not None:
+                report.unsettled(record.stop.requested_at or record.stop.lease_until - LEASE)
         for service, read in (
             (Service.EC2, partial(_instances, region, uncounted)),
             (Service.TRAINING, partial(_jobs, region.records)),

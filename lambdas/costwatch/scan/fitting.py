@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from costwatch.config import source
@@ -30,40 +31,81 @@ _FOREIGN: Final = re.compile(r"aws:|costwatch:|kubernetes|k8s\.|eks:|karpenter|s
 _MOST_SELECTORS = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Parts of a file that fit what was found. `protects` and `selectors` are lines of YAML, as they stand in it."""
+
+    regions: tuple[str, ...]
+    """The first is the home region."""
+    regions_comment: str
+    unread: tuple[str, ...]
+    tags: Mapping[str, str]
+    """Keys that differ from the defaults."""
+    protects: tuple[str, ...]
+    selectors: tuple[str, ...]
+    asides: tuple[str, ...]
+    """What no selector can say: sentences, and empty ones between them."""
+
+
+def fitted(inventory: Inventory, lines: Sequence[Line], *, home: str, kinds: Collection[Service] = ()) -> Fitted:
+    """What fits. `home` becomes the home region where something runs in it; jobs of `kinds` are picked, too."""
+    placed = [Placed(line.region, m) for line in lines for m in line.members if m.service is Service.EC2]
+    selectors, left = _selectors(placed)
+    return Fitted(
+        regions=tuple(_regions(inventory, home)),
+        regions_comment=_regions_comment(inventory),
+        unread=tuple(sorted({gap.region for gap in inventory.gaps})),
+        tags=_tag_keys(placed),
+        protects=tuple(_protects(lines, placed)),
+        selectors=(*selectors, *_sagemaker(lines, kinds)),
+        asides=(*asides.groups(lines), *left),
+    )
+
+
 def configuration(inventory: Inventory, lines: Sequence[Line], *, home: str) -> str:
     """The text of the file. What cannot be expressed in this version stands in its comments."""
-    placed = [Placed(line.region, m) for line in lines for m in line.members if m.service is Service.EC2]
-    regions = _regions(inventory, home)
-    protects = list(_protects(lines, placed))
-    selectors, left = _selectors(placed)
+    found = fitted(inventory, lines, home=home)
     out = [
         f"# Fitted by `costwatch scan` to account {inventory.account}, {inventory.at:%Y-%m-%d %H:%M} UTC.",
         "# Check it with `costwatch check-config`. Mode observe: nothing is stopped and no owner hears of it;",
         "# the ledger says what would have happened.",
         "version: 1",
         f'account: "{inventory.account}"   # a deploy into any other account is refused',
-        f"regions: [{', '.join(regions)}]   # {_regions_comment(inventory)}",
+        f"regions: [{', '.join(found.regions)}]   # {found.regions_comment}",
     ]
-    unread = sorted({gap.region for gap in inventory.gaps})
-    if unread:
-        out.append(f"# Not wholly read, so something may be missing here: {', '.join(unread)}")
-    tags = _tag_keys(placed)
-    if tags:
-        out.append("tags: {" + ", ".join(f"{key}: {quoted(value)}" for key, value in tags.items()) + "}")
+    if found.unread:
+        out.append(f"# Not wholly read, so something may be missing here: {', '.join(found.unread)}")
+    out += tag_lines(found)
     out += [
         "# slack:",
         '#   platform_channel: "#ml-platform"   # holds, alarms, the daily summary',
         "dead_man:",
         "  mode: observe",
+        *protect_lines(found),
+        "  max_runtime: 12h",
+        "  warn_before: 1h",
+        "  min_notice: 30m",
+        "  hard_cap: 72h",
     ]
-    if protects:
-        out += ["  protect:   # never touched, whatever a selector says", *protects]
-    out += ["  max_runtime: 12h", "  warn_before: 1h", "  min_notice: 30m", "  hard_cap: 72h"]
-    sagemaker = list(_sagemaker(lines))
-    out += ["  selectors:", *selectors, *sagemaker] if selectors or sagemaker else ["  selectors: []"]
-    for comment in (*asides.groups(lines), *left):
-        out.append(f"  # {comment}" if comment else "  #")
-    return "\n".join(out) + "\n"
+    out += ["  selectors:", *found.selectors] if found.selectors else ["  selectors: []"]
+    return "\n".join([*out, *aside_lines(found)]) + "\n"
+
+
+def tag_lines(found: Fitted) -> list[str]:
+    """The section `tags`, where a key differs from its default."""
+    said = ", ".join(f"{key}: {quoted(value)}" for key, value in found.tags.items())
+    return [f"tags: {{{said}}}"] if said else []
+
+
+def protect_lines(found: Fitted) -> list[str]:
+    """`dead_man.protect`, where anything is."""
+    comment = "  protect:   # never touched, whatever a selector says"
+    return [comment, *found.protects] if found.protects else []
+
+
+def aside_lines(found: Fitted) -> list[str]:
+    """As comments behind the selectors."""
+    return [f"  # {comment}" if comment else "  #" for comment in found.asides]
 
 
 # --- regions, tag keys, protection ----------------------------------------------------------------------
@@ -215,15 +257,15 @@ def _accepted(block: Sequence[str], key: str, values: Sequence[str]) -> bool:
     return selection is not None and selection.tag == {key: tuple(values)}
 
 
-def _sagemaker(lines: Iterable[Line]) -> Iterator[str]:
+def _sagemaker(lines: Iterable[Line], also: Collection[Service]) -> Iterator[str]:
     counts = Counter(line.kind for line in lines)
-    kinds = [kind.value for kind in JOB_KINDS if counts[kind.value]]
+    kinds = [kind for kind in JOB_KINDS if counts[kind.value] or kind in also]
     if kinds:
-        listed = ", ".join(kinds)
+        listed = ", ".join(kind.value for kind in kinds)
         yield "    - name: sagemaker"
         yield f"      sagemaker: [{listed}]"
         yield f"      # To enforce it, name a tag: {{jobs: [{listed}], tag: {{...}}}}"
-    with_children = [kind for kind in JOB_KINDS if kind.has_children and counts[kind.value]]
+    with_children = [kind for kind in kinds if kind.has_children]
     if with_children:
         what = " and ".join("AutoML" if kind is Service.AUTOML else kind.value for kind in with_children)
         yield f"      # Its {what} jobs have 72 hours, and are never more than warned about unless this selector"

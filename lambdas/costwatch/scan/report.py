@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+from costwatch.core.policy import Service
 from costwatch.scan import fitting
 from costwatch.scan.inventory import Gap, GapKind, Inventory
 from costwatch.scan.lines import Doubt, Finding, Line, Total, of, total
@@ -39,12 +40,17 @@ class Report:
 
     inventory: Inventory
     lines: tuple[Line, ...]
+    home: str
     configuration: str
 
     @classmethod
     def of(cls, inventory: Inventory, lines: Sequence[Line], *, home: str) -> Self:
         """`home`: the region the caller works in, which becomes the home region where something runs in it."""
-        return cls(inventory, tuple(lines), fitting.configuration(inventory, lines, home=home))
+        return cls(inventory, tuple(lines), home, fitting.configuration(inventory, lines, home=home))
+
+    def fitted(self, kinds: Collection[Service] = ()) -> fitting.Fitted:
+        """The parts that `configuration` is made of; `kinds`: of jobs that are to be picked, too."""
+        return fitting.fitted(self.inventory, self.lines, home=self.home, kinds=kinds)
 
     @property
     def total(self) -> Total:

@@ -1,0 +1,239 @@
+"""A doctor's checks of what is here before any deploy: configuration, credentials, regions, permissions, the stack."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from costwatch import __version__
+from costwatch.adapters.aws_errors import translated
+from costwatch.cli import show
+from costwatch.cli.doctor_case import FALLBACK_REGION, Case
+from costwatch.cli.failures import is_denied, lines_of
+from costwatch.cli.findings import Finding, ok, todo, unknown, waits
+from costwatch.cli.session import Caller
+from costwatch.config.regions import partition
+from costwatch.errors import AwsError, ConfigError, CostwatchError, NotDeployedError, OtherDeployment, PermanentAwsError
+from costwatch.preview import permissions as preview_permissions
+from costwatch.scan import permissions as scan_permissions
+
+_BOOTSTRAPPED: Final = "/cdk-bootstrap/hnb659fds/version"  # where CDK's bootstrap writes down that it was
+_MOST_NAMED: Final = 4
+_SESSION: Final = re.compile(r"arn:[^:]+:sts::\d+:assumed-role/([^/]+)/.*")
+_NO_PAYER: Final = "only the account that pays for the organisation may ask"
+_READ_LEDGER: Final = ("dynamodb:GetItem", "dynamodb:Query")
+_WRITE_LEDGER: Final = ("dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:PutItem")
+_INVOKE: Final = ("lambda:InvokeFunction",)
+
+
+def configuration(case: Case) -> Iterator[Finding]:
+    """costwatch.yaml, without AWS."""
+    path = case.session.config_path
+    if not path.exists():
+        yield todo("configuration", f"{path} is not there", "costwatch init, or name it with --config")
+        return
+    try:
+        case.loaded = case.session.loaded
+    except ConfigError as error:
+        problems = str(error).splitlines()
+        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        yield todo("configuration", f"{problems[0]}{more}", f"costwatch check-config {path}, which lists them all")
+        return
+    warned = f"; {show.count(len(case.loaded.warnings), 'warning')} by check-config" if case.loaded.warnings else ""
+    yield ok("configuration", f"{path} is valid, in mode {case.loaded.config.dead_man.mode.value}{warned}")
+
+
+def credentials(case: Case) -> Iterator[Finding]:
+    """Who asks, and whether it is the account that the configuration means."""
+    try:
+        caller = case.session.caller
+    except CostwatchError as error:
+        yield todo("credentials", " ".join(lines_of(error)), "sign in to AWS, and see that it can be reached")
+        return
+    case.caller = caller
+    wanted = case.loaded.config.account if case.loaded is not None else None
+    if wanted is not None and wanted != caller.account:
+        said = f"{caller.arn} is of account {caller.account}, and the configuration is for {wanted}"
+        yield todo("credentials", said, "use credentials of that account, or change `account`")
+        return
+    yield ok("credentials", f"account {caller.account}, as {caller.arn}")
+
+
+def regions(case: Case) -> Iterator[Finding]:
+    """Whether the watched regions are enabled in this account."""
+    if case.loaded is None and case.session.named_region is None and case.session.named_by_aws is None:
+        said = f"neither a configuration nor AWS's settings name one; {FALLBACK_REGION} is looked at"
+        yield todo("regions", said, "set AWS_REGION, or give --region")
+        return
+    wanted = case.loaded.config.regions if case.loaded is not None else case.session.home_regions[:1]
+    with translated("ec2:DescribeRegions"):
+        answer = case.session.client("ec2", case.home_region).describe_regions(AllRegions=True)
+    status = {each["RegionName"]: each.get("OptInStatus", "opt-in-not-required") for each in answer["Regions"]}
+    closed = [region for region in wanted if status.get(region, "not-opted-in") == "not-opted-in"]
+    if closed:
+        do = "enable them (Account, AWS Regions in the console), or take them out of `regions`"
+        yield todo("regions", f"not enabled in this account: {', '.join(closed)}", do)
+        return
+    yield ok("regions", f"{', '.join(wanted)}; home region {case.home_region}")
+
+
+# --- permissions ----------------------------------------------------------------------------------------
+
+
+def permissions(case: Case) -> Iterator[Finding]:
+    """What these credentials may: simulated, or where that is not allowed, tried with two calls that only read."""
+    caller = case.session.caller
+    if caller.arn.endswith(":root"):
+        yield ok("permissions", "the root user may everything; better use a role")
+        return
+    try:
+        yield from _simulated(case, caller, _principal(case, caller))
+    except AwsError as error:
+        if not is_denied(error):
+            raise
+        yield from _tried(case)
+
+
+def _principal(case: Case, caller: Caller) -> str:
+    """The ARN that IAM simulates: a session's role with its path, which the session's own ARN leaves out."""
+    session = _SESSION.fullmatch(caller.arn)
+    if session is None:
+        return caller.arn
+    with translated("iam:GetRole"):
+        return str(case.session.client("iam").get_role(RoleName=session[1])["Role"]["Arn"])
+
+
+def _simulated(case: Case, caller: Caller, principal: str) -> Iterator[Finding]:
+    looks = {
+        f"{service}:{operation}"
+        for calls in (scan_permissions.CALLS, preview_permissions.CALLS)
+        for service, operations in calls.items()
+        for operation in operations
+    }
+    denied = _denied(case, principal, sorted(looks), "*")
+    if denied:
+        do = "allow what `costwatch scan --policy` and `costwatch preview --policy` print"
+        yield todo("permissions to look", f"not allowed: {_some(denied)}", do)
+    else:
+        yield ok("permissions to look", "all that scan, preview and sweep read")
+    try:
+        deployed = case.session.deployment
+    except CostwatchError:
+        return  # that is said by the next check
+    arn = f"arn:{caller.arn.split(':')[1]}:{{}}:{deployed.home_region}:{caller.account}:{{}}"
+    table = arn.format("dynamodb", f"table/{deployed.table}")
+    denied = _denied(case, principal, _READ_LEDGER, table)
+    if denied:
+        yield todo("permissions to read the ledger", f"not allowed: {_some(denied)}", f"allow them on {table}")
+    else:
+        yield ok("permissions to read the ledger", deployed.table)
+    function = arn.format("lambda", f"function:{deployed.function}")
+    denied = [*_denied(case, principal, _WRITE_LEDGER, table)]
+    denied += _denied(case, principal, _INVOKE, function) if deployed.function else []
+    if denied:
+        said = f"not allowed: {_some(denied)}"
+        yield waits("permissions to act", said, "allow them to whoever is to extend, exempt, approve, pause or stop")
+    else:
+        yield ok("permissions to act", "extend, exempt, approve, pause, stop")
+
+
+def _denied(case: Case, principal: str, actions: Sequence[str], resource: str) -> list[str]:
+    with translated("iam:SimulatePrincipalPolicy"):
+        pages = case.session.client("iam").get_paginator("simulate_principal_policy")
+        answers = pages.paginate(PolicySourceArn=principal, ActionNames=list(actions), ResourceArns=[resource])
+        results: list[Any] = [result for page in answers for result in page["EvaluationResults"]]
+    return sorted({result["EvalActionName"] for result in results if result["EvalDecision"] != "allowed"})
+
+
+def _tried(case: Case) -> Iterator[Finding]:
+    region = case.home_region
+    denied = []
+    try:
+        with translated("ec2:DescribeInstances"):
+            case.session.client("ec2", region).describe_instances(DryRun=True)
+    except AwsError as error:
+        if is_denied(error):
+            denied.append("ec2:DescribeInstances")
+        elif error.code != "DryRunOperation":  # the answer to a dry run of what is allowed
+            raise
+    try:
+        with translated("sagemaker:ListTrainingJobs"):
+            case.session.client("sagemaker", region).list_training_jobs(MaxResults=1)
+    except AwsError as error:
+        if not is_denied(error):
+            raise
+        denied.append("sagemaker:ListTrainingJobs")
+    why = "tried, since iam:SimulatePrincipalPolicy or iam:GetRole is not allowed"
+    if denied:
+        do = "allow what `costwatch scan --policy` prints"
+        yield todo("permissions to look", f"not allowed: {_some(denied)} ({why})", do)
+    else:
+        yield ok("permissions to look", f"ec2:DescribeInstances and sagemaker:ListTrainingJobs ({why})")
+
+
+def _some(actions: Sequence[str]) -> str:
+    more = len(actions) - _MOST_NAMED
+    return ", ".join(actions[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+# --- the stack ------------------------------------------------------------------------------------------
+
+
+def deployed(case: Case) -> Iterator[Finding]:
+    """The stack, and before there is one, what a deploy needs."""
+    try:
+        case.deployed = found = case.session.deployment
+    except OtherDeployment as error:
+        yield todo("deployed", str(error), "make deploy")
+        return
+    except NotDeployedError:
+        case.not_deployed = True
+        yield waits("deployed", f"not yet in {' or '.join(case.session.home_regions)}", "make deploy")
+        yield from _bootstrapped(case)
+        return
+    told = f"Costwatch {found.version or 'of an unknown version'} in {found.home_region}"
+    if found.version != __version__:
+        yield todo("deployed", f"{told}, and this is {__version__}", "make deploy, or install the deployed version")
+        return
+    yield ok("deployed", f"{told}; it watches {', '.join(found.regions)}")
+
+
+def _bootstrapped(case: Case) -> Iterator[Finding]:
+    region = case.home_region
+    try:
+        with translated("ssm:GetParameter"):
+            case.session.client("ssm", region).get_parameter(Name=_BOOTSTRAPPED)
+    except PermanentAwsError as error:
+        if error.code == "ParameterNotFound":
+            yield waits("bootstrap", f"CDK is not bootstrapped in {region}", "make bootstrap, once, before make deploy")
+        else:
+            yield unknown("bootstrap", f"could not be looked at: {' '.join(lines_of(error))}")
+        return
+    yield ok("bootstrap", f"CDK is bootstrapped in {region}")
+
+
+def cost_allocation_tags(case: Case) -> Iterator[Finding]:
+    """Whether AWS's bill can be split by the tags that Costwatch reads. Nothing here depends on it."""
+    check = "cost allocation tags"
+    tags = case.loaded.config.tags if case.loaded is not None else None
+    wanted = [tags.owner, tags.team, tags.project, tags.model] if tags is not None else ["owner", "team", "project"]
+    if partition(case.home_region) not in ("", "aws"):
+        yield waits(check, "not looked at in this partition of AWS")
+        return
+    try:
+        with translated("ce:ListCostAllocationTags"):
+            client = case.session.client("ce", FALLBACK_REGION)
+            answer = client.list_cost_allocation_tags(Status="Active", TagKeys=wanted)
+    except AwsError as error:
+        if not is_denied(error):
+            raise
+        yield waits(check, f"could not be asked: {_NO_PAYER}, if it has ce:ListCostAllocationTags")
+        return
+    active = {each["TagKey"] for each in answer["CostAllocationTags"]}
+    missing = [key for key in wanted if key not in active]
+    if missing:
+        do = "activate what you want AWS's bill split by (Billing, Cost allocation tags)"
+        yield waits(check, f"not active: {', '.join(missing)}", do)
+        return
+    yield ok(check, f"active: {', '.join(wanted)}")

@@ -1,0 +1,174 @@
+"""A doctor's checks of what is deployed: its configuration, sweeps, claims, messages, prices, queues and listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Final
+
+from costwatch import names
+from costwatch.adapters.aws_errors import translated
+from costwatch.adapters.ledger import Stamp
+from costwatch.adapters.price_store import PriceStore
+from costwatch.adapters.pulses import Pulses
+from costwatch.adapters.topic import Topic
+from costwatch.cli import runs, show
+from costwatch.cli.doctor_case import Case
+from costwatch.cli.findings import Finding, ok, todo, unknown, waits
+from costwatch.cli.session import Deployment
+from costwatch.core.beat_path import path_allows
+from costwatch.errors import PermanentAwsError
+
+STALE_AFTER: Final = timedelta(hours=72)
+"""As the alarm on prices has it."""
+_USUAL_SWEEP: Final = timedelta(minutes=5)
+
+
+def configuration(case: Case) -> Iterator[Finding]:
+    """Whether what lies here is what is deployed."""
+    check = "configuration deployed"
+    deployed = _deployed(case)
+    if case.loaded is None:
+        yield unknown(check, "needs a valid configuration to compare")
+        return
+    if not deployed.policy_digest:
+        yield unknown(check, f"{names.ENV_LEDGER_TABLE} names the ledger, so nobody knows what is deployed")
+        return
+    here = str(case.loaded.policy_document["digest"])
+    if here == deployed.policy_digest:
+        yield ok(check, f"as it lies here (commit {deployed.config_commit})")
+        return
+    there = f"{deployed.policy_digest[:12]} is deployed (commit {deployed.config_commit})"
+    said = f"it differs: {there}, {here[:12]} lies here"
+    yield todo(check, said, "make deploy, or use the file that is deployed")
+
+
+def last_sweep(case: Case) -> Iterator[Finding]:
+    """By the canary that each sweep sends: one that arrived proves sweep, bus, queue and ledger."""
+    check = "last sweep"
+    deployed = _deployed(case)
+    every = case.loaded.config.dead_man.sweep_every if case.loaded is not None else _USUAL_SWEEP
+    allowed = path_allows(every)
+    path = Pulses(case.session.table(), stamp=_stamp(deployed)).path()
+    logs = f"read the log of the function {deployed.function or 'deadman'}"
+    if path is None:
+        yield todo(
+            check, "no sweep's canary has arrived yet", f"if the deploy is more than {show.age(allowed)} ago, {logs}"
+        )
+    elif case.now - path.last_sent_at > allowed:
+        ago = show.age(case.now - path.last_sent_at)
+        said = f"{show.clock(path.last_sent_at)}, {ago} ago; expected every {show.age(every)}"
+        yield todo(check, said, logs)
+    else:
+        yield ok(check, f"{show.clock(path.last_sent_at)}, its canary arrived")
+    pause = case.ledger.pause()
+    if pause is not None and pause.active(case.now):
+        said = f"nothing is warned or stopped until {show.clock(pause.until)}, by {pause.by}"
+        yield waits("pause", said, "costwatch resume")
+
+
+def claims(case: Case) -> Iterator[Finding]:
+    """Stops that were claimed, and whose end nobody has written down though the lease ran out."""
+    check = "unsettled claims"
+    every = case.loaded.config.dead_man.sweep_every if case.loaded is not None else _USUAL_SWEEP
+    records = runs.open_records(case.session, case.ledger)
+    late = [
+        record
+        for record in records
+        if record.stop is not None
+        and record.stop.requested_at is None
+        and case.now - record.stop.lease_until > path_allows(every)
+    ]
+    if late:
+        named = ", ".join(runs.label(record) for record in late[:3])
+        said = f"{show.count(len(late), 'stop')} claimed and not settled: {named}"
+        yield todo(check, said, "costwatch explain RUN; the next sweep takes them over, if there is one")
+    else:
+        yield ok(check, f"none in {show.count(len(records), 'open run')}")
+    if case.session.unreadable:
+        row = case.session.unreadable[0]
+        said = f"{show.count(len(case.session.unreadable), 'ledger row')} cannot be read, such as ({row.pk}, {row.sk})"
+        yield todo("ledger rows", said, "mend or delete them")
+
+
+def messages(case: Case) -> Iterator[Finding]:
+    """What nobody has taken yet."""
+    waiting = case.ledger.outbox(case.now, case.session.skip)
+    if waiting:
+        said = f"{show.count(len(waiting), 'message')} not delivered yet"
+        yield todo("messages", said, "costwatch status lists them; each sweep tries again")
+    else:
+        yield ok("messages", "none waits for delivery")
+
+
+def price_book(case: Case) -> Iterator[Finding]:
+    """How old its oldest part is, in the watched regions."""
+    check = "price book"
+    deployed = _deployed(case)
+    refresh = "costwatch prices refresh"
+    book = PriceStore(case.session.table(), _stamp(deployed)).load()
+    age = book.age(case.now, deployed.regions) if book is not None else None
+    if age is None:
+        yield todo(check, "no prices were read yet; those that ship with the code are used", refresh)
+    elif age > STALE_AFTER:
+        yield todo(check, f"its oldest part is {show.age(age)} old, more than {show.age(STALE_AFTER)}", refresh)
+    else:
+        yield ok(check, f"its oldest part is {show.age(age)} old")
+
+
+def dead_letters(case: Case) -> Iterator[Finding]:
+    """What could not be handled, in all queues of the stack."""
+    check = "dead-letter queues"
+    region = _deployed(case).home_region
+    client = case.session.client("cloudformation", region)
+    try:
+        with translated("cloudformation:ListStackResources"):
+            pages = client.get_paginator("list_stack_resources").paginate(StackName=names.STACK)
+            resources: list[Any] = [each for page in pages for each in page["StackResourceSummaries"]]
+    except PermanentAwsError as error:
+        if error.code != "ValidationError":  # CloudFormation's word for a stack that is not there
+            raise
+        yield unknown(check, f"no stack is called {names.STACK} in {region}")
+        return
+    queues = {
+        str(each["LogicalResourceId"]): str(each["PhysicalResourceId"])
+        for each in resources
+        if each["ResourceType"] == "AWS::SQS::Queue" and _is_dead(str(each["LogicalResourceId"]))
+    }
+    sqs = case.session.client("sqs", region)
+    waiting: dict[str, int] = {}
+    for name, url in sorted(queues.items()):
+        with translated("sqs:GetQueueAttributes"):
+            answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+        number = int(answer["Attributes"]["ApproximateNumberOfMessages"])
+        if number:
+            waiting[name] = number
+    if waiting:
+        said = ", ".join(f"{number} in {name}" for name, number in waiting.items())
+        yield todo(check, said, "read them; then handle them again or purge them")
+    else:
+        yield ok(check, f"{show.count(len(queues), 'queue')}, all empty")
+
+
+def _is_dead(logical_id: str) -> bool:
+    return "DeadLetters" in logical_id or "RefusedEvents" in logical_id
+
+
+def alerts(case: Case) -> Iterator[Finding]:
+    """Whether anybody has confirmed that they listen to alarms."""
+    deployed = _deployed(case)
+    if not deployed.alerts_topic_arn:
+        yield unknown("alerts", "the deployment does not say which topic takes alarms")
+    elif Topic(case.session.client("sns", deployed.home_region), deployed.alerts_topic_arn).has_listener():
+        yield ok("alerts", "somebody has confirmed a subscription")
+    else:
+        do = "name email.to and deploy, then confirm by the mail that AWS sends; or subscribe to the topic"
+        yield todo("alerts", f"nobody has confirmed a subscription to {deployed.alerts_topic_arn}", do)
+
+
+def _deployed(case: Case) -> Deployment:
+    return case.session.deployment
+
+
+def _stamp(deployed: Deployment) -> Stamp:
+    return Stamp(deployed.policy_digest, deployed.config_commit)

@@ -1,0 +1,584 @@
+"""costwatch doctor, before a deploy and after, against an embedded account and Slack: a line each, and what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from click.testing import CliRunner, Result
+
+from costwatch import __version__, names
+from costwatch.cli.doctor_permissions import CALLS
+from costwatch.cli.main import main
+from costwatch.cli.read_only import ALLOWED
+from costwatch.cli.session import Tools
+from costwatch.config.loader import load
+from costwatch.core.beat_path import path_allows
+from costwatch.core.messages import Audience, Message, MessageKind
+from costwatch.core.record import Status, StopAttempt
+from costwatch.core.step import Step
+from demo.recorder import OPERATOR, Call, acting_as, collecting
+from demo.slack_endpoint import DEFAULT_TOKEN
+from tests.support import builders
+from tests.support.embedded import REGION, Account, embedded_account
+
+NOW: Final = datetime(2026, 11, 22, 9, tzinfo=UTC)
+GOLDEN: Final = Path(__file__).parents[1] / "golden"
+CONFIG: Final = """\
+version: 1
+regions: [us-east-1]
+slack:
+  platform_channel: "#ml-platform"
+  team_channels: {risk: "#risk-ml"}
+dead_man:
+  selectors:
+    - name: trainers
+      ec2: {tag: {Purpose: training}}
+"""
+_QUEUES: Final = {
+    "Resources": {name: {"Type": "AWS::SQS::Queue"} for name in ("DeadmanDeadLetters1A", "RefusedEvents2B", "Beats3C")}
+}
+
+
+def refused(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "not for you"}}, operation)
+
+
+@dataclass
+class FakeIam:
+    """Simulates as IAM does: `denied` actions are implicit denies. `error`: what it answers instead."""
+
+    denied: set[str] = field(default_factory=set)
+    error: Exception | None = None
+    asked: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
+
+    def get_role(self, *, RoleName: str) -> dict[str, Any]:  # noqa: N803 - boto3's own name
+        return {"Role": {"Arn": f"arn:aws:iam::123456789012:role/with/a/path/{RoleName}"}}
+
+    def get_paginator(self, operation: str) -> FakeIam:
+        assert operation == "simulate_principal_policy"
+        return self
+
+    def paginate(self, *, PolicySourceArn: str, ActionNames: list[str], ResourceArns: list[str]) -> Any:  # noqa: N803
+        if self.error is not None:
+            raise self.error
+        self.asked.append((PolicySourceArn, tuple(ActionNames), tuple(ResourceArns)))
+        decided = {action: "implicitDeny" if action in self.denied else "allowed" for action in ActionNames}
+        results = [{"EvalActionName": name, "EvalDecision": said} for name, said in decided.items()]
+        return [{"EvaluationResults": results}]
+
+
+@dataclass
+class FakeBilling:
+    """Cost Explorer, which moto does not know."""
+
+    active: tuple[str, ...] = ("owner", "team", "project", "model")
+    error: Exception | None = None
+
+    def list_cost_allocation_tags(self, *, Status: str, TagKeys: list[str]) -> dict[str, Any]:  # noqa: N803
+        if self.error is not None:
+            raise self.error
+        tags = [{"TagKey": key, "Status": Status} for key in TagKeys if key in self.active]
+        return {"CostAllocationTags": tags}
+
+
+@dataclass
+class FakeSts:
+    """Who asks; `error`: what it answers instead."""
+
+    account: str
+    arn: str = "arn:aws:sts::123456789012:assumed-role/Platform/maria"
+    error: Exception | None = None
+
+    def get_caller_identity(self) -> dict[str, str]:
+        if self.error is not None:
+            raise self.error
+        return {"Account": self.account, "Arn": self.arn}
+
+
+class Clinic:
+    """An account, and a terminal in it."""
+
+    def __init__(self, account: Account, config: Path) -> None:
+        self.account = account
+        self.config = config
+        self.sts = FakeSts(account.aws.account_id)
+        self.iam = FakeIam()
+        self.billing = FakeBilling()
+        self.clients: dict[str, Any] = {"sts": self.sts, "iam": self.iam, "ce": self.billing}
+        self.calls: list[Call] = []
+
+    def doctor(self, *arguments: str, columns: int = 100) -> Result:
+        environ = {"AWS_REGION": REGION, names.ENV_SLACK_API_URL: self.account.slack.base_url}
+        tools = Tools(environ=environ, clock=self.account.clock, clients=self.clients)
+        env = {"COLUMNS": str(columns), "NO_COLOR": "1"}
+        wanted = ["doctor", "--config", str(self.config), *arguments]
+        with acting_as(OPERATOR), collecting(roles=(OPERATOR,)) as calls:
+            result = CliRunner().invoke(main, wanted, obj=tools, env=env, prog_name="costwatch")
+        self.calls += calls
+        assert DEFAULT_TOKEN not in result.output
+        assert self.account.slack.signing_secret not in result.output
+        return result
+
+    def found(self) -> dict[str, tuple[str, str, str]]:
+        """By check: its standing, what was seen, what to do."""
+        body = json.loads(self.doctor("--json").stdout)
+        return {each["check"]: (each["standing"], each["said"], each["do"]) for each in body["checks"]}
+
+    def client(self, service: Any) -> Any:
+        return self.account.aws.client(service)
+
+    def deploy(self, **more: Any) -> None:
+        """What a stack leaves behind, with a sweep and prices of today."""
+        account = self.account
+        self.client("cloudformation").create_stack(StackName=names.STACK, TemplateBody=json.dumps(_QUEUES))
+        self.deploy_again(**more)
+        secret = {"Name": names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER, "Value": account.slack.signing_secret}
+        self.client("ssm").put_parameter(**secret, Type="SecureString", Overwrite=True)
+        account.slack.channels.add("ml-platform")
+        account.slack.channels.add("risk-ml", private=True, member=True)
+        account.subscribe("ml-platform@example.com")
+        account.refresh_prices()
+        account.sweep(account.wiring())
+        account.take_beats(account.cold_heartbeats_wiring(), account.waiting_beats())
+
+    def deploy_again(self, **more: Any) -> None:
+        """The stack's parameter, with `more` in it."""
+        account = self.account
+        account.document = document = load(self.config).policy_document
+        wired = account.wiring()
+        body = {
+            "table": wired.settings.ledger_table,
+            "function": "costwatch-deadman",
+            "policy_digest": document["digest"],
+            "config_commit": "c0ffee",
+            "version": __version__,
+            "regions": [REGION],
+            "alerts_topic_arn": wired.settings.alerts_topic_arn,
+            **more,
+        }
+        self.client("ssm").put_parameter(
+            Name=names.DEPLOYMENT_PARAMETER, Type="String", Value=json.dumps(body), Overwrite=True
+        )
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    with embedded_account(tmp_path_factory.mktemp("account")) as account:
+        yield account
+
+
+@pytest.fixture
+def clinic(shared: Account, tmp_path: Path) -> Clinic:
+    shared.reset(NOW)
+    shared.slack.channels = type(shared.slack.channels)()
+    config = tmp_path / "costwatch.yaml"
+    config.write_text(CONFIG, "utf-8")
+    return Clinic(shared, config)
+
+
+def golden(name: str, result: Result, config: Path) -> None:
+    """Compare with the golden file, but for where the configuration lies."""
+    text = result.stdout.replace(str(config), "costwatch.yaml")
+    assert text == (GOLDEN / name).read_text("utf-8")
+
+
+# --- the whole of it ------------------------------------------------------------------------------------------------
+
+
+def test_all_is_well_after_a_deploy_and_a_sweep_and_only_reads_were_made(clinic: Clinic) -> None:
+    clinic.deploy()
+    result = clinic.doctor()
+    assert result.exit_code == 0, result.output
+    golden("doctor_deployed.txt", result, clinic.config)
+    for service, operations in CALLS.items():
+        assert operations <= ALLOWED[service]
+    made = {call.operation for call in clinic.calls} | {"GetRole", "SimulatePrincipalPolicy", "ListCostAllocationTags"}
+    # The other two are made where no permission may be simulated.
+    assert made | {"DescribeInstances", "ListTrainingJobs"} == {name for names in CALLS.values() for name in names}
+
+
+def test_before_a_deploy_it_says_what_is_not_there_yet_and_that_is_no_failure(clinic: Clinic) -> None:
+    clinic.client("ssm").delete_parameter(Name=names.DEFAULT_SLACK_TOKEN_PARAMETER)
+    result = clinic.doctor()
+    assert result.exit_code == 0, result.output
+    golden("doctor_before_a_deploy.txt", result, clinic.config)
+
+
+def test_json_has_every_check_and_the_same_exit_code(clinic: Clinic) -> None:
+    clinic.deploy(version="0.0.1")
+    result = clinic.doctor("--json")
+    body = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert body["counts"] == {"ok": 18, "to do": 1, "waits": 0, "unknown": 0}
+    [bad] = [each for each in body["checks"] if each["standing"] == "to do"]
+    assert bad == {
+        "check": "deployed",
+        "standing": "to do",
+        "said": f"Costwatch 0.0.1 in us-east-1, and this is {__version__}",
+        "do": "make deploy, or install the deployed version",
+    }
+
+
+def test_the_policy_it_prints_allows_its_calls_and_no_writes(clinic: Clinic) -> None:
+    document = json.loads(clinic.doctor("--policy").stdout)
+    allowed = {action for statement in document["Statement"] for action in statement["Action"]}
+    assert allowed == {f"{service}:{operation}" for service, operations in CALLS.items() for operation in operations}
+    assert not [action for action in allowed if not action.partition(":")[2].startswith(("Get", "List", "Describe",
+                "Query", "Simulate"))]  # fmt: skip
+
+
+# --- configuration, credentials, network ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NoCredentialsError(), "no AWS credentials were found"),
+        (refused("ExpiredToken", "GetCallerIdentity"), "the AWS credentials have expired"),
+        (EndpointConnectionError(endpoint_url="https://sts"), "is there a network?"),
+    ],
+)
+def test_without_credentials_or_network_it_says_so_and_what_needs_no_aws_is_looked_at(
+    clinic: Clinic, error: Exception, said: str
+) -> None:
+    clinic.sts.error = error
+    result = clinic.doctor("--json")
+    found = {each["check"]: each for each in json.loads(result.stdout)["checks"]}
+    assert result.exit_code == 1
+    assert said in found.pop("credentials")["said"]
+    assert found.pop("configuration")["standing"] == "ok"
+    assert {each["standing"] for each in found.values()} == {"unknown"}
+    assert "last sweep" in found
+
+
+def test_a_broken_configuration_is_said_with_its_line_and_the_rest_is_looked_at(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.config.write_text(CONFIG.replace("version: 1", "version: 7"), "utf-8")
+    found = clinic.found()
+    assert found["configuration"][0] == "to do"
+    assert f"{clinic.config}:1: version:" in found["configuration"][1]
+    assert found["slack token"] == ("unknown", "needs a valid configuration", "")
+    assert found["last sweep"][0] == "ok"
+
+
+def test_no_configuration_at_all_is_answered_with_init(clinic: Clinic) -> None:
+    clinic.config.unlink()
+    standing, said, do = clinic.found()["configuration"]
+    assert (standing, said) == ("to do", f"{clinic.config} is not there")
+    assert do.startswith("costwatch init")
+
+
+def test_credentials_of_another_account_are_not_taken_for_the_right_ones(clinic: Clinic) -> None:
+    clinic.config.write_text(f'account: "999988887777"\n{CONFIG}', "utf-8")
+    standing, said, _do = clinic.found()["credentials"]
+    assert standing == "to do"
+    assert said.endswith("is of account 123456789012, and the configuration is for 999988887777")
+
+
+class Regions:
+    """EC2 as it answers about regions; moto has all of them enabled."""
+
+    def describe_regions(self, *, AllRegions: bool) -> dict[str, Any]:  # noqa: N803 - boto3's own name
+        assert AllRegions
+        status = {"us-east-1": "opt-in-not-required", "eu-west-1": "opted-in", "af-south-1": "not-opted-in"}
+        return {"Regions": [{"RegionName": name, "OptInStatus": each} for name, each in status.items()]}
+
+
+def test_a_region_that_is_not_enabled_is_named(clinic: Clinic) -> None:
+    clinic.clients["ec2"] = Regions()
+    clinic.config.write_text(CONFIG.replace("[us-east-1]", "[us-east-1, af-south-1, eu-west-1]"), "utf-8")
+    standing, said, _do = clinic.found()["regions"]
+    assert (standing, said) == ("to do", "not enabled in this account: af-south-1")
+
+
+# --- permissions ------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_is_simulated_as_its_role_with_its_path_on_the_deployed_table_and_function(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.doctor()
+    assert {principal for principal, _, _ in clinic.iam.asked} == {
+        "arn:aws:iam::123456789012:role/with/a/path/Platform"
+    }
+    assert [resources for _, _, resources in clinic.iam.asked] == [
+        ("*",),
+        ("arn:aws:dynamodb:us-east-1:123456789012:table/costwatch-ledger",),
+        ("arn:aws:dynamodb:us-east-1:123456789012:table/costwatch-ledger",),
+        ("arn:aws:lambda:us-east-1:123456789012:function:costwatch-deadman",),
+    ]
+
+
+def test_what_may_not_be_read_is_named_and_to_be_done(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.iam.denied = {"ec2:DescribeInstances", "dynamodb:Query"}
+    found = clinic.found()
+    assert found["permissions to look"][:2] == ("to do", "not allowed: ec2:DescribeInstances")
+    assert found["permissions to read the ledger"][:2] == ("to do", "not allowed: dynamodb:Query")
+
+
+def test_who_may_look_and_not_act_is_told_so_and_that_is_no_failure(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.iam.denied = {"lambda:InvokeFunction", "dynamodb:PutItem"}
+    result = clinic.doctor()
+    assert result.exit_code == 0, result.output
+    assert "--  permissions to act: not allowed: dynamodb:PutItem, lambda:InvokeFunction" in result.stdout
+
+
+class Unallowed:
+    """A client whose every call is denied."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def __getattr__(self, operation: str) -> Any:
+        def deny(**_: Any) -> Any:
+            raise refused(self.code, operation)
+
+        return deny
+
+
+def test_where_nothing_may_be_simulated_the_reads_themselves_are_tried(clinic: Clinic) -> None:
+    clinic.iam.error = refused("AccessDenied", "SimulatePrincipalPolicy")
+    assert clinic.found()["permissions to look"][:2] == (
+        "ok",
+        "ec2:DescribeInstances and sagemaker:ListTrainingJobs (tried, since iam:SimulatePrincipalPolicy or iam:GetRole "
+        "is not allowed)",
+    )
+    assert "DescribeInstances" in {call.operation for call in clinic.calls}
+    clinic.clients["ec2"], clinic.clients["sagemaker"] = Unallowed("UnauthorizedOperation"), Unallowed("AccessDenied")
+    found = clinic.found()
+    assert found["permissions to look"][0] == "to do"
+    assert "not allowed: ec2:DescribeInstances, sagemaker:ListTrainingJobs" in found["permissions to look"][1]
+    assert found["regions"][0] == "unknown"
+    assert "your credentials do not allow it" in found["regions"][1]
+
+
+def test_only_what_could_not_be_looked_at_is_exit_code_3(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.clients["cloudformation"] = Unallowed("AccessDenied")
+    clinic.clients["cloudformation"].get_paginator = lambda _: clinic.clients["cloudformation"]
+    result = clinic.doctor()
+    assert "??  dead-letter queues: could not be looked at: your credentials do not allow it" in result.stdout
+    assert result.exit_code == 3
+
+
+# --- Slack ------------------------------------------------------------------------------------------------------------
+
+
+def store(clinic: Clinic, name: str, value: str, kind: Any = "SecureString") -> None:
+    clinic.client("ssm").delete_parameter(Name=name)
+    clinic.client("ssm").put_parameter(Name=name, Value=value, Type=kind)
+
+
+def test_after_a_deploy_a_missing_token_and_secret_are_to_be_stored(clinic: Clinic) -> None:
+    clinic.deploy()
+    for name in (names.DEFAULT_SLACK_TOKEN_PARAMETER, names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER):
+        clinic.client("ssm").delete_parameter(Name=name)
+    found = clinic.found()
+    for check, name in (("slack token", "slack-token"), ("slack signing secret", "slack-signing-secret")):
+        assert found[check][:2] == ("to do", f"parameter /costwatch/{name} is not there")
+        assert found[check][2].startswith(f"aws ssm put-parameter --name /costwatch/{name} --type SecureString")
+
+
+def test_a_value_that_is_no_bot_token_is_not_sent_to_slack_and_not_said(clinic: Clinic) -> None:
+    store(clinic, names.DEFAULT_SLACK_TOKEN_PARAMETER, "xoxp-the-token-of-a-person")
+    clinic.account.slack.calls.clear()
+    result = clinic.doctor()
+    assert "holds is no bot token, which begins with xoxb-" in result.stdout
+    assert "xoxp-the-token" not in result.output
+    assert clinic.account.slack.calls == []
+
+
+def test_a_token_that_slack_does_not_take_is_to_be_copied_anew(clinic: Clinic) -> None:
+    store(clinic, names.DEFAULT_SLACK_TOKEN_PARAMETER, "xoxb-of-yesterday")
+    standing, said, _do = clinic.found()["slack token"]
+    assert (standing, said) == ("to do", "Slack does not take the token in /costwatch/slack-token: invalid_auth")
+
+
+def test_a_slack_that_is_down_is_not_the_tokens_fault(clinic: Clinic) -> None:
+    clinic.account.slack.go_down(503)
+    try:
+        assert clinic.found()["slack token"][0] == "unknown"
+    finally:
+        clinic.account.slack.come_up()
+
+
+def test_a_scope_that_is_missing_is_named_and_one_for_this_command_alone_is_no_failure(clinic: Clinic) -> None:
+    clinic.account.slack.channels.scopes.remove("im:write")
+    assert clinic.found()["slack scopes"][:2] == ("to do", "missing: im:write")
+    clinic.account.slack.channels.scopes[:] = [
+        "chat:write", "chat:write.public", "im:write", "users:read", "users:read.email", "usergroups:read",
+    ]  # fmt: skip
+    found = clinic.found()
+    assert found["slack scopes"][0] == "waits"
+    assert found["slack channels"][:2] == ("unknown", "not looked for: the app has no scope channels:read")
+
+
+@pytest.mark.parametrize(
+    ("channels", "said"),
+    [
+        ([], "#ml-platform (slack.platform_channel) is not there, or is private without costwatch"),
+        ([{"name": "ml-platform", "archived": True}], "#ml-platform (slack.platform_channel) is archived"),
+        ([{"name": "ml-platform", "private": True}], "is private without costwatch"),
+    ],
+)
+def test_a_channel_that_takes_no_post_is_named_with_its_key(
+    clinic: Clinic, channels: list[dict[str, Any]], said: str
+) -> None:
+    clinic.account.slack.channels.add("risk-ml")
+    for each in channels:
+        clinic.account.slack.channels.add(**each)
+    standing, told, _do = clinic.found()["slack channels"]
+    assert standing == "to do"
+    assert said in told
+    assert "risk-ml" not in told
+
+
+def test_a_public_channel_without_the_bot_needs_the_scope_to_post_there(clinic: Clinic) -> None:
+    for name in ("ml-platform", "risk-ml"):
+        clinic.account.slack.channels.add(name, member=name == "risk-ml")
+    assert clinic.found()["slack channels"][0] == "ok"
+    clinic.account.slack.channels.scopes.remove("chat:write.public")
+    assert clinic.found()["slack channels"][1] == "costwatch is not in #ml-platform (slack.platform_channel)"
+
+
+def test_a_channel_is_found_on_a_later_page_and_by_its_id(clinic: Clinic) -> None:
+    for number in range(1200):
+        clinic.account.slack.channels.add(f"talk-{number}")
+    risk = clinic.account.slack.channels.add("risk-ml", private=True, member=True)
+    clinic.account.slack.channels.add("ml-platform")
+    clinic.config.write_text(CONFIG.replace('"#risk-ml"', risk.id), "utf-8")
+    assert clinic.found()["slack channels"][:2] == ("ok", f"#ml-platform, {risk.id}")
+
+
+def test_a_signing_secret_in_clear_text_is_to_be_replaced(clinic: Clinic) -> None:
+    clinic.deploy()
+    store(clinic, names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER, "8f74", "String")
+    standing, said, _do = clinic.found()["slack signing secret"]
+    assert (standing, said) == ("to do", "parameter /costwatch/slack-signing-secret lies there in clear text")
+
+
+@pytest.mark.parametrize(("mode", "standing"), [("observe", "waits"), ("warn", "to do"), ("enforce", "to do")])
+def test_where_neither_slack_nor_mail_is_named_somebody_must_act_once_people_are_to_hear(
+    clinic: Clinic, mode: str, standing: str
+) -> None:
+    text = CONFIG.partition("slack:")[0] + "dead_man:" + CONFIG.partition("dead_man:")[2] + f"      mode: {mode}\n"
+    clinic.config.write_text(text, "utf-8")
+    assert clinic.found()["slack token"][0] == standing
+    clinic.config.write_text(text + "email: {to: [ml@example.com]}\n", "utf-8")
+    assert clinic.found()["slack token"] == ("waits", "Slack is not used; notices go by e-mail", "")
+
+
+# --- what is deployed -------------------------------------------------------------------------------------------------
+
+
+def test_a_configuration_that_was_edited_since_the_deploy_is_told_apart(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.config.write_text(CONFIG.replace("dead_man:", "dead_man:\n  max_runtime: 11h"), "utf-8")
+    standing, said, do = clinic.found()["configuration deployed"]
+    assert standing == "to do"
+    assert said.startswith(f"it differs: {clinic.account.document['digest'][:12]} is deployed (commit c0ffee), ")
+    assert do == "make deploy, or use the file that is deployed"
+
+
+def test_a_parameter_of_another_version_is_to_be_deployed_anew_and_its_parts_are_not_guessed(clinic: Clinic) -> None:
+    clinic.client("ssm").put_parameter(Name=names.DEPLOYMENT_PARAMETER, Type="String", Value='{"tables": []}')
+    found = clinic.found()
+    assert found["deployed"][0] == "to do"
+    assert "is of another version of Costwatch" in found["deployed"][1]
+    assert found["last sweep"][:2] == ("unknown", "not looked at (see deployed)")
+
+
+def test_a_sweep_is_late_one_second_after_what_the_path_allows_and_not_before(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.account.clock.now = NOW + path_allows(timedelta(minutes=5))
+    assert clinic.found()["last sweep"][0] == "ok"
+    clinic.account.clock.forward(seconds=1)
+    standing, said, do = clinic.found()["last sweep"]
+    assert standing == "to do"
+    assert said == "2026-11-22 09:00:00 UTC, 20m ago; expected every 5m"
+    assert do == "read the log of the function costwatch-deadman"
+
+
+def test_prices_are_stale_one_second_after_three_days_and_not_before(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.account.clock.now = NOW + timedelta(hours=72)
+    assert clinic.found()["price book"][0] == "ok"
+    clinic.account.clock.forward(seconds=1)
+    assert clinic.found()["price book"] == (
+        "to do",
+        "its oldest part is 3d0h old, more than 3d0h",
+        "costwatch prices refresh",
+    )
+
+
+def test_what_waits_in_a_dead_letter_queue_is_counted_and_other_queues_are_not(clinic: Clinic) -> None:
+    clinic.deploy()
+    resources = clinic.client("cloudformation").list_stack_resources(StackName=names.STACK)["StackResourceSummaries"]
+    urls = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources}
+    clinic.client("sqs").send_message(QueueUrl=urls["Beats3C"], MessageBody="a beat")
+    assert clinic.found()["dead-letter queues"][:2] == ("ok", "2 queues, all empty")
+    clinic.client("sqs").send_message(QueueUrl=urls["RefusedEvents2B"], MessageBody="odd")
+    assert clinic.found()["dead-letter queues"][:2] == ("to do", "1 in RefusedEvents2B")
+
+
+def test_a_topic_that_nobody_listens_to_is_to_be_subscribed(clinic: Clinic) -> None:
+    clinic.deploy()
+    topic = clinic.client("sns").create_topic(Name="deaf")["TopicArn"]
+    clinic.deploy_again(alerts_topic_arn=topic)
+    assert clinic.found()["alerts"][:2] == ("to do", f"nobody has confirmed a subscription to {topic}")
+
+
+def test_a_claim_is_unsettled_once_its_lease_is_over_for_longer_than_a_sweep_takes(clinic: Clinic) -> None:
+    clinic.deploy()
+    ledger = clinic.account.wiring().ledger
+    run = builders.run(builders.member(now=NOW))
+    run_id = replace(run.id, account=clinic.account.aws.account_id)
+    stop = StopAttempt("stop#enforce#x", "somebody", 1, lease_until=NOW, members=("i-0a",))
+    record = replace(builders.record(run), run_id=run_id, status=Status.STOPPING, stop=stop)
+    assert ledger.save(Step(None, record, ()))
+    clinic.account.clock.now = NOW + path_allows(timedelta(minutes=5))
+    assert clinic.found()["unsettled claims"][:2] == ("ok", "none in 1 open run")
+    clinic.account.clock.forward(seconds=1)
+    assert clinic.found()["unsettled claims"][:2] == ("to do", "1 stop claimed and not settled: i-0a")
+
+
+def test_a_message_that_nobody_took_is_counted(clinic: Clinic) -> None:
+    clinic.deploy()
+    message = Message("summary#1", MessageKind.SUMMARY, Audience.PLATFORM, {})
+    assert clinic.account.wiring().ledger.say_once([], message, NOW)
+    assert clinic.found()["messages"][:2] == ("to do", "1 message not delivered yet")
+
+
+def test_a_pause_is_said_and_is_no_failure(clinic: Clinic) -> None:
+    clinic.deploy()
+    ledger = clinic.account.wiring().ledger
+    pause = builders.pause(NOW + timedelta(hours=2))
+    assert ledger.set_pause(pause, None)
+    standing, said, _do = clinic.found()["pause"]
+    assert standing == "waits"
+    assert said.startswith("nothing is warned or stopped until 2026-11-22 11:00:00 UTC, by ")
+
+
+# --- billing ----------------------------------------------------------------------------------------------------------
+
+
+def test_tags_that_billing_does_not_split_by_are_named_and_are_no_failure(clinic: Clinic) -> None:
+    clinic.billing.active = ("owner", "team")
+    standing, said, do = clinic.found()["cost allocation tags"]
+    assert (standing, said) == ("waits", "not active: project, model")
+    assert do.startswith("activate")
+
+
+def test_a_member_of_an_organisation_is_told_who_may_ask(clinic: Clinic) -> None:
+    clinic.billing.error = refused("AccessDeniedException", "ListCostAllocationTags")
+    standing, said, _do = clinic.found()["cost allocation tags"]
+    assert standing == "waits"
+    assert "only the account that pays for the organisation may ask" in said

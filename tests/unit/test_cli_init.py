@@ -1,0 +1,214 @@
+"""costwatch init without AWS: answers become a file that check-config takes, and what was there is never lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import NoCredentialsError
+from click.testing import CliRunner, Result
+
+from costwatch.cli.main import main
+from costwatch.cli.session import Tools
+from costwatch.config.loader import Loaded, load
+from costwatch.core.policy import Mode
+from tests.support.command_line import FakeSts
+
+NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
+ANSWERS = (
+    "--account", "111122223333", "--regions", "eu-west-1,us-east-1", "--timezone", "Europe/Berlin",
+    "--channel", "#ml-platform", "--email", "ml@example.com", "--mode", "warn", "--max-runtime", "20h",
+    "--above-usd", "250.50", "--approvers", "@risk-leads,arn:aws:iam::111122223333:role/Platform",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def init(*arguments: str, answers: str = "", clients: dict[str, Any] | None = None, **environ: str) -> Result:
+    tools = Tools(environ=environ, clock=lambda: NOW, clients=clients or {})
+    env = {"COLUMNS": "100", "NO_COLOR": "1"}
+    return CliRunner().invoke(main, ["init", *arguments], obj=tools, env=env, input=answers, prog_name="costwatch")
+
+
+def written(name: str = "costwatch.yaml") -> Loaded:
+    loaded = load(Path(name))
+    assert loaded.warnings == ()
+    return loaded
+
+
+def test_every_question_has_an_option_and_what_it_says_stands_in_the_file() -> None:
+    result = init("--yes", "--offline", *ANSWERS)
+    assert result.exit_code == 0, result.output
+    config = written().config
+    assert (config.account, config.regions, config.timezone) == (
+        "111122223333", ("eu-west-1", "us-east-1"), "Europe/Berlin",
+    )  # fmt: skip
+    assert (config.slack.platform_channel, config.email.to) == ("#ml-platform", ("ml@example.com",))
+    assert (config.dead_man.mode, config.approval.mode) == (Mode.WARN, Mode.WARN)
+    assert config.dead_man.max_runtime.total_seconds() == 20 * 3600
+    [tier] = config.approval.tiers
+    assert (tier.above_usd, tier.approvers) == (
+        Decimal("250.50"),
+        ("@risk-leads", "arn:aws:iam::111122223333:role/Platform"),
+    )
+
+
+def test_with_nothing_but_yes_it_observes_jobs_and_is_valid() -> None:
+    result = init("--yes", "--offline", AWS_REGION="eu-central-1", TZ="Europe/Berlin")
+    assert result.exit_code == 0, result.output
+    config = written().config
+    assert (config.account, config.regions, config.timezone) == (None, ("eu-central-1",), "Europe/Berlin")
+    assert config.dead_man.mode is Mode.OBSERVE
+    assert [selector.name for selector in config.dead_man.selectors] == ["sagemaker"]
+    assert not config.slack.platform_channel
+
+
+def test_what_comes_next_is_said_with_the_commands_that_store_slacks_secrets() -> None:
+    said = init("--yes", "--offline", *ANSWERS).stdout.splitlines()
+    assert said[0] == "costwatch.yaml is written. Next:"
+    stored = "--region eu-west-1 --type SecureString --value"
+    assert [line.strip() for line in said if line.startswith("  ")] == [
+        "costwatch check-config",
+        "make bootstrap   # once per account and region",
+        "make deploy",
+        "costwatch slack-manifest > manifest.yaml",
+        f"aws ssm put-parameter --name /costwatch/slack-token {stored} xoxb-...",
+        f"aws ssm put-parameter --name /costwatch/slack-signing-secret {stored} ...",
+        "costwatch doctor",
+    ]
+
+
+def test_without_slack_no_secret_is_asked_for_and_another_name_goes_along() -> None:
+    said = init("--yes", "--offline", "prod.yaml").stdout
+    assert "put-parameter" not in said
+    assert "costwatch check-config prod.yaml" in said
+    assert "make deploy CONFIG=prod.yaml" in said
+    assert "costwatch doctor --config prod.yaml" in said
+    written("prod.yaml")
+
+
+def test_questions_take_their_defaults_on_return_and_a_wrong_answer_is_asked_again() -> None:
+    answers = ["", "", "Europe/Berln", "Europe/Berlin", "ml-platform", "#ml-platform", "", "", "12", "8h", "", ""]
+    result = init("--offline", answers="\n".join(answers) + "\n", AWS_REGION="us-west-2")
+    assert result.exit_code == 0, result.output
+    assert "did you mean 'Europe/Berlin'?" in result.output
+    assert "is not a Slack channel such as" in result.output
+    config = written().config
+    assert (config.regions, config.timezone, config.slack.platform_channel) == (
+        ("us-west-2",), "Europe/Berlin", "#ml-platform",
+    )  # fmt: skip
+    assert config.dead_man.max_runtime.total_seconds() == 8 * 3600
+
+
+def test_an_option_that_is_given_is_not_asked_about() -> None:
+    result = init("--offline", *ANSWERS)
+    assert result.exit_code == 0, result.output
+    assert "Account to deploy into" not in result.stdout
+    written()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--account", "1234", "is not a quoted account id of 12 digits"),
+        ("--regions", "us-east-1,us-esat-1", "did you mean 'us-east-1'?"),
+        ("--channel", "ml-platform", "is not a Slack channel"),
+        ("--email", "ml", "is not an e-mail address"),
+        ("--mode", "enforce", "is not one of"),
+        ("--max-runtime", "12", "12"),
+        ("--above-usd", "0", "is not an amount in USD above 0"),
+        ("--approvers", "@risk-leads,maria", "is not an approver"),
+    ],
+)
+def test_a_value_that_the_configuration_would_refuse_is_one_sentence_and_nothing_is_written(
+    here: Path, option: str, value: str, said: str
+) -> None:
+    result = init("--yes", "--offline", option, value)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+    assert option in result.stderr
+    assert list(here.iterdir()) == []
+
+
+def test_answers_that_do_not_fit_together_are_said_as_check_config_says_them_and_nothing_is_written(here: Path) -> None:
+    result = init("--yes", "--offline", "--max-runtime", "100h")
+    assert result.exit_code == 2
+    assert "these answers do not fit together, and nothing was written:" in result.stderr
+    assert "costwatch.yaml:" in result.stderr
+    assert list(here.iterdir()) == []
+
+
+# --- a file that is there ---------------------------------------------------------------------------------------------
+
+
+def test_over_a_file_that_is_there_it_asks_and_no_leaves_it(here: Path) -> None:
+    Path("costwatch.yaml").write_text("mine", "utf-8")
+    result = init("--offline", *ANSWERS, answers="n\n")
+    assert result.exit_code == 4
+    assert "costwatch.yaml is there. Write it anew? The old one is kept [y/N]" in result.stdout
+    assert [(each.name, each.read_text("utf-8")) for each in here.iterdir()] == [("costwatch.yaml", "mine")]
+
+
+@pytest.mark.parametrize(("arguments", "answers"), [((), "y\n"), (("--yes",), "")])
+def test_what_was_there_is_kept_and_so_is_what_was_kept_before(
+    here: Path, arguments: tuple[str, ...], answers: str
+) -> None:
+    Path("costwatch.yaml").write_text("second", "utf-8")
+    Path("costwatch.yaml").chmod(0o600)
+    Path("costwatch.yaml.bak").write_text("first", "utf-8")
+    result = init("--offline", *ANSWERS, *arguments, answers=answers)
+    assert result.exit_code == 0, result.output
+    assert "what costwatch.yaml was is kept as" in result.stderr
+    kept = {name: (here / name).read_text("utf-8") for name in ("costwatch.yaml.bak", "costwatch.yaml.bak2")}
+    assert kept == {"costwatch.yaml.bak": "first", "costwatch.yaml.bak2": "second"}
+    modes = {name: (here / name).stat().st_mode & 0o777 for name in ("costwatch.yaml", "costwatch.yaml.bak2")}
+    assert modes == {"costwatch.yaml": 0o600, "costwatch.yaml.bak2": 0o600}
+    written()
+
+
+def test_a_file_that_is_a_link_stays_one(here: Path) -> None:
+    (here / "real.yaml").write_text("old", "utf-8")
+    Path("costwatch.yaml").symlink_to("real.yaml")
+    assert init("--yes", "--offline").exit_code == 0
+    assert Path("costwatch.yaml").is_symlink()
+    assert (here / "real.yaml.bak").read_text("utf-8") == "old"
+
+
+def test_an_end_of_input_at_a_question_changes_nothing(here: Path) -> None:
+    Path("costwatch.yaml").write_text("mine", "utf-8")
+    result = init("--offline", answers="y\n")
+    assert result.exit_code == 1
+    assert "interrupted" in result.stderr
+    assert [(each.name, each.read_text("utf-8")) for each in here.iterdir()] == [("costwatch.yaml", "mine")]
+
+
+@pytest.mark.parametrize(("file", "said"), [(".", "is a directory"), ("no/such/costwatch.yaml", "is no directory")])
+def test_a_place_where_no_file_can_be_is_said_before_anything_is_asked(file: str, said: str) -> None:
+    result = init(file)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a directory that takes no file, not even root's")
+def test_a_directory_that_takes_no_file_is_one_sentence() -> None:
+    result = init("--yes", "--offline", "/proc/self/costwatch.yaml")
+    assert result.exit_code == 2
+    assert "/proc/self/costwatch.yaml cannot be written: " in result.stderr
+
+
+# --- without AWS ------------------------------------------------------------------------------------------------------
+
+
+def test_without_credentials_it_says_so_and_goes_on_with_general_defaults() -> None:
+    sts = FakeSts("", error=NoCredentialsError())
+    result = init("--yes", clients={"sts": sts}, AWS_REGION="us-east-1")
+    assert result.exit_code == 0, result.output
+    assert "AWS was not asked, so the defaults are general ones: no AWS credentials were found" in result.stderr
+    assert written().config.regions == ("us-east-1",)
