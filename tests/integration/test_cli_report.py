@@ -148,4 +148,4 @@ def test_what_cannot_be_printed_in_a_name_is_shown_as_a_question_mark(tmp_path: 
     of.ran("churn", hours=2, team="ri\u202esk\x07")
     page = report(terminal(tmp_path, of), tmp_path)
     assert "ri?sk?" in page
-    assert "\u202e" not in page.replace(re.findall(r"<svg.*</svg>", page, re.DOTALL)[0], "")
+    assert "\u202e" not in page

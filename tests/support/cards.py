@@ -17,7 +17,8 @@ _OF_APPROVALS = frozenset(kind for kind in MessageKind if "approval" in kind.val
 # see tests/unit/test_approval_cards.py and test_res_cards.py.
 # What became of a click is no card of its own: it is put on the one that was clicked.
 CARD_KINDS = [kind for kind in MessageKind if kind not in _OF_APPROVALS | _OTHERS]
-_OF_MANY = (MessageKind.UNWATCHED, MessageKind.SUMMARY, MessageKind.MASS_SILENCE, MessageKind.APPROVER_GROUP)
+_OF_MANY = (MessageKind.UNWATCHED, MessageKind.SUMMARY, MessageKind.WEEK, MessageKind.MASS_SILENCE,
+            MessageKind.APPROVER_GROUP)  # fmt: skip
 RUN_KINDS = [kind for kind in CARD_KINDS if kind not in _OF_MANY]
 STOPS_AT = NOW + HOUR
 

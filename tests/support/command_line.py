@@ -30,7 +30,7 @@ JOHN = f"arn:aws:sts::{ACCOUNT}:assumed-role/Platform/john"
 CONFIG = """\
 version: 1
 regions: [us-east-1]
-slack: {platform_channel: "#ml-platform"}
+slack: {platform_channel: "#ml-platform", weekly_digest: false}
 dead_man:
   mode: enforce
   blast_cap: {runs: 2, share: 100%, per_day: 20}

@@ -54,7 +54,7 @@ def test_the_push_text_carries_job_time_and_dollars(kind: MessageKind) -> None:
     assert re.search(r"\$\d", push)
 
 
-@pytest.mark.parametrize("kind", [MessageKind.UNWATCHED, MessageKind.SUMMARY])
+@pytest.mark.parametrize("kind", [MessageKind.UNWATCHED, MessageKind.SUMMARY, MessageKind.WEEK])
 def test_the_push_text_of_a_list_carries_its_count_and_dollars(kind: MessageKind) -> None:
     assert re.search(r"\d .*\$\d", card(kind).text)
 

@@ -620,7 +620,9 @@ def test_check_config_says_nothing_of_models_where_there_are_none(config: Path, 
 
 
 def test_check_config_warns_beside_the_result(config: Path, maria: Terminal) -> None:
-    config.write_text(CONFIG.replace('slack: {platform_channel: "#ml-platform"}\n', ""), encoding="utf-8")
+    config.write_text(
+        CONFIG.replace('slack: {platform_channel: "#ml-platform", weekly_digest: false}\n', ""), encoding="utf-8"
+    )
     answer = json.loads(maria.costwatch("check-config", str(config), "--json").stdout)
     result = maria.costwatch("check-config", str(config))
     assert result.exit_code == 0

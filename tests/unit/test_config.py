@@ -58,7 +58,7 @@ def test_the_committed_sample_stops_nobody() -> None:
 def test_what_the_sample_leaves_commented_out_is_valid_too(tmp_path: Path) -> None:
     lines = SAMPLE.read_text(encoding="utf-8").splitlines()
     optional = "account|slack|  platform_channel|  team_channels|  warn_owner_by|  token_parameter|email|  to"
-    optional += "|prices|  multipliers|  signing_secret_parameter|  app_id|  workspace"
+    optional += "|prices|  multipliers|  signing_secret_parameter|  app_id|  workspace|  weekly_digest"
     shown = [re.sub(rf"^# ({optional}):", r"\1:", line) for line in lines]
     shown = [re.sub(r"^(  +)# (approvers|remind_before|roles):", r"\1\2:", line) for line in shown]
     models = shown.index("  # models:")

@@ -93,3 +93,23 @@ def test_what_closes_no_would_have_is_no_case() -> None:
     assert cases([line(RUN, Transition.ENDED_BY_ITSELF), began(RUN, "jobs")], [], [], NOW) == []
     assert would_haves.STOOD_DOWN not in (would_haves.DESTROYED, would_haves.RAN_ON)
     assert graduating.by_selector([]) == []
+
+
+def sentence(*lines_: tuple[str, Entry]) -> str:
+    (jobs,) = by_selector(cases(lines_, [], [], NOW), ("jobs",))
+    return jobs.sentence
+
+
+def test_what_speaks_for_enforcing_and_what_against_it_is_one_sentence() -> None:
+    begin = began(RUN, "jobs")
+    assert "nobody knows yet what its limits would do" in sentence()
+    assert sentence(begin, ended(RUN, "ran on", "681")) == "enforce would have saved $681.00"
+    assert sentence(begin, ended(RUN, "ran on", "681"), ended(RUN, "destroyed", "681")) == (
+        "enforce would have saved $0.00, and destroyed the work of 1"
+    )
+    assert sentence(begin, ended(RUN, "ran on", "681"), ended(RUN, "destroyed", "681.01")) == (
+        "enforce would have cost $0.01 more than it saved: its limits are too short"
+    )
+    assert sentence(begin, ended(RUN, "ran on", "unknown", would_have_doubtful="yes")).endswith(
+        "look at what is in doubt first: 1 doubtful, 1 without a known price"
+    )

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from costwatch.cli.failures import begun
 from costwatch.cli.session import Session, Tools
 from costwatch.core import durations, times
+from costwatch.errors import InputError
 
 
 class Duration(click.ParamType[timedelta]):
@@ -61,6 +62,18 @@ class DurationOrMoment(click.ParamType[timedelta | datetime]):
         except ValueError:
             expected = f"neither {durations.EXPECTED} nor a time such as 2026-12-01T00:00:00Z"
             self.fail(f"{value!r} is {expected}", param, ctx)
+
+
+LONGEST_LOOK_BACK: Final = timedelta(days=400)
+"""The ledger keeps timelines, and what runs cost, this long."""
+
+
+def begin_of(since: timedelta | datetime, now: datetime) -> datetime:
+    """From when on to look, for `--since`; never longer ago than the ledger keeps. Raises InputError."""
+    begin = since if isinstance(since, datetime) else now - since
+    if begin > now:
+        raise InputError(f"--since: {times.to_key(begin)} is in the future; the ledger holds what was")
+    return max(begin, now - LONGEST_LOOK_BACK)
 
 
 class Usd(click.ParamType[Decimal]):

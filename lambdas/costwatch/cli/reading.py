@@ -10,7 +10,7 @@ from rich.console import Console
 from costwatch.adapters.ledger import DEPLOYED, Ledger, TimelineRow
 from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.cli import documents, judgement_document, runs, show
-from costwatch.cli.options import DurationOrMoment, as_json, with_session
+from costwatch.cli.options import DurationOrMoment, as_json, begin_of, with_session
 from costwatch.cli.postmortem import Story, post_mortem
 from costwatch.cli.session import Session
 from costwatch.core import durations, principals, times
@@ -19,8 +19,6 @@ from costwatch.core.record import RunRecord
 from costwatch.errors import InputError, UnknownRun, UnreadableRow
 
 _PARTS_OF_A_VERDICT = 3
-LONGEST_LOOK_BACK = timedelta(days=400)
-"""The ledger keeps a timeline this long."""
 
 
 @click.command(short_help="Every transition of every run, oldest first.")
@@ -32,10 +30,7 @@ LONGEST_LOOK_BACK = timedelta(days=400)
 def ledger(session: Session, since: timedelta | datetime, as_json: bool) -> None:
     """Every transition of every run, oldest first: what was decided, by which rule, told to whom, granted by whom."""
     now = session.now()
-    begin = since if isinstance(since, datetime) else now - since
-    if begin > now:
-        raise InputError(f"{times.to_key(begin)} is in the future; the ledger holds what was")
-    begin = max(begin, now - LONGEST_LOOK_BACK)
+    begin = begin_of(since, now)
     with show.busy("Reading the ledger"):
         rows = session.ledger().since(begin, now, session.skip)
     if as_json:

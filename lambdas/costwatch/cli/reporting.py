@@ -9,11 +9,8 @@ from typing import Final
 import click
 
 from costwatch.cli import runs, show
-from costwatch.cli.options import DurationOrMoment, with_session
+from costwatch.cli.options import DurationOrMoment, begin_of, with_session
 from costwatch.cli.session import Session
-from costwatch.cli.spending import LONGEST_LOOK_BACK
-from costwatch.core import times
-from costwatch.errors import InputError
 
 _PAGE: Final = "costwatch-report.html"
 
@@ -40,12 +37,9 @@ def report(session: Session, html: Path, since: timedelta | datetime) -> None:
     names runs, owners and teams: forward it to people who may know them. --since goes back 400 days at most.
     """
     now = session.now()
-    begin = since if isinstance(since, datetime) else now - since
-    if begin > now:
-        raise InputError(f"--since: {times.to_key(begin)} is in the future; the ledger holds what was")
+    begin = begin_of(since, now)
     if not html.absolute().parent.is_dir():
         raise click.BadParameter(f"{html.parent} is no directory", param_hint="--html")
-    begin = max(begin, now - LONGEST_LOOK_BACK)
     from costwatch.reporting import facts, page  # noqa: PLC0415 - what draws is imported where somebody wants a plot
 
     with show.busy("Reading the ledger"):

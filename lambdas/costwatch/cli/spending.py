@@ -10,17 +10,13 @@ from typing import Any
 import click
 
 from costwatch.cli import runs, show
-from costwatch.cli.options import DurationOrMoment, as_json, with_session
+from costwatch.cli.options import DurationOrMoment, as_json, begin_of, with_session
 from costwatch.cli.session import Session
 from costwatch.cli.show import Row
 from costwatch.core import spend as spending
 from costwatch.core import times
 from costwatch.core.money import show_usd
 from costwatch.core.spend import By, Line, Spent
-from costwatch.errors import InputError
-
-LONGEST_LOOK_BACK = timedelta(days=400)
-"""The ledger keeps what runs cost this long."""
 
 
 @click.command(short_help="What was spent, by team or owner, with forecast beside actual.")
@@ -44,10 +40,7 @@ def spend(session: Session, by: str, since: timedelta | datetime, as_json: bool)
     run stands alone, with its cost per step and epoch where its heartbeats tell them.
     """
     now = session.now()
-    begin = since if isinstance(since, datetime) else now - since
-    if begin > now:
-        raise InputError(f"--since: {times.to_key(begin)} is in the future; the ledger holds what was")
-    begin = max(begin, now - LONGEST_LOOK_BACK)
+    begin = begin_of(since, now)
     with show.busy("Reading the ledger"):
         spent = _spent(session, begin, now)
     found, everything = spending.lines(spent, By(by)), spending.total(spent)

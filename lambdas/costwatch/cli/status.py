@@ -10,16 +10,17 @@ import click
 from rich.console import Console
 
 from costwatch.cli import documents, runs, show, watching
-from costwatch.cli.options import as_json, with_session
+from costwatch.cli.options import DurationOrMoment, as_json, with_session
 from costwatch.cli.session import Deployment, Session
 from costwatch.cli.show import Row
 from costwatch.core import would_haves
 from costwatch.core.messages import Message
 from costwatch.core.record import Pause, RunRecord, Status
 from costwatch.core.would_haves import WouldHaves
-from costwatch.errors import UnreadableRow
+from costwatch.errors import InputError, UnreadableRow
 
 LOOK_BACK: Final = timedelta(days=7)
+_LONG_LOOK_BACK: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +59,31 @@ class Snapshot:
     help=f"Look again every SECONDS (default {watching.USUAL_SECONDS}, at least {watching.SHORTEST_SECONDS}) "
     "until Ctrl-C.",
 )
+@click.option("--would-have", "would_have", is_flag=True, help="What enforce would have done, and the line to change.")
+@click.option("--since", type=DurationOrMoment(), help="With --would-have: how far back.  [default: 30d]")
 @as_json
 @with_session
-def status(session: Session, watch: int | None, as_json: bool) -> None:
+def status(
+    session: Session, watch: int | None, would_have: bool, since: timedelta | datetime | None, as_json: bool
+) -> None:
     """Every open run: where it stands, until when, what it has cost; the pause, and messages not delivered yet.
+
+    With --would-have instead, for each selector: what would have been stopped and what really became of it, the net of
+    that, what is in doubt, and the line of costwatch.yaml that makes it enforce.
 
     With --watch a read that fails is said, with the time of the last good one, and the next one is tried; only the
     first must succeed. With --watch --json each look is one JSON document on a line of its own; one that failed
     has the key `error`.
     """
+    if would_have:
+        if watch is not None:
+            raise InputError("--would-have and --watch are two different looks: give one of them")
+        from costwatch.cli import would_have as looking_back  # noqa: PLC0415 - a status is asked for more often
+
+        looking_back.would_have(session, since if since is not None else _LONG_LOOK_BACK, as_json=as_json)
+        return
+    if since is not None:
+        raise InputError("--since goes with --would-have: a status is as of now")
     with show.busy("Reading the ledger"):
         seen = _read(session)
     if watch is not None:

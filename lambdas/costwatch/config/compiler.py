@@ -33,6 +33,7 @@ def compile_policy(config: Config, *, config_commit: str) -> dict[str, Any]:
             "warn_owner_by": config.slack.warn_owner_by.value,
             "app_id": config.slack.app_id,
             "workspace": config.slack.workspace,
+            "weekly_digest": config.slack.weekly_digest,
         },
         "mode": dead_man.mode.value,
         "sweep_every_seconds": _seconds(dead_man.sweep_every),

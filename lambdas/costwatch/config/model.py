@@ -58,6 +58,7 @@ class Slack(_Model):
     signing_secret_parameter: fields.ParameterName = names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER
     app_id: fields.SlackApp = ""
     workspace: fields.SlackWorkspace = ""
+    weekly_digest: fields.YesOrNo = True
 
 
 class Email(_Model):

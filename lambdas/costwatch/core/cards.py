@@ -449,6 +449,14 @@ def _summary(facts: Mapping[str, str], context: CardContext) -> Card:
     return Card(_push(head), [header(head), quoted_section(facts["lines"] or "Nothing to report.")])
 
 
+def _week(facts: Mapping[str, str], context: CardContext) -> Card:
+    """`today`: the daily summary, which it takes the place of."""
+    del context
+    head = facts["head"]
+    blocks = [header(head), *([quoted_section(facts["lines"])] if facts["lines"] else [])]
+    return Card(_push(head), [*blocks, *([quoted_section(facts["today"])] if facts.get("today") else [])])
+
+
 _RENDERERS: dict[MessageKind, Callable[[Mapping[str, str], CardContext], Card]] = {
     MessageKind.WARNING: _warning,
     MessageKind.STOPPED: _stopped,
@@ -466,6 +474,7 @@ _RENDERERS: dict[MessageKind, Callable[[Mapping[str, str], CardContext], Card]] 
     MessageKind.EXEMPTION_ASKED: _exemption_asked,
     MessageKind.APPROVER_GROUP: _approver_group,
     MessageKind.SUMMARY: _summary,
+    MessageKind.WEEK: _week,
 }
 
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from costwatch.core import would_haves
+from costwatch.core.money import show_usd
 from costwatch.core.record import Entry, RunRecord, Transition
 from costwatch.core.run_cost import RunCost
 
@@ -85,6 +86,23 @@ class Graduation:
     @property
     def unpriced(self) -> int:
         return sum(case.unpriced for case in self.cases)
+
+    @property
+    def sentence(self) -> str:
+        """What speaks for enforcing and what against it."""
+        over = len(self.cases) - len(self.of(Truth.STILL_RUNS))
+        if not self.cases:
+            return "nothing would have been stopped: nobody knows yet what its limits would do"
+        if not over:
+            return "what would have been stopped still runs: nobody knows yet what became of it"
+        if self.net_usd < 0:
+            return f"enforce would have cost {show_usd(-self.net_usd)} more than it saved: its limits are too short"
+        saved = f"enforce would have saved {show_usd(self.net_usd)}"
+        if self.of(Truth.FINISHED):
+            saved += f", and destroyed the work of {len(self.of(Truth.FINISHED))}"
+        beside = [f"{len(self.doubtful)} doubtful"] if self.doubtful else []
+        beside += [f"{self.unpriced} without a known price"] if self.unpriced else []
+        return f"{saved}; look at what is in doubt first: {', '.join(beside)}" if beside else saved
 
 
 def cases(

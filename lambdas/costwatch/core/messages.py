@@ -38,6 +38,7 @@ class MessageKind(StrEnum):
     MASS_SILENCE = "mass silence"
     UNWATCHED = "unwatched"
     SUMMARY = "summary"
+    WEEK = "weekly digest"
     EXEMPTION_ASKED = "exemption asked for"
     APPROVER_GROUP = "approver group"
     CLICKED = "clicked"

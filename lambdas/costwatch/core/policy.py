@@ -190,6 +190,7 @@ class SlackRoutes:
     """Clicks of any other app are refused; empty: of any app that signs with our secret."""
     workspace: str = ""
     """The same for Slack's workspace (`T...`)."""
+    weekly_digest: bool = False
 
     @property
     def clickable(self) -> bool:

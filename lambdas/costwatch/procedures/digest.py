@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ from costwatch.core.policy import Mode, Policy
 from costwatch.core.record import Entry, RunRecord, Status, Transition, hold_id
 from costwatch.core.selection import HoldCode, protected_by
 from costwatch.core.silences import StoppedSilent
-from costwatch.procedures import res_summary
+from costwatch.procedures import res_summary, weekly
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Seen, SweepReport
 
@@ -98,20 +99,49 @@ def is_unwatched(seen: Seen, policy: Policy) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Today:
+    """The day's summary. `keys` remember what it tells, the first one that it is told."""
+
+    keys: tuple[str, ...]
+    head: str
+    lines: str
+
+
 def summary(w: Watchdog, records: list[RunRecord], report: SweepReport) -> None:
-    """In observe: one message a day to the platform channel with what would have happened, when anything would."""
+    """In observe: one message a day to the platform channel with what would have happened, when anything would.
+
+    In every mode: on Mondays the digest of the week, which then has the day's summary in it.
+    """
     if w.slack is None and w.topic is None:
         return  # a laptop's sweep tells whoever runs it, and nobody else
+    now = w.now()
+    today, week = _today(w, records, report), weekly.due(w, records, report)
+    if week is not None and week.lines:
+        facts = {"head": week.head, "lines": "\n".join(week.lines)}
+        facts |= {"today": f"{today.head}\n{today.lines}"} if today is not None else {}
+        keys = [week.key, *(today.keys if today is not None else ())]
+        w.ledger.say_once(keys, Message(week.key, MessageKind.WEEK, Audience.PLATFORM, facts), now)
+        return
+    if week is not None:
+        w.ledger.say_once([week.key], None, now)
+    if today is not None:
+        facts = {"head": today.head, "lines": today.lines}
+        w.ledger.say_once(today.keys, Message(today.keys[0], MessageKind.SUMMARY, Audience.PLATFORM, facts), now)
+
+
+def _today(w: Watchdog, records: list[RunRecord], report: SweepReport) -> _Today | None:
+    """None: nothing is to be said, or was today."""
     now = w.now()
     local = now.astimezone(ZoneInfo(w.policy.timezone))
     observes = w.policy.approval.mode is Mode.OBSERVE
     asked = [r for r in records if observes and r.consent is not None and r.consent.word is Word.WOULD_ASK]
     judges = w.policy.res.mode is Mode.OBSERVE and bool(w.policy.res.models)
     if local.hour < SUMMARY_HOUR or not (asked or judges or any(s.mode is Mode.OBSERVE for s in w.policy.selectors)):
-        return
+        return None
     key = f"summary#{local.date()}"
     if w.ledger.was_told(key):
-        return
+        return None
     observed = [r for r in records if r.mode is Mode.OBSERVE]
     would = [r for r in observed if r.status in (Status.WOULD_STOP, Status.WARNED, Status.HELD)]
     closed = [
@@ -123,7 +153,7 @@ def summary(w: Watchdog, records: list[RunRecord], report: SweepReport) -> None:
     ]
     models = res_summary.fresh(w, report.skip) if judges else {}
     if not would and not closed and not asked and not models:
-        return
+        return None
     lines = [_line(r, now - (r.start or now)) for r in would]
     lines.extend(_asked_line(r, now) for r in asked)
     truth = would_haves.closed(row.entry for row in closed)
@@ -141,8 +171,7 @@ def summary(w: Watchdog, records: list[RunRecord], report: SweepReport) -> None:
     if models:
         head += f"; {len(models)} retrained model{'s' if len(models) > 1 else ''} judged"
     shown = lines[:_LINES] + ([f"... and {len(lines) - _LINES} more: costwatch status"] if len(lines) > _LINES else [])
-    message = Message(key, MessageKind.SUMMARY, Audience.PLATFORM, {"head": head, "lines": "\n".join(shown)})
-    w.ledger.say_once([key, *models], message, now)
+    return _Today((key, *models), head, "\n".join(shown))
 
 
 def _counted(records: Sequence[RunRecord], what: str) -> str:

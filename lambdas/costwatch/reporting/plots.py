@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 import pygal
 from pygal.style import Style
 
+from costwatch.core.blocks import cleaned
 from costwatch.reporting.series import Series
 
 COLOURS: Final = tuple(f"var(--plot-{n})" for n in range(6))
@@ -49,8 +50,8 @@ def spend(series: Series) -> Drawn:
         chart.x_labels = labels
         step = math.ceil(len(labels) / size.labels)
         chart.x_labels_major = labels[::step]
-        for team, amounts in series.teams:
-            chart.add(team, [float(amount) for amount in amounts])
+        for _, amounts in series.teams:
+            chart.add("", [float(amount) for amount in amounts])
         return chart
 
     return _both("spend", draw)
@@ -161,5 +162,6 @@ def _tens(power: int) -> str:
     return _axis_usd(10.0**power) if abs(power) <= _DECADES else f"$1e{power}"
 
 
-def _cut(label: str) -> str:
+def _cut(text: str) -> str:
+    label = cleaned(text)
     return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"

@@ -1,0 +1,164 @@
+"""costwatch status --would-have: what enforce would have done, and the line of costwatch.yaml that makes it so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from costwatch.procedures.sweep import sweep
+from tests.support.builders import HOUR
+from tests.support.command_line import Terminal, town_of
+from tests.support.fakes import Town
+from tests.support.town import later
+
+CONFIG = """\
+version: 1
+regions: [us-east-1]
+slack: {platform_channel: "#ml-platform"}
+dead_man:
+  mode: observe
+  blast_cap: {runs: 5, share: 100%, per_day: 20}
+  selectors:
+    - name: trainers
+      ec2: {tag: {Purpose: training}}
+    - name: jobs
+      sagemaker: {jobs: [training], tag: {Purpose: training}}
+      mode: warn
+    - name: idle
+      ec2: {tag: {Purpose: idle}}
+"""
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Town:
+    return town_of(tmp_path / "costwatch.yaml", CONFIG)
+
+
+@pytest.fixture
+def maria(tmp_path: Path, town: Town) -> Terminal:
+    return Terminal(tmp_path / "costwatch.yaml", town)
+
+
+def overrun(of: Town, name: str = "churn", *, job: bool = True, status: str = "Completed", ends: bool = True) -> None:
+    """20 hours when it is first seen, and 3 more after it would have been stopped."""
+    tags = {"Purpose": "training"}
+    thing = of.world.train(name, age=20 * HOUR, tags=tags) if job else of.world.launch(age=20 * HOUR, tags=tags)
+    sweep(of.watchdog())
+    later(of, minutes=31)
+    of.clock.forward(hours=3)
+    if ends:
+        of.world.end(thing, status=status)
+    later(of, minutes=5)
+
+
+def selectors(maria: Terminal, *arguments: str) -> dict[str, Any]:
+    found = maria.json("status", "--would-have", *arguments)["selectors"]
+    return {each["selector"]: each for each in found}
+
+
+def test_each_selector_has_its_truths_the_net_of_them_and_what_is_in_doubt(town: Town, maria: Terminal) -> None:
+    overrun(town, "finished")
+    overrun(town, "hung", status="Stopped")
+    overrun(town, job=False)
+    found = selectors(maria)
+    jobs, trainers = found["jobs"], found["trainers"]
+    assert jobs["finished"]["runs"] == jobs["ran_on"]["runs"] == 1
+    assert float(jobs["net_usd"]) == pytest.approx(
+        float(jobs["ran_on"]["usd"]) - float(jobs["finished"]["usd"]), abs=0.011
+    )
+    assert (jobs["doubtful"], trainers["doubtful"], trainers["ran_on"]["runs"]) == (0, 1, 1)
+    assert [case["name"] for case in jobs["cases"]] == ["finished", "hung"]
+    assert found["idle"]["cases"] == []
+
+
+def test_one_that_still_runs_is_said_to_and_is_in_no_net(town: Town, maria: Terminal) -> None:
+    overrun(town, job=False, ends=False)
+    trainers = selectors(maria)["trainers"]
+    assert (trainers["still_runs"]["runs"], trainers["net_usd"]) == (1, "0.00")
+    assert float(trainers["still_runs"]["usd"]) == pytest.approx(21.957642 * (3 + 5 / 60), abs=0.01)
+    assert "nobody knows yet what became of it" in trainers["sentence"]
+
+
+def test_one_that_people_gave_more_time_afterwards_is_in_doubt(town: Town, maria: Terminal) -> None:
+    overrun(town, job=False, ends=False)
+    (instance,) = town.world.instances.values()
+    instance.tags["costwatch:max-runtime"] = "60h"
+    later(town, minutes=5)
+    trainers = selectors(maria)["trainers"]
+    assert (trainers["not_due_any_more"], trainers["doubtful"], trainers["without_price"]) == (1, 1, 0)
+    assert trainers["cases"][0]["truth"] == "not due any more"
+
+
+def test_the_line_to_change_is_the_one_of_the_file_here(town: Town, maria: Terminal) -> None:
+    del town
+    found = selectors(maria)
+    file = str(maria.config)
+    assert found["jobs"]["change"] == {
+        "file": file,
+        "line": 12,
+        "now": "      mode: warn",
+        "then": "      mode: enforce",
+    }
+    shown = maria.costwatch("status", "--would-have").output
+    assert f"To enforce, line 12 of {file} becomes:\n        mode: enforce" in shown
+    assert f"To enforce, add below line 8 of {file}:\n        mode: enforce" in shown
+
+
+def test_who_has_another_file_or_none_sees_the_truth_all_the_same(town: Town, maria: Terminal) -> None:
+    overrun(town)
+    maria.config.write_text(CONFIG.replace("- name: jobs", "- name: others"), encoding="utf-8")
+    found = selectors(maria)
+    assert found["jobs"]["mode"] is found["jobs"]["change"] is None
+    assert found["jobs"]["finished"]["runs"] == 1
+    assert "jobs (not in the file here)" in maria.costwatch("status", "--would-have").output
+
+
+def test_a_file_with_a_mistake_is_said_to_be_one(maria: Terminal) -> None:
+    maria.config.write_text("version: 1\ncolour: red\n", encoding="utf-8")
+    result = maria.costwatch("status", "--would-have")
+    assert result.exit_code == 2
+    assert "colour" in result.stderr
+
+
+def test_since_leaves_out_what_was_before(town: Town, maria: Terminal) -> None:
+    overrun(town)
+    town.clock.forward(days=3)
+    assert selectors(maria, "--since", "4d")["jobs"]["finished"]["runs"] == 1
+    assert selectors(maria, "--since", "2d")["jobs"]["finished"]["runs"] == 0
+
+
+def test_no_line_is_longer_than_the_terminal_is_wide(town: Town, maria: Terminal) -> None:
+    overrun(town)
+    overrun(town, job=False)
+    shown = maria.costwatch("status", "--would-have", env={"COLUMNS": "60", "FORCE_COLOR": "1", "TERM": "xterm"}).output
+    assert "Net" in shown
+    assert max(len(line) for line in shown.splitlines() if str(maria.config) not in line) <= 60 + len("\x1b[1m\x1b[0m")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--would-have", "--watch"), "--would-have and --watch are two different looks: give one of them"),
+        (("--since", "3d"), "--since goes with --would-have"),
+        (("--would-have", "--since", "2030-01-01T00:00:00Z"), "is in the future"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(maria: Terminal, arguments: tuple[str, ...], told: str) -> None:
+    result = maria.costwatch("status", *arguments)
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_without_a_file_there_is_no_line_and_a_note_says_why(
+    town: Town, maria: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrun(town)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    result = maria.costwatch("status", "--would-have", config=False)
+    assert result.exit_code == 0
+    assert "no line to change is shown: costwatch.yaml: no such file" in result.stderr
+    assert "its limits are too short" in result.stdout
+    assert "To enforce" not in result.stdout
