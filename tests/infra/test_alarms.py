@@ -115,4 +115,4 @@ def test_the_commands_of_the_runbook_exist() -> None:
     text = RUNBOOK.read_text("utf-8") + Path(ROOT / "infra" / "alarms.py").read_text("utf-8")
     used = set(re.findall(r"`costwatch ([a-z-]+)", text))
     assert used
-    assert used <= set(main.commands) | {"redrive"}
+    assert used <= set(main.commands)

@@ -60,6 +60,7 @@ def test_the_week_is_told_with_its_spend_and_what_enforce_would_have_done() -> N
     assert spent.startswith("1 runs ended: $")
     assert "failed or was stopped" in spent
     assert any(line.startswith("By team: risk $") for line in rest)
+    assert rest[-1].startswith("Costwatch itself costs about $")
     (jobs,) = [line for line in rest if line.startswith("jobs (warn): ")]
     assert "enforce would have saved $" in jobs
     assert jobs.endswith("to enforce: mode: enforce beside name: jobs in costwatch.yaml")

@@ -17,6 +17,7 @@ from costwatch.core.money import show_usd
 from costwatch.core.record import RunRecord, Status, Transition
 from costwatch.core.run_cost import RunCost
 from costwatch.core.spend import By
+from costwatch.procedures.own_cost import own_cost_of
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
 
@@ -70,6 +71,8 @@ def due(w: Watchdog, records: Sequence[RunRecord], report: SweepReport) -> Week 
     ]
     costs = _costs(w, begin, end, report)
     lines = [*_spent(costs), *_counted(rows), *_held(records), *_selectors(w, rows, costs, records)]
+    if lines:
+        lines.append(own_cost_of(w.policy).sentence)
     spent = show_usd(spending.total([spending.of_cost(cost) for cost in costs]).usd)
     head = f"Costwatch: the week of {first.day} {first:%b} to {last.day} {last:%b %Y}, {spent}"
     return Week(key, head, tuple(lines))
