@@ -22,7 +22,6 @@ ROOT = Path(__file__).parents[2]
 NAMES = ("docs/data-scientists.md", "docs/operators.md", "docs/platform-teams.md", "CONTRIBUTING.md")
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-RELEASABLE = {code.value for code in HoldCode if code.waits_for_release}
 
 
 def blocks(language: str) -> list[str]:
