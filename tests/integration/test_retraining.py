@@ -483,3 +483,31 @@ def test_the_command_asks_about_the_home_region_or_the_one_of_the_model(office: 
     assert asked_by_command(office, tmp_path)["region"] == REGION
     found = asked_by_command(office, tmp_path, "--region", REGION, "--model-region", ELSEWHERE)
     assert (found["region"], found["rule"]) == (ELSEWHERE, "never_trained")
+
+
+# --- crashes --------------------------------------------------------------------------------------------------------
+
+
+class _DiedError(BaseException):
+    """Nothing catches it, as nothing catches the end of a process."""
+
+
+def test_a_crash_before_its_one_write_leaves_no_question_and_the_next_one_is_answered(office: Office) -> None:
+    def dies(_writes: object) -> None:
+        raise _DiedError
+
+    before = dict(office.table.items)
+    office.table.before_transact = dies
+    with pytest.raises(_DiedError):
+        office.ask(id="build-7")
+    assert dict(office.table.items) == before
+    office.table.before_transact = None
+    assert office.ask(id="build-7").skipped_in_a_row == 1
+
+
+def test_a_crash_after_it_counts_the_skip_once_and_whoever_asks_again_is_told_the_same(office: Office) -> None:
+    told = office.ask(id="build-7")  # and the process died before it could say so
+    again = office.ask(id="build-7")
+    assert again == told
+    office.now += WEEK
+    assert office.ask(id="build-8").skipped_in_a_row == 2
