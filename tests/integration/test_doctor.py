@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -41,9 +44,59 @@ dead_man:
     - name: trainers
       ec2: {tag: {Purpose: training}}
 """
-_QUEUES: Final = {
-    "Resources": {name: {"Type": "AWS::SQS::Queue"} for name in ("DeadmanDeadLetters1A", "RefusedEvents2B", "Beats3C")}
-}
+_TRUST: Final = {"Version": "2012-10-17", "Statement": []}
+
+
+def _function(name: str) -> dict[str, Any]:
+    role = {"Fn::GetAtt": ["DeadmanRole0A1B2C3D", "Arn"]}
+    code = {"ZipFile": "1"}
+    properties = {"FunctionName": name, "Code": code, "Handler": "a.b", "Runtime": "python3.13", "Role": role}
+    return {"Type": "AWS::Lambda::Function", "Properties": properties}
+
+
+def _rule(**properties: Any) -> dict[str, Any]:
+    return {"Type": "AWS::Events::Rule", "Properties": {"State": "ENABLED", **properties}}
+
+
+def zipped(text: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("a.py"), text)
+    return file.getvalue()
+
+
+_READ_BY: Final = {"BeatsQueue3C3C3C3C": "HeartbeatsFunction2F2F2F2F"}
+_STACK: Final = {
+    "Resources": {
+        "DeadmanRole0A1B2C3D": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": _TRUST}},
+        **{
+            name: {"Type": "AWS::SQS::Queue"}
+            for name in (
+                "DeadmanDeadLetters1A1A1A1A", "RefusedEvents2B2B2B2B", "BeatsQueue3C3C3C3C", "BeatsDeadLetters4D4D4D4D",
+                "GateRequestsQueue6A6A6A6A",
+                "GateRequestsDeadLetters5E5E5E5E",
+            )
+        },
+        "DeadmanFunction1F1F1F1F": _function("costwatch-deadman"),
+        "HeartbeatsFunction2F2F2F2F": _function("costwatch-heartbeats"),
+        "PricesFunction3F3F3F3F": _function("costwatch-prices"),
+        "Rulessweep1E1E1E1E": _rule(Name="at-sweep", ScheduleExpression="rate(5 minutes)"),
+        "Rulesec2state2E2E2E2E": _rule(Name="at-ec2", EventPattern={"source": ["aws.ec2"]}),
+        "Rulesheartbeats3E3E3E3E": _rule(
+            Name="at-beats", EventPattern={"source": ["costwatch.client"]}, EventBusName=names.HEARTBEAT_BUS
+        ),
+        **{
+            f"{function}Reads{queue}": {
+                "Type": "AWS::Lambda::EventSourceMapping",
+                "Properties": {
+                    "EventSourceArn": {"Fn::GetAtt": [queue, "Arn"]}, "FunctionName": {"Ref": function}
+                },
+            }
+            for queue, function in _READ_BY.items()
+        },
+    }
+}  # fmt: skip
+"""As the CDK names things: three functions and rules, a queue that is read, and all kinds of dead-letter queues."""
 
 
 def refused(code: str, operation: str) -> ClientError:
@@ -137,7 +190,10 @@ class Clinic:
     def deploy(self, **more: Any) -> None:
         """What a stack leaves behind, with a sweep and prices of today."""
         account = self.account
-        self.client("cloudformation").create_stack(StackName=names.STACK, TemplateBody=json.dumps(_QUEUES))
+        self.client("cloudformation").create_stack(StackName=names.STACK, TemplateBody=json.dumps(_STACK))
+        for name in ("costwatch-deadman", "costwatch-heartbeats", "costwatch-prices"):
+            # moto's own zips carry the time of day
+            self.client("lambda").update_function_code(FunctionName=name, ZipFile=zipped("1"))
         self.deploy_again(**more)
         secret = {"Name": names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER, "Value": account.slack.signing_secret}
         self.client("ssm").put_parameter(**secret, Type="SecureString", Overwrite=True)
@@ -147,6 +203,11 @@ class Clinic:
         account.refresh_prices()
         account.sweep(account.wiring())
         account.take_beats(account.cold_heartbeats_wiring(), account.waiting_beats())
+
+    def physical(self, logical_id: str) -> str:
+        """What the service of one of the stack's resources knows it by."""
+        parts = self.client("cloudformation").list_stack_resources(StackName=names.STACK)["StackResourceSummaries"]
+        return next(each["PhysicalResourceId"] for each in parts if each["LogicalResourceId"] == logical_id)
 
     def deploy_again(self, **more: Any) -> None:
         """The stack's parameter, with `more` in it."""
@@ -166,6 +227,40 @@ class Clinic:
         self.client("ssm").put_parameter(
             Name=names.DEPLOYMENT_PARAMETER, Type="String", Value=json.dumps(body), Overwrite=True
         )
+
+
+@dataclass
+class Functions:
+    """Lambda as it answers about functions that moto's never become."""
+
+    states: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def get_function_configuration(self, *, FunctionName: str) -> dict[str, str]:  # noqa: N803
+        usual = {"State": "Active", "LastUpdateStatus": "Successful", "CodeSha256": "new"}
+        return {**usual, **self.states.get(FunctionName, {})}
+
+    def get_function_concurrency(self, *, FunctionName: str) -> dict[str, int]:  # noqa: N803
+        assert FunctionName
+        return {}
+
+    def get_event_source_mapping(self, *, UUID: str) -> dict[str, str]:  # noqa: N803
+        assert UUID
+        return {"State": "Enabled"}
+
+
+@dataclass
+class Rules:
+    """EventBridge, where only rules with a state here may be looked at."""
+
+    states: dict[str, str]
+    asked: list[str] = field(default_factory=list)
+
+    def describe_rule(self, *, Name: str, EventBusName: str = "default") -> dict[str, str]:  # noqa: N803
+        assert EventBusName
+        self.asked.append(Name)
+        if Name not in self.states:
+            raise refused("AccessDeniedException", "DescribeRule")
+        return {"State": self.states[Name]}
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +311,7 @@ def test_json_has_every_check_and_the_same_exit_code(clinic: Clinic) -> None:
     result = clinic.doctor("--json")
     body = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert body["counts"] == {"ok": 18, "to do": 1, "waits": 0, "unknown": 0}
+    assert body["counts"] == {"ok": 21, "to do": 1, "waits": 0, "unknown": 0}
     [bad] = [each for each in body["checks"] if each["standing"] == "to do"]
     assert bad == {
         "check": "deployed",
@@ -540,12 +635,127 @@ def test_prices_are_stale_one_second_after_three_days_and_not_before(clinic: Cli
 
 def test_what_waits_in_a_dead_letter_queue_is_counted_and_other_queues_are_not(clinic: Clinic) -> None:
     clinic.deploy()
-    resources = clinic.client("cloudformation").list_stack_resources(StackName=names.STACK)["StackResourceSummaries"]
-    urls = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources}
-    clinic.client("sqs").send_message(QueueUrl=urls["Beats3C"], MessageBody="a beat")
-    assert clinic.found()["dead-letter queues"][:2] == ("ok", "2 queues, all empty")
-    clinic.client("sqs").send_message(QueueUrl=urls["RefusedEvents2B"], MessageBody="odd")
-    assert clinic.found()["dead-letter queues"][:2] == ("to do", "1 in RefusedEvents2B")
+    clinic.client("sqs").send_message(QueueUrl=clinic.physical("GateRequestsQueue6A6A6A6A"), MessageBody="a request")
+    assert clinic.found()["dead-letter queues"][:2] == ("ok", "4 queues, all empty")
+    for queue in ("RefusedEvents2B2B2B2B", "BeatsDeadLetters4D4D4D4D"):
+        clinic.client("sqs").send_message(QueueUrl=clinic.physical(queue), MessageBody="odd")
+    assert clinic.found()["dead-letter queues"] == (
+        "to do",
+        "1 in beats, 1 in refused",
+        "costwatch redrive shows it, handles it again or deletes it",
+    )
+
+
+def test_a_dead_letter_that_somebody_looks_at_just_now_is_there_all_the_same(clinic: Clinic) -> None:
+    clinic.deploy()
+    queue = clinic.physical("RefusedEvents2B2B2B2B")
+    clinic.client("sqs").send_message(QueueUrl=queue, MessageBody="odd")
+    assert clinic.client("sqs").receive_message(QueueUrl=queue, VisibilityTimeout=120)["Messages"]
+    assert clinic.found()["dead-letter queues"][:2] == ("to do", "1 in refused")
+
+
+def test_what_the_gate_reads_itself_is_counted_and_redrive_is_not_named_which_does_not_show_it(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.client("sqs").send_message(QueueUrl=clinic.physical("GateRequestsDeadLetters5E5E5E5E"), MessageBody="odd")
+    standing, said, do = clinic.found()["dead-letter queues"]
+    assert (standing, said) == ("to do", "1 in gate-requests")
+    assert do.startswith("gate-requests: the function gate reads it itself")
+
+
+# --- rules, functions, what reads queues ------------------------------------------------------------------------------
+
+
+def test_disabled_rules_are_named_with_the_commands_that_enable_them_also_on_the_bus_of_heartbeats(
+    clinic: Clinic,
+) -> None:
+    clinic.deploy()
+    assert clinic.found()["rules"] == ("ok", "3 rules, all enabled", "")
+    clinic.client("events").disable_rule(Name="at-ec2")
+    clinic.client("events").disable_rule(Name="at-beats", EventBusName=names.HEARTBEAT_BUS)
+    assert clinic.found()["rules"] == (
+        "to do",
+        "ec2-state is disabled; heartbeats is disabled",
+        "aws events enable-rule --name at-ec2 --region us-east-1 && aws events enable-rule --name at-beats "
+        "--event-bus-name costwatch --region us-east-1",
+    )
+
+
+def test_a_rule_that_is_gone_is_to_be_put_back_by_hand(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.client("events").delete_rule(Name="at-sweep")
+    standing, said, do = clinic.found()["rules"]
+    assert (standing, said) == ("to do", "Rulessweep is gone")
+    assert do.startswith("put it back by hand")
+
+
+def test_a_function_with_a_reserved_concurrency_of_none_is_throttled_whole_and_one_of_one_is_not(
+    clinic: Clinic,
+) -> None:
+    clinic.deploy()
+    limit = clinic.client("lambda").put_function_concurrency
+    limit(FunctionName="costwatch-deadman", ReservedConcurrentExecutions=1)
+    assert clinic.found()["functions"] == ("ok", "3 functions, all active, none throttled", "")
+    limit(FunctionName="costwatch-deadman", ReservedConcurrentExecutions=0)
+    assert clinic.found()["functions"] == (
+        "to do",
+        "deadman is throttled whole (reserved concurrency 0)",
+        "aws lambda delete-function-concurrency --function-name costwatch-deadman --region us-east-1",
+    )
+
+
+def test_a_function_with_other_code_than_the_rest_is_named(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.client("lambda").update_function_code(FunctionName="costwatch-deadman", ZipFile=zipped("2"))
+    standing, said, _do = clinic.found()["functions"]
+    assert (standing, said) == ("to do", "other code than the rest: deadman")
+
+
+@pytest.mark.parametrize(
+    ("state", "standing", "said"),
+    [
+        ({"State": "Inactive"}, "ok", "3 functions, all active, none throttled"),  # it wakes up when it is called
+        ({"State": "Pending"}, "to do", "heartbeats: it is being made"),
+        ({"State": "Failed", "StateReason": "no role"}, "to do", "heartbeats: it failed (no role)"),
+        ({"LastUpdateStatus": "InProgress"}, "to do", "heartbeats: its last update is under way"),
+        ({"LastUpdateStatus": "Failed"}, "to do", "heartbeats: its last update failed (Lambda does not say why)"),
+    ],
+)
+def test_a_function_that_lambda_cannot_run_is_named_with_lambdas_reason(
+    clinic: Clinic, state: dict[str, str], standing: str, said: str
+) -> None:
+    clinic.deploy()
+    clinic.clients["lambda"] = Functions(states={"costwatch-heartbeats": state})
+    assert clinic.found()["functions"][:2] == (standing, said)
+
+
+def test_a_queue_that_nobody_reads_any_more_is_named_with_the_command_that_has_it_read(clinic: Clinic) -> None:
+    clinic.deploy()
+    assert clinic.found()["event sources"] == ("ok", "1 queue, all read", "")
+    uuid = clinic.physical("HeartbeatsFunction2F2F2F2FReadsBeatsQueue3C3C3C3C")
+    clinic.client("lambda").update_event_source_mapping(UUID=uuid, Enabled=False)
+    standing, said, do = clinic.found()["event sources"]
+    assert standing == "to do"
+    assert re.fullmatch(r"nobody reads the queue Costwatch-BeatsQueue3C3C3C3C-\w+ \(Disabled\)", said)
+    assert do == f"aws lambda update-event-source-mapping --uuid {uuid} --enabled --region us-east-1"
+
+
+@pytest.mark.parametrize("check", ["rules", "functions", "event sources"])
+def test_what_may_not_be_looked_at_is_never_well(clinic: Clinic, check: str) -> None:
+    clinic.deploy()
+    clinic.clients["lambda"] = clinic.clients["events"] = Unallowed("AccessDeniedException")
+    standing, said, _do = clinic.found()[check]
+    assert standing == "unknown"
+    assert said.startswith("could not be looked at: ")
+    assert "your credentials do not allow it" in said
+
+
+def test_one_rule_that_may_not_be_looked_at_hides_no_other_that_is_disabled(clinic: Clinic) -> None:
+    clinic.deploy()
+    events = clinic.clients["events"] = Rules({"at-sweep": "DISABLED", "at-ec2": "ENABLED"})
+    out = clinic.doctor().stdout
+    assert "!!  rules: sweep is disabled. To do: aws events enable-rule --name at-sweep" in out
+    assert "??  rules: could not be looked at: Rulesheartbeats: " in out
+    assert events.asked == ["at-ec2", "at-beats", "at-sweep"]
 
 
 def test_a_topic_that_nobody_listens_to_is_to_be_subscribed(clinic: Clinic) -> None:
