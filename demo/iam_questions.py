@@ -72,6 +72,9 @@ _ANSWERS_TO_TASKS = frozenset({"SendTaskFailure", "SendTaskHeartbeat", "SendTask
 _GROUP_ACTIONS = frozenset({"TerminateInstanceInAutoScalingGroup", "UpdateAutoScalingGroup"})
 _OF_A_GROUP_UPDATE = ("LaunchConfigurationName", "MaxSize", "MinSize", "VPCZoneIdentifier")
 """What of a request is a condition key; the last one is called by its plural there."""
+_ON_ONE_QUEUE = frozenset(
+    {"ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"}
+)
 _TAGGED = frozenset({"endpoint", "notebook-instance"})
 _ABOUT_PACKAGES = {"DescribeModelPackage": "ModelPackageName", "UpdateModelPackage": "ModelPackageArn"}
 
@@ -207,8 +210,9 @@ def _sns(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Q
 
 
 def _sqs(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
-    if operation in ("GetQueueAttributes", "SendMessage"):
-        yield where.ask(f"sqs:{operation}", where.arn("sqs", params["QueueUrl"].rpartition("/")[2]))
+    action = {"ChangeMessageVisibilityBatch": "ChangeMessageVisibility"}.get(operation, operation)
+    if action in _ON_ONE_QUEUE:
+        yield where.ask(f"sqs:{action}", where.arn("sqs", params["QueueUrl"].rpartition("/")[2]))
 
 
 def _iam(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:

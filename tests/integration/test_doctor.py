@@ -207,7 +207,7 @@ class Clinic:
     def physical(self, logical_id: str) -> str:
         """What the service of one of the stack's resources knows it by."""
         parts = self.client("cloudformation").list_stack_resources(StackName=names.STACK)["StackResourceSummaries"]
-        return next(each["PhysicalResourceId"] for each in parts if each["LogicalResourceId"] == logical_id)
+        return str(next(each["PhysicalResourceId"] for each in parts if each["LogicalResourceId"] == logical_id))
 
     def deploy_again(self, **more: Any) -> None:
         """The stack's parameter, with `more` in it."""
@@ -402,12 +402,22 @@ def test_a_session_is_simulated_as_its_role_with_its_path_on_the_deployed_table_
     assert {principal for principal, _, _ in clinic.iam.asked} == {
         "arn:aws:iam::123456789012:role/with/a/path/Platform"
     }
-    assert [resources for _, _, resources in clinic.iam.asked] == [
-        ("*",),
-        ("arn:aws:dynamodb:us-east-1:123456789012:table/costwatch-ledger",),
-        ("arn:aws:dynamodb:us-east-1:123456789012:table/costwatch-ledger",),
-        ("arn:aws:lambda:us-east-1:123456789012:function:costwatch-deadman",),
-    ]
+    table = "arn:aws:dynamodb:us-east-1:123456789012:table/costwatch-ledger"
+    asked = {(action, on) for _, actions, resources in clinic.iam.asked for action in actions for on in resources}
+    assert {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"} <= {
+        action for action, on in asked if on == table
+    }
+    function = "arn:aws:lambda:us-east-1:123456789012:function:costwatch-deadman"
+    assert {action for action, on in asked if on == function} == {"lambda:InvokeFunction"}
+    assert (
+        "cloudformation:ListStackResources",
+        "arn:aws:cloudformation:us-east-1:123456789012:stack/Costwatch/any",
+    ) in (asked)
+    queues = {on for action, on in asked if action == "sqs:ReceiveMessage"}
+    assert queues == {
+        f"arn:aws:sqs:us-east-1:123456789012:{clinic.physical(queue).rpartition('/')[2]}"
+        for queue in ("DeadmanDeadLetters1A1A1A1A", "RefusedEvents2B2B2B2B", "BeatsDeadLetters4D4D4D4D")
+    }
 
 
 def test_what_may_not_be_read_is_named_and_to_be_done(clinic: Clinic) -> None:
@@ -423,7 +433,27 @@ def test_who_may_look_and_not_act_is_told_so_and_that_is_no_failure(clinic: Clin
     clinic.iam.denied = {"lambda:InvokeFunction", "dynamodb:PutItem"}
     result = clinic.doctor()
     assert result.exit_code == 0, result.output
-    assert "--  permissions to act: not allowed: dynamodb:PutItem, lambda:InvokeFunction" in result.stdout
+    assert (
+        "--  permissions to act: not allowed: extend, exempt, release, pause, resume, approve, deny, sweep, "
+        "redrive --delete without dynamodb:PutItem; stop, restore, settle --now, sweep --mode enforce without "
+        "lambda:InvokeFunction; redrive --resend without dynamodb:PutItem, lambda:InvokeFunction. "
+    ) in result.stdout
+
+
+@pytest.mark.parametrize("action", ["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"])
+def test_who_may_not_redrive_is_told_so(clinic: Clinic, action: str) -> None:
+    clinic.deploy()
+    clinic.iam.denied = {action}
+    assert clinic.found()["permissions to act"][:2] == ("waits", f"not allowed: redrive without {action}")
+
+
+def test_where_the_stack_may_not_be_listed_nobody_knows_about_redrive_and_the_rest_is_asked(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.clients["cloudformation"] = Unallowed("AccessDenied")
+    clinic.clients["cloudformation"].get_paginator = lambda _: clinic.clients["cloudformation"]
+    standing, said, _do = clinic.found()["permissions to act"]
+    assert standing == "unknown"
+    assert said.startswith("not known for redrive, redrive --delete, redrive --resend: ")
 
 
 class Unallowed:
@@ -451,16 +481,32 @@ def test_where_nothing_may_be_simulated_the_reads_themselves_are_tried(clinic: C
     found = clinic.found()
     assert found["permissions to look"][0] == "to do"
     assert "not allowed: ec2:DescribeInstances, sagemaker:ListTrainingJobs" in found["permissions to look"][1]
+    assert "permissions to act" not in found, "nothing is deployed"
     assert found["regions"][0] == "unknown"
     assert "your credentials do not allow it" in found["regions"][1]
+
+
+def test_where_nothing_may_be_simulated_the_ledger_is_tried_and_what_writes_is_not_known(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.iam.error = refused("AccessDenied", "SimulatePrincipalPolicy")
+    found = clinic.found()
+    tried = "tried, since AWS does not simulate what these credentials may"
+    assert found["permissions to read the ledger"] == ("ok", f"dynamodb:GetItem on costwatch-ledger ({tried})", "")
+    assert found["permissions to act"][0] == "unknown"
+    clinic.account.aws.faults.fail(None, "GetItem", "AccessDeniedException", times=None)
+    found = clinic.found()
+    clinic.account.aws.faults.clear()
+    assert found["permissions to read the ledger"][:2] == ("to do", f"not allowed: dynamodb:GetItem ({tried})")
 
 
 def test_the_embedded_aws_answers_as_aws_does_where_moto_does_not(clinic: Clinic) -> None:
     clinic.deploy()
     clinic.clients.clear()
     result = clinic.doctor()
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 3, result.output
     assert "ok  permissions to look: ec2:DescribeInstances and sagemaker:ListTrainingJobs (tried, " in result.stdout
+    assert "??  permissions to act: AWS does not simulate these credentials" in result.stdout
+    assert result.stdout.count("??  ") == 1
     assert "--  cost allocation tags: could not be asked: only the account that pays" in result.stdout
     assert clinic.account.aws.errors == []
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from costwatch import __version__, names
 from costwatch.adapters.aws_errors import translated
-from costwatch.cli import show
+from costwatch.cli import doctor_acting, show
+from costwatch.cli.command_permissions import READ
 from costwatch.cli.doctor_case import FALLBACK_REGION, Case
 from costwatch.cli.failures import is_denied, lines_of
 from costwatch.cli.findings import Finding, ok, todo, unknown, waits
@@ -22,9 +23,6 @@ _BOOTSTRAPPED: Final = "/cdk-bootstrap/hnb659fds/version"  # where CDK's bootstr
 _MOST_NAMED: Final = 4
 _SESSION: Final = re.compile(r"arn:[^:]+:sts::\d+:assumed-role/([^/]+)/.*")
 _NO_PAYER: Final = "only the account that pays for the organisation may ask"
-_READ_LEDGER: Final = ("dynamodb:GetItem", "dynamodb:Query")
-_WRITE_LEDGER: Final = ("dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:PutItem")
-_INVOKE: Final = ("lambda:InvokeFunction",)
 
 
 def configuration(case: Case) -> Iterator[Finding]:
@@ -121,19 +119,12 @@ def _simulated(case: Case, caller: Caller, principal: str) -> Iterator[Finding]:
         return  # that is said by the next check
     arn = f"arn:{caller.arn.split(':')[1]}:{{}}:{deployed.home_region}:{caller.account}:{{}}"
     table = arn.format("dynamodb", f"table/{deployed.table}")
-    denied = _denied(case, principal, _READ_LEDGER, table)
+    denied = _denied(case, principal, READ.actions, table)
     if denied:
         yield todo("permissions to read the ledger", f"not allowed: {_some(denied)}", f"allow them on {table}")
     else:
         yield ok("permissions to read the ledger", deployed.table)
-    function = arn.format("lambda", f"function:{deployed.function}")
-    denied = [*_denied(case, principal, _WRITE_LEDGER, table)]
-    denied += _denied(case, principal, _INVOKE, function) if deployed.function else []
-    if denied:
-        said = f"not allowed: {_some(denied)}"
-        yield waits("permissions to act", said, "allow them to whoever is to extend, exempt, approve, pause or stop")
-    else:
-        yield ok("permissions to act", "extend, exempt, approve, pause, stop")
+    yield from doctor_acting.acting(case, deployed, arn, lambda actions, on: _denied(case, principal, actions, on))
 
 
 def _denied(case: Case, principal: str, actions: Sequence[str], resource: str) -> list[str]:
@@ -168,6 +159,19 @@ def _tried(case: Case) -> Iterator[Finding]:
         yield todo("permissions to look", f"not allowed: {_some(denied)} ({why})", do)
     else:
         yield ok("permissions to look", f"ec2:DescribeInstances and sagemaker:ListTrainingJobs ({why})")
+    try:
+        table = case.session.deployment.table
+    except CostwatchError:
+        return  # that is said by the next check
+    try:
+        case.ledger.pause()
+    except AwsError as error:
+        if not is_denied(error):
+            raise
+        yield todo("permissions to read the ledger", f"not allowed: dynamodb:GetItem ({why})", f"allow it on {table}")
+    else:
+        yield ok("permissions to read the ledger", f"dynamodb:GetItem on {table} ({why})")
+    yield unknown("permissions to act", "AWS does not simulate these credentials, and nothing is written to try")
 
 
 def _some(actions: Sequence[str]) -> str:
