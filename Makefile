@@ -64,8 +64,8 @@ client: .venv/.ready-dev ## build the wheel that training scripts install, into 
 	@ls build/costwatch_client-*.whl
 
 .PHONY: synth
-synth: .venv/.ready-dev ## write the CloudFormation template to cdk.out
-	@CDK_OUTDIR=cdk.out $(BIN)/python app.py
+synth: .venv/.ready-dev ## write the CloudFormation template to cdk.out (CONFIG and ARGS as for deploy)
+	@CDK_OUTDIR=cdk.out $(BIN)/python app.py -c "config=$$CONFIG" $(ARGS)
 
 # The CDK's command line needs Node: .venv/bin, which is on PATH here, has one.
 .PHONY: bootstrap deploy destroy package
@@ -76,6 +76,7 @@ deploy: .venv/.ready-dev $(CDK) ## deploy with the pinned CDK (CONFIG=path/to/co
 destroy: .venv/.ready-dev $(CDK) ## remove what was deployed, except the ledger
 	$(CDK) destroy -c "config=$$CONFIG" $(ARGS)
 package: .venv/.ready-dev $(CDK) ## template and zip, to deploy without a bootstrap (BUCKET=my-code)
+	@test -n "$(BUCKET)" || { echo "which bucket? make package BUCKET=my-code" >&2; exit 2; }
 	$(CDK) synth --quiet -c "config=$$CONFIG" $(ARGS)
 	$(BIN)/costwatch package --config "$$CONFIG" --bucket $(BUCKET)
 
