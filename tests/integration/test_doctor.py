@@ -115,11 +115,14 @@ class Clinic:
         self.clients: dict[str, Any] = {"sts": self.sts, "iam": self.iam, "ce": self.billing}
         self.environ = {"AWS_REGION": REGION, names.ENV_SLACK_API_URL: account.slack.base_url}
         self.calls: list[Call] = []
+        self.named = True
+        """By --config; else the file of the folder is taken."""
 
     def doctor(self, *arguments: str, columns: int = 100, terminal: bool = False) -> Result:
         tools = Tools(environ=self.environ, clock=self.account.clock, clients=self.clients)
         env = {"COLUMNS": str(columns), "NO_COLOR": "1", "FORCE_COLOR": "1" if terminal else ""}
-        wanted = ["doctor", "--config", str(self.config), *arguments]
+        named = ["--config", str(self.config)] if self.named else []
+        wanted = ["doctor", *named, *arguments]
         with acting_as(DOCTOR), collecting(roles=(DOCTOR,)) as calls:
             result = CliRunner().invoke(main, wanted, obj=tools, env=env, prog_name="costwatch")
         self.calls += calls
@@ -337,11 +340,21 @@ def test_a_broken_configuration_is_said_with_its_line_and_the_rest_is_looked_at(
     assert found["last sweep"][0] == "ok"
 
 
-def test_no_configuration_at_all_is_answered_with_init(clinic: Clinic) -> None:
+def test_no_configuration_at_all_is_answered_with_init(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     clinic.config.unlink()
+    monkeypatch.chdir(clinic.config.parent)
+    clinic.named = False
     standing, said, do = clinic.found()["configuration"]
-    assert (standing, said) == ("to do", f"{clinic.config} is not there")
+    assert (standing, said) == ("to do", "costwatch.yaml is not there")
     assert do.startswith("costwatch init")
+
+
+def test_a_configuration_that_is_named_and_not_there_is_a_wrong_option(clinic: Clinic) -> None:
+    clinic.config.unlink()
+    result = clinic.doctor()
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Invalid value for --config" in result.stderr
+    assert "costwatch.yaml: no such file" in " ".join(result.stderr.split())
 
 
 def test_credentials_of_another_account_are_not_taken_for_the_right_ones(clinic: Clinic) -> None:

@@ -20,6 +20,7 @@ from costwatch.config.loader import Loaded, load
 from costwatch.core.policy import Mode
 from tests.support.command_line import FakeSts
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 ANSWERS = (
     "--account", "111122223333", "--regions", "eu-west-1,us-east-1", "--timezone", "Europe/Berlin",
@@ -82,8 +83,8 @@ def test_what_comes_next_is_said_with_the_commands_that_store_slacks_secrets() -
     stored = "--region eu-west-1 --type SecureString --value"
     assert [line.strip() for line in said if line.startswith("  ")] == [
         "costwatch check-config",
-        "make bootstrap   # once per account and region",
-        "make deploy",
+        f"make -C {ROOT} bootstrap CONFIG={Path.cwd()}/costwatch.yaml   # once per account and region",
+        f"make -C {ROOT} deploy CONFIG={Path.cwd()}/costwatch.yaml",
         "costwatch slack-manifest > manifest.yaml",
         f"aws ssm put-parameter --name /costwatch/slack-token {stored} xoxb-...",
         f"aws ssm put-parameter --name /costwatch/slack-signing-secret {stored} ...",
@@ -105,10 +106,10 @@ def test_a_command_to_copy_is_one_line_however_narrow_the_terminal_is(columns: s
 @pytest.mark.parametrize(
     ("file", "argument", "of_make"),
     [
-        ("a b.yaml", "'a b.yaml'", "'a b.yaml'"),
-        ("a'b.yaml", """'a'"'"'b.yaml'""", """'a'"'"'b.yaml'"""),
-        ("a$b.yaml", "'a$b.yaml'", "'a$$b.yaml'"),
-        ("-a.yaml", "./-a.yaml", "./-a.yaml"),
+        ("a b.yaml", "'a b.yaml'", "'{here}/a b.yaml'"),
+        ("a'b.yaml", """'a'"'"'b.yaml'""", """'{here}/a'"'"'b.yaml'"""),
+        ("a$b.yaml", "'a$b.yaml'", "'{here}/a$$b.yaml'"),
+        ("-a.yaml", "./-a.yaml", "{here}/-a.yaml"),
     ],
 )
 def test_a_name_that_a_shell_would_read_otherwise_is_quoted_in_the_commands(
@@ -116,16 +117,23 @@ def test_a_name_that_a_shell_would_read_otherwise_is_quoted_in_the_commands(
 ) -> None:
     said = init("--yes", "--offline", "--", file).stdout
     assert f"  costwatch check-config {argument}\n" in said
-    assert f"  make deploy CONFIG={of_make}\n" in said
+    assert f"  make -C {ROOT} deploy CONFIG={of_make.format(here=Path.cwd())}\n" in said
     assert f"  costwatch doctor --config {argument}\n" in said
     written(file)
+
+
+def test_in_the_clone_itself_make_needs_no_place(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    said = init("--yes", "--offline", str(here / "prod.yaml")).stdout
+    assert f"  make deploy CONFIG={here}/prod.yaml\n" in said
+    assert f"  make bootstrap CONFIG={here}/prod.yaml   # once" in said
 
 
 def test_without_slack_no_secret_is_asked_for_and_another_name_goes_along() -> None:
     said = init("--yes", "--offline", "prod.yaml").stdout
     assert "put-parameter" not in said
     assert "costwatch check-config prod.yaml" in said
-    assert "make deploy CONFIG=prod.yaml" in said
+    assert f"make -C {ROOT} deploy CONFIG={Path.cwd()}/prod.yaml\n" in said
     assert "costwatch doctor --config prod.yaml" in said
     written("prod.yaml")
 

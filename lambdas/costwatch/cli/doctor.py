@@ -76,6 +76,8 @@ def doctor(ctx: click.Context, config: Path | None, region: str | None, policy: 
         return 0
     if region is not None:
         _require_region(region)
+    if config is not None and not config.exists():
+        raise click.BadParameter(f"{config}: no such file", param_hint="--config")
     tools = ctx.obj if isinstance(ctx.obj, Tools) else None
     case = Case(_session(config, region, tools))
     findings: list[Finding] = []

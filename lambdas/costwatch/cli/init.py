@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+import costwatch
 from costwatch import names
 from costwatch.cli import init_learning, kept_files, show
 from costwatch.cli.failures import DENIED, begun
@@ -33,6 +34,7 @@ from costwatch.config.loader import load
 from costwatch.errors import ConfigError, InputError
 
 _FALLBACK_REGION: Final = "us-east-1"
+_CLONE: Final = Path(costwatch.__file__).resolve().parents[2]
 
 
 _Answer = TypeVar("_Answer")
@@ -143,11 +145,10 @@ def _checked(partial: Path, file: Path) -> tuple[str, ...]:
 def _next(file: Path, answers: Answers) -> None:
     out = show.console()
     named = "" if file == DEFAULT_CONFIG else as_argument(file)
-    made = f" CONFIG={as_argument(Path(str(file).replace('$', '$$')))}" if named else ""  # make reads a $ as its own
     show.say(out, f"{file} is written. Next:", style="bold")
     show.command(out, f"costwatch check-config {named}".rstrip(), indent=2)
-    show.command(out, f"make bootstrap{made}   # once per account and region", indent=2)
-    show.command(out, f"make deploy{made}", indent=2)
+    show.command(out, f"{_make('bootstrap', file)}   # once per account and region", indent=2)
+    show.command(out, _make("deploy", file), indent=2)
     if answers.platform_channel:
         region = f"--region {answers.regions[0]} --type SecureString --value"
         token, secret = names.DEFAULT_SLACK_TOKEN_PARAMETER, names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER
@@ -158,3 +159,13 @@ def _next(file: Path, answers: Answers) -> None:
         show.command(out, f"aws ssm put-parameter --name {secret} {region} ...", indent=2)
     show.say(out, "Then see whether all is well:")
     show.command(out, f"costwatch doctor{f' --config {named}' if named else ''}", indent=2)
+
+
+def _make(target: str, file: Path) -> str:
+    """The Makefile lies in the clone that this command was installed from, wherever one stands."""
+    here = Path.cwd() == _CLONE or not (_CLONE / "Makefile").is_file()
+    where = "" if here else f" -C {as_argument(_CLONE)}"
+    config = file if here else file.absolute()
+    if config == DEFAULT_CONFIG:
+        return f"make{where} {target}"
+    return f"make{where} {target} CONFIG={as_argument(Path(str(config).replace('$', '$$')))}"  # a $ is make's own
