@@ -80,14 +80,14 @@ def test_with_nothing_but_yes_it_observes_jobs_and_is_valid() -> None:
 def test_what_comes_next_is_said_with_the_commands_that_store_slacks_secrets() -> None:
     said = init("--yes", "--offline", *ANSWERS).stdout.splitlines()
     assert said[0] == "costwatch.yaml is written. Next:"
-    stored = "--region eu-west-1 --type SecureString --value"
+    stored = '--region eu-west-1 --type SecureString --overwrite --value "$SECRET"'
     assert [line.strip() for line in said if line.startswith("  ")] == [
         "costwatch check-config",
         f"make -C {ROOT} bootstrap CONFIG={Path.cwd()}/costwatch.yaml   # once per account and region",
         f"make -C {ROOT} deploy CONFIG={Path.cwd()}/costwatch.yaml",
         "costwatch slack-manifest > manifest.yaml",
-        f"aws ssm put-parameter --name /costwatch/slack-token {stored} xoxb-...",
-        f"aws ssm put-parameter --name /costwatch/slack-signing-secret {stored} ...",
+        f"read -rs SECRET && aws ssm put-parameter --name /costwatch/slack-token {stored}",
+        f"read -rs SECRET && aws ssm put-parameter --name /costwatch/slack-signing-secret {stored}",
         "costwatch doctor",
     ]
 

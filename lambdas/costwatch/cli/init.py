@@ -12,7 +12,7 @@ import click
 
 import costwatch
 from costwatch import names
-from costwatch.cli import init_learning, kept_files, show
+from costwatch.cli import init_learning, kept_files, show, storing
 from costwatch.cli.failures import DENIED, begun
 from costwatch.cli.init_answers import (
     ACCOUNT,
@@ -150,13 +150,14 @@ def _next(file: Path, answers: Answers) -> None:
     show.command(out, f"{_make('bootstrap', file)}   # once per account and region", indent=2)
     show.command(out, _make("deploy", file), indent=2)
     if answers.platform_channel:
-        region = f"--region {answers.regions[0]} --type SecureString --value"
-        token, secret = names.DEFAULT_SLACK_TOKEN_PARAMETER, names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER
         show.say(out, "Slack: create the app at https://api.slack.com/apps from what the first of these prints;")
-        show.say(out, "install it, and store its token and its signing secret:")
+        show.say(
+            out, "install it, and store its token (xoxb-...) and its signing secret, one at a time: each of the two"
+        )
+        show.say(out, "waits until you paste it, and shows nothing.")
         show.command(out, "costwatch slack-manifest > manifest.yaml", indent=2)
-        show.command(out, f"aws ssm put-parameter --name {token} {region} xoxb-...", indent=2)
-        show.command(out, f"aws ssm put-parameter --name {secret} {region} ...", indent=2)
+        for parameter in (names.DEFAULT_SLACK_TOKEN_PARAMETER, names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER):
+            show.command(out, storing.command(parameter, answers.regions[0]), indent=2)
     show.say(out, "Then see whether all is well:")
     show.command(out, f"costwatch doctor{f' --config {named}' if named else ''}", indent=2)
 
