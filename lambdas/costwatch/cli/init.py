@@ -80,7 +80,7 @@ def init(ctx: click.Context, /, file: Path, yes: bool, offline: bool, **given: s
 
 
 def _may_replace(file: Path) -> bool:
-    return _asked(lambda: click.confirm(f"{file} is there. Write it anew? The old one is kept"))
+    return _asked(lambda: click.confirm(f"{file} is there. Write it anew, with nothing of it? The old one is kept"))
 
 
 def _asked(ask: Callable[[], _Answer]) -> _Answer:
@@ -114,10 +114,21 @@ def _answers(given: dict[str, str | None], learned: Learned, tools: Tools, *, as
         timezone=answer("timezone", "Time zone of the people who read", zone if _is_zone(zone) else "UTC", TIMEZONE),
         platform_channel=answer("channel", "Slack channel such as #ml-platform (empty: no Slack)", "", CHANNEL),
         email=_parts(answer("email", "E-mail addresses for alarms (empty: none)", "", ADDRESSES)),
-        mode=answer("mode", "Mode to begin with", MODES[0], MODE),
-        max_runtime=answer("max_runtime", "How long may a run take", learned.max_runtime, DURATION),
-        above_usd=answer("above_usd", "Ask before a job above, in USD", learned.above_usd, USD),
-        approvers=_parts(answer("approvers", "Who may say yes (empty: nobody yet)", "", APPROVERS)),
+        mode=answer(
+            "mode", "Begin by noting what would happen (observe), or by telling people too (warn)", MODES[0], MODE
+        ),
+        max_runtime=answer(
+            "max_runtime", "How long may a run take: an instance, a group or a job", learned.max_runtime, DURATION
+        ),
+        above_usd=answer("above_usd", "Ask somebody before a job that costs more than, in USD", learned.above_usd, USD),
+        approvers=_parts(
+            answer(
+                "approvers",
+                "Who may approve such a job: Slack ids, @groups, IAM ARNs (empty: nobody yet)",
+                "",
+                APPROVERS,
+            )
+        ),
     )
 
 
