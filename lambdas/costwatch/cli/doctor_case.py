@@ -58,3 +58,9 @@ class Case:
     def parts(self, kind: str) -> list[Resource]:
         """Its resources of that CloudFormation type, in the order of their names."""
         return sorted((each for each in self.resources if each.kind == kind), key=lambda each: each.logical_id)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """--region names another region than the configuration: one of the two is not meant."""
+        named = self.session.named_region
+        return self.loaded is not None and named is not None and named != self.loaded.config.home_region
