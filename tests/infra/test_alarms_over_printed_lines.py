@@ -225,6 +225,21 @@ def a_run_has_no_price(watch: Watch) -> None:
     watch.all_quiet()
 
 
+def what_burns_too_much_cannot_be_seen(watch: Watch) -> None:
+    """It burns on: an alarm that ended now would say that all is well."""
+    watch.sweeps(3)
+    big = [watch.account.fleet.instance(tags=TAGS, launched_at=watch.clock()) for _ in range(19)]
+    watch.sweeps(2)
+    assert watch.in_alarm("Burn")
+    watch.account.aws.faults.fail("ec2", "DescribeInstances", "UnauthorizedOperation", times=None)
+    watch.sweeps(3)
+    assert watch.in_alarm("Burn")
+    watch.account.aws.faults.clear()
+    watch.account.aws.client("ec2").terminate_instances(InstanceIds=big)
+    watch.sweeps(2)
+    watch.all_quiet()
+
+
 def a_notice_finds_no_taker(watch: Watch) -> None:
     watch.sweeps(3)
     watch.account.slack.go_down()
@@ -258,6 +273,22 @@ def a_stopped_run_comes_back(watch: Watch) -> None:
     watch.clock.forward(minutes=5)
     watch.account.fleet.instance(tags=tags, launched_at=watch.clock())
     watch.invoke("hints", lambda: watch.account.instance_changed(watch.hints, trainer))
+    assert watch.in_alarm("Attention")
+    watch.sweeps(2)
+    assert not watch.in_alarm("Attention")
+
+
+def the_sweep_finds_what_came_back(watch: Watch) -> None:
+    """Where the event was lost."""
+    tags = {**TAGS, "costwatch:run": "churn"}
+    watch.account.fleet.instance(tags=tags, launched_at=NOW - timedelta(hours=40))
+    watch.sweeps(1)
+    watch.clock.forward(minutes=30)
+    watch.sweeps(1)
+    watch.all_quiet()
+    watch.clock.forward(minutes=5)
+    watch.account.fleet.instance(tags=tags, launched_at=watch.clock())
+    watch.sweeps(1)
     assert watch.in_alarm("Attention")
     watch.sweeps(2)
     assert not watch.in_alarm("Attention")
@@ -371,12 +402,14 @@ STORIES: dict[Callable[[Watch], None], str] = {
     a_notice_finds_no_taker: "Attention",
     a_region_cannot_be_read: "Attention",
     a_stopped_run_comes_back: "Attention",
+    the_sweep_finds_what_came_back: "Attention",
     a_verdict_is_not_written: "Attention",
     an_event_of_the_registry_ends_badly: "Attention",
     a_click_is_not_taken: "Attention",
     a_stop_does_not_end: "OldestClaim",
     a_stop_is_refused_each_time: "OldestClaim",
     too_much_burns: "Burn",
+    what_burns_too_much_cannot_be_seen: "Burn",
     prices_grow_old: "StalePrices",
 }
 
@@ -414,6 +447,7 @@ _LINES = [
         '_print(HINTS.name, "came back", report.at, {}, {"came_back": report.came_back})',
         a_stopped_run_comes_back,
     ),
+    (metrics, '"came_back": report.came_back,', the_sweep_finds_what_came_back),
     (door, "counted = {names.METRIC_ATTENTION: 1.0}", a_click_is_not_taken),
 ]  # fmt: skip
 
