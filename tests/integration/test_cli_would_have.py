@@ -102,8 +102,8 @@ def test_the_line_to_change_is_the_one_of_the_file_here(town: Town, maria: Termi
         "then": "      mode: enforce",
     }
     shown = maria.costwatch("status", "--would-have").output
-    assert f"To enforce, line 12 of {file} becomes:\n        mode: enforce" in shown
-    assert f"To enforce, add below line 8 of {file}:\n        mode: enforce" in shown
+    assert f"Only then line 12 of {file}:\n    -       mode: warn\n    +       mode: enforce\n" in shown
+    assert f"Only then below line 8 of {file}:\n          - name: trainers\n    +       mode: enforce\n" in shown
 
 
 def test_who_has_another_file_or_none_sees_the_truth_all_the_same(town: Town, maria: Terminal) -> None:
@@ -133,7 +133,7 @@ def test_no_line_is_longer_than_the_terminal_is_wide(town: Town, maria: Terminal
     overrun(town)
     overrun(town, job=False)
     shown = maria.costwatch("status", "--would-have", env={"COLUMNS": "60", "FORCE_COLOR": "1", "TERM": "xterm"}).output
-    assert "Net" in shown
+    assert "net $" in shown
     assert max(len(line) for line in shown.splitlines() if str(maria.config) not in line) <= 60 + len("\x1b[1m\x1b[0m")
 
 

@@ -110,6 +110,3 @@ def test_what_speaks_for_enforcing_and_what_against_it_is_one_sentence() -> None
     assert sentence(begin, ended(RUN, "ran on", "681"), ended(RUN, "destroyed", "681.01")) == (
         "enforce would have cost $0.01 more than it saved: its limits are too short"
     )
-    assert sentence(begin, ended(RUN, "ran on", "unknown", would_have_doubtful="yes")).endswith(
-        "look at what is in doubt first: 1 doubtful, 1 without a known price"
-    )
