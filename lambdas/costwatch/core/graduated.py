@@ -16,6 +16,8 @@ from costwatch.core.res_graduating import ResGraduation
 GATE, RES = "approval gate", "RES breaker"
 _MOST: Final = 12
 """So many are told in a message: each is a paragraph of it."""
+_MOST_SENTENCES: Final = 3
+"""And so many of each, before the advice: they fit into one paragraph together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,10 @@ class Graduated:
     advice: Advice
 
     @property
-    def paragraph(self) -> str:
-        """On one line: `Enforce would have saved $681.00. 1 ran on: $681.00; net $681.00. To enforce, ...`"""
+    def sentences(self) -> list[str]:
+        """What it says and what is advised, each with its stop, or with a colon before the lines."""
         told = [f"{each[:1].upper()}{each[1:]}." for each in self.says]
-        return " ".join([*told, self.advice.sentence]).strip()
+        return [*told, self.advice.sentence] if self.advice.sentence else told
 
 
 def of_selector(each: Graduation, mode: Mode | None, change: Change | None) -> Graduated:
@@ -50,18 +52,18 @@ def of_res(found: ResGraduation, mode: Mode | None, change: Change | None) -> Gr
 
 
 def to_fact(found: Sequence[Graduated]) -> str:
-    """For a message: heading, paragraph and lines of each, up to `_MOST` of them."""
-    told = [
-        [f"{each.name} ({each.mode.value if each.mode is not None else 'not configured any more'})", each.paragraph,
-         list(each.advice.lines)]
-        for each in found[:_MOST]
-    ]  # fmt: skip
-    more = len(found) - len(told)
-    return json.dumps(
-        [*told, *([[f"... and {more} more", "costwatch status --would-have has them all.", []]] * bool(more))]
-    )
+    """For a message: heading, sentences and lines of each, up to `_MOST` of them."""
+    told: list[tuple[str, list[str], list[str]]] = []
+    for each in found[:_MOST]:
+        mode = each.mode.value if each.mode is not None else "not configured any more"
+        says, more = each.sentences[: len(each.says)], len(each.says) - _MOST_SENTENCES
+        says = [*says[:_MOST_SENTENCES], f"... and {more} more."] if more > 0 else says
+        told.append((f"{each.name} ({mode})", [*says, *each.sentences[len(each.says) :]], list(each.advice.lines)))
+    if len(found) > _MOST:
+        told.append((f"... and {len(found) - _MOST} more", [], []))
+    return json.dumps(told)
 
 
-def from_fact(fact: str) -> list[tuple[str, str, list[str]]]:
-    """The inverse: heading, paragraph, lines. Raises ValueError or TypeError for what is none."""
-    return [(str(head), str(paragraph), [str(line) for line in lines]) for head, paragraph, lines in json.loads(fact)]
+def from_fact(fact: str) -> list[tuple[str, list[str], list[str]]]:
+    """The inverse: heading, sentences, lines. Raises ValueError or TypeError for what is none."""
+    return [(str(head), [*map(str, sentences)], [*map(str, lines)]) for head, sentences, lines in json.loads(fact)]

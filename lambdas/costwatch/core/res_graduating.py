@@ -72,8 +72,8 @@ class ModelGraduation:
 
     @property
     def sentence(self) -> str:
-        """`churn: 4 judged; 2 would have been rejected ($6,400.00 of training): people did the same with 1, ...`."""
-        told = [f"{self.model}: {len(self.cases)} judged"]
+        """`model churn: 4 judged; 2 would have been rejected ($6,400.00 of training): people did the same with 1`."""
+        told = [f"model {self.model}: {len(self.cases)} judged"]
         for would in Would:
             found = self.of(would)
             if not found:

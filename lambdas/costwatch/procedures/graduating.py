@@ -57,10 +57,12 @@ class LookedBack:
 
     def told(self, policy: Policy, changes: Changes) -> list[Graduated]:
         """The same without whatever has no case: for a message that nobody asked for."""
-        empty = {each.selector for each in self.selectors if not each.cases}
-        empty |= set() if self.gate.cases else {graduated.GATE}
-        empty |= set() if self.res.cases else {graduated.RES}
-        return [each for each in self.graduated(policy, changes) if each.name not in empty]
+        seen = LookedBack(
+            tuple(each for each in self.selectors if each.cases),
+            GateGraduation(tuple(each for each in self.gate.tiers if each.cases)),
+            ResGraduation(tuple(each for each in self.res.models if each.cases)),
+        )
+        return [each for each in seen.graduated(policy, changes) if each.says]
 
 
 def look_back(

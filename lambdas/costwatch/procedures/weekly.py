@@ -37,8 +37,8 @@ _COUNTED: Final = {
     Transition.EXPIRED: "not answered in time",
     Transition.EXTENDED: "extended",
     Transition.EXEMPTED: "exempted",
-    Transition.JUDGED: "retrained models judged",
-    Transition.TRAINING_SKIPPED: "trainings advised against",
+    Transition.JUDGED: "retrained model{s} judged",
+    Transition.TRAINING_SKIPPED: "training{s} advised against",
 }
 
 
@@ -54,12 +54,14 @@ class Week:
     head: str = ""
     lines: tuple[str, ...] = ()
     graduated: tuple[Graduated, ...] = ()
+    commit: str = ""
+    """Whose lines they name."""
 
     @property
     def facts(self) -> dict[str, str]:
         """Of its message."""
         facts = {"head": self.head, "lines": "\n".join(self.lines)}
-        return facts | ({"enforce": to_fact(self.graduated)} if self.graduated else {})
+        return facts | ({"enforce": to_fact(self.graduated), "commit": self.commit} if self.graduated else {})
 
 
 def due(w: Watchdog, records: Sequence[RunRecord], report: SweepReport) -> Week | None:
@@ -89,7 +91,8 @@ def due(w: Watchdog, records: Sequence[RunRecord], report: SweepReport) -> Week 
     back = look_back(w.ledger, w.account, now - LOOK_BACK, now, records, w.policy, report.skip)
     spent = show_usd(spending.total([spending.of_cost(cost) for cost in costs]).usd)
     head = f"Costwatch: the week of {first.day} {first:%b} to {last.day} {last:%b %Y}, {spent}"
-    return Week(key, head, tuple(lines), tuple(back.told(w.policy, w.policy.changes)))
+    told = tuple(back.told(w.policy, w.policy.changes))
+    return Week(key, head, tuple(lines), told, w.policy.config_commit)
 
 
 def _costs(w: Watchdog, begin: datetime, end: datetime, report: SweepReport) -> list[RunCost]:
@@ -110,7 +113,10 @@ def _spent(costs: Sequence[RunCost]) -> list[str]:
     wasted = f"; {show_usd(total.wasted_usd)} of it failed or was stopped" if total.wasted_usd else ""
     by_team = ", ".join(f"{team.key} {show_usd(team.usd)}" for team in teams[:_TEAMS])
     more = f", {len(teams) - _TEAMS} more: costwatch spend" if len(teams) > _TEAMS else ""
-    told = [f"{total.runs} runs ended: {show_usd(total.usd)}{unknown}{wasted}", f"By team: {by_team}{more}"]
+    told = [
+        f"{total.runs} {'run' if total.runs == 1 else 'runs'} ended: {show_usd(total.usd)}{unknown}{wasted}",
+        f"By team: {by_team}{more}",
+    ]
     if total.forecast_error is not None:
         error = f"{total.forecast_error * 100:+.0f}%"
         told.append(f"Forecast {show_usd(total.forecast_usd)}, actual {show_usd(total.forecast_actual_usd)} ({error})")
@@ -119,7 +125,7 @@ def _spent(costs: Sequence[RunCost]) -> list[str]:
 
 def _counted(rows: Sequence[TimelineRow]) -> list[str]:
     counts = [(sum(row.entry.transition is each for row in rows), what) for each, what in _COUNTED.items()]
-    told = ", ".join(f"{count} {what}" for count, what in counts if count)
+    told = ", ".join(f"{count} {what.format(s='' if count == 1 else 's')}" for count, what in counts if count)
     return [f"{told[:1].upper()}{told[1:]}"] if told else []
 
 
