@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from costwatch.core import changes
 from costwatch.core.cards import CardContext, render
-from costwatch.core.changes import Change
+from costwatch.core.changes import Change, advice
 from costwatch.core.graduated import Graduated, to_fact
 from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.modes import Mode
@@ -17,7 +16,7 @@ from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
 from tests.browser.conftest import EVERYWHERE, PageAt
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-LONG = '    - {name: processing, mode: observe, sagemaker: {jobs: [processing], tag: {a: "<*b*> & `c`"}, types: ["ml.p4d.*"]}}'
+LONG = '    - {name: processing, mode: observe, sagemaker: {jobs: [tuning], tag: {a: "<*b*> & `c`"}, types: ["ml.*"]}}'
 
 
 @pytest.fixture
@@ -32,13 +31,9 @@ def digest() -> Message:
         Change(13, LONG, LONG.replace("observe", "enforce"), file="costwatch.yaml"),
         Change(7, "    - name: trainers", "    - name: trainers\n      mode: enforce", file="costwatch.yaml"),
     )
+    says = ("it would have saved $681.00",)
     told = [
-        Graduated(
-            name,
-            Mode.OBSERVE,
-            ("enforce would have saved $681.00",),
-            changes.advice(Mode.OBSERVE, line, seen=True, setting=""),
-        )
+        Graduated(name, Mode.OBSERVE, says, advice(Mode.OBSERVE, line, seen=True, setting=""))
         for name, line in zip(("processing", "trainers"), lines, strict=True)
     ]
     facts = {"head": "Costwatch: the week", "lines": "1 run ended", "enforce": to_fact(told), "commit": "c0ffee",
