@@ -610,6 +610,19 @@ def test_a_canary_that_does_not_arrive_is_no_missed_sweep(clinic: Clinic) -> Non
     assert said.startswith("the newest canary that arrived is of 2026-11-22 09:00:00 UTC, 25m ago")
 
 
+def test_a_sweep_and_a_canary_from_further_ahead_than_the_path_allows_are_not_good_ones(clinic: Clinic) -> None:
+    """A clock that is wrong, here or there: else they would be good for ever."""
+    clinic.deploy()
+    clinic.account.clock.now = NOW - path_allows(timedelta(minutes=5))
+    found = clinic.found()
+    assert (found["last sweep"][0], found["way of heartbeats"][0]) == ("ok", "ok")
+    clinic.account.clock.now -= timedelta(seconds=1)
+    found = clinic.found()
+    assert (found["last sweep"][0], found["way of heartbeats"][0]) == ("to do", "to do")
+    assert found["last sweep"][1].startswith("completed at 2026-11-22 09:00:00 UTC, 20m from now")
+    assert "2026-11-22 09:00:00 UTC, 20m from now; until one does" in found["way of heartbeats"][1]
+
+
 def test_functions_that_kept_the_old_policy_are_found_by_what_the_last_sweep_ran_by(clinic: Clinic) -> None:
     clinic.deploy()
     old = str(clinic.account.document["digest"])

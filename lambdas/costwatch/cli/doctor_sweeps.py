@@ -13,7 +13,7 @@ from costwatch.cli import show
 from costwatch.cli.doctor_case import Case
 from costwatch.cli.findings import Finding, ok, todo, unknown, waits
 from costwatch.cli.session import Deployment
-from costwatch.core.beat_path import Path, path_allows
+from costwatch.core.beat_path import Path, path_allows, path_since
 
 _USUAL_SWEEP: Final = timedelta(minutes=5)
 _MOST_CHARACTERS: Final = 200
@@ -31,6 +31,10 @@ def last_sweep(case: Case) -> Iterator[Finding]:
         yield todo(
             check, f"none has come to its end yet{begun}", f"if the deploy is more than {show.age(allowed)} ago, {logs}"
         )
+    elif done.completed_at - case.now > allowed:
+        ahead = show.age(done.completed_at - case.now)
+        said = f"completed at {show.clock(done.completed_at)}, {ahead} from now: it says nothing about the sweeps since"
+        yield todo(check, said, "set the clock of this machine; if it is right, costwatch settle --now, and look again")
     elif case.now - done.completed_at > allowed:
         ago = show.age(case.now - done.completed_at)
         said = f"completed at {show.clock(done.completed_at)}, {ago} ago; expected every {show.age(every)}"
@@ -75,9 +79,10 @@ def heartbeats(case: Case) -> Iterator[Finding]:
     path = _path(case)
     if path is None:
         yield waits(check, "no sweep's canary has arrived yet")
-    elif case.now - path.last_sent_at > path_allows(_every(case)):
-        ago = show.age(case.now - path.last_sent_at)
-        newest = f"the newest canary that arrived is of {show.clock(path.last_sent_at)}, {ago} ago"
+    elif path_since(path, _every(case), case.now) is None:
+        off = case.now - path.last_sent_at
+        when = f"{show.age(off)} ago" if off >= timedelta(0) else f"{show.age(-off)} from now"
+        newest = f"the newest canary that arrived is of {show.clock(path.last_sent_at)}, {when}"
         said = f"{newest}; until one does, no run counts as silent"
         yield todo(check, said, "where sweeps go on, read the log of the function heartbeats and its dead-letter queue")
     else:
