@@ -52,7 +52,7 @@ ACTS: Final = (
     Need(("stop", "restore", "settle --now", "sweep --mode enforce"), _INVOKE, On.DEADMAN),
     Need(("gate",), _INVOKE, On.GATE),
     Need(("prices refresh",), _INVOKE, On.PRICES),
-    Need(("promote", "reject"), _INVOKE, On.RES),
+    Need(("promote", "reject", "settle --now"), _INVOKE, On.RES),
     Need(("should-retrain",), _INVOKE, On.RETRAIN),
     Need(("redrive",), ("cloudformation:ListStackResources",), On.STACK),
     Need(

@@ -1,4 +1,4 @@
-"""A doctor's checks of what is deployed: its configuration, sweeps, claims, messages, prices and listeners."""
+"""A doctor's checks of what is deployed: its configuration, claims, messages, prices and listeners."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import Final
 from costwatch import names
 from costwatch.adapters.ledger import Stamp
 from costwatch.adapters.price_store import PriceStore
-from costwatch.adapters.pulses import Pulses
 from costwatch.adapters.topic import Topic
-from costwatch.cli import runs, show
+from costwatch.cli import claimed, show
 from costwatch.cli.doctor_case import Case
-from costwatch.cli.findings import Finding, ok, todo, unknown, waits
+from costwatch.cli.findings import Finding, ok, todo, unknown
 from costwatch.cli.session import Deployment
-from costwatch.core.beat_path import path_allows
+from costwatch.core.claims import Standing
 
 STALE_AFTER: Final = timedelta(hours=72)
 """As the alarm on prices has it."""
-_USUAL_SWEEP: Final = timedelta(minutes=5)
+_NAMED: Final = 3
 
 
 def configuration(case: Case) -> Iterator[Finding]:
@@ -41,48 +40,19 @@ def configuration(case: Case) -> Iterator[Finding]:
     yield todo(check, said, "make deploy, or use the file that is deployed")
 
 
-def last_sweep(case: Case) -> Iterator[Finding]:
-    """By the canary that each sweep sends: one that arrived proves sweep, bus, queue and ledger."""
-    check = "last sweep"
-    deployed = _deployed(case)
-    every = case.loaded.config.dead_man.sweep_every if case.loaded is not None else _USUAL_SWEEP
-    allowed = path_allows(every)
-    path = Pulses(case.session.table(), stamp=_stamp(deployed)).path()
-    logs = f"read the log of the function {deployed.function or 'deadman'}"
-    if path is None:
-        yield todo(
-            check, "no sweep's canary has arrived yet", f"if the deploy is more than {show.age(allowed)} ago, {logs}"
-        )
-    elif case.now - path.last_sent_at > allowed:
-        ago = show.age(case.now - path.last_sent_at)
-        said = f"{show.clock(path.last_sent_at)}, {ago} ago; expected every {show.age(every)}"
-        yield todo(check, said, logs)
-    else:
-        yield ok(check, f"{show.clock(path.last_sent_at)}, its canary arrived")
-    pause = case.ledger.pause()
-    if pause is not None and pause.active(case.now):
-        said = f"nothing is warned or stopped until {show.clock(pause.until)}, by {pause.by}"
-        yield waits("pause", said, "costwatch resume")
-
-
 def claims(case: Case) -> Iterator[Finding]:
-    """Stops that were claimed, and whose end nobody has written down though the lease ran out."""
+    """Stops, answers and verdicts that were begun and left: the very ones that `settle` calls not settled."""
     check = "unsettled claims"
-    every = case.loaded.config.dead_man.sweep_every if case.loaded is not None else _USUAL_SWEEP
-    records = runs.open_records(case.session, case.ledger)
-    late = [
-        record
-        for record in records
-        if record.stop is not None
-        and record.stop.requested_at is None
-        and case.now - record.stop.lease_until > path_allows(every)
-    ]
-    if late:
-        named = ", ".join(runs.label(record) for record in late[:3])
-        said = f"{show.count(len(late), 'stop')} claimed and not settled: {named}"
-        yield todo(check, said, "costwatch settle shows them; with --now a sweep takes them over")
+    under_way = claimed.under_way(case.session)
+    left = [each for each in under_way if each.standing(case.now) is Standing.LEFT]
+    if left:
+        named = ", ".join(f"{each.kind.value} {each.name}" for each in left[:_NAMED])
+        said = f"{len(left)} of {len(under_way)}: {named}{', ...' if len(left) > _NAMED else ''}"
+        yield todo(
+            check, said, "costwatch settle says what is in the way; with --now the functions look at them at once"
+        )
     else:
-        yield ok(check, f"none in {show.count(len(records), 'open run')}")
+        yield ok(check, f"none, {len(under_way)} under way" if under_way else "none")
     if case.session.unreadable:
         row = case.session.unreadable[0]
         said = f"{show.count(len(case.session.unreadable), 'ledger row')} cannot be read, such as ({row.pk}, {row.sk})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from costwatch.adapters.ledger import ClaimOutcome
 from costwatch.core import caps, endings, grouping, ladder, stopping, unapproved
@@ -25,8 +25,6 @@ from costwatch.procedures.report import Failure, SweepReport
 from costwatch.procedures.unapproved import answered_meanwhile
 from costwatch.procedures.vitals import heard_afresh
 
-LEASE = timedelta(minutes=6)
-"""Longer than the function's timeout: nobody takes over while the first may still be acting."""
 SECONDS_TO_STOP = 45.0
 """No stop is begun with less time left."""
 
@@ -43,6 +41,11 @@ class Due:
     def again(self) -> bool:
         """Claimed before under this key."""
         return self.record.stop is not None and self.record.stop.key == self.decision.key
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The cap counters that attempts before under this key have counted against."""
+        return self.record.stop.counted if self.again and self.record.stop is not None else ()
 
     @property
     def finishes(self) -> bool:
@@ -116,16 +119,17 @@ def left_behind(w: Watchdog, run: Run, record: RunRecord | None) -> tuple[str, .
 def _stop(w: Watchdog, due: Due, *, runs_of: Mapping[str, int], pause: Pause | None, report: SweepReport) -> None:
     now = w.now()
     record, decision = due.record, due.decision
-    counters = _counters(w, due, runs_of, now)
+    caps_of_now = _caps(w, due, runs_of, now)
+    counters = _uncounted(due, caps_of_now)
     step = stopping.claim(
         due.run,
         record,
         decision,
         owner=w.worker,
-        lease=LEASE,
+        lease=stopping.LEASE,
         now=now,
         stopped_before=due.stopped_before,
-        counted=[cap.counter for cap in counters],
+        counted=[cap.counter for cap in caps_of_now] if caps_of_now else due.counted,
         money=_terms(w, record, decision, now),
     )
     claim = w.ledger.claim(step, pause=pause, caps=counters, released=due.released, now=now)
@@ -160,7 +164,7 @@ def _within_caps(w: Watchdog, due: Sequence[Due], runs_of: Mapping[str, int], re
     within: list[Due] = []
     for item in due:
         now = w.now()
-        counters = _counters(w, item, runs_of, now)
+        counters = _uncounted(item, _caps(w, item, runs_of, now))
         mode = item.decision.mode
         over = next((cap for cap in counters if taken[mode, cap.counter] >= cap.limit), None)
         if over is not None and not item.released:
@@ -180,14 +184,16 @@ def _spared(w: Watchdog, due: Due, report: SweepReport) -> None:
     put_back_where_spared(w, due.record, held, report)
 
 
-def _counters(w: Watchdog, due: Due, runs_of: Mapping[str, int], now: datetime) -> tuple[caps.CapLimit, ...]:
-    """What a stop counts against."""
+def _caps(w: Watchdog, due: Due, runs_of: Mapping[str, int], now: datetime) -> tuple[caps.CapLimit, ...]:
+    """What a stop of it counts against at `now`, once under one key."""
     if due.finishes or due.ordered:
         return ()
     selector = due.decision.selector.name if due.decision.selector else ""
-    found = caps.limits(w.policy, selector=selector, runs_of_selector=runs_of.get(selector, 1), now=now)
-    counted = due.record.stop.counted if due.again and due.record.stop else ()
-    return tuple(cap for cap in found if cap.counter not in counted)
+    return caps.limits(w.policy, selector=selector, runs_of_selector=runs_of.get(selector, 1), now=now)
+
+
+def _uncounted(due: Due, caps_of_now: Sequence[caps.CapLimit]) -> tuple[caps.CapLimit, ...]:
+    return tuple(cap for cap in caps_of_now if cap.counter not in due.counted)
 
 
 def with_stopped_before(w: Watchdog, due: Due) -> Due:
