@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ProfileNotFound
 from click.testing import CliRunner, Result
 
 from costwatch import __version__, names
@@ -335,7 +335,7 @@ def test_json_has_every_check_and_the_same_exit_code(clinic: Clinic) -> None:
     result = clinic.doctor("--json")
     body = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert body["counts"] == {"ok": 22, "to do": 2, "waits": 0, "unknown": 0}
+    assert body["counts"] == {"ok": 22, "to do": 2, "waits": 2, "unknown": 0}
     [bad, running] = [each for each in body["checks"] if each["standing"] == "to do"]
     assert running["check"] == "configuration running"
     assert bad == {
@@ -444,6 +444,21 @@ def test_a_region_that_contradicts_the_configuration_is_no_stack_that_is_not_the
     assert "-- deployed: not yet in eu-west-1 " in told
     assert "make deploy" not in told.partition("deployed:")[2].partition("bootstrap:")[0]
     assert clinic.doctor("--region", "us-east-1").exit_code == 0
+
+
+def test_a_profile_that_is_not_there_is_said_once_and_is_what_is_to_be_mended(clinic: Clinic) -> None:
+    clinic.sts.error = ProfileNotFound(profile="nope")
+    standing, said, do = clinic.found()["credentials"]
+    assert (standing, do) == ("to do", "name a profile that ~/.aws/config has (AWS_PROFILE), or unset it")
+    assert "The config profile (nope) could not be found" in said
+    assert not said.startswith("credentials")
+
+
+def test_what_waits_is_not_to_be_done(clinic: Clinic) -> None:
+    clinic.client("ssm").delete_parameter(Name=names.DEFAULT_SLACK_TOKEN_PARAMETER)
+    out = clinic.doctor().stdout
+    assert "--  deployed: not yet in us-east-1. Next: make deploy" in out
+    assert "To do" not in out
 
 
 def test_a_broken_configuration_is_said_with_its_line_and_the_rest_is_looked_at(clinic: Clinic) -> None:
@@ -685,6 +700,86 @@ def test_a_slack_that_is_down_is_not_the_tokens_fault(clinic: Clinic) -> None:
         clinic.account.slack.come_up()
 
 
+def test_a_token_in_clear_text_is_to_be_replaced_as_a_secret_is_and_is_not_sent_to_slack(clinic: Clinic) -> None:
+    store(clinic, names.DEFAULT_SLACK_TOKEN_PARAMETER, DEFAULT_TOKEN, "String")
+    clinic.account.slack.calls.clear()
+    standing, said, do = clinic.found()["slack token"]
+    assert (standing, said) == ("to do", "parameter /costwatch/slack-token lies there in clear text")
+    assert do.startswith("aws ssm delete-parameter --name /costwatch/slack-token ")
+    assert clinic.account.slack.calls == []
+
+
+def with_slack(clinic: Clinic, lines: str) -> None:
+    clinic.config.write_text(CONFIG.replace("slack:\n", f"slack:\n{lines}"), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("lines", "standing", "said"),
+    [
+        ("  workspace: T0EMBEDDED\n  app_id: A0COSTWATCH\n", "ok", "A0COSTWATCH in the workspace T0EMBEDDED"),
+        (
+            "  workspace: T0OTHER000\n  app_id: A0COSTWATCH\n",
+            "to do",
+            "slack.workspace is T0OTHER000, and the token is of T0EMBEDDED (Embedded): every click is refused",
+        ),
+        (
+            "  app_id: A0OTHER000\n",
+            "to do",
+            "slack.app_id is A0OTHER000, and the token is of A0COSTWATCH: every click is refused",
+        ),
+    ],
+)
+def test_a_token_of_another_workspace_or_app_than_the_configurations_is_told(
+    clinic: Clinic, lines: str, standing: str, said: str
+) -> None:
+    with_slack(clinic, lines)
+    assert clinic.found()["slack app"][:2] == (standing, said)
+
+
+def test_whose_token_it_is_is_not_known_where_slack_does_not_say(clinic: Clinic) -> None:
+    with_slack(clinic, "  app_id: A0COSTWATCH\n")
+    clinic.account.slack.channels.scopes.remove("users:read")
+    standing, said, _do = clinic.found()["slack app"]
+    assert standing == "unknown"
+    assert "missing_scope" in said
+
+
+def with_approvers(clinic: Clinic, *named: str) -> tuple[str, str, str]:
+    tiers = f"approval:\n  tiers: [{{above_usd: 100, approvers: {json.dumps(named)}}}]\n"
+    with_slack(clinic, "  app_id: A0COSTWATCH\n")
+    clinic.config.write_text(clinic.config.read_text("utf-8") + tiers, "utf-8")
+    return clinic.found()["approvers"]
+
+
+def test_approvers_who_are_not_there_are_named_and_those_who_are_not(clinic: Clinic) -> None:
+    people = clinic.account.slack.people
+    people.add_group("@risk-leads", ["maria@example.com"])
+    people.add_group("@nobody-in-it")
+    maria = people.users["maria@example.com"]
+    arn = "arn:aws:iam::123456789012:role/Lead"
+    assert with_approvers(clinic, "@risk-leads", maria, arn) == (
+        "ok",
+        "2 found in Slack, 1 ARN of AWS not looked at",
+        "",
+    )
+    standing, said, _do = with_approvers(clinic, "@risk-leads", "@nobody-there", "@nobody-in-it", "U0NOBODY00")
+    assert standing == "to do"
+    assert said == ("@nobody-there is no user group there; @nobody-in-it has no members; U0NOBODY00 is nobody there")
+    people.deleted.add(maria)
+    assert with_approvers(clinic, maria)[:2] == ("to do", f"{maria} was deactivated")
+
+
+def test_approvers_who_could_not_be_looked_at_are_not_well(clinic: Clinic) -> None:
+    clinic.account.slack.refusals["usergroups.list"] = "missing_scope"
+    try:
+        assert with_approvers(clinic, "@risk-leads")[:2] == (
+            "unknown",
+            "could not be looked at: @risk-leads (missing_scope)",
+        )
+    finally:
+        clinic.account.slack.refusals.clear()
+
+
 def test_a_scope_that_is_missing_is_named_and_one_for_this_command_alone_is_no_failure(clinic: Clinic) -> None:
     clinic.account.slack.channels.scopes.remove("im:write")
     assert clinic.found()["slack scopes"][:2] == ("to do", "missing: im:write")
@@ -761,6 +856,20 @@ def test_a_configuration_that_was_edited_since_the_deploy_is_told_apart(clinic: 
     assert standing == "to do"
     assert said.startswith(f"it differs: {clinic.account.document['digest'][:12]} is deployed (commit c0ffee), ")
     assert do == "make deploy, or use the file that is deployed"
+
+
+def test_a_stack_elsewhere_than_the_configuration_has_it_is_told_and_no_deploy_is_advised(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.config.write_text(CONFIG.replace("[us-east-1]", "[eu-west-1, us-east-1]"), "utf-8")
+    found = clinic.found()
+    assert found["deployed"] == (
+        "to do",
+        f"Costwatch {__version__} in us-east-1, and the home region of the configuration is eu-west-1: a deploy makes "
+        "a second stack and ledger",
+        "put us-east-1 first in `regions`",
+    )
+    assert found["configuration deployed"][0] == "to do"
+    assert not [do for _, _, do in found.values() if do.startswith("make deploy")]
 
 
 def test_a_parameter_of_another_version_is_to_be_deployed_anew_and_its_parts_are_not_guessed(clinic: Clinic) -> None:
@@ -872,7 +981,7 @@ def test_functions_that_kept_the_old_policy_are_found_by_what_the_last_sweep_ran
     assert found["configuration deployed"][0] == "ok"
     standing, said, do = found["configuration running"]
     assert standing == "to do"
-    assert said.startswith(f"the last sweep ran by {old[:12]} (commit uncommitted) with code {__version__}, and ")
+    assert said.startswith(f"the last sweep ran by {old[:12]} (not committed) with code {__version__}, and ")
     assert do.startswith("look again after the next sweep, within 5m; if it is the same then")
     clinic.account.sweep(clinic.account.wiring())
     assert clinic.found()["configuration running"][0] == "ok"

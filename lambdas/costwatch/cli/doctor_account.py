@@ -31,6 +31,7 @@ _BOOTSTRAPPED: Final = "/cdk-bootstrap/hnb659fds/version"  # where CDK's bootstr
 _MOST_NAMED: Final = 4
 _SESSION: Final = re.compile(r"arn:[^:]+:sts::\d+:assumed-role/([^/]+)/.*")
 _NO_PAYER: Final = "only the account that pays for the organisation may ask"
+_NO_PROFILE: Final = "ProfileNotFound"
 _NO_REGION: Final = frozenset({"InvalidRegionError", "UnknownRegionError"})
 
 
@@ -56,11 +57,13 @@ def credentials(case: Case) -> Iterator[Finding]:
     try:
         caller = case.session.caller
     except CostwatchError as error:
-        said = " ".join(lines_of(error))
+        said = " ".join(lines_of(error)).removeprefix("credentials: ")
         if error.retry:  # whether the credentials are right is not known without an answer
             yield unknown("credentials", said, "see that AWS can be reached from here")
         elif isinstance(error, InputError) or (isinstance(error, AwsError) and error.code in _NO_REGION):
             yield todo("credentials", said, "mend AWS's settings: AWS_REGION, the profile, AWS_ENDPOINT_URL")
+        elif isinstance(error, AwsError) and error.code == _NO_PROFILE:
+            yield todo("credentials", said, "name a profile that ~/.aws/config has (AWS_PROFILE), or unset it")
         else:
             yield todo("credentials", said, "sign in to AWS")
         return
@@ -220,6 +223,11 @@ def deployed(case: Case) -> Iterator[Finding]:
         yield unknown("deployed", f"{names.ENV_LEDGER_TABLE} names the ledger, so nobody knows of which version it is")
         return
     told = f"Costwatch {found.version} in {found.home_region}"
+    if case.is_moved:
+        home = case.loaded.config.home_region if case.loaded is not None else ""
+        said = f"{told}, and the home region of the configuration is {home}: a deploy makes a second stack and ledger"
+        yield todo("deployed", said, f"put {found.home_region} first in `regions`")
+        return
     if found.version != __version__:
         yield todo("deployed", f"{told}, and this is {__version__}", "make deploy, or install the deployed version")
         return

@@ -11,6 +11,7 @@ from costwatch.adapters.ledger import Ledger
 from costwatch.cli import stack_resources
 from costwatch.cli.session import Caller, Deployment, Session
 from costwatch.cli.stack_resources import Resource
+from costwatch.config.commit import UNCOMMITTED
 from costwatch.config.loader import Loaded
 
 USUAL_SWEEP: Final = timedelta(minutes=5)
@@ -64,3 +65,15 @@ class Case:
         """--region names another region than the configuration: one of the two is not meant."""
         named = self.session.named_region
         return self.loaded is not None and named is not None and named != self.loaded.config.home_region
+
+    @property
+    def is_moved(self) -> bool:
+        """The stack is not where the configuration has it: a deploy would leave it and make another."""
+        if self.deployed is None or self.loaded is None:
+            return False
+        return self.deployed.home_region != self.loaded.config.home_region
+
+
+def of_commit(written: str) -> str:
+    """Of which commit a configuration is, as a deploy wrote it down."""
+    return f"commit {written}" if written != UNCOMMITTED else "not committed"

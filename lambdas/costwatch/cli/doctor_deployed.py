@@ -11,7 +11,7 @@ from costwatch.adapters.ledger import Stamp
 from costwatch.adapters.price_store import PriceStore
 from costwatch.adapters.topic import Topic
 from costwatch.cli import claimed, show
-from costwatch.cli.doctor_case import Case
+from costwatch.cli.doctor_case import Case, of_commit
 from costwatch.cli.findings import Finding, ok, todo, unknown
 from costwatch.cli.session import Deployment
 from costwatch.core.claims import Standing
@@ -33,11 +33,12 @@ def configuration(case: Case) -> Iterator[Finding]:
         return
     here = str(case.loaded.policy_document["digest"])
     if here == deployed.policy_digest:
-        yield ok(check, f"as it lies here (commit {deployed.config_commit})")
+        yield ok(check, f"as it lies here ({of_commit(deployed.config_commit)})")
         return
-    there = f"{deployed.policy_digest[:12]} is deployed (commit {deployed.config_commit})"
+    there = f"{deployed.policy_digest[:12]} is deployed ({of_commit(deployed.config_commit)})"
     said = f"it differs: {there}, {here[:12]} lies here"
-    yield todo(check, said, "make deploy, or use the file that is deployed")
+    do = "use the file that is deployed: a deploy goes elsewhere (see deployed)"
+    yield todo(check, said, do if case.is_moved else "make deploy, or use the file that is deployed")
 
 
 def claims(case: Case) -> Iterator[Finding]:
