@@ -88,6 +88,15 @@ class Watch:
         assert state in ("OK", "ALARM")
         return state == "ALARM"
 
+    def rings(self, name: str, *, within: int) -> bool:
+        """Whether the alarm begins in one of so many sweeps from now on; they end with it."""
+        assert not self.in_alarm(name)
+        for _ in range(within):
+            self.sweeps(1)
+            if self.in_alarm(name):
+                return True
+        return False
+
     def all_quiet(self) -> None:
         assert [name for name in self._alarms if self.in_alarm(name)] == []
 
@@ -178,11 +187,30 @@ def something_is_refused(watch: Watch) -> None:
 def a_run_is_held(watch: Watch) -> None:
     watch.sweeps(3)
     held = watch.account.fleet.instance(tags={**TAGS, "costwatch:never": ""}, launched_at=NOW - timedelta(hours=40))
-    watch.sweeps(3)
-    assert watch.in_alarm("Attention")
+    assert watch.rings("Attention", within=3)
+    watch.sweeps(1)
+    assert not watch.in_alarm("Attention"), "it is held as it was, and the next thing must ring"
+    watch.account.slack.go_down()
+    watch.account.fleet.instance(tags=TAGS, launched_at=watch.clock() - timedelta(hours=40))
+    assert watch.rings("Attention", within=2), "a notice finds no taker while it is held"
+    watch.account.slack.come_up()
+    watch.sweeps(2)
     watch.account.aws.client("ec2").terminate_instances(InstanceIds=[held])
     watch.sweeps(2)
     watch.all_quiet()
+
+
+def a_cap_holds_a_run(watch: Watch) -> None:
+    watch.account.document = policies.document(
+        selectors=[policies.selector(mode="enforce")], blast_cap={"runs": 1, "share": "1", "per_day": 20}
+    )
+    watch.wired = watch.account.wiring()
+    watch.sweeps(1)
+    for _ in range(2):
+        watch.account.fleet.instance(tags=TAGS, launched_at=watch.clock() - timedelta(hours=40))
+    assert watch.rings("Attention", within=14)
+    watch.sweeps(1)
+    assert not watch.in_alarm("Attention")
 
 
 def a_run_has_no_price(watch: Watch) -> None:
@@ -190,7 +218,24 @@ def a_run_has_no_price(watch: Watch) -> None:
     unpriced = watch.account.fleet.instance(tags=TAGS, launched_at=watch.clock(), type="m1.small")
     watch.sweeps(1)
     assert watch.in_alarm("Attention")
+    watch.sweeps(1)
+    assert not watch.in_alarm("Attention"), "it still has none, and the next thing must ring"
     watch.account.aws.client("ec2").terminate_instances(InstanceIds=[unpriced])
+    watch.sweeps(2)
+    watch.all_quiet()
+
+
+def what_burns_too_much_cannot_be_seen(watch: Watch) -> None:
+    """It burns on: an alarm that ended now would say that all is well."""
+    watch.sweeps(3)
+    big = [watch.account.fleet.instance(tags=TAGS, launched_at=watch.clock()) for _ in range(19)]
+    watch.sweeps(2)
+    assert watch.in_alarm("Burn")
+    watch.account.aws.faults.fail("ec2", "DescribeInstances", "UnauthorizedOperation", times=None)
+    watch.sweeps(3)
+    assert watch.in_alarm("Burn")
+    watch.account.aws.faults.clear()
+    watch.account.aws.client("ec2").terminate_instances(InstanceIds=big)
     watch.sweeps(2)
     watch.all_quiet()
 
@@ -228,6 +273,22 @@ def a_stopped_run_comes_back(watch: Watch) -> None:
     watch.clock.forward(minutes=5)
     watch.account.fleet.instance(tags=tags, launched_at=watch.clock())
     watch.invoke("hints", lambda: watch.account.instance_changed(watch.hints, trainer))
+    assert watch.in_alarm("Attention")
+    watch.sweeps(2)
+    assert not watch.in_alarm("Attention")
+
+
+def the_sweep_finds_what_came_back(watch: Watch) -> None:
+    """Where the event was lost."""
+    tags = {**TAGS, "costwatch:run": "churn"}
+    watch.account.fleet.instance(tags=tags, launched_at=NOW - timedelta(hours=40))
+    watch.sweeps(1)
+    watch.clock.forward(minutes=30)
+    watch.sweeps(1)
+    watch.all_quiet()
+    watch.clock.forward(minutes=5)
+    watch.account.fleet.instance(tags=tags, launched_at=watch.clock())
+    watch.sweeps(1)
     assert watch.in_alarm("Attention")
     watch.sweeps(2)
     assert not watch.in_alarm("Attention")
@@ -322,15 +383,18 @@ STORIES: dict[Callable[[Watch], None], str] = {
     a_function_is_throttled: "Throttles",
     something_is_refused: "DeadLetters",
     a_run_is_held: "Attention",
+    a_cap_holds_a_run: "Attention",
     a_run_has_no_price: "Attention",
     a_notice_finds_no_taker: "Attention",
     a_region_cannot_be_read: "Attention",
     a_stopped_run_comes_back: "Attention",
+    the_sweep_finds_what_came_back: "Attention",
     a_verdict_is_not_written: "Attention",
     an_event_of_the_registry_ends_badly: "Attention",
     a_click_is_not_taken: "Attention",
     a_stop_does_not_end: "OldestClaim",
     too_much_burns: "Burn",
+    what_burns_too_much_cannot_be_seen: "Burn",
     prices_grow_old: "StalePrices",
 }
 
@@ -356,8 +420,9 @@ _LINES = [
     (metrics, "values[names.METRIC_PRICE_BOOK_AGE] = hours(price_book_age)", prices_grow_old),
     (metrics, "names.METRIC_OLDEST_CLAIM: report.oldest_claim / timedelta(minutes=1),", a_stop_does_not_end),
     (metrics, "values = {names.METRIC_OLDEST_CLAIM: report.oldest_claim / timedelta(minutes=1)}", no_res_sweep),
-    (metrics, '"held": report.held_for_good,', a_run_is_held),
-    (metrics, '"unpriced": report.unpriced,', a_run_has_no_price),
+    (metrics, '"held_anew": len(report.held_anew),', a_run_is_held),
+    (metrics, '"held_anew": len(report.held_anew),', a_cap_holds_a_run),
+    (metrics, '"unpriced_anew": len(report.unpriced_anew),', a_run_has_no_price),
     (metrics, '"failures": len(report.failures),', a_region_cannot_be_read),
     (metrics, '"undelivered": report.undelivered,', a_notice_finds_no_taker),
     (metrics, '"not_written": report.not_written,', a_verdict_is_not_written),
@@ -367,6 +432,7 @@ _LINES = [
         '_print(HINTS.name, "came back", report.at, {}, {"came_back": report.came_back})',
         a_stopped_run_comes_back,
     ),
+    (metrics, '"came_back": report.came_back,', the_sweep_finds_what_came_back),
     (door, "counted = {names.METRIC_ATTENTION: 1.0}", a_click_is_not_taken),
 ]  # fmt: skip
 
