@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -119,11 +120,14 @@ class Clinic:
         self.clients: dict[str, Any] = {"sts": self.sts, "iam": self.iam, "ce": self.billing}
         self.environ = {"AWS_REGION": REGION, names.ENV_SLACK_API_URL: account.slack.base_url}
         self.calls: list[Call] = []
+        self.named = True
+        """By --config; else the file of the folder is taken."""
 
-    def doctor(self, *arguments: str, columns: int = 100) -> Result:
+    def doctor(self, *arguments: str, columns: int = 100, terminal: bool = False) -> Result:
         tools = Tools(environ=self.environ, clock=self.account.clock, clients=self.clients)
-        env = {"COLUMNS": str(columns), "NO_COLOR": "1"}
-        wanted = ["doctor", "--config", str(self.config), *arguments]
+        env = {"COLUMNS": str(columns), "NO_COLOR": "1", "FORCE_COLOR": "1" if terminal else ""}
+        named = ["--config", str(self.config)] if self.named else []
+        wanted = ["doctor", *named, *arguments]
         with acting_as(DOCTOR), collecting(roles=(DOCTOR,)) as calls:
             result = CliRunner().invoke(main, wanted, obj=tools, env=env, prog_name="costwatch")
         self.calls += calls
@@ -243,24 +247,92 @@ def test_the_policy_it_prints_allows_its_calls_and_no_writes(clinic: Clinic) -> 
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "said", "standing", "do", "code"),
     [
-        (NoCredentialsError(), "no AWS credentials were found"),
-        (refused("ExpiredToken", "GetCallerIdentity"), "the AWS credentials have expired"),
-        (EndpointConnectionError(endpoint_url="https://sts"), "is there a network?"),
+        (NoCredentialsError(), "no AWS credentials were found", "to do", "sign in to AWS", 1),
+        (
+            refused("ExpiredToken", "GetCallerIdentity"),
+            "the AWS credentials have expired",
+            "to do",
+            "sign in to AWS",
+            1,
+        ),
+        (
+            EndpointConnectionError(endpoint_url="https://sts"),
+            "is there a network?",
+            "unknown",
+            "see that AWS can be reached from here",
+            3,
+        ),
+        (
+            refused("Throttling", "GetCallerIdentity"),
+            "try again",
+            "unknown",
+            "see that AWS can be reached from here",
+            3,
+        ),
     ],
 )
 def test_without_credentials_or_network_it_says_so_and_what_needs_no_aws_is_looked_at(
-    clinic: Clinic, error: Exception, said: str
+    clinic: Clinic, error: Exception, said: str, standing: str, do: str, code: int
 ) -> None:
     clinic.sts.error = error
     result = clinic.doctor("--json")
     found = {each["check"]: each for each in json.loads(result.stdout)["checks"]}
-    assert result.exit_code == 1
-    assert said in found.pop("credentials")["said"]
+    assert result.exit_code == code
+    credentials = found.pop("credentials")
+    assert said in credentials["said"]
+    assert (credentials["standing"], credentials["do"]) == (standing, do)
     assert found.pop("configuration")["standing"] == "ok"
     assert {each["standing"] for each in found.values()} == {"unknown"}
     assert "last sweep" in found
+
+
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [
+        ("mars", "'mars' is not an AWS region such as us-east-1"),
+        ("us-east-9", "'us-east-9' is no AWS region that boto3"),
+        ("us-east-1a", "did you mean 'us-east-1'?"),
+        ("", "'' is not an AWS region"),
+    ],
+)
+def test_a_region_that_is_none_is_a_wrong_option_and_nothing_is_looked_at(
+    clinic: Clinic, region: str, said: str
+) -> None:
+    result = clinic.doctor("--region", region)
+    assert (result.exit_code, result.stdout) == (2, "")
+    told = " ".join(result.stderr.split())
+    assert "--region" in told
+    assert said in told
+    assert clinic.calls == []
+
+
+@pytest.mark.parametrize("region", ["mars", "us-east-9"])
+def test_a_region_of_awss_settings_that_is_none_is_to_be_mended_there(clinic: Clinic, region: str) -> None:
+    clinic.environ["AWS_REGION"] = region
+    del clinic.clients["sts"]
+    standing, said, do = clinic.found()["credentials"]
+    assert standing == "to do"
+    assert "AWS has no such region" in said
+    assert do == "mend AWS's settings: AWS_REGION, the profile, AWS_ENDPOINT_URL"
+    [line] = [each for each in clinic.doctor(columns=1000).stdout.splitlines() if "credentials:" in each]
+    assert ".. To do" not in line
+    assert ". To do: mend" in line
+
+
+def test_a_region_that_contradicts_the_configuration_is_no_stack_that_is_not_there_yet(clinic: Clinic) -> None:
+    clinic.deploy()
+    result = clinic.doctor("--region", "eu-west-1")
+    assert result.exit_code == 1
+    told = " ".join(result.stdout.split())
+    assert (
+        "!! regions: --region is eu-west-1, and the home region of the configuration is us-east-1. "
+        "To do: leave --region out, or give us-east-1"
+    ) in told
+    assert "-- deployed: not yet in eu-west-1 " in told
+    assert "make deploy" not in told.partition("deployed:")[2].partition("bootstrap:")[0]
+    assert clinic.doctor("--region", "us-east-1").exit_code == 0
 
 
 def test_a_broken_configuration_is_said_with_its_line_and_the_rest_is_looked_at(clinic: Clinic) -> None:
@@ -273,11 +345,21 @@ def test_a_broken_configuration_is_said_with_its_line_and_the_rest_is_looked_at(
     assert found["last sweep"][0] == "ok"
 
 
-def test_no_configuration_at_all_is_answered_with_init(clinic: Clinic) -> None:
+def test_no_configuration_at_all_is_answered_with_init(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     clinic.config.unlink()
+    monkeypatch.chdir(clinic.config.parent)
+    clinic.named = False
     standing, said, do = clinic.found()["configuration"]
-    assert (standing, said) == ("to do", f"{clinic.config} is not there")
+    assert (standing, said) == ("to do", "costwatch.yaml is not there")
     assert do.startswith("costwatch init")
+
+
+def test_a_configuration_that_is_named_and_not_there_is_a_wrong_option(clinic: Clinic) -> None:
+    clinic.config.unlink()
+    result = clinic.doctor()
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Invalid value for --config" in result.stderr
+    assert "costwatch.yaml: no such file" in " ".join(result.stderr.split())
 
 
 def test_credentials_of_another_account_are_not_taken_for_the_right_ones(clinic: Clinic) -> None:
@@ -409,6 +491,15 @@ def test_after_a_deploy_a_missing_token_and_secret_are_to_be_stored(clinic: Clin
     for check, name in (("slack token", "slack-token"), ("slack signing secret", "slack-signing-secret")):
         assert found[check][:2] == ("to do", f"parameter /costwatch/{name} is not there")
         assert found[check][2].startswith(f"aws ssm put-parameter --name /costwatch/{name} --type SecureString")
+
+
+def test_a_command_to_copy_is_one_line_of_the_terminal_however_narrow_it_is(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.client("ssm").delete_parameter(Name=names.DEFAULT_SLACK_TOKEN_PARAMETER)
+    whole = "aws ssm put-parameter --name /costwatch/slack-token --type SecureString --overwrite --value ..."
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", clinic.doctor(columns=60, terminal=True).stdout).splitlines()
+    assert [line for line in lines if "slack token" in line and line.endswith(whole)]
+    assert max(len(line) for line in lines if whole not in line) <= 60
 
 
 def test_a_value_that_is_no_bot_token_is_not_sent_to_slack_and_not_said(clinic: Clinic) -> None:

@@ -69,7 +69,7 @@ def test_the_defaults_of_the_questions_are_what_was_found(aws: EmbeddedAws) -> N
     assert result.exit_code == 0, result.output
     asked = [line for line in result.stdout.splitlines() if line.endswith("]: ")]
     assert asked == [
-        f"Account to deploy into (empty: any) [{aws.account_id}]: ",
+        f"Account to deploy into, or any [{aws.account_id}]: ",
         "Time zone of the people who read [UTC]: ",
         "Mode to begin with (observe, warn) [observe]: ",
         "How long may a run take [14h]: ",

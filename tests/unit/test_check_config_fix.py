@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,12 @@ def test_the_sample_has_nothing_to_mend() -> None:
     sample = Path(__file__).parents[2] / "costwatch.yaml"
     assert fixed(sample.read_text("utf-8")).said == ()
     load(sample)
+
+
+def test_a_pipe_cannot_be_mended_and_stays_one(here: Path) -> None:
+    os.mkfifo("costwatch.yaml")
+    result = CliRunner().invoke(main, ["check-config", "--fix"], prog_name="costwatch")
+    assert result.exit_code == 2
+    assert "costwatch.yaml is no regular file" in result.stderr
+    assert [each.name for each in here.iterdir()] == ["costwatch.yaml"]
+    assert Path("costwatch.yaml").is_fifo()

@@ -18,6 +18,7 @@ from costwatch.cli.failures import begun, lines_of
 from costwatch.cli.findings import Finding, Standing, exit_code, unknown, waits
 from costwatch.cli.options import as_json
 from costwatch.cli.session import Session, Tools
+from costwatch.config import fields
 from costwatch.errors import ConfigError, CostwatchError
 
 # Who has no network is told so within seconds.
@@ -73,6 +74,10 @@ def doctor(ctx: click.Context, config: Path | None, region: str | None, policy: 
     if policy:
         click.echo(json.dumps(doctor_permissions.policy_document(), indent=2))
         return 0
+    if region is not None:
+        _require_region(region)
+    if config is not None and not config.exists():
+        raise click.BadParameter(f"{config}: no such file", param_hint="--config")
     tools = ctx.obj if isinstance(ctx.obj, Tools) else None
     case = Case(_session(config, region, tools))
     findings: list[Finding] = []
@@ -80,7 +85,8 @@ def doctor(ctx: click.Context, config: Path | None, region: str | None, policy: 
     for finding in examine(case):
         findings.append(finding)
         if not as_json:  # a check may take seconds: each is said when it is known
-            show.say(out, finding.line, style=finding.style)
+            tell = show.command if finding.is_command else show.say
+            tell(out, finding.line, style=finding.style)
     if as_json:
         counts = {each.value: sum(f.standing is each for f in findings) for each in Standing}
         show.document({"checks": [finding.document() for finding in findings], "counts": counts})
@@ -88,6 +94,14 @@ def doctor(ctx: click.Context, config: Path | None, region: str | None, policy: 
         out.print()
         show.say(out, summary(findings), style="bold")
     return exit_code(findings)
+
+
+def _require_region(region: str) -> None:
+    """Raises click's BadParameter for what no check could look at."""
+    try:
+        fields.region(region)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--region") from error
 
 
 def _session(config: Path | None, region: str | None, tools: Tools | None) -> Session:

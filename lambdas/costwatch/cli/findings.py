@@ -35,7 +35,12 @@ class Finding:
     @property
     def line(self) -> str:
         told = f"{MARKS[self.standing]}  {self.check}: {self.said}"
-        return f"{told}. To do: {self.do}" if self.do else told
+        return f"{told.removesuffix('.')}. To do: {self.do}" if self.do else told
+
+    @property
+    def is_command(self) -> bool:
+        """Whether what is to be done is a command to copy, and no sentence."""
+        return self.do.startswith("aws ")
 
     @property
     def style(self) -> str:
