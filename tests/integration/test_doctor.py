@@ -15,6 +15,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from click.testing import CliRunner, Result
 
 from costwatch import __version__, names
+from costwatch.adapters.ec2 import Ec2
+from costwatch.adapters.ledger import Ledger
 from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.cli.doctor_permissions import CALLS
 from costwatch.cli.main import main
@@ -28,6 +30,7 @@ from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.packages import ApprovalStatus
 from costwatch.core.record import Status, StopAttempt
 from costwatch.core.step import Step
+from costwatch.errors import TransientAwsError
 from demo.recorder import DOCTOR, Call, acting_as, collecting
 from demo.slack_endpoint import DEFAULT_TOKEN
 from tests.support import builders
@@ -192,6 +195,18 @@ def clinic(shared: Account, tmp_path: Path) -> Clinic:
     return Clinic(shared, config)
 
 
+def killed(*_: Any, **__: Any) -> Any:
+    """As a function that Lambda ends for its memory: no error of ours."""
+    raise MemoryError
+
+
+def take_canary(clinic: Clinic) -> None:
+    account = clinic.account
+    waiting = account.waiting_beats()
+    account.take_beats(account.cold_heartbeats_wiring(), waiting)
+    account.delete_beats({message["messageId"] for message in waiting})
+
+
 def golden(name: str, result: Result, config: Path) -> None:
     """Compare with the golden file, but for where the configuration lies."""
     text = result.stdout.replace(str(config), "costwatch.yaml")
@@ -225,8 +240,9 @@ def test_json_has_every_check_and_the_same_exit_code(clinic: Clinic) -> None:
     result = clinic.doctor("--json")
     body = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert body["counts"] == {"ok": 18, "to do": 1, "waits": 0, "unknown": 0}
-    [bad] = [each for each in body["checks"] if each["standing"] == "to do"]
+    assert body["counts"] == {"ok": 19, "to do": 2, "waits": 0, "unknown": 0}
+    [bad, running] = [each for each in body["checks"] if each["standing"] == "to do"]
+    assert running["check"] == "configuration running"
     assert bad == {
         "check": "deployed",
         "standing": "to do",
@@ -618,8 +634,112 @@ def test_a_sweep_is_late_one_second_after_what_the_path_allows_and_not_before(cl
     clinic.account.clock.forward(seconds=1)
     standing, said, do = clinic.found()["last sweep"]
     assert standing == "to do"
-    assert said == "2026-11-22 09:00:00 UTC, 20m ago; expected every 5m"
+    assert said == "completed at 2026-11-22 09:00:00 UTC, 20m ago; expected every 5m"
     assert do == "read the log of the function costwatch-deadman"
+
+
+def test_a_sweep_that_sends_its_canary_and_dies_is_no_last_sweep(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic.deploy()
+    account = clinic.account
+    for _ in range(5):
+        account.clock.forward(minutes=5)
+        with monkeypatch.context() as dies:
+            dies.setattr(Ledger, "open_records", killed)
+            with pytest.raises(MemoryError):
+                account.sweep(account.wiring())
+        take_canary(clinic)
+    found = clinic.found()
+    assert found["way of heartbeats"] == ("ok", "the canary of 2026-11-22 09:25:00 UTC arrived", "")
+    standing, said, _do = found["last sweep"]
+    assert standing == "to do"
+    assert said == (
+        "completed at 2026-11-22 09:00:00 UTC, 25m ago; expected every 5m; one began at 2026-11-22 09:25:00 UTC and "
+        "did not come to its end"
+    )
+
+
+def test_before_any_sweep_came_to_its_end_that_is_said_and_which_began(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as dies:
+        dies.setattr(Ledger, "keep_sweep", lambda *_: None)  # as a version before this one, which wrote no such row
+        clinic.deploy()
+    found = clinic.found()
+    assert found["last sweep"] == (
+        "to do",
+        "none has come to its end yet; the last one began at 2026-11-22 09:00:00 UTC",
+        "if the deploy is more than 20m ago, read the log of the function costwatch-deadman",
+    )
+    assert found["configuration running"][0] == "waits"
+
+
+def test_a_sweep_with_a_region_that_failed_is_no_good_one(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic.deploy()
+
+    def throttled(*_: Any) -> Any:
+        raise TransientAwsError("ec2:DescribeInstances: RequestLimitExceeded")
+
+    monkeypatch.setattr(Ec2, "matching", throttled)
+    assert len(clinic.account.sweep(clinic.account.wiring())["failures"]) == 1
+    standing, said, do = clinic.found()["last sweep"]
+    assert standing == "to do"
+    assert said == "completed at 2026-11-22 09:00:00 UTC, 1 part of it failed (us-east-1 ec2)"
+    assert do == "read the log of the function costwatch-deadman: it says why"
+
+
+def test_a_canary_that_does_not_arrive_is_no_missed_sweep(clinic: Clinic) -> None:
+    clinic.deploy()
+    for _ in range(5):
+        clinic.account.clock.forward(minutes=5)
+        clinic.account.sweep(clinic.account.wiring())
+    found = clinic.found()
+    assert found["last sweep"][0] == "ok"
+    standing, said, _do = found["way of heartbeats"]
+    assert standing == "to do"
+    assert said.startswith("the newest canary that arrived is of 2026-11-22 09:00:00 UTC, 25m ago")
+
+
+def test_a_sweep_and_a_canary_from_further_ahead_than_the_path_allows_are_not_good_ones(clinic: Clinic) -> None:
+    """A clock that is wrong, here or there: else they would be good for ever."""
+    clinic.deploy()
+    clinic.account.clock.now = NOW - path_allows(timedelta(minutes=5))
+    found = clinic.found()
+    assert (found["last sweep"][0], found["way of heartbeats"][0]) == ("ok", "ok")
+    clinic.account.clock.now -= timedelta(seconds=1)
+    found = clinic.found()
+    assert (found["last sweep"][0], found["way of heartbeats"][0]) == ("to do", "to do")
+    assert found["last sweep"][1].startswith("completed at 2026-11-22 09:00:00 UTC, 20m from now")
+    assert "2026-11-22 09:00:00 UTC, 20m from now; until one does" in found["way of heartbeats"][1]
+
+
+def test_functions_that_kept_the_old_policy_are_found_by_what_the_last_sweep_ran_by(clinic: Clinic) -> None:
+    clinic.deploy()
+    old = str(clinic.account.document["digest"])
+    assert clinic.found()["configuration running"] == (
+        "ok",
+        f"the last sweep ran by what is deployed, with code {__version__}",
+        "",
+    )
+    clinic.config.write_text(CONFIG + "      max_runtime: 6h\n", "utf-8")
+    clinic.deploy_again()
+    found = clinic.found()
+    assert found["configuration deployed"][0] == "ok"
+    standing, said, do = found["configuration running"]
+    assert standing == "to do"
+    assert said.startswith(f"the last sweep ran by {old[:12]} (commit uncommitted) with code {__version__}, and ")
+    assert do.startswith("look again after the next sweep, within 5m; if it is the same then")
+    clinic.account.sweep(clinic.account.wiring())
+    assert clinic.found()["configuration running"][0] == "ok"
+
+
+def test_functions_that_kept_the_old_code_are_found_by_its_version(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.deploy_again(version="9.9.9")
+    standing, said, _do = clinic.found()["configuration running"]
+    assert standing == "to do"
+    assert said.endswith("(commit c0ffee) with code 9.9.9 is deployed")
 
 
 def test_prices_are_stale_one_second_after_three_days_and_not_before(clinic: Clinic) -> None:

@@ -12,7 +12,7 @@ import click
 from botocore.config import Config
 
 from costwatch import names
-from costwatch.cli import doctor_account, doctor_deployed, doctor_permissions, doctor_slack, show
+from costwatch.cli import doctor_account, doctor_deployed, doctor_permissions, doctor_slack, doctor_sweeps, show
 from costwatch.cli.doctor_case import FALLBACK_REGION, Case
 from costwatch.cli.failures import begun, lines_of
 from costwatch.cli.findings import Finding, Standing, exit_code, unknown, waits
@@ -44,7 +44,9 @@ _OF_SLACK: Final[tuple[tuple[str, Check], ...]] = (
 )
 _OF_THE_DEPLOYED: Final[tuple[tuple[str, Check], ...]] = (
     ("configuration deployed", doctor_deployed.configuration),
-    ("last sweep", doctor_deployed.last_sweep),
+    ("last sweep", doctor_sweeps.last_sweep),
+    ("configuration running", doctor_sweeps.configuration_running),
+    ("way of heartbeats", doctor_sweeps.heartbeats),
     ("unsettled claims", doctor_deployed.claims),
     ("messages", doctor_deployed.messages),
     ("price book", doctor_deployed.price_book),
