@@ -63,7 +63,7 @@ BROKEN_WORDS = """longest => {
     const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT), broken = [];
     while (texts.nextNode()) {
         const text = texts.currentNode;
-        const within = text.parentElement, hidden = within.getBoundingClientRect().width < 2;  // headings on a telephone
+        const within = text.parentElement, hidden = within.getBoundingClientRect().width < 2;
         if (within.closest("svg") || !within.checkVisibility() || hidden) continue;
         for (const { 0: word, index } of text.data.matchAll(/[^\\s-]+-*/g)) {
             const range = document.createRange();

@@ -11,7 +11,7 @@ _WIDE_SCRIPTS: Final = frozenset("WF")
 
 def ems(text: str) -> float:
     """In sizes of its font, for a sans serif; rather too much than too little."""
-    return sum(_of(letter) for letter in text)
+    return sum(map(_percent, text)) / 100
 
 
 def cut(text: str, most_ems: float) -> str:
@@ -23,17 +23,19 @@ def cut(text: str, most_ems: float) -> str:
 
 def pieces(text: str, most_ems: float) -> list[str]:
     """All of it, cut wherever the next letter would be too much; each has one letter at least."""
-    found, room = [""], most_ems
+    found, most = [""], round(most_ems * 100)
+    room = most
     for letter in text:
-        room -= _of(letter)
+        room -= _percent(letter)
         if room < 0 and found[-1]:
             found.append("")
-            room = most_ems - _of(letter)
+            room = most - _percent(letter)
         found[-1] += letter
     return found
 
 
-def _of(letter: str) -> float:
+def _percent(letter: str) -> int:
+    """Of an em."""
     if letter in _WIDE or unicodedata.east_asian_width(letter) in _WIDE_SCRIPTS:
-        return 1
-    return 0.75 if letter.isupper() else 0.6
+        return 100
+    return 75 if letter.isupper() else 60
