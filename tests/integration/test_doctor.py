@@ -18,6 +18,7 @@ from costwatch import __version__, names
 from costwatch.adapters.ec2 import Ec2
 from costwatch.adapters.ledger import Ledger
 from costwatch.adapters.ledger_judgements import Judgements
+from costwatch.cli import storing
 from costwatch.cli.doctor_permissions import CALLS
 from costwatch.cli.main import main
 from costwatch.cli.read_only import ALLOWED
@@ -506,13 +507,16 @@ def test_after_a_deploy_a_missing_token_and_secret_are_to_be_stored(clinic: Clin
     found = clinic.found()
     for check, name in (("slack token", "slack-token"), ("slack signing secret", "slack-signing-secret")):
         assert found[check][:2] == ("to do", f"parameter /costwatch/{name} is not there")
-        assert found[check][2].startswith(f"aws ssm put-parameter --name /costwatch/{name} --type SecureString")
+        assert found[check][2] == (
+            f"read -rs SECRET && aws ssm put-parameter --name /costwatch/{name} --region us-east-1 "
+            '--type SecureString --overwrite --value "$SECRET"'
+        )
 
 
 def test_a_command_to_copy_is_one_line_of_the_terminal_however_narrow_it_is(clinic: Clinic) -> None:
     clinic.deploy()
     clinic.client("ssm").delete_parameter(Name=names.DEFAULT_SLACK_TOKEN_PARAMETER)
-    whole = "aws ssm put-parameter --name /costwatch/slack-token --type SecureString --overwrite --value ..."
+    whole = storing.command("/costwatch/slack-token", REGION)
     lines = re.sub(r"\x1b\[[0-9;]*m", "", clinic.doctor(columns=60, terminal=True).stdout).splitlines()
     assert [line for line in lines if "slack token" in line and line.endswith(whole)]
     assert max(len(line) for line in lines if whole not in line) <= 60

@@ -80,14 +80,14 @@ def test_with_nothing_but_yes_it_observes_jobs_and_is_valid() -> None:
 def test_what_comes_next_is_said_with_the_commands_that_store_slacks_secrets() -> None:
     said = init("--yes", "--offline", *ANSWERS).stdout.splitlines()
     assert said[0] == "costwatch.yaml is written. Next:"
-    stored = "--region eu-west-1 --type SecureString --value"
+    stored = '--region eu-west-1 --type SecureString --overwrite --value "$SECRET"'
     assert [line.strip() for line in said if line.startswith("  ")] == [
         "costwatch check-config",
         f"make -C {ROOT} bootstrap CONFIG={Path.cwd()}/costwatch.yaml   # once per account and region",
         f"make -C {ROOT} deploy CONFIG={Path.cwd()}/costwatch.yaml",
         "costwatch slack-manifest > manifest.yaml",
-        f"aws ssm put-parameter --name /costwatch/slack-token {stored} xoxb-...",
-        f"aws ssm put-parameter --name /costwatch/slack-signing-secret {stored} ...",
+        f"read -rs SECRET && aws ssm put-parameter --name /costwatch/slack-token {stored}",
+        f"read -rs SECRET && aws ssm put-parameter --name /costwatch/slack-signing-secret {stored}",
         "costwatch doctor",
     ]
 
@@ -161,7 +161,7 @@ def test_an_option_that_is_given_is_not_asked_about() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        ("--account", "1234", "is not a quoted account id of 12 digits"),
+        ("--account", "1234", "'1234' is not an account id of 12 digits, such as 111122223333, nor 'any'"),
         ("--regions", "us-east-1,us-esat-1", "did you mean 'us-east-1'?"),
         ("--channel", "ml-platform", "is not a Slack channel"),
         ("--email", "ml", "is not an e-mail address"),
@@ -198,6 +198,13 @@ def test_what_fits_no_file_of_init_is_refused_where_it_is_given(here: Path, opti
     assert f"Invalid value for '{option}'" in result.stderr
     assert said in " ".join(result.stderr.split())
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(("given", "in_file"), [("1e3", "1000"), ("250.50", "250.50"), ("100", "100")])
+def test_an_amount_stands_in_the_file_in_digits(given: str, in_file: str) -> None:
+    assert init("--yes", "--offline", "--above-usd", given).exit_code == 0
+    assert f"above_usd: {in_file}   # of the forecast" in Path("costwatch.yaml").read_text("utf-8")
+    written()
 
 
 def test_a_runtime_as_long_as_the_hard_cap_is_taken() -> None:
@@ -245,7 +252,7 @@ def test_over_a_file_that_is_there_it_asks_and_no_leaves_it(here: Path) -> None:
     Path("costwatch.yaml").write_text("mine", "utf-8")
     result = init("--offline", *ANSWERS, answers="n\n")
     assert result.exit_code == 4
-    assert "costwatch.yaml is there. Write it anew? The old one is kept [y/N]" in result.stdout
+    assert "costwatch.yaml is there. Write it anew, with nothing of it? The old one is kept [y/N]" in result.stdout
     assert [(each.name, each.read_text("utf-8")) for each in here.iterdir()] == [("costwatch.yaml", "mine")]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from costwatch.cli import storing
 from costwatch.cli.failures import UNEXPECTED, UNKNOWN
 
 
@@ -40,7 +41,7 @@ class Finding:
     @property
     def is_command(self) -> bool:
         """Whether what is to be done is a command to copy, and no sentence."""
-        return self.do.startswith("aws ")
+        return storing.BEGINNING in self.do
 
     @property
     def style(self) -> str:

@@ -12,7 +12,7 @@ import click
 
 import costwatch
 from costwatch import names
-from costwatch.cli import init_learning, kept_files, show
+from costwatch.cli import init_learning, kept_files, show, storing
 from costwatch.cli.failures import DENIED, begun
 from costwatch.cli.init_answers import (
     ACCOUNT,
@@ -80,7 +80,7 @@ def init(ctx: click.Context, /, file: Path, yes: bool, offline: bool, **given: s
 
 
 def _may_replace(file: Path) -> bool:
-    return _asked(lambda: click.confirm(f"{file} is there. Write it anew? The old one is kept"))
+    return _asked(lambda: click.confirm(f"{file} is there. Write it anew, with nothing of it? The old one is kept"))
 
 
 def _asked(ask: Callable[[], _Answer]) -> _Answer:
@@ -114,10 +114,21 @@ def _answers(given: dict[str, str | None], learned: Learned, tools: Tools, *, as
         timezone=answer("timezone", "Time zone of the people who read", zone if _is_zone(zone) else "UTC", TIMEZONE),
         platform_channel=answer("channel", "Slack channel such as #ml-platform (empty: no Slack)", "", CHANNEL),
         email=_parts(answer("email", "E-mail addresses for alarms (empty: none)", "", ADDRESSES)),
-        mode=answer("mode", "Mode to begin with", MODES[0], MODE),
-        max_runtime=answer("max_runtime", "How long may a run take", learned.max_runtime, DURATION),
-        above_usd=answer("above_usd", "Ask before a job above, in USD", learned.above_usd, USD),
-        approvers=_parts(answer("approvers", "Who may say yes (empty: nobody yet)", "", APPROVERS)),
+        mode=answer(
+            "mode", "Begin by noting what would happen (observe), or by telling people too (warn)", MODES[0], MODE
+        ),
+        max_runtime=answer(
+            "max_runtime", "How long may a run take: an instance, a group or a job", learned.max_runtime, DURATION
+        ),
+        above_usd=answer("above_usd", "Ask somebody before a job that costs more than, in USD", learned.above_usd, USD),
+        approvers=_parts(
+            answer(
+                "approvers",
+                "Who may approve such a job: Slack ids, @groups, IAM ARNs (empty: nobody yet)",
+                "",
+                APPROVERS,
+            )
+        ),
     )
 
 
@@ -150,13 +161,14 @@ def _next(file: Path, answers: Answers) -> None:
     show.command(out, f"{_make('bootstrap', file)}   # once per account and region", indent=2)
     show.command(out, _make("deploy", file), indent=2)
     if answers.platform_channel:
-        region = f"--region {answers.regions[0]} --type SecureString --value"
-        token, secret = names.DEFAULT_SLACK_TOKEN_PARAMETER, names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER
         show.say(out, "Slack: create the app at https://api.slack.com/apps from what the first of these prints;")
-        show.say(out, "install it, and store its token and its signing secret:")
+        show.say(
+            out, "install it, and store its token (xoxb-...) and its signing secret, one at a time: each of the two"
+        )
+        show.say(out, "waits until you paste it, and shows nothing.")
         show.command(out, "costwatch slack-manifest > manifest.yaml", indent=2)
-        show.command(out, f"aws ssm put-parameter --name {token} {region} xoxb-...", indent=2)
-        show.command(out, f"aws ssm put-parameter --name {secret} {region} ...", indent=2)
+        for parameter in (names.DEFAULT_SLACK_TOKEN_PARAMETER, names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER):
+            show.command(out, storing.command(parameter, answers.regions[0]), indent=2)
     show.say(out, "Then see whether all is well:")
     show.command(out, f"costwatch doctor{f' --config {named}' if named else ''}", indent=2)
 

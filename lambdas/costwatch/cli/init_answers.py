@@ -62,11 +62,25 @@ class _Account(Field):
         return "" if str(value).strip().lower() == ANY else super().convert(value, param, ctx)
 
 
+class _Usd(Field):
+    """In digits: 1e3 is an amount too, and reads badly in a file."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return f"{fields.usd(super().convert(value, param, ctx)):f}"
+
+
 def _require_fit(document: Mapping[str, Any], path: tuple[str, ...]) -> None:
     """Raises ValueError with the first thing that is wrong at `path`, by rules that need more than one value."""
     for problem in checks.across_fields(document):
         if problem.path[: len(path)] == path:
             raise ValueError(problem.message)
+
+
+def _account(written: str) -> None:
+    try:
+        fields.account(written)
+    except ValueError:  # which asks for quotes: those of the file, that nobody types here
+        raise ValueError(f"{written!r} is not an account id of 12 digits, such as 111122223333, nor {ANY!r}") from None
 
 
 def _max_runtime(written: str) -> None:
@@ -75,7 +89,7 @@ def _max_runtime(written: str) -> None:
     _require_fit({"dead_man": limits}, ("dead_man", "max_runtime"))
 
 
-ACCOUNT: Final = _Account("account", fields.account, empty=True)
+ACCOUNT: Final = _Account("account", _account, empty=True)
 ADDRESSES: Final = Several("address", fields.address, empty=True)
 APPROVERS: Final = Several("approver", fields.approver, empty=True)
 CHANNEL: Final = Field("channel", fields.channel, empty=True)
@@ -83,4 +97,4 @@ DURATION: Final = Field("duration", _max_runtime)
 MODE: Final = click.Choice(MODES)
 REGIONS: Final = Several("region", fields.region, together=lambda parts: _require_fit({"regions": parts}, ("regions",)))
 TIMEZONE: Final = Field("timezone", fields.timezone)
-USD: Final = Field("usd", fields.usd)
+USD: Final = _Usd("usd", fields.usd)
