@@ -163,6 +163,7 @@ def test_other_people_s_names_are_text(written: Path, page_at: PageAt) -> None:
     page = tab.open(written.as_uri())
     assert page.get_by_text(HOSTILE).count() > 0
     assert page.locator("script, img, iframe, foreignObject").count() == 0
+    assert page.locator("svg title").count() == 0, "it would show where somebody points at a plot"
     assert page.title().startswith("Costwatch report of account")
     assert tab.errors == []
 
