@@ -65,7 +65,7 @@ class DeadLetters:
                     MessageAttributeNames=[_OF_LAMBDA, *_OF_EVENTBRIDGE],
                 )
             some = [_taken(message) for message in answer.get("Messages", [])]
-            if not some:
+            if all(each.id in found for each in some):  # nothing, or what is visible again by now
                 break
             found.update((each.id, each) for each in some)
         return sorted(found.values(), key=lambda each: (each.sent_at, each.id))
