@@ -18,18 +18,18 @@ _HASH: Final = "[0-9A-F]{8}"  # what the CDK puts behind each name
 def find(session: Session) -> dict[str, tuple[str, str]]:
     """By the name of who gives up into it: the queue's URL, and the function; empty: none takes what lies there.
 
-    Raises NotDeployedError where no stack is called so in the home region.
+    Raises NotDeployedError where the deployment's stack is not in its home region.
     """
-    region = session.deployment.home_region
+    region, stack = session.deployment.home_region, session.deployment.stack
     client = session.client("cloudformation", region)
     try:
         with translated("cloudformation:ListStackResources"):
-            pages = client.get_paginator("list_stack_resources").paginate(StackName=names.STACK)
+            pages = client.get_paginator("list_stack_resources").paginate(StackName=stack)
             resources = [each for page in pages for each in page["StackResourceSummaries"]]
     except PermanentAwsError as error:
         if error.code != _NO_STACK:
             raise
-        raise NotDeployedError(f"no stack is called {names.STACK} in {region}: its queues are not known") from error
+        raise NotDeployedError(f"no stack is called {stack} in {region}: its queues are not known") from error
     return parts({str(each["LogicalResourceId"]): str(each.get("PhysicalResourceId", "")) for each in resources})
 
 
