@@ -57,7 +57,9 @@ class Stack:
         if self.error is not None:
             raise self.error
         for logical_id, physical_id in self.resources.items():
-            yield {"StackResourceSummaries": [{"LogicalResourceId": logical_id, "PhysicalResourceId": physical_id}]}
+            kind = "AWS::SQS::Queue" if physical_id.startswith("http") else "AWS::Lambda::Function"
+            found = {"ResourceType": kind, "LogicalResourceId": logical_id, "PhysicalResourceId": physical_id}
+            yield {"StackResourceSummaries": [found]}
 
 
 class Office:

@@ -15,7 +15,8 @@ from costwatch.cli.main import main
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/guides/doctor.md").read_text("utf-8")
 SOMETIMES = {"bootstrap", "ledger rows", "pause", "permissions to look", "permissions to read the ledger",
-             "permissions to act", "slack channels", "slack scopes", "credentials"}  # fmt: skip
+             "permissions to act", "slack channels", "slack scopes", "slack app", "approvers",
+             "credentials"}  # fmt: skip
 
 
 def rows(heading: str) -> list[str]:

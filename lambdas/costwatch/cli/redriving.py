@@ -9,10 +9,12 @@ from typing import Final
 
 import click
 
+from costwatch import topology
 from costwatch.adapters.aws_errors import translated
 from costwatch.adapters.dead_letters import DeadLetters, Taken
 from costwatch.adapters.ledger_keys import key
 from costwatch.cli import redrive_told, show, stack_queues
+from costwatch.cli.command_permissions import redrive_policy
 from costwatch.cli.options import as_json, with_session
 from costwatch.cli.redrive_told import SHORTEST_ID, Looked
 from costwatch.cli.session import Session
@@ -35,6 +37,7 @@ _Known = Mapping[str, tuple[str, str]]
 @click.option("--message", "ids", metavar="ID", multiple=True, help="This one alone; its first 8 characters do.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--reason", default="", help="Why; everybody can read it in the ledger.")
+@click.option("--policy", is_flag=True, help="Print the IAM policy that all of it needs, and nothing else.")
 @as_json
 @with_session
 def redrive(
@@ -45,6 +48,7 @@ def redrive(
     ids: tuple[str, ...],
     yes: bool,
     reason: str,
+    policy: bool,
     as_json: bool,
 ) -> int:
     """Look into the stack's dead-letter queues, among them `refused`, where events lie that no function could use.
@@ -55,6 +59,9 @@ def redrive(
     and the schedule ticks anyway: these can be deleted. What fails again comes back. Exit codes: 4, nothing of it may
     be sent again; 1, something failed, or a queue could not be looked at.
     """
+    if policy:
+        click.echo(json.dumps(redrive_policy(), indent=2))
+        return 0
     if resend and delete:
         raise InputError("--resend and --delete are two different things: give one of them")
     if (resend or delete or ids) and not queue:
@@ -82,6 +89,8 @@ def redrive(
 
 
 def _chosen(known: _Known, queue: str) -> list[str]:
+    if queue in {each.name for each in topology.QUEUES if each.answers_dead_letters}:
+        raise InputError(f"QUEUE is {queue!r}: {stack_queues.READ_BY_ITSELF}")
     if queue and queue not in known:
         raise InputError(f"QUEUE is {queue!r}, expected one of {', '.join(sorted(known))}")
     return [queue] if queue else sorted(known)
