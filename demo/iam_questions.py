@@ -75,9 +75,6 @@ _ANSWERS_TO_TASKS = frozenset({"SendTaskFailure", "SendTaskHeartbeat", "SendTask
 _GROUP_ACTIONS = frozenset({"TerminateInstanceInAutoScalingGroup", "UpdateAutoScalingGroup"})
 _OF_A_GROUP_UPDATE = ("LaunchConfigurationName", "MaxSize", "MinSize", "VPCZoneIdentifier")
 """What of a request is a condition key; the last one is called by its plural there."""
-_ON_ONE_QUEUE = frozenset(
-    {"ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"}
-)
 _TAGGED = frozenset({"endpoint", "notebook-instance"})
 _ABOUT_PACKAGES = {"DescribeModelPackage": "ModelPackageName", "UpdateModelPackage": "ModelPackageArn"}
 
