@@ -80,6 +80,16 @@ def test_a_range_without_rows_gives_the_header_alone_and_a_word_beside_it(maria:
     assert lines(maria, what) == []
 
 
+@pytest.mark.parametrize("what", WHAT)
+def test_what_cannot_be_read_prints_no_header_since_it_would_say_that_there_is_nothing(
+    maria: Terminal, what: str
+) -> None:
+    maria.ssm.body = None
+    result = maria.costwatch("export", what)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "no Costwatch is deployed" in result.stderr
+
+
 def test_costs_are_what_the_ledger_booked_to_the_last_digit(town: Town, maria: Terminal) -> None:
     ran(town, "churn", team="risk", owner="maria@example.com")
     (row,) = table(maria, "costs")
@@ -166,6 +176,14 @@ def test_other_peoples_text_is_no_formula_in_a_spreadsheet_and_exact_in_json(tow
     (row,), (document,) = table(maria, "costs"), lines(maria, "costs")
     assert (row["team"], row["owner"], row["project"], row["model"]) == (f"'{evil}", "-2", "?[2Jx", "'@SUM(A1)")
     assert (document["team"], document["owner"], document["project"]) == (evil, "-2", "\x1b[2Jx")
+
+
+@pytest.mark.parametrize("text", ["\uff1d1+1", "\uff0bcmd", "\uff0d1+1", "\uff20SUM(A1)", "  =cmd"])
+def test_nor_is_it_one_in_full_width_or_after_blanks(town: Town, maria: Terminal, text: str) -> None:
+    ran(town, "churn", team=text, owner=f"a{text}")
+    (row,) = table(maria, "costs")
+    assert (row["team"], row["owner"]) == (f"'{text}", f"a{text}")
+    assert lines(maria, "costs")[0]["team"] == text
 
 
 def test_every_row_is_one_line(town: Town, maria: Terminal) -> None:

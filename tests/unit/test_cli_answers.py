@@ -15,6 +15,9 @@ import pytest
 from click.testing import CliRunner
 
 from costwatch import cli
+from costwatch.adapters.aws_errors import from_client_error
+from costwatch.adapters.memory_table import MemoryTable
+from costwatch.adapters.table import Item
 from costwatch.cli import show
 from costwatch.cli.failures import exit_code
 from costwatch.cli.main import main
@@ -507,6 +510,27 @@ def test_the_environment_may_name_the_ledger_where_no_parameter_does(town: Town,
     for error in (None, client_error("AccessDeniedException", "GetParameter")):
         maria.ssm.body, maria.ssm.error = None, error
         assert maria.json("status")["totals"]["runs"] == 1
+
+
+class NoSuchThing(MemoryTable):
+    def query_day(self, day: str, *, since: str = "") -> list[Item]:
+        raise from_client_error(client_error("ResourceNotFoundException", "Query"), "dynamodb:Query")
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"COSTWATCH_LEDGER_TABLE": "nope"}, "COSTWATCH_LEDGER_TABLE names 'nope', and us-east-1 has no such table"),
+        ({"COSTWATCH_FUNCTION": "nope"}, "the deployment names something that is not there: deploy again"),
+        ({}, "the deployment names something that is not there: deploy again"),
+    ],
+)
+def test_what_is_not_there_is_blamed_on_who_named_it(maria: Terminal, environ: dict[str, str], told: str) -> None:
+    maria.environ.update(environ)
+    maria.table = NoSuchThing()
+    result = maria.costwatch("ledger")
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
+from itertools import chain, islice
 from typing import Any, Final
 
 import click
@@ -19,8 +21,8 @@ from costwatch.cli.session import Session
 from costwatch.core import times
 from costwatch.errors import InputError
 
-# What a spreadsheet takes for a formula: tags and names are other people's text.
-_FORMULA: Final = ("=", "+", "-", "@")
+# What a spreadsheet takes for a formula, after blanks and in full width too: tags and names are other people's text.
+_FORMULA: Final = frozenset("=+-@")
 
 
 @click.command(short_help="Timeline, costs or verdicts as CSV or JSON Lines.")
@@ -55,16 +57,16 @@ def export(session: Session, what: str, since: timedelta | datetime, form: str) 
     if begin > now:
         raise InputError(f"--since: {times.to_key(begin)} is in the future; the ledger holds what was")
     columns, read = _TABLES[what]
-    written = 0
+    rows = read(session, begin, now)
+    first = list(islice(rows, 1))  # before anything is printed: a header alone says that there is nothing
     if form == "csv":
         click.echo(_csv_line(columns), nl=False)
-    for row in read(session, begin, now):
+    for row in chain(first, rows):
         if form == "csv":
             click.echo(_csv_line([_cell(row[column]) for column in columns]), nl=False)
         else:
             click.echo(json.dumps({column: row[column] for column in columns}, ensure_ascii=False))
-        written += 1
-    if not written:
+    if not first:
         show.note(f"{what}: nothing since {show.clock(begin)}")
 
 
@@ -110,7 +112,8 @@ def _cell(value: Any) -> str:
     if not isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     text = show.clean(value)
-    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
+    begin = unicodedata.normalize("NFKC", text.lstrip()[:1])
+    return f"'{text}" if begin in _FORMULA and not _is_number(text) else text
 
 
 def _is_number(text: str) -> bool:

@@ -16,7 +16,7 @@ from costwatch.cli import kept_files, show
 from costwatch.cli.failures import begun
 from costwatch.cli.session import Session, Tools
 from costwatch.core import durations, times
-from costwatch.errors import InputError
+from costwatch.errors import InputError, PermanentAwsError
 
 
 class Duration(click.ParamType[timedelta]):
@@ -158,7 +158,12 @@ def with_session(command: Callable[..., Any]) -> Callable[..., Any]:
     def run(ctx: click.Context, /, config: Path | None, region: str | None, **arguments: Any) -> Any:
         begun()
         tools = ctx.obj if isinstance(ctx.obj, Tools) else None
-        return command(session=Session(config=config, region=region, tools=tools), **arguments)
+        session = Session(config=config, region=region, tools=tools)
+        try:
+            return command(session=session, **arguments)
+        except PermanentAwsError as error:
+            session.blame_environment(error)
+            raise
 
     return run
 
