@@ -54,6 +54,12 @@ def test_a_look_changes_nothing_and_hides_nothing_from_the_next_one(office: Offi
     assert (office.function.taken, office.told) == ([], [])
 
 
+def test_the_queue_that_the_gate_reads_itself_is_nobody_elses(office: Office) -> None:
+    result = office.run("gate-requests")
+    assert result.exit_code == 2
+    assert "QUEUE is 'gate-requests': the function gate reads it itself" in " ".join(result.stderr.split())
+
+
 def test_empty_queues_are_said_to_be_empty(office: Office) -> None:
     result = office.run()
     assert (result.exit_code, result.stdout) == (0, "Nothing lies in beats, hints, refused.\n")
