@@ -55,7 +55,8 @@ class Alarms(Construct):
             "DeadLetters",
             _sum("dead letters", [_depth(queue) for queue in queues.values()]),
             "Something could not be handled and waits in a dead-letter queue or among the refused events. Look with "
-            "`costwatch redrive`, which says in which of them and why; mend the cause, then send it again or drop it.",
+            "`costwatch redrive`, which says in which of them, why, and who asked; mend the cause, then send again "
+            "what it allows, ask those who clicked, and delete the rest.",
             recovers=True,
         )
         self._alarm(

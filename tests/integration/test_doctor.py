@@ -202,7 +202,8 @@ class Clinic:
     def deploy(self, **more: Any) -> None:
         """What a stack leaves behind, with a sweep and prices of today."""
         account = self.account
-        self.client("cloudformation").create_stack(StackName=names.STACK, TemplateBody=json.dumps(_STACK))
+        stack = more.get("stack", names.STACK)
+        self.client("cloudformation").create_stack(StackName=stack, TemplateBody=json.dumps(_STACK))
         for name in ("costwatch-deadman", "costwatch-heartbeats", "costwatch-prices"):
             # moto's own zips carry the time of day
             self.client("lambda").update_function_code(FunctionName=name, ZipFile=zipped("1"))
@@ -1005,6 +1006,13 @@ def test_prices_are_stale_one_second_after_three_days_and_not_before(clinic: Cli
         "its oldest part is 3d0h old, more than 3d0h",
         "costwatch prices refresh",
     )
+
+
+def test_the_parts_of_a_stack_of_another_name_are_looked_at_by_what_it_says_of_itself(clinic: Clinic) -> None:
+    clinic.deploy(stack="ml-platform-watchdog")
+    found = clinic.found()
+    assert found["dead-letter queues"][:2] == ("ok", "4 queues, all empty")
+    assert found["rules"][0] == found["functions"][0] == "ok"
 
 
 def test_what_waits_in_a_dead_letter_queue_is_counted_and_other_queues_are_not(clinic: Clinic) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from costwatch import names
 from costwatch.cli import stack_queues, stack_resources
 from costwatch.cli.command_permissions import ACTS, On
 from costwatch.cli.doctor_case import Case
@@ -67,7 +66,7 @@ class _Resources:
         if on is On.TABLE:
             return [self._arn.format("dynamodb", f"table/{deployed.table}")]
         if on is On.STACK:
-            return [self._arn.format("cloudformation", f"stack/{names.STACK}/any")]
+            return [self._arn.format("cloudformation", f"stack/{deployed.stack}/any")]
         queues = stack_queues.parts(stack_resources.physical(self._case.resources))
         if on is On.QUEUES:
             return [self._arn.format("sqs", url.rpartition("/")[2]) for url, _ in queues.values()]

@@ -17,7 +17,7 @@ _HASH: Final = "[0-9A-F]{8}"  # what the CDK puts behind each name
 def find(session: Session) -> dict[str, tuple[str, str]]:
     """By the name of who gives up into it: the queue's URL, and the function; empty: none takes what lies there.
 
-    Raises NotDeployedError where no stack is called so in the home region.
+    Raises NotDeployedError where the deployment's stack is not in its home region.
     """
     return parts(stack_resources.physical(stack_resources.listed(session)))
 

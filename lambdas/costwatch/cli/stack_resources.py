@@ -1,4 +1,4 @@
-"""What the stack is made of, as CloudFormation lists it in the home region."""
+"""What the deployment's stack is made of, as CloudFormation lists it in the home region."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from costwatch import names
 from costwatch.adapters.aws_errors import translated
 from costwatch.cli.session import Session
 from costwatch.errors import NotDeployedError, PermanentAwsError
@@ -27,17 +26,17 @@ class Resource:
 
 
 def listed(session: Session) -> tuple[Resource, ...]:
-    """All of them. Raises NotDeployedError where no stack is called so in the home region."""
-    region = session.deployment.home_region
+    """All of them. Raises NotDeployedError where the deployment's stack is not in its home region."""
+    region, stack = session.deployment.home_region, session.deployment.stack
     client = session.client("cloudformation", region)
     try:
         with translated("cloudformation:ListStackResources"):
-            pages = client.get_paginator("list_stack_resources").paginate(StackName=names.STACK)
+            pages = client.get_paginator("list_stack_resources").paginate(StackName=stack)
             found = [each for page in pages for each in page["StackResourceSummaries"]]
     except PermanentAwsError as error:
         if error.code != _NO_STACK:
             raise
-        raise NotDeployedError(f"no stack is called {names.STACK} in {region}: its parts are not known") from error
+        raise NotDeployedError(f"no stack is called {stack} in {region}: its parts are not known") from error
     return tuple(
         Resource(str(each["ResourceType"]), str(each["LogicalResourceId"]), str(each.get("PhysicalResourceId", "")))
         for each in found
