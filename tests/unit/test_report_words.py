@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from costwatch.core.forecast import Confidence, Forecast
+from costwatch.core.estimator import Confidence
+from costwatch.core.forecast import Forecast
 from costwatch.core.graduating import Case, Truth
 from costwatch.core.run_cost import RunCost
 from costwatch.reporting import money, widths
