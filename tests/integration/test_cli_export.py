@@ -50,6 +50,28 @@ def lines(maria: Terminal, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
+@pytest.mark.parametrize(
+    "command", [("export", "timeline"), ("export", "costs"), ("status", "--would-have"), ("spend",), ("ledger",)]
+)
+def test_every_since_goes_back_as_far_as_the_ledger_keeps_and_names_that_limit(
+    maria: Terminal, command: tuple[str, ...]
+) -> None:
+    taken = maria.costwatch(*command, "--since", "400d")
+    assert taken.exit_code == 0, taken.output
+    assert "the ledger keeps" not in taken.stderr
+    refused = maria.costwatch(*command, "--since", "401d")
+    assert refused.exit_code == 2
+    assert "'401d' must be longer than zero and at most 400d" in " ".join(refused.stderr.split())
+    cut = maria.costwatch(*command, "--since", "2020-01-01T00:00:00Z")
+    assert cut.exit_code == 0, cut.output
+    assert "the ledger keeps 400 days: what is shown begins 2025-10-18" in " ".join(cut.stderr.split())
+
+
+def test_verdicts_are_kept_longer_and_a_time_is_not_cut(maria: Terminal) -> None:
+    result = maria.costwatch("export", "verdicts", "--since", "2020-01-01T00:00:00Z")
+    assert "verdicts: nothing since 2020-01-01 00:00:00 UTC" in result.stderr
+
+
 @pytest.mark.parametrize("what", WHAT)
 def test_a_range_without_rows_gives_the_header_alone_and_a_word_beside_it(maria: Terminal, what: str) -> None:
     result = maria.costwatch("export", what)

@@ -16,13 +16,11 @@ import click
 from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.cli import export_rows, show
 from costwatch.cli.export_rows import Row
-from costwatch.cli.options import DurationOrMoment, with_session
+from costwatch.cli.options import DurationOrMoment, kept_since, with_session
 from costwatch.cli.session import Session
 from costwatch.core import times
 from costwatch.errors import InputError
 
-LONGEST_LOOK_BACK: Final = timedelta(days=400)
-"""The ledger keeps timelines and costs this long; verdicts longer, so these may go back as far as they like."""
 # What a spreadsheet takes for a formula, after blanks and in full width too: tags and names are other people's text.
 _FORMULA: Final = frozenset("=+-@")
 
@@ -74,19 +72,19 @@ def export(session: Session, what: str, since: timedelta | datetime, form: str) 
 
 def _timeline(session: Session, begin: datetime, now: datetime) -> Iterator[Row]:
     ledger = session.ledger()
-    for first, last in _days(max(begin, now - LONGEST_LOOK_BACK), now):
+    for first, last in _days(kept_since(begin, now), now):
         yield from map(export_rows.entry, ledger.since(first, last, session.skip))
 
 
 def _costs(session: Session, begin: datetime, now: datetime) -> Iterator[Row]:
     ledger, account = session.ledger(), session.caller.account
-    for first, _ in _days(max(begin, now - LONGEST_LOOK_BACK), now):
+    for first, _ in _days(kept_since(begin, now), now):
         found = (cost for cost in ledger.costs(account, first.date(), session.skip) if cost.ended_at >= begin)
         yield from map(export_rows.cost, sorted(found, key=lambda cost: (cost.ended_at, str(cost.run_id))))
 
 
 def _verdicts(session: Session, begin: datetime, now: datetime) -> Iterator[Row]:
-    del now
+    del now  # verdicts are kept longer than everything else, so they may be asked for as far back as somebody likes
     found = Judgements(session.ledger()).every(session.caller.account, session.skip)
     since = (each for each in found if each.judged_at >= begin)
     yield from map(export_rows.verdict, sorted(since, key=lambda each: (each.judged_at, each.id)))

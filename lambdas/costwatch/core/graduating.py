@@ -3,6 +3,8 @@
 A would-have begins when the timeline says `would stop`. It ends with the run (see `would_haves`), or when the run is
 not due any more, as one is that beats again or is given more time: enforce would have stopped what people let go on.
 That one has no dollars, and is doubtful, as is an instance that ran on: nobody sees whether its work was done.
+
+Nobody is advised to enforce while any of them is in doubt (see `Graduation.doubts` and `changes.advice`).
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from costwatch.core import would_haves
+from costwatch.core import held_by_caps, would_haves
+from costwatch.core.changes import Advice, Change, advice
+from costwatch.core.held_by_caps import HeldByCap
+from costwatch.core.modes import Mode
 from costwatch.core.money import show_usd
 from costwatch.core.record import Entry, RunRecord, Transition
 from costwatch.core.run_cost import RunCost
@@ -39,6 +44,7 @@ class Case:
     """One would-have. `at`: when it ended, or for one that still runs, when it would have been stopped; UTC.
 
     `usd`: what was destroyed, or ran on; None: unknown, never 0. For one that was let go on it is None and not missed.
+    `lost_usd`: of a doubtful one that ran on, what a stop would have destroyed if its work was done; None: unknown.
     """
 
     at: datetime
@@ -49,6 +55,7 @@ class Case:
     usd: Decimal | None
     reason: str
     doubtful: bool = False
+    lost_usd: Decimal | None = None
 
     @property
     def unpriced(self) -> bool:
@@ -62,6 +69,8 @@ class Graduation:
 
     selector: str
     cases: tuple[Case, ...]
+    held: tuple[HeldByCap, ...] = ()
+    """Beside them, and in no sum: what a blast cap held."""
 
     def of(self, truth: Truth) -> list[Case]:
         return [case for case in self.cases if case.truth is truth]
@@ -80,6 +89,14 @@ class Graduation:
         return self.saved_usd - self.usd(Truth.FINISHED)
 
     @property
+    def worst_usd(self) -> Decimal | None:
+        """The net if each doubtful one that ran on had finished its work; None: nobody knows how much that is."""
+        doubtful = [case for case in self.of(Truth.RAN_ON) if case.doubtful]
+        if any(case.usd is None or case.lost_usd is None for case in doubtful):
+            return None
+        return self.net_usd - sum(((case.usd or 0) + (case.lost_usd or 0) for case in doubtful), Decimal(0))
+
+    @property
     def doubtful(self) -> list[Case]:
         return [case for case in self.cases if case.doubtful]
 
@@ -88,21 +105,73 @@ class Graduation:
         return sum(case.unpriced for case in self.cases)
 
     @property
+    def sums(self) -> tuple[str, ...]:
+        """What became of them, with the net of it, and what a cap held: a sentence each; none without a case."""
+        told = [
+            f"{len(found)} {what}{f': {show_usd(self.usd(truth))}' if truth is not Truth.STOOD_DOWN else ''}"
+            for truth, what in _WHAT.items()
+            if (found := self.of(truth))
+        ]
+        sums = (f"{'; '.join(told)}; net {show_usd(self.net_usd)}",) if told else ()
+        return (*sums, held_by_caps.sentence(self.held)) if self.held else sums
+
+    @property
+    def over(self) -> int:
+        """So many are over: what became of them is known, or that nobody will know."""
+        return len(self.cases) - len(self.of(Truth.STILL_RUNS))
+
+    @property
+    def against(self) -> str:
+        """Why it must not enforce as it stands, as a clause; empty: nothing speaks against it."""
+        return "enforcing it costs more than it saves, so give its runs more time" if self.net_usd < 0 else ""
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What somebody has to look at before it enforces, a clause each: while there is one, nobody is advised to.
+
+        Would-haves that were wrong, since they finished; doubtful ones; those without a price; those that still run,
+        since nobody knows their truth yet.
+        """
+        counted = (
+            (
+                len(self.of(Truth.FINISHED)),
+                "finished, and would have lost its work",
+                "finished, and would have lost their work",
+            ),
+            (len(self.doubtful), "doubtful", "doubtful"),
+            (self.unpriced, "without a known price", "without a known price"),
+            (len(self.of(Truth.STILL_RUNS)), "still runs", "still run"),
+        )
+        return tuple(f"{count} {one if count == 1 else many}" for count, one, many in counted if count)
+
+    def advice(self, mode: Mode | None, change: Change | None) -> Advice:
+        """Whether to enforce, and the line that does it. `mode` None: no selector has that name any more."""
+        name = self.selector.partition("/")[0]
+        setting = f"mode: enforce beside name: {name}"
+        return advice(mode, change, seen=self.over > 0, against=self.against, doubts=self.doubts, setting=setting)
+
+    @property
     def sentence(self) -> str:
         """What speaks for enforcing and what against it."""
-        over = len(self.cases) - len(self.of(Truth.STILL_RUNS))
         if not self.cases:
             return "nothing would have been stopped: nobody knows yet what its limits would do"
-        if not over:
+        if not self.over:
             return "what would have been stopped still runs: nobody knows yet what became of it"
         if self.net_usd < 0:
             return f"enforce would have cost {show_usd(-self.net_usd)} more than it saved: its limits are too short"
         saved = f"enforce would have saved {show_usd(self.net_usd)}"
+        unseen = sum(case.doubtful for case in self.of(Truth.RAN_ON))
+        if unseen:
+            worst = (
+                f"{show_usd(self.worst_usd)} at worst"
+                if self.worst_usd is not None
+                else "nobody knows how much at worst"
+            )
+            whose = "its" if unseen == 1 else "their"
+            saved += f" at best, {worst}, since nobody sees whether {unseen} had done {whose} work"
         if self.of(Truth.FINISHED):
             saved += f", and destroyed the work of {len(self.of(Truth.FINISHED))}"
-        beside = [f"{len(self.doubtful)} doubtful"] if self.doubtful else []
-        beside += [f"{self.unpriced} without a known price"] if self.unpriced else []
-        return f"{saved}; look at what is in doubt first: {', '.join(beside)}" if beside else saved
+        return saved
 
 
 def cases(
@@ -126,15 +195,24 @@ def cases(
     return sorted(found, key=lambda case: (case.at, case.run))
 
 
-def by_selector(found: Iterable[Case], names: Sequence[str] = ()) -> list[Graduation]:
+def by_selector(found: Iterable[Case], names: Sequence[str] = (), held: Iterable[HeldByCap] = ()) -> list[Graduation]:
     """Those of `names` first, in their order and also without a case; then the others by name. Cases keep theirs."""
-    held: dict[str, list[Case]] = {}
+    of: dict[str, list[Case]] = {}
+    capped: dict[str, list[HeldByCap]] = {}
     for case in found:
-        held.setdefault(case.selector, []).append(case)
-    order = [*names, *sorted(held.keys() - set(names))]
-    return [Graduation(name, tuple(held.get(name, ()))) for name in order]
+        of.setdefault(case.selector, []).append(case)
+    for each in held:
+        capped.setdefault(each.selector or NO_SELECTOR, []).append(each)
+    order = [*names, *sorted((of.keys() | capped.keys()) - set(names))]
+    return [Graduation(name, tuple(of.get(name, ())), tuple(capped.get(name, ()))) for name in order]
 
 
+_WHAT: Final = {
+    Truth.FINISHED: "finished, its work lost",
+    Truth.RAN_ON: "ran on",
+    Truth.STOOD_DOWN: "not due any more",
+    Truth.STILL_RUNS: "still running, so far",
+}
 _TRUTHS: Final = {
     would_haves.DESTROYED: Truth.FINISHED,
     would_haves.RAN_ON: Truth.RAN_ON,
@@ -152,6 +230,7 @@ def _closed(run: str, entry: Entry, facts: Mapping[str, str], truth: Truth, sele
         usd=None if truth is Truth.STOOD_DOWN else would_haves.closed_usd(facts),
         reason=entry.reason,
         doubtful=truth is Truth.STOOD_DOWN or would_haves.DOUBTFUL in facts,
+        lost_usd=would_haves.lost_usd(facts),
     )
 
 

@@ -15,6 +15,7 @@ from costwatch.core import durations, liveness, spending, times, unapproved_told
 from costwatch.core.consent import open_question
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.forecast import Forecast
+from costwatch.core.held_by_caps import WAITS
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
 from costwatch.core.model import Run
 from costwatch.core.money import Burn, show_usd, spent_usd
@@ -131,7 +132,9 @@ def _closed_by_restart(run: Run, previous: RunRecord) -> tuple[tuple[str, str], 
         return ()
     later = max(run.start - previous.would_stop_at, timedelta(0))
     more = spent_usd(previous.hourly_rate_usd, later)
-    return would_haves.closed_evidence(would_haves.RAN_ON, more, doubtful=not run.id.kind.service.is_sagemaker)
+    if run.id.kind.service.is_sagemaker:
+        return would_haves.closed_evidence(would_haves.RAN_ON, more)
+    return would_haves.doubtful_evidence(more, previous.spent_by_would_stop_usd)
 
 
 def _stood_down(record: RunRecord) -> dict[str, str]:
@@ -182,7 +185,7 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
 
 def capped(record: RunRecord, decision: Decision, cap: str, now: datetime) -> Step | None:
     """A cap was reached: hold until somebody releases it. None when it is held for that already."""
-    reason = f"more is due than {cap} allows; it waits for a release"
+    reason = f"more is due than {cap} allows{WAITS}"
     held = replace(decision, verdict=Verdict.HOLD, hold=HoldCode.CAP, reason=reason)
     version = record.version + 1
     hold, entry, message = _held(record, held, now, version)
