@@ -21,6 +21,8 @@ MISSED_SWEEPS: Final = 3
 STALE_AFTER_HOURS: Final = 72
 MOST_METRICS_IN_ONE_ALARM: Final = 10  # CloudWatch's own limit for metric math
 RUNBOOK: Final = "docs/runbook.md"
+WHERE: Final = "in the repository that this Costwatch was deployed from."
+"""A mail is read by people who never saw it."""
 _FEWER = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 _MORE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 _SHORTEST: Final = timedelta(minutes=5)
@@ -148,7 +150,7 @@ class Alarms(Construct):
         alarm = cloudwatch.Alarm(
             self,
             name,
-            alarm_description=f"{what_to_do} More: {RUNBOOK}#{name.lower()}",
+            alarm_description=f"{what_to_do} More: {RUNBOOK}#{name.lower()}, {WHERE}",
             metric=metric,
             comparison_operator=_MORE if below is None else _FEWER,
             threshold=threshold if below is None else below,

@@ -78,8 +78,15 @@ def test_the_pages_show_commands_at_all() -> None:
 @pytest.mark.parametrize("block", blocks("yaml"))
 def test_a_shown_configuration_is_accepted(block: str, tmp_path: Path) -> None:
     path = tmp_path / "costwatch.yaml"
-    path.write_text(TOP + block, encoding="utf-8")
+    whole = block.startswith("version:")
+    path.write_text(block if whole else TOP + block, encoding="utf-8")
     assert load(path).config
+
+
+def test_what_a_platform_team_is_told_to_have_for_each_account_is_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "costwatch.yaml"
+    path.write_text(next(block for block in blocks("yaml") if "account:" in block), encoding="utf-8")
+    assert load(path).config.account == "111122223333"
 
 
 def test_what_the_operators_page_lets_enforce_is_one_selector(tmp_path: Path) -> None:
