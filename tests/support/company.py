@@ -1,0 +1,216 @@
+"""A company that uses Costwatch: what the documentation's pages speak of is there, under the names they use.
+
+Runs that are warned, held, stopped and asked about, a group whose numbers a stop lowered, a model with a version that
+is better but too dear, dead letters, prices: made by the deployed functions themselves, over an embedded AWS and Slack.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from click.testing import CliRunner, Result
+
+from costwatch import names
+from costwatch.cli.main import main
+from costwatch.cli.session import Tools
+from demo import recorder
+from demo.embedded import EmbeddedAws
+from demo.stage import Stage
+from demo.stage_functions import environment
+
+NOW: Final = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
+MARIA: Final = "maria@example.com"
+"""A data scientist; on the command line she is the IAM user maria, as ravi is the approver's."""
+_TRAINER: Final = {"Purpose": "transient-ml-training", "team": "risk", "owner": MARIA}
+_CONFIG: Final = """\
+version: 1
+regions: [us-east-1]
+timezone: UTC
+slack:
+  platform_channel: "#ml-platform"
+  team_channels: {risk: "#risk-ml"}
+  weekly_digest: false
+email: {to: [ml-platform@example.com]}
+approval:
+  mode: enforce
+  tiers: [{above_usd: 400, approvers: ["@risk-leads", "arn:aws:iam::123456789012:user/ravi"]}]
+res:
+  mode: enforce
+  auto_approve: true
+  approvers: ["@risk-leads", "arn:aws:iam::123456789012:user/ravi"]
+  models:
+    churn: {metric: auc, direction: maximize, worth: {usd: 4000, per: 0.01, over: 30d}}
+dead_man:
+  mode: observe
+  sweep_every: 15m
+  blast_cap: {runs: 1, share: 100%, per_day: 20}
+  protect: [{tag: {Environment: prod}}]
+  selectors:
+    - name: nodes
+      ec2: {tag: {Purpose: distributed-training}}
+      mode: enforce
+      at_min_size: lower
+    - name: workbenches
+      ec2: {tag: {Purpose: workbench}}
+    - name: trainers
+      ec2: {tag: {Purpose: transient-ml-training}}
+      mode: enforce
+    - name: jobs
+      sagemaker: {jobs: [training], tag: {Purpose: transient-ml-training}}
+      mode: enforce
+"""
+
+
+def job_body(name: str, *, hours: int) -> dict[str, Any]:
+    """The body of a CreateTrainingJob request: one p4d, at $25.25 an hour."""
+    return {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": {"TrainingImage": "churn:1", "TrainingInputMode": "File"},
+        "OutputDataConfig": {"S3OutputPath": "s3://churn/out"},
+        "ResourceConfig": {"InstanceType": "ml.p4d.24xlarge", "InstanceCount": 1, "VolumeSizeInGB": 100},
+        "RoleArn": "arn:aws:iam::123456789012:role/trainer",
+        "StoppingCondition": {"MaxRuntimeInSeconds": hours * 3600},
+        "Tags": [{"Key": "team", "Value": "risk"}, {"Key": "owner", "Value": MARIA}],
+    }
+
+
+@dataclass
+class Company:
+    """`desk` is where people type commands: their costwatch.yaml and what else the pages name lies there."""
+
+    stage: Stage
+    desk: Path
+    clients: dict[str, Any] = field(default_factory=dict)
+    _keys: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    _sessions: dict[str, boto3.session.Session] = field(default_factory=dict)
+    """They read botocore's models once."""
+
+    @property
+    def aws(self) -> EmbeddedAws:
+        return self.stage.aws
+
+    # --- at the command line ---------------------------------------------------------------------------------
+
+    def costwatch(
+        self,
+        *words: str,
+        who: str = "maria",
+        answers: str = "",
+        sleep: Callable[[float], object] = lambda seconds: None,
+        env: Mapping[str, str] | None = None,
+    ) -> Result:
+        """Run the real command line at the desk, in this process. `answers` are typed where it asks."""
+        width = {"COLUMNS": "100", "NO_COLOR": "1"}
+        with environment(self.variables(who)), recorder.acting_as(_role(words)), chdir(self.desk):
+            session = self._sessions.setdefault(who, boto3.session.Session())
+            clients = {"lambda": self.stage, **self.clients}
+            tools = Tools(clock=self.stage.clock, sleep=sleep, clients=clients, boto=session)
+            return CliRunner().invoke(
+                main, list(words), obj=tools, input=answers, env={**width, **(env or {})}, prog_name="costwatch"
+            )
+
+    def variables(self, who: str) -> dict[str, str]:
+        """The environment of a person's processes: this AWS, with their own key, and this Slack."""
+        if who not in self._keys:
+            iam = self.aws.client("iam")
+            iam.create_user(UserName=who)
+            made = iam.create_access_key(UserName=who)["AccessKey"]
+            self._keys[who] = {
+                "AWS_ACCESS_KEY_ID": made["AccessKeyId"],
+                "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
+            }
+        return {
+            **self.aws.environment(),
+            **self._keys[who],
+            names.ENV_SLACK_API_URL: self.stage.slack.base_url,
+            "XDG_CACHE_HOME": str(self.desk / "cache"),
+        }
+
+    # --- time ------------------------------------------------------------------------------------------------
+
+    def forward(self, **duration: float) -> None:
+        """Let time pass: the schedule sweeps, events are delivered. Raises AssertionError where a function fails."""
+        for done in self.stage.run_until(self.stage.clock() + timedelta(**duration)):
+            assert not done.error, done.error
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The ledger as it is."""
+        return [*self.aws.session().resource("dynamodb").Table("costwatch-ledger").scan()["Items"]]
+
+
+def _role(words: Sequence[str]) -> str:
+    """Whose permissions a command has to do with."""
+    own = {
+        "doctor": recorder.DOCTOR,
+        "init": recorder.BEGINNER,
+        "preview": recorder.PREVIEWER,
+        "scan": recorder.SCANNER,
+    }
+    return own.get(words[0], recorder.OPERATOR)
+
+
+@contextmanager
+def company(directory: Path) -> Iterator[Company]:
+    """It has been going on for an hour and a half."""
+    directory.joinpath("costwatch.yaml").write_text(_CONFIG, "utf-8")
+    with Stage(start=NOW - timedelta(minutes=90), people=[MARIA]) as stage:
+        found = Company(stage, directory)
+        _seed(found)
+        yield found
+
+
+def _seed(of: Company) -> None:
+    fleet, now = of.aws.fleet, of.stage.clock()
+    nodes = {"Purpose": "distributed-training", "owner": MARIA}
+    fleet.group("my-group", size=2, tags=nodes, launched_at=now - timedelta(hours=20), spot=False)
+    bench = {"Purpose": "workbench", "owner": MARIA}
+    fleet.instance(type="g5.2xlarge", name="notebook", tags=bench, launched_at=now - timedelta(hours=30))
+    fleet.training_job("churn-41", started_at=NOW - timedelta(hours=11, minutes=10), tags=_TRAINER)
+    of.stage.deploy(_CONFIG)
+    of.stage.fire("prices")
+    _models(of)
+    of.forward(minutes=16)
+    for name in ("forgotten", "left-behind"):
+        since = of.stage.clock() - timedelta(hours=14)
+        fleet.instance(type="g5.12xlarge", name=name, tags=_TRAINER, launched_at=since)
+    of.forward(minutes=74)
+    _dead_letters(of)
+
+
+def _models(of: Company) -> None:
+    """Version 1 of churn serves; 2 is better, and was trained on eight machines."""
+    models, fleet, now = of.aws.models, of.aws.fleet, of.stage.clock()
+    same = "s3://churn/test.csv"
+    measured_on = {"costwatch:evaluation-data": same, "costwatch:evaluation-etag": models.put(same, b"the same rows")}
+    of_it = (1, 1, 0.912, "Approved"), (2, 8, 0.914, "PendingManualApproval")
+    for version, count, auc, serves in of_it:
+        job, uri = f"churn-weekly-{version}", f"s3://churn/evaluation/{version}.json"
+        began = now - timedelta(days=8 - 3 * version)
+        fleet.training_job(job, count=count, started_at=began, tags={"model": "churn", "team": "risk"})
+        fleet.finish_job(job, began + timedelta(hours=16))
+        models.measured(job, {"auc": auc})
+        models.put(uri, {"binary_classification_metrics": {"auc": {"value": auc, "standard_error": 0.0004}}})
+        models.register("churn", approval=serves, job=job, statistics_uri=uri, metadata=measured_on)
+
+
+def _dead_letters(of: Company) -> None:
+    """The stack's queues, by the names that the CDK gives them, with what two functions gave up on."""
+    queues = {
+        "HintsDeadLetters1A2B3C4D": of.stage.dead_letter_urls["hints"],
+        "RefusedEvents1A2B3C4D": of.stage.refused_queue_url,
+    }
+    named = {
+        called: {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": url.rpartition("/")[2]}}
+        for called, url in queues.items()
+    }
+    of.aws.client("cloudformation").create_stack(StackName=names.STACK, TemplateBody=json.dumps({"Resources": named}))
+    state = {"source": names.SOURCE_EC2, "detail-type": names.DETAIL_EC2_STATE, "detail": {"instance-id": "i-1"}}
+    for url in queues.values():
+        of.aws.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(state))
