@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import pytest
 
+from costwatch.adapters.job_codec import from_item, to_item
 from costwatch.adapters.ledger import Ledger
-from costwatch.adapters.ledger_jobs import from_item, to_item
 from costwatch.adapters.table import Put
 from costwatch.core import endings
 from costwatch.core.estimator import Confidence, InstanceGroup, JobSpec, Volume

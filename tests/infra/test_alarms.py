@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from costwatch import names
+from costwatch.cli.main import main
 from tests.support.alarms import dimensions_text, watched_by
 from tests.support.synth import ROOT, Synthesized
 
@@ -110,8 +111,6 @@ def test_the_runbook_has_a_part_for_each_alarm_and_none_for_alarms_that_are_no_m
 
 
 def test_the_commands_of_the_runbook_exist() -> None:
-    from costwatch.cli.main import main  # noqa: PLC0415
-
     text = RUNBOOK.read_text("utf-8") + Path(ROOT / "infra" / "alarms.py").read_text("utf-8")
     used = set(re.findall(r"`costwatch ([a-z-]+)", text))
     assert used

@@ -196,12 +196,12 @@ def test_what_the_gate_could_not_read_is_bad_input_in_every_mode_and_nobody_is_a
     assert asking.function.asked == []
 
 
-def test_the_readme_says_its_exit_codes_and_what_it_needs() -> None:
-    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
-    listed = readme.partition("Exit codes: ")[2].partition(" Your AWS identity")[0]
+def test_the_page_of_commands_says_its_exit_codes_and_what_it_needs() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8").split())
+    listed = page.partition("Exit codes: ")[2].partition(" Your AWS identity")[0]
     for code in (gating.DENIED, gating.EXPIRED, gating.PENDING):
         assert re.search(rf"\b{code}\b", listed), code
-    assert "`lambda:InvokeFunction` for `gate`" in readme
+    assert "`lambda:InvokeFunction` for `gate`" in page
 
 
 def test_a_deployment_without_a_gate_is_told_to_be_deployed_again(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A crash at any call of a command that writes: the person asks again, and it comes to the same end.
 
 What `stop`, `restore` and an enforce `sweep` ask for the function does, which is crashed in test_crashes.py. An
-extension is the one grant that adds up: whoever sees no answer and extends again has both, which the README says. A
+extension is the one grant that adds up: whoever sees no answer and extends again has both, which docs/limits.md says. A
 yes or a no is final: whoever sees no answer and gives it again is told who gave it.
 """
 

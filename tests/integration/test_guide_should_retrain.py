@@ -20,8 +20,8 @@ from costwatch.config.compiler import compile_policy
 from costwatch.config.model import parse
 from costwatch.core.policy import Policy
 from costwatch.core.res_policy import RetrainPolicy
+from costwatch.core.retrain_questions import document
 from costwatch.core.retraining import Rule
-from costwatch.handlers.retrain import document
 from costwatch.intake.retraining import KNOWN, retraining
 from costwatch.procedures.retraining import answer
 from demo.embedded import EmbeddedAws

@@ -21,10 +21,9 @@ from costwatch.core.judgements import Decided, Hand, Judgement, State
 from costwatch.core.model import RunId, RunKind
 from costwatch.core.packages import ApprovalStatus
 from costwatch.core.policy import Policy
-from costwatch.core.retrain_questions import Asked, Question
+from costwatch.core.retrain_questions import Asked, Question, document
 from costwatch.core.run_cost import Outcome, Owners, RunCost
 from costwatch.errors import InputError, TransientAwsError
-from costwatch.handlers.retrain import document
 from costwatch.intake.retraining import retraining
 from costwatch.procedures.retraining import Adviser, answer, outlook, trainings
 from tests.support import policies

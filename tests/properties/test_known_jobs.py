@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from costwatch.adapters import ledger_jobs
+from costwatch.adapters import job_codec
 from costwatch.adapters.sagemaker import SageMaker
 from costwatch.core.known_jobs import TAGS_EVERY, KnownJob
 from costwatch.core.model import Member
@@ -81,7 +81,7 @@ def test_what_is_known_changes_nothing_that_is_seen_but_the_age_of_tags(script: 
             recent = [tags.get((member.service.value, member.id)) for _, tags in past]
             assert member.tags == {} or member.tags in recent
         # As the ledger would keep them.
-        known |= {job.key: ledger_jobs.from_item(ledger_jobs.to_item(job)) for job in seen.learned}
+        known |= {job.key: job_codec.from_item(job_codec.to_item(job)) for job in seen.learned}
         for key in seen.over:
             del known[key]
 

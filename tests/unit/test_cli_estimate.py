@@ -443,9 +443,10 @@ def test_a_name_that_steers_a_terminal_is_shown_and_not_obeyed(tmp_path: Path) -
 # --- what the documents say --------------------------------------------------------------------------
 
 
-def test_the_readme_shows_an_estimate_as_it_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/guides/estimate.md"])
+def test_an_estimate_is_shown_as_it_is_printed(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, SeedPrices())
-    _, _, told = (ROOT / "README.md").read_text(encoding="utf-8").partition("$ costwatch estimate ")
+    _, _, told = (ROOT / page).read_text(encoding="utf-8").partition("$ costwatch estimate ")
     command, _, rest = told.replace("\\\n", "").partition("\n")
     printed = estimate(command, COLUMNS="100")
     assert printed.exit_code == 0
@@ -453,13 +454,13 @@ def test_the_readme_shows_an_estimate_as_it_is_printed(monkeypatch: pytest.Monke
     assert lines == rest.partition("```")[0].splitlines()
 
 
-def test_every_estimate_of_the_readme_is_one_that_can_be_asked_for(tmp_path: Path) -> None:
+def test_every_estimate_of_the_guide_is_one_that_can_be_asked_for(tmp_path: Path) -> None:
     body = {**pipeline(train()), "Parameters": [{"Name": "Epochs", "Type": "Integer", "DefaultValue": 1}]}
     written(tmp_path, body, "churn.json")
     for name in ("create-training-job.json", "train.json"):
         written(tmp_path, TRAINING, name)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    lines = [line for line in readme.splitlines() if line.startswith("costwatch estimate ")]
+    guide = (ROOT / "docs" / "guides" / "estimate.md").read_text(encoding="utf-8")
+    lines = [line for line in guide.splitlines() if line.startswith("costwatch estimate ")]
     # That with past runs asks a deployment: it has tests of its own.
     commands = [line.partition("#")[0] for line in lines if "--past-runs" not in line]
     assert (len(commands), len(lines)) == (4, 5)

@@ -45,6 +45,12 @@ ONE_PROBLEM = {
         "prices.multipliers.ec2",
         "is not a multiplier above 0 and up to 2",
     ),
+    "multiplier with a slip": (
+        "prices: {multipliers: {ec2: '1_0e-1'}}",
+        3,
+        "prices.multipliers.ec2",
+        "'1_0e-1' is not a multiplier",
+    ),
     "multiplier of true": (
         "prices: {multipliers: {ec2: true}}",
         3,

@@ -94,7 +94,12 @@ def test_a_shown_document_is_json(block: str) -> None:
     assert isinstance(json.loads(block), dict)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "README.md"])
+EVERY_PAGE = sorted(
+    str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "client/README.md"]
+)
+
+
+@pytest.mark.parametrize("name", EVERY_PAGE)
 def test_a_link_leads_to_a_file_and_to_a_heading_in_it(name: str) -> None:
     page = ROOT / name
     for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(page.read_text(encoding="utf-8"))):

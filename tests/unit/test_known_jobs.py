@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from costwatch.adapters import ledger_jobs
+from costwatch.adapters import job_codec
 from costwatch.core.known_jobs import TAGS_EVERY, KnownJob
 from costwatch.core.model import Parent, RunKind
 from costwatch.core.policy import PurchaseOption, Service
@@ -88,10 +88,10 @@ def test_a_known_job_reads_back_as_it_was_written(changes: dict[str, Any]) -> No
     made = known(**changes).to_keep()
     evidence = "ProcessingStartTime" if made.member.service is Service.PROCESSING else "TrainingStartTime"
     made = replace(made, member=replace(made.member, clock=replace(made.member.clock, running_evidence=evidence)))
-    assert ledger_jobs.from_item(ledger_jobs.to_item(made)) == made
+    assert job_codec.from_item(job_codec.to_item(made)) == made
 
 
 def test_a_known_tuning_job_reads_back_as_it_was_written() -> None:
     (head,) = family(declared_limit=3 * HOUR).judged
     made = KnownJob(head, NOW).to_keep()
-    assert ledger_jobs.from_item(ledger_jobs.to_item(made)) == made
+    assert job_codec.from_item(job_codec.to_item(made)) == made

@@ -483,7 +483,7 @@ def test_what_ec2_filters_is_never_narrower_than_what_counts_as_an_accelerator()
 
 def test_the_readme_shows_the_policy_as_it_is_printed() -> None:
     printed = account().costwatch("scan", "--policy").stdout
-    assert printed in (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    assert printed in (Path(__file__).parents[2] / "docs" / "guides" / "scan.md").read_text("utf-8")
 
 
 def test_help_mentions_the_policy() -> None:

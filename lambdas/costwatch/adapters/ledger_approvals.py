@@ -9,7 +9,7 @@ from typing import Any, Final
 from costwatch import names
 from costwatch.adapters.approval_codec import approval_from_item, approval_to_item, purse_from_item, purse_to_item
 from costwatch.adapters.ledger import KEEP_TIMELINE, Ledger
-from costwatch.adapters.ledger_keys import key
+from costwatch.adapters.ledger_keys import key, keyed
 from costwatch.adapters.ledger_rows import Skip, decoded, read
 from costwatch.adapters.table import (
     Absent,
@@ -125,7 +125,7 @@ class Approvals:
         unchanged: Condition = Equals("version", before.version) if before is not None else Absent()
         kept_until = after.answer_by + after.yes_lasts + KEEP_TIMELINE
         item = {
-            **_at(self._row(account, after.id)),
+            **keyed(self._row(account, after.id)),
             **approval_to_item(after),
             names.TABLE_TTL_ATTRIBUTE: int(kept_until.timestamp()),
             **self._ledger.stamped(),
@@ -133,7 +133,7 @@ class Approvals:
         writes: list[Write] = [Put(item, unchanged)]
         pointer = self._waiting_row(account, after.id)
         if before is None:
-            writes.append(Put({**_at(pointer), "approval": after.id, **self._ledger.stamped()}))
+            writes.append(Put({**keyed(pointer), "approval": after.id, **self._ledger.stamped()}))
         elif not after.open:
             writes.append(Delete(pointer))
         lines = enumerate(step.entries)
@@ -146,12 +146,12 @@ class Approvals:
                 until = times.to_text(step.purse.expires_at)
                 unused = self._unused_row(account, after.id)
                 writes.append(
-                    Put({**_at(unused), "approval": after.id, "until": until, **self._kept(step.purse.expires_at)})
+                    Put({**keyed(unused), "approval": after.id, "until": until, **self._kept(step.purse.expires_at)})
                 )
             if step.purse.source:
                 granted = self._granted_row(account, step.purse.source, after.id)
                 kept = self._kept(step.purse.expires_at)
-                writes.append(Put({**_at(granted), "approval": after.id, **kept}))
+                writes.append(Put({**keyed(granted), "approval": after.id, **kept}))
         return writes
 
     def _written(self, writes: Sequence[Write]) -> bool:
@@ -167,7 +167,7 @@ class Approvals:
 
     def _purse_item(self, purse: Purse) -> dict[str, Any]:
         row = self._purse_row(purse.account, purse.approval_id)
-        return {**_at(row), **purse_to_item(purse), **self._kept(purse.expires_at)}
+        return {**keyed(row), **purse_to_item(purse), **self._kept(purse.expires_at)}
 
     def _kept(self, until: datetime) -> dict[str, Any]:
         return {names.TABLE_TTL_ATTRIBUTE: int((until + KEEP_PURSE).timestamp()), **self._ledger.stamped()}
@@ -194,7 +194,3 @@ class Approvals:
 KEEP_PURSE: Final = timedelta(days=60)
 """A job may run for 28 days after it drew, and is known by its purse as long as it runs."""
 _DRAWS: Final = 500  # beside the lines of the question itself
-
-
-def _at(row: Key) -> dict[str, Any]:
-    return {names.TABLE_PARTITION_KEY: row.pk, names.TABLE_SORT_KEY: row.sk}

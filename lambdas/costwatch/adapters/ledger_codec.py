@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from costwatch.adapters.ledger_costs import forecast_from_item, forecast_to_item
+from costwatch.adapters.cost_codec import forecast_from_item, forecast_to_item
 from costwatch.core import times
 from costwatch.core.census import Census
 from costwatch.core.consent import Consent, Word

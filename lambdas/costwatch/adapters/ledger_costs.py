@@ -1,201 +1,108 @@
-"""Forecasts, and what runs cost in the end, to ledger rows and back. Money stays Decimal, as DynamoDB keeps it."""
+"""What runs cost in the end, by day, run, model and family, and how far that is booked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, datetime, timedelta
-from decimal import Decimal
-from functools import lru_cache
-from typing import Any, Final
+from dataclasses import replace
+from datetime import UTC, date
 
+from costwatch import names
+from costwatch.adapters.cost_codec import (
+    KEEP_FAMILY,
+    booked_from_item,
+    booked_to_item,
+    cost_from_item,
+    cost_to_item,
+    past_run_from_item,
+    past_run_to_item,
+)
+from costwatch.adapters.ledger_base import DEPLOYED, KEEP_TIMELINE, LedgerBase, expiry
+from costwatch.adapters.ledger_keys import key, keyed
+from costwatch.adapters.ledger_rows import Skip, decoded, read
+from costwatch.adapters.table import Absent, Key, Put
 from costwatch.core import times
-from costwatch.core.estimator import Confidence
 from costwatch.core.families import PastRun
-from costwatch.core.forecast import Forecast
 from costwatch.core.model import RunId
-from costwatch.core.policy import Service
-from costwatch.core.run_cost import Booked, Outcome, Owners, RunCost
-
-KEEP_FAMILY: Final = timedelta(days=180)
-"""What a run took half a year ago says nothing about the next one."""
-_LARGEST: Final = Decimal("1e15")
-_DIGITS: Final = Decimal("1e-9")
-"""DynamoDB keeps 38 digits and boto3 refuses to round: what a division made longer is cut far below a cent."""
-
-Body = Mapping[str, Any]
+from costwatch.core.run_cost import Booked, RunCost
+from costwatch.errors import UnreadableRow
 
 
-def usd(amount: Decimal | None) -> Decimal | None:
-    """As a row keeps it. What is larger than any money that there is, is no amount: unknown."""
-    if amount is None or not abs(amount) < _LARGEST:
-        return None
-    return amount.quantize(_DIGITS)
+class CostRows(LedgerBase):
+    """Rows `cost#`, `cost-of#`, `model-cost#`, `family#` and `booked#`."""
+
+    def past_runs(self, account: str, family: str) -> list[PastRun]:
+        """Runs of a family that are over, oldest first, as the deployed switch saw them, whoever asks.
+
+        A row that cannot be read is as good as none.
+        """
+        items = self._table.query(_family_key(DEPLOYED, account, family, "").pk)
+        return list(decoded(items, past_run_from_item, lambda _row: None))
+
+    def costs(self, account: str, day: date, skip: Skip | None = None) -> list[RunCost]:
+        """What the runs cost that ended on a UTC day."""
+        return list(decoded(self._table.query(self._cost_key(account, day, "").pk), cost_from_item, skip))
+
+    def book_cost(self, cost: RunCost) -> bool:
+        """Book what a run cost that has no record; False: it is booked already."""
+        put, *others = self._cost_puts(cost)
+        return self._written([replace(put, condition=Absent()), *others])
+
+    def book_again(self, cost: RunCost) -> None:
+        """What is booked already has become known better."""
+        self._written(self._cost_puts(cost))
+
+    def costs_of(self, run_id: RunId, skip: Skip | None = None) -> list[RunCost]:
+        """What a run cost, once for each time that it ran, oldest first; empty: nothing is booked of it."""
+        places = self._table.query(self._cost_of_key(run_id, "").pk)
+        items = (self._table.get(Key(str(place["cost_pk"]), str(place["cost_sk"]))) for place in places)
+        return list(decoded((item for item in items if item is not None), cost_from_item, skip))
+
+    def costs_of_model(self, account: str, model: str, skip: Skip | None = None) -> list[RunCost]:
+        """What every run cost that is tagged with the model, oldest end first."""
+        items = self._table.query(self._model_cost_key(account, model, "").pk)
+        return list(decoded(items, cost_from_item, skip))
+
+    def booked(self, account: str, region: str) -> Booked | None:
+        """How far jobs that ended are booked. None: none was ever looked for, or the row cannot be read."""
+        item = self._table.get(self._booked_key(account, region))
+        try:
+            return read(item, booked_from_item) if item is not None else None
+        except UnreadableRow:
+            return None
+
+    def keep_booked(self, account: str, region: str, booked: Booked) -> None:
+        self._table.put(Put({**keyed(self._booked_key(account, region)), **booked_to_item(booked), **self.stamped()}))
+
+    def _cost_puts(self, cost: RunCost) -> list[Put]:
+        account, day = cost.run_id.account, cost.ended_at.astimezone(UTC).date()
+        started = times.to_key(cost.started_at) if cost.started_at is not None else "-"
+        row = self._cost_key(account, day, f"{cost.run_id}#{started}")
+        kept = {names.TABLE_TTL_ATTRIBUTE: expiry(cost.ended_at, KEEP_TIMELINE), **self.stamped()}
+        puts = [Put({**keyed(row), **cost_to_item(cost), **kept})]
+        if cost.family and cost.started_at is not None:
+            past = _family_key(self.origin, account, cost.family, f"{times.to_key(cost.ended_at)}#{cost.run_id}")
+            kept |= {names.TABLE_TTL_ATTRIBUTE: expiry(cost.ended_at, KEEP_FAMILY)}
+            puts.append(Put({**keyed(past), **past_run_to_item(cost.past_run), **kept}))
+        kept |= {names.TABLE_TTL_ATTRIBUTE: expiry(cost.ended_at, KEEP_TIMELINE)}
+        when = started if cost.started_at is not None else times.to_key(cost.ended_at)
+        index = {"cost_pk": row.pk, "cost_sk": row.sk}
+        puts.append(Put({**keyed(self._cost_of_key(cost.run_id, when)), **index, **kept}))
+        if cost.owners.model:
+            ended = self._model_cost_key(account, cost.owners.model, f"{times.to_key(cost.ended_at)}#{cost.run_id}")
+            puts.append(Put({**keyed(ended), **cost_to_item(cost), **kept}))
+        return puts
+
+    def _booked_key(self, account: str, region: str) -> Key:
+        return key(f"booked#{self.origin}", f"{account}#{region}")
+
+    def _cost_key(self, account: str, day: date, run: str) -> Key:
+        return key(f"cost#{self.origin}#{account}#{day.isoformat()}", run)
+
+    def _cost_of_key(self, run_id: RunId, when: str) -> Key:
+        return key(f"cost-of#{self.origin}#{run_id.account}#{run_id}", when)
+
+    def _model_cost_key(self, account: str, model: str, run: str) -> Key:
+        return key(f"model-cost#{self.origin}#{account}#{model}", run)
 
 
-def _amount(item: Body, name: str) -> Decimal | None:
-    """Raises TypeError for what is no number."""
-    found = item.get(name)
-    if found is not None and not isinstance(found, Decimal):
-        raise TypeError(f"{name} is no number: {found!r}")
-    return found
-
-
-def forecast_to_item(forecast: Forecast) -> dict[str, Any]:
-    return _compact(
-        {
-            "made_at": times.to_text(forecast.made_at),
-            "family": forecast.family,
-            "expected_usd": usd(forecast.expected_usd),
-            "p90_usd": usd(forecast.p90_usd),
-            "worst_case_usd": usd(forecast.worst_case_usd),
-            "confidence": forecast.confidence.value,
-            "price_as_of": forecast.price_as_of.isoformat() if forecast.price_as_of is not None else None,
-            "runtime_seconds": _seconds(forecast.runtime),
-            "basis": forecast.basis,
-            "ends_itself": None if forecast.ends_itself else False,
-        }
-    )
-
-
-def forecast_from_item(item: Body) -> Forecast:
-    runtime = item.get("runtime_seconds")
-    return _forecast(
-        item["made_at"],
-        item["family"],
-        _amount(item, "expected_usd"),
-        _amount(item, "p90_usd"),
-        _amount(item, "worst_case_usd"),
-        item["confidence"],
-        item.get("price_as_of"),
-        int(runtime) if runtime is not None else None,
-        item["basis"],
-        bool(item.get("ends_itself", True)),
-    )
-
-
-@lru_cache(maxsize=256)
-def _forecast(
-    made_at: str,
-    family: str,
-    expected_usd: Decimal | None,
-    p90_usd: Decimal | None,
-    worst_case_usd: Decimal | None,
-    confidence: str,
-    as_of: str | None,
-    runtime_seconds: int | None,
-    basis: str,
-    ends_itself: bool,
-) -> Forecast:
-    """One for all runs that were forecast alike: a sweep has all open records in memory."""
-    return Forecast(
-        made_at=times.from_text(made_at),
-        family=family,
-        expected_usd=expected_usd,
-        p90_usd=p90_usd,
-        worst_case_usd=worst_case_usd,
-        confidence=Confidence(confidence),
-        price_as_of=date.fromisoformat(as_of) if as_of else None,
-        runtime=timedelta(seconds=runtime_seconds) if runtime_seconds is not None else None,
-        basis=basis,
-        ends_itself=ends_itself,
-    )
-
-
-def cost_to_item(cost: RunCost) -> dict[str, Any]:
-    """Without keys and stamp. Absent values are left out."""
-    return _compact(
-        {
-            "run_id": str(cost.run_id),
-            "name": cost.name,
-            "started_at": _text(cost.started_at),
-            "ended_at": _text(cost.ended_at),
-            "outcome": cost.outcome.value,
-            "owner": cost.owners.owner,
-            "team": cost.owners.team,
-            "project": cost.owners.project,
-            "model": cost.owners.model,
-            "family": cost.family,
-            "capacity": [[kind, count] for kind, count in cost.capacity],
-            "actual_usd": usd(cost.actual_usd),
-            "basis": cost.basis,
-            "price_note": cost.price_note,
-            "gpu_hours": usd(cost.gpu_hours),
-            "saved_by_spot_usd": usd(cost.saved_by_spot_usd),
-            "forecast": forecast_to_item(cost.forecast) if cost.forecast is not None else None,
-            "step": cost.step,
-            "epoch": usd(cost.epoch),
-            "selector": cost.selector,
-        }
-    )
-
-
-def cost_from_item(item: Body) -> RunCost:
-    """The inverse; unknown attributes (keys, stamp) are ignored."""
-    return RunCost(
-        run_id=RunId.parse(item["run_id"]),
-        name=item["name"],
-        started_at=times.from_text(item["started_at"]) if item.get("started_at") else None,
-        ended_at=times.from_text(item["ended_at"]),
-        outcome=Outcome(item["outcome"]),
-        owners=Owners(item["owner"], item["team"], item["project"], item["model"]),
-        family=item["family"],
-        capacity=tuple((kind, int(count)) for kind, count in item["capacity"]),
-        actual_usd=_amount(item, "actual_usd"),
-        basis=item["basis"],
-        price_note=item["price_note"],
-        gpu_hours=_amount(item, "gpu_hours"),
-        saved_by_spot_usd=_amount(item, "saved_by_spot_usd"),
-        forecast=forecast_from_item(item["forecast"]) if item.get("forecast") else None,
-        step=int(item["step"]) if item.get("step") is not None else None,
-        epoch=item.get("epoch"),
-        selector=item["selector"],
-    )
-
-
-def past_run_to_item(run: PastRun) -> dict[str, Any]:
-    return _compact(
-        {
-            "run": run.run,
-            "ended_at": _text(run.ended_at),
-            "runtime_seconds": _seconds(run.runtime),
-            "expected_usd": usd(run.expected_usd),
-            "actual_usd": usd(run.actual_usd),
-            "finished": run.finished,
-        }
-    )
-
-
-def past_run_from_item(item: Body) -> PastRun:
-    runtime = timedelta(seconds=int(item["runtime_seconds"]))
-    if runtime < timedelta(0):
-        raise ValueError("a run that took less than no time")
-    return PastRun(
-        run=item["run"],
-        ended_at=times.from_text(item["ended_at"]),
-        runtime=runtime,
-        expected_usd=_amount(item, "expected_usd"),
-        actual_usd=_amount(item, "actual_usd"),
-        finished=bool(item["finished"]),
-    )
-
-
-def booked_to_item(booked: Booked) -> dict[str, Any]:
-    looked_at = sorted([service.value, name] for service, name in booked.looked_at)
-    return {"until": times.to_text(booked.until), "looked_at": looked_at, "pools": sorted(booked.pools)}
-
-
-def booked_from_item(item: Body) -> Booked:
-    looked_at = frozenset((Service(service), str(name)) for service, name in item["looked_at"])
-    return Booked(times.from_text(item["until"]), looked_at, frozenset(str(name) for name in item["pools"]))
-
-
-def _text(moment: datetime | None) -> str | None:
-    return times.to_text(moment) if moment is not None else None
-
-
-def _seconds(duration: timedelta | None) -> int | None:
-    return int(duration.total_seconds()) if duration is not None else None
-
-
-def _compact(body: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if value is not None}
+def _family_key(origin: str, account: str, family: str, run: str) -> Key:
+    return key(f"family#{origin}#{account}#{family}", run)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from costwatch import names
 from costwatch.adapters.judgement_codec import judgement_from_item, judgement_to_item
 from costwatch.adapters.ledger import KEEP_TIMELINE, Ledger, TimelineRow
-from costwatch.adapters.ledger_keys import key
+from costwatch.adapters.ledger_keys import key, keyed
 from costwatch.adapters.ledger_rows import Skip, decoded, read
 from costwatch.adapters.table import Absent, Condition, ConditionFailed, Delete, Equals, Item, Key, Put, Write
 from costwatch.core import times
@@ -85,7 +85,7 @@ class Judgements:
         """Remember which job left `uri`. A fact: whoever hears of it later writes the same."""
         kept = {names.TABLE_TTL_ATTRIBUTE: int((now + KEEP_TIMELINE).timestamp()), **self._ledger.stamped()}
         row = self._artifact_row(account, uri)
-        self._table.put(Put({**_at(row), "region": artifact.region, "job": artifact.job, **kept}))
+        self._table.put(Put({**keyed(row), "region": artifact.region, "job": artifact.job, **kept}))
 
     def artifact(self, account: str, uri: str) -> Artifact | None:
         """Which job left it, as far as anything told. A row that cannot be read is as good as none."""
@@ -113,14 +113,14 @@ class Judgements:
             **self._ledger.stamped(),
         }
         place = {"row_pk": row.pk, "row_sk": row.sk}
-        writes: list[Write] = [Put({**_at(row), **judgement_to_item(after), **kept}, unchanged)]
+        writes: list[Write] = [Put({**keyed(row), **judgement_to_item(after), **kept}, unchanged)]
         pointer, is_open = self._pointer(account, after.id), self._open_pointer(account, after.id)
         # A step may come long after the first one: the pointer lasts as long as what it points to.
-        writes.append(Put({**_at(pointer), **place, **kept}))
+        writes.append(Put({**keyed(pointer), **place, **kept}))
         if after.state.final:
             writes.append(Delete(is_open))
         else:
-            writes.append(Put({**_at(is_open), **place, **self._ledger.stamped()}))
+            writes.append(Put({**keyed(is_open), **place, **self._ledger.stamped()}))
         writes.extend(self._line(after, entry, n) for n, entry in enumerate(step.entries))
         writes.extend(self._ledger.saying(message, step.at) for message in step.messages)
         return writes
@@ -177,7 +177,3 @@ class Judgements:
 
     def _artifact_row(self, account: str, uri: str) -> Key:
         return key(f"artifact#{self._ledger.origin}#{account}", uri)
-
-
-def _at(row: Key) -> dict[str, Any]:
-    return {names.TABLE_PARTITION_KEY: row.pk, names.TABLE_SORT_KEY: row.sk}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
+from costwatch import names
 from costwatch.adapters.table import LONGEST_PARTITION_KEY_BYTES, LONGEST_SORT_KEY_BYTES, Key
 
 _DIGEST: Final = 64
@@ -26,3 +27,8 @@ def _fitting(text: str, most_bytes: int) -> str:
     if len(whole) <= longest_plain:
         return text
     return whole[:longest_plain].decode(errors="ignore") + _MARK + sha256(whole).hexdigest()
+
+
+def keyed(row: Key) -> dict[str, Any]:
+    """A key as the attributes of its row."""
+    return {names.TABLE_PARTITION_KEY: row.pk, names.TABLE_SORT_KEY: row.sk}

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from costwatch import names
 from costwatch.adapters.ledger import Ledger
-from costwatch.adapters.ledger_keys import key
+from costwatch.adapters.ledger_keys import key, keyed
 from costwatch.adapters.ledger_rows import Skip, decoded, read
 from costwatch.adapters.table import Absent, ConditionFailed, Item, Key, Put, Write
 from costwatch.core import times
@@ -55,12 +55,12 @@ class RetrainQuestions:
         """Write a question with its line; False: its id was answered, or another question came at the same moment."""
         asked, at = question.asked, times.to_text(question.at)
         row = self._row(question.account, asked.model, at)
-        item = {**_at(row), **_to_item(question), **self._kept(question.at, KEEP_QUESTIONS)}
+        item = {**keyed(row), **_to_item(question), **self._kept(question.at, KEEP_QUESTIONS)}
         about = f"{question.account}/{ABOUT}/{asked.model}"
         line = self._ledger.line(self._line_row(question.account, asked.model, at), about, _entry(question))
         writes: list[Write] = [Put(item, Absent()), line]
         if asked.id:
-            pointer = {**_at(self._id_row(question.account, asked.region, asked.model, asked.id)), "question": at}
+            pointer = {**keyed(self._id_row(question.account, asked.region, asked.model, asked.id)), "question": at}
             writes.append(Put({**pointer, **self._kept(question.at, KEEP_IDS)}, Absent()))
         try:
             self._table.transact(writes)
@@ -154,7 +154,3 @@ def _from_item(item: Item) -> Question:
 
 def _decimal(item: Mapping[str, Any], name: str) -> Decimal | None:
     return Decimal(item[name]) if item.get(name) is not None else None
-
-
-def _at(row: Key) -> dict[str, Any]:
-    return {names.TABLE_PARTITION_KEY: row.pk, names.TABLE_SORT_KEY: row.sk}

@@ -88,7 +88,7 @@ class Question(OpenRun):
     def found(self, session: Session) -> _Found:
         """The id of each, with what is asked about."""
         from costwatch.adapters.ledger_approvals import Approvals  # noqa: PLC0415 - other commands need none of it
-        from costwatch.core.approvals import State  # noqa: PLC0415
+        from costwatch.core.approvals import State  # noqa: PLC0415 - as above
 
         waiting = Approvals(session.ledger()).waiting(session.caller.account, session.skip)
         return ((each.id, each.asked.name) for each in waiting if each.state is State.PENDING)
@@ -100,7 +100,7 @@ class Candidate(OpenRun):
     def found(self, session: Session) -> _Found:
         """The model of each, with the candidate's version."""
         from costwatch.adapters.ledger_judgements import Judgements  # noqa: PLC0415 - other commands need none of it
-        from costwatch.core.judgements import State  # noqa: PLC0415
+        from costwatch.core.judgements import State  # noqa: PLC0415 - as above
 
         open_ = Judgements(session.ledger()).open(session.caller.account, session.skip)
         return ((each.model, each.name) for each in open_ if each.state is State.ASKED)

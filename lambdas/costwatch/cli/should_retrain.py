@@ -16,8 +16,10 @@ from costwatch.cli.options import Usd, as_json, with_session
 from costwatch.cli.session import Session
 from costwatch.core import times
 from costwatch.core.gains import finite
+from costwatch.core.modes import Mode
 from costwatch.core.res_policy import ModelRules
-from costwatch.core.retraining import PastTraining, RetrainRules, ServedError, Verdict
+from costwatch.core.retrain_questions import Asked, answered, document
+from costwatch.core.retraining import PastTraining, RetrainRules, ServedError
 from costwatch.core.retraining import should_retrain as advise
 from costwatch.errors import InputError, NotDeployedError
 
@@ -120,23 +122,10 @@ def _by_file(session: Session, model: str, history: BinaryIO, figures: Mapping[s
         skipped_in_a_row=skipped,
         cost_usd=_decimal(figures["cost_usd"]),
     )
-    trains = advice.verdict is Verdict.TRAIN
-    return {
-        "answer": advice.verdict.value,
-        "train": trains,
-        "advice": advice.verdict.value,
-        "reason": advice.reason,
-        "rule": advice.rule.value,
-        "model": model,
-        "region": "",
-        "mode": "",
-        "expected_gain": _text(advice.expected_gain, ".6g"),
-        "expected_worth_usd": _text(advice.expected_worth_usd, ".2f"),
-        "expected_cost_usd": _text(advice.expected_cost_usd, ".2f"),
-        "score": _text(advice.score, ".4f"),
-        "skipped_in_a_row": 0 if trains else advice.skipped_in_a_row + 1,
-        "most_skips": advice.most_skips,
-    }
+    # Mode enforce, in which an answer is the advice itself; a file knows of none.
+    asked = Asked(model)
+    question = answered("", asked, advice, (), mode=Mode.ENFORCE, every=rules.retrain.every, now=now)
+    return document(question) | {"mode": "", "skipped_in_a_row": 0 if question.trains else question.skipped_in_a_row}
 
 
 def _rules(session: Session, model: str) -> ModelRules:
@@ -212,10 +201,6 @@ def _moment(body: Mapping[str, Any], where: str, now: datetime) -> datetime:
 
 def _decimal(text: str | None) -> Decimal | None:
     return Decimal(text) if text is not None else None
-
-
-def _text(value: Decimal | None, form: str) -> str:
-    return format(value, form) if value is not None else ""
 
 
 def _show(answer: Mapping[str, Any]) -> None:

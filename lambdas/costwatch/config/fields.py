@@ -322,16 +322,24 @@ def multiplier_key(value: object) -> str:
     return written
 
 
-def multiplier(value: object) -> Decimal:
-    """What list prices are multiplied with: 0.71 for 29% off. Above 0, at most 2."""
-    expected = "a multiplier above 0 and up to 2, such as 0.71 for 29% off"
+def decimal(value: object, expected: str) -> Decimal:
+    """A finite number, unquoted or quoted, as anybody writes it: Python's 1_0 is none. ValueError: not `expected`."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{kind_of(value)} is not {expected}")
     try:
-        written = Decimal(str(value))
+        written = Decimal(str(value).replace("_", "?"))
     except ArithmeticError:
         raise ValueError(f"{shown(value)} is not {expected}") from None
-    if not written.is_finite() or not 0 < written <= _LARGEST_MULTIPLIER:
+    if not written.is_finite():
+        raise ValueError(f"{shown(value)} is not {expected}")
+    return written
+
+
+def multiplier(value: object) -> Decimal:
+    """What list prices are multiplied with: 0.71 for 29% off. Above 0, at most 2."""
+    expected = "a multiplier above 0 and up to 2, such as 0.71 for 29% off"
+    written = decimal(value, expected)
+    if not 0 < written <= _LARGEST_MULTIPLIER:
         raise ValueError(f"{shown(value)} is not {expected}")
     return written
 
@@ -339,13 +347,8 @@ def multiplier(value: object) -> Decimal:
 def usd(value: object) -> Decimal:
     """An amount of dollars: 100, 99.5 or "1500.00". Above 0, at most 10,000,000, cents at the finest."""
     expected = f"an amount in USD above 0 and up to {_LARGEST_USD:,}, such as 100 or 99.50"
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{kind_of(value)} is not {expected}")
-    try:
-        written = Decimal(str(value))
-    except ArithmeticError:
-        raise ValueError(f"{shown(value)} is not {expected}") from None
-    if not written.is_finite() or not 0 < written <= _LARGEST_USD or written != round(written, 2):
+    written = decimal(value, expected)
+    if not 0 < written <= _LARGEST_USD or written != round(written, 2):
         raise ValueError(f"{shown(value)} is not {expected}")
     return written
 

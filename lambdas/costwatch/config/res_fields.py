@@ -1,7 +1,5 @@
 """The values that the `res` section of costwatch.yaml may hold. Typed, or a ValueError that says why."""
 
-# ruff: noqa: TRY004 - pydantic collects ValueError; a TypeError would end the validation at the first problem
-
 from __future__ import annotations
 
 import re
@@ -10,7 +8,7 @@ from typing import Annotated
 
 from pydantic import PlainValidator
 
-from costwatch.config.fields import kind_of, shown, text, word
+from costwatch.config.fields import decimal, shown, text, word
 from costwatch.core.res_policy import Direction, GainKind, WhenTooDear
 
 _MODEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -56,7 +54,7 @@ def channel(value: object) -> str:
 def amount(value: object) -> Decimal:
     """A positive number in a metric's unit: 0.01, or "1e-4"."""
     expected = f"a number above 0, from {_SMALLEST:.0e} to {_LARGEST:,}, such as 0.01"
-    written = _decimal(value, expected)
+    written = decimal(value, expected)
     if not _SMALLEST <= written <= _LARGEST:
         raise ValueError(f"{shown(value)} is not {expected}")
     return written
@@ -65,7 +63,7 @@ def amount(value: object) -> Decimal:
 def tolerance(value: object) -> Decimal:
     """The same, or 0: no worse at all."""
     expected = f"a number of 0 or more, up to {_LARGEST:,}, such as 0.01"
-    written = _decimal(value, expected)
+    written = decimal(value, expected)
     if not 0 <= written <= _LARGEST:
         raise ValueError(f"{shown(value)} is not {expected}")
     return written
@@ -73,7 +71,7 @@ def tolerance(value: object) -> Decimal:
 
 def bound(value: object) -> Decimal:
     """A metric's value; it may be negative."""
-    written = _decimal(value, "a number, such as 0.8")
+    written = decimal(value, "a number, such as 0.8")
     if abs(written) > _LARGEST:
         raise ValueError(f"{shown(value)} is not a number that a metric could be")
     return written
@@ -82,7 +80,7 @@ def bound(value: object) -> Decimal:
 def min_score(value: object) -> Decimal:
     """Of the bounded score: from 0, below 1, which no gain reaches. 0.5 is break-even."""
     expected = "a score from 0 to 0.99, such as 0.5 for break-even"
-    written = _decimal(value, expected)
+    written = decimal(value, expected)
     if not 0 <= written <= Decimal("0.99"):
         raise ValueError(f"{shown(value)} is not {expected}")
     return written
@@ -91,20 +89,8 @@ def min_score(value: object) -> Decimal:
 def standard_errors(value: object) -> Decimal:
     """How many standard errors a gain must be at least: from 0 to 10."""
     expected = "a number of standard errors from 0 to 10, such as 2"
-    written = _decimal(value, expected)
+    written = decimal(value, expected)
     if not 0 <= written <= 10:
-        raise ValueError(f"{shown(value)} is not {expected}")
-    return written
-
-
-def _decimal(value: object, expected: str) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{kind_of(value)} is not {expected}")
-    try:
-        written = Decimal(str(value).replace("_", "?"))  # as everywhere: 1_0 is no number
-    except ArithmeticError:
-        raise ValueError(f"{shown(value)} is not {expected}") from None
-    if not written.is_finite():
         raise ValueError(f"{shown(value)} is not {expected}")
     return written
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from costwatch.core.modes import Mode
 from costwatch.core.retraining import Advice, ServedError, Verdict
@@ -96,6 +97,29 @@ def answered(
     )
 
 
+def document(question: Question) -> dict[str, Any]:
+    """The answer for whoever asked: flat, of texts, numbers and booleans alone, as a pipeline's Lambda step takes it.
+
+    Empty: not known.
+    """
+    return {
+        "answer": (Verdict.TRAIN if question.trains else Verdict.SKIP).value,
+        "train": question.trains,
+        "advice": question.advice.value,
+        "reason": question.reason,
+        "rule": question.rule,
+        "model": question.asked.model,
+        "region": question.asked.region,
+        "mode": question.mode.value,
+        "expected_gain": _text(question.expected_gain, ".6g"),
+        "expected_worth_usd": _text(question.expected_worth_usd, ".2f"),
+        "expected_cost_usd": _text(question.expected_cost_usd, ".2f"),
+        "score": _text(question.score, ".4f"),
+        "skipped_in_a_row": question.skipped_in_a_row,
+        "most_skips": question.most_skips,
+    }
+
+
 def since_training(questions: Sequence[Question], trained_at: datetime | None) -> list[Question]:
     """Those after the last training (exclusive).
 
@@ -121,3 +145,7 @@ def served_errors(questions: Sequence[Question]) -> list[ServedError]:
 def told_now(asked: Asked, now: datetime) -> list[ServedError]:
     """What this very question tells."""
     return [ServedError(now, asked.served_error, asked.reference_error)] if asked.served_error is not None else []
+
+
+def _text(value: Decimal | None, form: str) -> str:
+    return format(value, form) if value is not None else ""

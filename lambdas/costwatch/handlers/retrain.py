@@ -6,15 +6,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from costwatch import intake, wiring
-from costwatch.core.retrain_questions import Question
+from costwatch.core.retrain_questions import document
 from costwatch.errors import InputError
 from costwatch.handlers.metrics import note_refused
 from costwatch.procedures.retraining import answer
 from costwatch.topology import RETRAIN
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
@@ -41,27 +39,3 @@ def handle(event: object, context: LambdaContext, wired: wiring.RetrainWiring) -
         wired.refused.refuse(event, reason=str(error), function=RETRAIN.name)
         note_refused(RETRAIN.name, wired.clock())
         raise
-
-
-def document(question: Question) -> dict[str, Any]:
-    """Flat, and of texts, numbers and booleans alone: a pipeline's Lambda step takes nothing else. Empty: not known."""
-    return {
-        "answer": "train" if question.trains else "skip",
-        "train": question.trains,
-        "advice": question.advice.value,
-        "reason": question.reason,
-        "rule": question.rule,
-        "model": question.asked.model,
-        "region": question.asked.region,
-        "mode": question.mode.value,
-        "expected_gain": _text(question.expected_gain, ".6g"),
-        "expected_worth_usd": _text(question.expected_worth_usd, ".2f"),
-        "expected_cost_usd": _text(question.expected_cost_usd, ".2f"),
-        "score": _text(question.score, ".4f"),
-        "skipped_in_a_row": question.skipped_in_a_row,
-        "most_skips": question.most_skips,
-    }
-
-
-def _text(value: Decimal | None, form: str) -> str:
-    return format(value, form) if value is not None else ""
