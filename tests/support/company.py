@@ -6,6 +6,7 @@ is better but too dear, dead letters, prices: made by the deployed functions the
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
@@ -16,16 +17,20 @@ from typing import Any, Final
 
 import boto3
 from click.testing import CliRunner, Result
+from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 
 from costwatch import names
+from costwatch.cli.gating import PENDING
 from costwatch.cli.main import main
 from costwatch.cli.session import Tools
 from demo import recorder
 from demo.embedded import EmbeddedAws
 from demo.stage import Stage
 from demo.stage_functions import environment
+from tests.support import assembly
 
 NOW: Final = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
+_ENABLED: Final = ("us-east-1", "eu-west-1", "eu-central-1")
 MARIA: Final = "maria@example.com"
 """A data scientist; on the command line she is the IAM user maria, as ravi is the approver's."""
 _TRAINER: Final = {"Purpose": "transient-ml-training", "team": "risk", "owner": MARIA}
@@ -68,6 +73,17 @@ dead_man:
 """
 
 
+class _Typed(io.BytesIO):
+    """What somebody types at a terminal. None: there is no terminal."""
+
+    def __init__(self, text: str | None) -> None:
+        super().__init__((text or "").encode())
+        self._typed = text is not None
+
+    def isatty(self) -> bool:
+        return self._typed
+
+
 def job_body(name: str, *, hours: int) -> dict[str, Any]:
     """The body of a CreateTrainingJob request: one p4d, at $25.25 an hour."""
     return {
@@ -102,18 +118,19 @@ class Company:
         self,
         *words: str,
         who: str = "maria",
-        answers: str = "",
+        answers: str | None = None,
         sleep: Callable[[float], object] = lambda seconds: None,
         env: Mapping[str, str] | None = None,
     ) -> Result:
-        """Run the real command line at the desk, in this process. `answers` are typed where it asks."""
+        """Run the real command line at the desk, in this process. `answers` are typed where it asks; None: nobody sits
+        there."""
         width = {"COLUMNS": "100", "NO_COLOR": "1"}
         with environment(self.variables(who)), recorder.acting_as(_role(words)), chdir(self.desk):
             session = self._sessions.setdefault(who, boto3.session.Session())
             clients = {"lambda": self.stage, **self.clients}
             tools = Tools(clock=self.stage.clock, sleep=sleep, clients=clients, boto=session)
             return CliRunner().invoke(
-                main, list(words), obj=tools, input=answers, env={**width, **(env or {})}, prog_name="costwatch"
+                main, list(words), obj=tools, input=_Typed(answers), env={**width, **(env or {})}, prog_name="costwatch"
             )
 
     def variables(self, who: str) -> dict[str, str]:
@@ -131,6 +148,7 @@ class Company:
             **self._keys[who],
             names.ENV_SLACK_API_URL: self.stage.slack.base_url,
             "XDG_CACHE_HOME": str(self.desk / "cache"),
+            "COSTWATCH_RUN_MEMBER": f"arn:aws:sagemaker:us-east-1:{self.aws.account_id}:training-job/churn-41",
         }
 
     # --- time ------------------------------------------------------------------------------------------------
@@ -160,10 +178,24 @@ def _role(words: Sequence[str]) -> str:
 def company(directory: Path) -> Iterator[Company]:
     """It has been going on for an hour and a half."""
     directory.joinpath("costwatch.yaml").write_text(_CONFIG, "utf-8")
-    with Stage(start=NOW - timedelta(minutes=90), people=[MARIA]) as stage:
+    with _few_regions(), Stage(start=NOW - timedelta(minutes=90), people=[MARIA]) as stage:
         found = Company(stage, directory)
         _seed(found)
         yield found
+
+
+@contextmanager
+def _few_regions() -> Iterator[None]:
+    """An account in which most regions are not enabled: a scan asks each that is."""
+    others = [each for each in RegionsAndZonesBackend.regions if each.name not in _ENABLED]
+    before = [each.opt_in_status for each in others]
+    for each in others:
+        each.opt_in_status = "not-opted-in"
+    try:
+        yield
+    finally:
+        for each, status in zip(others, before, strict=True):
+            each.opt_in_status = status
 
 
 def _seed(of: Company) -> None:
@@ -171,7 +203,7 @@ def _seed(of: Company) -> None:
     nodes = {"Purpose": "distributed-training", "owner": MARIA}
     fleet.group("my-group", size=2, tags=nodes, launched_at=now - timedelta(hours=20), spot=False)
     bench = {"Purpose": "workbench", "owner": MARIA}
-    fleet.instance(type="g5.2xlarge", name="notebook", tags=bench, launched_at=now - timedelta(hours=30))
+    notebook = fleet.instance(type="g5.2xlarge", name="notebook", tags=bench, launched_at=now - timedelta(hours=30))
     fleet.training_job("churn-41", started_at=NOW - timedelta(hours=11, minutes=10), tags=_TRAINER)
     of.stage.deploy(_CONFIG)
     of.stage.fire("prices")
@@ -180,24 +212,62 @@ def _seed(of: Company) -> None:
     for name in ("forgotten", "left-behind"):
         since = of.stage.clock() - timedelta(hours=14)
         fleet.instance(type="g5.12xlarge", name=name, tags=_TRAINER, launched_at=since)
-    of.forward(minutes=74)
+    of.forward(minutes=45)
+    fleet.end_instance(notebook, of.stage.clock())
+    of.forward(minutes=29)
     _dead_letters(of)
+    _slack_finds_it(of)
+    _on_the_desk(of.desk)
+    of.aws.client("s3").create_bucket(Bucket="my-company-code")
+    assert of.costwatch("gate", "--job", "job.json").exit_code == PENDING
 
 
 def _models(of: Company) -> None:
     """Version 1 of churn serves; 2 is better, and was trained on eight machines."""
     models, fleet, now = of.aws.models, of.aws.fleet, of.stage.clock()
     same = "s3://churn/test.csv"
-    measured_on = {"costwatch:evaluation-data": same, "costwatch:evaluation-etag": models.put(same, b"the same rows")}
+    etag = models.put(same, b"the same rows", at=now - timedelta(days=10))
+    measured_on = {"costwatch:evaluation-data": same, "costwatch:evaluation-etag": etag}
     of_it = (1, 1, 0.912, "Approved"), (2, 8, 0.914, "PendingManualApproval")
     for version, count, auc, serves in of_it:
         job, uri = f"churn-weekly-{version}", f"s3://churn/evaluation/{version}.json"
         began = now - timedelta(days=8 - 3 * version)
         fleet.training_job(job, count=count, started_at=began, tags={"model": "churn", "team": "risk"})
         fleet.finish_job(job, began + timedelta(hours=16))
-        models.measured(job, {"auc": auc})
+        models.measured(job, {"auc": auc}, at=began + timedelta(hours=16))
+        models.read_from(job, {"validation": same})
         models.put(uri, {"binary_classification_metrics": {"auc": {"value": auc, "standard_error": 0.0004}}})
         models.register("churn", approval=serves, job=job, statistics_uri=uri, metadata=measured_on)
+
+
+def _on_the_desk(desk: Path) -> None:
+    """The files that commands are given."""
+    train = {key: value for key, value in job_body("", hours=6).items() if key != "TrainingJobName"}
+    pipeline = {
+        "Version": "2020-12-01",
+        "Parameters": [{"Name": "Epochs", "Type": "Integer", "DefaultValue": 1}],
+        "Steps": [{"Name": "Train", "Type": "Training", "Arguments": train}],
+    }
+    files = {
+        "churn": pipeline,
+        "train": job_body("train-large", hours=24),
+        "job": job_body("job-large", hours=30),
+        "create-training-job": job_body("churn-large", hours=24),
+    }
+    for name, body in files.items():
+        (desk / f"{name}.json").write_text(json.dumps(body), "utf-8")
+    assembly.write(desk / "cdk.out", desk / "costwatch.yaml")
+
+
+def _slack_finds_it(of: Company) -> None:
+    """The channels are there, and the parameter has the address that buttons call, which on the stage is no public
+    one."""
+    of.stage.slack.channels.add("ml-platform")
+    of.stage.slack.channels.add("risk-ml")
+    ssm = of.aws.client("ssm")
+    told = json.loads(ssm.get_parameter(Name=names.DEPLOYMENT_PARAMETER)["Parameter"]["Value"])
+    told["slack_request_url"] = "https://abc123.execute-api.us-east-1.amazonaws.com/slack"
+    ssm.put_parameter(Name=names.DEPLOYMENT_PARAMETER, Value=json.dumps(told), Overwrite=True)
 
 
 def _dead_letters(of: Company) -> None:
