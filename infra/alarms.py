@@ -62,7 +62,7 @@ class Alarms(Construct):
         self._alarm(
             "Attention",
             own_metric(names.METRIC_ATTENTION, between),
-            "A person is needed: a run is held or came back, a run has no price, a notice found no taker, a verdict "
+            "A person is needed: a run is newly held, came back or has no price, a notice found no taker, a verdict "
             "was not written, a click was not taken, or a part of a sweep failed. `costwatch status` names the runs; "
             "the log line that counted it says which of these it was.",
         )
@@ -100,6 +100,7 @@ class Alarms(Construct):
             "NoSweep",
             own_metric(names.METRIC_BURN, sweep_every, cloudwatch.Stats.SAMPLE_COUNT),
             f"No sweep completed for {MISSED_SWEEPS} intervals: nobody is watching the runs, and nothing is stopped. "
+            "(Also once after a first deploy, until the first sweep.) "
             "The log of the function `deadman` says why; `costwatch doctor` looks at what it needs. Until it sweeps "
             "again look at what runs yourself: `costwatch sweep --mode observe` does so from here.",
             below=1,

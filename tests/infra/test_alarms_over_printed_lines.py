@@ -88,6 +88,15 @@ class Watch:
         assert state in ("OK", "ALARM")
         return state == "ALARM"
 
+    def rings(self, name: str, *, within: int) -> bool:
+        """Whether the alarm begins in one of so many sweeps from now on; they end with it."""
+        assert not self.in_alarm(name)
+        for _ in range(within):
+            self.sweeps(1)
+            if self.in_alarm(name):
+                return True
+        return False
+
     def all_quiet(self) -> None:
         assert [name for name in self._alarms if self.in_alarm(name)] == []
 
@@ -178,11 +187,30 @@ def something_is_refused(watch: Watch) -> None:
 def a_run_is_held(watch: Watch) -> None:
     watch.sweeps(3)
     held = watch.account.fleet.instance(tags={**TAGS, "costwatch:never": ""}, launched_at=NOW - timedelta(hours=40))
-    watch.sweeps(3)
-    assert watch.in_alarm("Attention")
+    assert watch.rings("Attention", within=3)
+    watch.sweeps(1)
+    assert not watch.in_alarm("Attention"), "it is held as it was, and the next thing must ring"
+    watch.account.slack.go_down()
+    watch.account.fleet.instance(tags=TAGS, launched_at=watch.clock() - timedelta(hours=40))
+    assert watch.rings("Attention", within=2), "a notice finds no taker while it is held"
+    watch.account.slack.come_up()
+    watch.sweeps(2)
     watch.account.aws.client("ec2").terminate_instances(InstanceIds=[held])
     watch.sweeps(2)
     watch.all_quiet()
+
+
+def a_cap_holds_a_run(watch: Watch) -> None:
+    watch.account.document = policies.document(
+        selectors=[policies.selector(mode="enforce")], blast_cap={"runs": 1, "share": "1", "per_day": 20}
+    )
+    watch.wired = watch.account.wiring()
+    watch.sweeps(1)
+    for _ in range(2):
+        watch.account.fleet.instance(tags=TAGS, launched_at=watch.clock() - timedelta(hours=40))
+    assert watch.rings("Attention", within=14)
+    watch.sweeps(1)
+    assert not watch.in_alarm("Attention")
 
 
 def a_run_has_no_price(watch: Watch) -> None:
@@ -190,6 +218,8 @@ def a_run_has_no_price(watch: Watch) -> None:
     unpriced = watch.account.fleet.instance(tags=TAGS, launched_at=watch.clock(), type="m1.small")
     watch.sweeps(1)
     assert watch.in_alarm("Attention")
+    watch.sweeps(1)
+    assert not watch.in_alarm("Attention"), "it still has none, and the next thing must ring"
     watch.account.aws.client("ec2").terminate_instances(InstanceIds=[unpriced])
     watch.sweeps(2)
     watch.all_quiet()
@@ -322,6 +352,7 @@ STORIES: dict[Callable[[Watch], None], str] = {
     a_function_is_throttled: "Throttles",
     something_is_refused: "DeadLetters",
     a_run_is_held: "Attention",
+    a_cap_holds_a_run: "Attention",
     a_run_has_no_price: "Attention",
     a_notice_finds_no_taker: "Attention",
     a_region_cannot_be_read: "Attention",
@@ -356,8 +387,9 @@ _LINES = [
     (metrics, "values[names.METRIC_PRICE_BOOK_AGE] = hours(price_book_age)", prices_grow_old),
     (metrics, "names.METRIC_OLDEST_CLAIM: report.oldest_claim / timedelta(minutes=1),", a_stop_does_not_end),
     (metrics, "values = {names.METRIC_OLDEST_CLAIM: report.oldest_claim / timedelta(minutes=1)}", no_res_sweep),
-    (metrics, '"held": report.held_for_good,', a_run_is_held),
-    (metrics, '"unpriced": report.unpriced,', a_run_has_no_price),
+    (metrics, '"held_anew": len(report.held_anew),', a_run_is_held),
+    (metrics, '"held_anew": len(report.held_anew),', a_cap_holds_a_run),
+    (metrics, '"unpriced_anew": len(report.unpriced_anew),', a_run_has_no_price),
     (metrics, '"failures": len(report.failures),', a_region_cannot_be_read),
     (metrics, '"undelivered": report.undelivered,', a_notice_finds_no_taker),
     (metrics, '"not_written": report.not_written,', a_verdict_is_not_written),

@@ -72,15 +72,33 @@ def test_a_directory_gets_a_template_that_asks_where_the_code_lies_and_the_code(
     assert result.exit_code == 0, result.output
     assert {each.name for each in out.iterdir()} == {"costwatch.template.json", f"{HASH}.zip"}
     template = json.loads((out / "costwatch.template.json").read_text("utf-8"))
-    code = {"S3Bucket": {"Ref": "AssetBucket"}, "S3Key": {"Ref": "AssetKey"}}
+    code = {"S3Bucket": {"Ref": "AssetBucket"}, "S3Key": f"costwatch/{HASH}.zip"}
     assert [each["Properties"].get("Code") for each in template["Resources"].values()] == [None, code, code]
     assert "Rules" not in template
     assert "Default" not in template["Parameters"]["AssetBucket"]
-    assert {name: each.get("Default") for name, each in template["Parameters"].items()} == {
-        "AssetBucket": None, "AssetKey": f"costwatch/{HASH}.zip",
-    }  # fmt: skip
+    assert list(template["Parameters"]) == ["AssetBucket"]
     assert f"aws s3 cp {out}/{HASH}.zip s3://BUCKET/costwatch/{HASH}.zip" in result.output
     assert "--parameter-overrides AssetBucket=BUCKET" in result.output
+
+
+def test_an_update_brings_its_own_code_though_each_parameter_keeps_the_value_it_had(desk: Desk, tmp_path: Path) -> None:
+    """`aws cloudformation deploy` says UsePreviousValue of whatever it is not told."""
+    codes = []
+    for code_hash in (HASH, "0123456789ab"):
+        files = json.loads((desk.assembly / f"{names.STACK}.assets.json").read_text("utf-8"))["files"]
+        asset = files.pop(HASH, None) or files.pop(next(iter(files)))
+        place = {"bucketName": CDKS, "objectKey": f"{code_hash}.zip", "region": "us-east-1"}
+        desk.write(f"{names.STACK}.assets.json", {"files": {code_hash: {**asset, "destinations": {"here": place}}}})
+        code = {**CODE, "S3Key": f"{code_hash}.zip"}
+        desk.write("Costwatch.template.json", {"Resources": {"Deadman": {"Properties": {"Code": code}}}})
+        assert desk.package("--out", str(tmp_path / code_hash), "--bucket", "my-code").exit_code == 0
+        made = json.loads((tmp_path / code_hash / "costwatch.template.json").read_text("utf-8"))
+        kept = {"AssetBucket": "my-code"}
+        assert list(made["Parameters"]) == list(kept)
+        placed = made["Resources"]["Deadman"]["Properties"]["Code"]
+        assert placed["S3Bucket"] == {"Ref": "AssetBucket"}
+        codes.append(placed["S3Key"])
+    assert codes == [f"costwatch/{HASH}.zip", "costwatch/0123456789ab.zip"]
 
 
 def test_the_zip_holds_the_code_at_its_root_and_is_the_same_whenever_it_is_made(desk: Desk, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A synthesized cloud assembly as a template that needs no CDK: its code comes from any bucket, named by parameters."""
+"""A synthesized cloud assembly as a template that needs no CDK: a parameter names the bucket of its code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from costwatch import names
 from costwatch.errors import InputError
 
 BUCKET_PARAMETER: Final = "AssetBucket"
-KEY_PARAMETER: Final = "AssetKey"
+FOLDER: Final = "costwatch"
+"""Where template and code lie in a bucket."""
 _BOOTSTRAP: Final = {"Parameters": "BootstrapVersion", "Rules": "CheckBootstrapVersion"}
 """What the CDK adds so that its own command line refuses an account without its bucket and roles."""
 _EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
@@ -33,6 +34,11 @@ class Assembly:
     policy_digest: str
     """Of the configuration that the code carries."""
 
+    @property
+    def code_key(self) -> str:
+        """Where the template has the functions' code from, in whichever bucket: another code, another key."""
+        return _code_key(self.code_hash)
+
 
 def read_assembly(directory: Path) -> Assembly:
     """Read what `make synth` or `cdk synth` wrote. Raises InputError for anything else."""
@@ -47,7 +53,7 @@ def read_assembly(directory: Path) -> Assembly:
         (place,) = file["destinations"].values()
         code = directory / file["source"]["path"]
         policy = _document(code / names.POLICY_FILE)
-        made = _by_parameters(template, place["objectKey"], place["bucketName"])
+        made = _by_parameter(template, place["objectKey"], place["bucketName"], _code_key(code_hash))
     except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{directory} is not what `make synth` of this version writes: run it again "
@@ -57,17 +63,18 @@ def read_assembly(directory: Path) -> Assembly:
     return Assembly(made, code, code_hash, region, known, str(policy.get("digest", "")))
 
 
-def template_text(assembly: Assembly, *, bucket: str, key: str) -> str:
-    """The template as JSON, with the parameters' defaults; `bucket` empty: whoever deploys it must name one."""
-    code = {
-        BUCKET_PARAMETER: {
-            "Type": "String",
-            "Description": "Bucket with the functions' code, in the region of the stack",
-            **({"Default": bucket} if bucket else {}),
-        },
-        KEY_PARAMETER: {"Type": "String", "Description": "Where the code lies in it", "Default": key},
+def template_text(assembly: Assembly, *, bucket: str) -> str:
+    """The template as JSON, with the parameter's default; `bucket` empty: whoever deploys it must name one.
+
+    The key is no parameter: an update keeps the values that parameters had, and the old code would stay with the new
+    roles, though the deploy says that it went well.
+    """
+    where = {
+        "Type": "String",
+        "Description": "Bucket with the functions' code, in the region of the stack",
+        **({"Default": bucket} if bucket else {}),
     }
-    parameters = {**assembly.template.get("Parameters", {}), **code}
+    parameters = {**assembly.template.get("Parameters", {}), BUCKET_PARAMETER: where}
     return json.dumps({**assembly.template, "Parameters": parameters}, indent=1) + "\n"
 
 
@@ -85,9 +92,9 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _by_parameters(template: Mapping[str, Any], key: str, bucket: str) -> Mapping[str, Any]:
+def _by_parameter(template: Mapping[str, Any], key: str, bucket: str, packed: str) -> Mapping[str, Any]:
     """Without what needs the CDK's bootstrap. Raises ValueError where something of it is left."""
-    made: Mapping[str, Any] = _placed(template, key)
+    made: Mapping[str, Any] = _placed(template, key, packed)
     for section, name in _BOOTSTRAP.items():
         left = {k: v for k, v in made.get(section, {}).items() if k != name}
         made = {k: v for k, v in made.items() if k != section} | ({section: left} if left else {})
@@ -96,14 +103,18 @@ def _by_parameters(template: Mapping[str, Any], key: str, bucket: str) -> Mappin
     return made
 
 
-def _placed(value: Any, key: str) -> Any:
+def _code_key(code_hash: str) -> str:
+    return f"{FOLDER}/{code_hash}.zip"
+
+
+def _placed(value: Any, key: str, packed: str) -> Any:
     if isinstance(value, list):
-        return [_placed(each, key) for each in value]
+        return [_placed(each, key, packed) for each in value]
     if not isinstance(value, dict):
         return value
     if value.get("S3Key") == key:
-        return {**value, "S3Bucket": {"Ref": BUCKET_PARAMETER}, "S3Key": {"Ref": KEY_PARAMETER}}
-    return {name: _placed(each, key) for name, each in value.items()}
+        return {**value, "S3Bucket": {"Ref": BUCKET_PARAMETER}, "S3Key": packed}
+    return {name: _placed(each, key, packed) for name, each in value.items()}
 
 
 def _document(file: Path) -> Any:

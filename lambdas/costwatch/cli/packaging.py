@@ -13,13 +13,12 @@ import click
 from costwatch import names
 from costwatch.adapters.aws_errors import translated
 from costwatch.cli import show
-from costwatch.cli.assembly import BUCKET_PARAMETER, Assembly, digest, read_assembly, template_text, write_zip
+from costwatch.cli.assembly import BUCKET_PARAMETER, FOLDER, Assembly, digest, read_assembly, template_text, write_zip
 from costwatch.cli.options import as_json, with_session
 from costwatch.cli.session import Session
 from costwatch.errors import InputError, PermanentAwsError
 
 TEMPLATE: Final = "costwatch.template.json"
-_FOLDER: Final = "costwatch"
 _BUCKET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _LIES_THERE: Final = "PreconditionFailed"
 
@@ -43,7 +42,7 @@ def package(session: Session, bucket: str, out: Path | None, directory: Path, as
     """Write the stack as one CloudFormation template and one zip of code.
 
     It is for whoever may not bootstrap the CDK, or deploys by Terraform: nothing of either needs the CDK, its bucket or
-    its roles. The parameters AssetBucket and AssetKey of the template say where the zip lies. First run `make synth`.
+    its roles. The parameter AssetBucket of the template says which bucket has the zip. First run `make synth`.
 
     With --bucket both go there, under names made of what is in them; what lies there already is never written over.
     With --out they go into a directory, and --bucket is merely the default of AssetBucket.
@@ -54,15 +53,15 @@ def package(session: Session, bucket: str, out: Path | None, directory: Path, as
         raise InputError(f"--bucket is {bucket!r}, expected the name of an S3 bucket such as my-company-lambda-code")
     assembly = read_assembly(directory)
     _check(session, assembly, directory)
-    key = f"{_FOLDER}/{assembly.code_hash}.zip"
-    text = template_text(assembly, bucket=bucket, key=key)
+    key = assembly.code_key
+    text = template_text(assembly, bucket=bucket)
     if out is not None:
         written = _into_directory(assembly, text, out)
         how = _by_hand(assembly, out, bucket or "BUCKET", key)
     else:
         with show.busy("Uploading"):
             written = _into_bucket(session, assembly, text, bucket, key)
-        how = _by_url(assembly, url(assembly.region, bucket, f"{_FOLDER}/{digest(text)}.template.json"))
+        how = _by_url(assembly, url(assembly.region, bucket, f"{FOLDER}/{digest(text)}.template.json"))
     if as_json:
         show.document({"region": assembly.region, "account": assembly.account, "written": written, "then": how})
         return
@@ -114,7 +113,7 @@ def _into_bucket(session: Session, assembly: Assembly, text: str, bucket: str, k
         write_zip(assembly, packed)
         with packed.open("rb") as body:
             done = {key: _put(lambda: s3.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*"))}
-    place = f"{_FOLDER}/{digest(text)}.template.json"
+    place = f"{FOLDER}/{digest(text)}.template.json"
     done[place] = _put(lambda: s3.put_object(Bucket=bucket, Key=place, Body=text.encode(), IfNoneMatch="*"))
     return {f"s3://{bucket}/{each}": standing for each, standing in done.items()}
 

@@ -19,7 +19,8 @@ def count_sweep(report: SweepReport, price_book_age: timedelta | None, own_cost:
     """One line per sweep. Its absence is what the alarm of missed sweeps breaches on.
 
     `BurnUsdPerHour` is of what this sweep judged and has a price. The age of the price book stands in it too: a refresh
-    that never runs prints nothing of its own.
+    that never runs prints nothing of its own. What is held or has no price asks for attention when that is new: such a
+    state may last for weeks, and an alarm that it keeps up would not ring for the next thing.
     """
     values = {
         names.METRIC_BURN: float(report.burn_usd),
@@ -29,15 +30,16 @@ def count_sweep(report: SweepReport, price_book_age: timedelta | None, own_cost:
         values[names.METRIC_PRICE_BOOK_AGE] = hours(price_book_age)
     attention = {
         "failures": len(report.failures),
-        "held": report.held_for_good,
+        "held_anew": len(report.held_anew),
         "came_back": report.came_back,
-        "unpriced": report.unpriced,
+        "unpriced_anew": len(report.unpriced_anew),
         "undelivered": report.undelivered,
     }
     _print(
         DEADMAN.name, "sweep", report.at, values, attention,
         watched=report.watched, stopped=report.stopped,
-        would_stop=report.would_stop, would_hold=report.held - report.held_for_good,
+        held=report.held_for_good, would_stop=report.would_stop, would_hold=report.held - report.held_for_good,
+        unpriced=report.unpriced,
         own_usd_a_month=float(round(own_cost.usd, 2)),
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from costwatch.core.families import PastRun
 from costwatch.core.model import Run, RunId
 from costwatch.core.money import Burn
 from costwatch.core.policy import Mode
+from costwatch.core.record import RunRecord
 from costwatch.errors import AwsError, UnreadableRow
 
 DATA_ERRORS: Final = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
@@ -113,6 +114,12 @@ class SweepReport:
     unjudged: set[RunId] = field(default_factory=set)
     """Runs that send heartbeats and about which nothing could be concluded: each may have fallen silent."""
 
+    held_anew: set[RunId] = field(default_factory=set)
+    """Due in enforce and held, for a reason that did not hold them before."""
+
+    unpriced_anew: set[RunId] = field(default_factory=set)
+    """Runs that cost nobody knows what, and of which that was not known before."""
+
     oldest_claim_at: datetime | None = None
     """When the oldest act was begun that is not settled; None: everything is."""
 
@@ -120,6 +127,17 @@ class SweepReport:
         """Something is being done since then, or was begun and left."""
         if self.oldest_claim_at is None or since < self.oldest_claim_at:
             self.oldest_claim_at = since
+
+    def note_hold(self, run_id: RunId, record: RunRecord | None, decision: Decision) -> None:
+        """`decision` holds it; `record` is from before. In observe and warn nobody waits for a person."""
+        before = record.hold.code if record is not None and record.hold is not None else None
+        if decision.mode is Mode.ENFORCE and decision.hold is not before:
+            self.held_anew.add(run_id)
+
+    def note_price(self, run_id: RunId, record: RunRecord | None, burn: Burn) -> None:
+        """`burn` is of now; `record` is from before."""
+        if burn.hourly_rate_usd is None and (record is None or record.hourly_rate_usd is not None):
+            self.unpriced_anew.add(run_id)
 
     @contextmanager
     def isolating(self, where: str, unjudged: Iterable[RunId] = ()) -> Iterator[None]:

@@ -91,6 +91,7 @@ def judge_silence(w: Watchdog, silent: Sequence[Silent], report: SweepReport) ->
                     few = len(silent_now) < MASS_SILENCE
                     decision = of_mass_silence(decision, some_stopped=few and bool(before))
                     held.append(replace(item.seen, decision=decision))
+                    report.note_hold(item.seen.run.id, item.record, decision)
                     put_back_where_spared(w, item.record, decision, report)
                     stopped.update(before)
             if decision.verdict is Verdict.STOP and item.due is not None:

@@ -13,6 +13,7 @@ from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.model import Run, RunKind
 from costwatch.core.policy import Action, Mode
 from costwatch.core.record import Pause, RunRecord, Status, same_episode
+from costwatch.core.selection import HoldCode
 from costwatch.errors import AwsError, PermanentAwsError
 from costwatch.procedures import costs
 from costwatch.procedures.exempt import exemption_of
@@ -174,7 +175,9 @@ def _within_caps(w: Watchdog, due: Sequence[Due], runs_of: Mapping[str, int], re
 
 def _spared(w: Watchdog, due: Due, report: SweepReport) -> None:
     """A cap holds it now: what an attempt before has lowered must not end it all the same."""
-    put_back_where_spared(w, due.record, replace(due.decision, verdict=Verdict.HOLD), report)
+    held = replace(due.decision, verdict=Verdict.HOLD, hold=HoldCode.CAP)
+    report.note_hold(due.run.id, due.record, held)
+    put_back_where_spared(w, due.record, held, report)
 
 
 def _counters(w: Watchdog, due: Due, runs_of: Mapping[str, int], now: datetime) -> tuple[caps.CapLimit, ...]:

@@ -303,6 +303,9 @@ def _take(w: Watchdog, looked: Looked, report: SweepReport) -> Due | Silent | St
         _ignored(w, record, decision, seen, report)
         return None
     report.judged.append(Judged.of(seen, released=is_released(looked.previous or record, decision)))
+    report.note_price(run.id, record, burn)
+    if decision.verdict is Verdict.HOLD:
+        report.note_hold(run.id, record, decision)
     ordered = record is not None and record.order_of(decision.key) is not None
     if decision.silent and decision.verdict in (Verdict.WARN, Verdict.STOP) and not ordered:
         unapproved.note(w, seen, record, report)
