@@ -225,6 +225,21 @@ def a_run_has_no_price(watch: Watch) -> None:
     watch.all_quiet()
 
 
+def what_burns_too_much_cannot_be_seen(watch: Watch) -> None:
+    """It burns on: an alarm that ended now would say that all is well."""
+    watch.sweeps(3)
+    big = [watch.account.fleet.instance(tags=TAGS, launched_at=watch.clock()) for _ in range(19)]
+    watch.sweeps(2)
+    assert watch.in_alarm("Burn")
+    watch.account.aws.faults.fail("ec2", "DescribeInstances", "UnauthorizedOperation", times=None)
+    watch.sweeps(3)
+    assert watch.in_alarm("Burn")
+    watch.account.aws.faults.clear()
+    watch.account.aws.client("ec2").terminate_instances(InstanceIds=big)
+    watch.sweeps(2)
+    watch.all_quiet()
+
+
 def a_notice_finds_no_taker(watch: Watch) -> None:
     watch.sweeps(3)
     watch.account.slack.go_down()
@@ -362,6 +377,7 @@ STORIES: dict[Callable[[Watch], None], str] = {
     a_click_is_not_taken: "Attention",
     a_stop_does_not_end: "OldestClaim",
     too_much_burns: "Burn",
+    what_burns_too_much_cannot_be_seen: "Burn",
     prices_grow_old: "StalePrices",
 }
 

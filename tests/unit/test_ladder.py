@@ -465,3 +465,19 @@ def test_the_evidence_of_an_entry_names_selector_deadline_and_start() -> None:
         "started": "2026-11-20T17:00:00Z",
     }
     assert isinstance(after(claimed()).stop, StopAttempt)
+
+
+@pytest.mark.parametrize(
+    ("done_at", "told"),
+    [
+        (NOW + timedelta(seconds=1), "finished by itself 1 h later: would have destroyed $878.31 of work"),
+        (NOW, "ran 1 h more: $21.96 (terminated; its work was done before)"),
+    ],
+)
+def test_what_was_done_in_the_moment_of_the_would_have_had_nothing_left_to_destroy(
+    done_at: datetime, told: str
+) -> None:
+    of, at = would_have(), NOW + HOUR
+    assert of.would_stop_at == NOW
+    found = endings.ended(of, ended_at=at, finished=False, how="terminated", now=at, cost=cost(of, at), done_at=done_at)
+    assert found.entries[0].reason == told

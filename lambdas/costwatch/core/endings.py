@@ -82,10 +82,21 @@ def superseded(record: RunRecord, reason: str, now: datetime, cost: RunCost) -> 
     return Step(record, None, (entry,), cost=cost)
 
 
-def ended(record: RunRecord, *, ended_at: datetime, finished: bool, how: str, now: datetime, cost: RunCost) -> Step:
+def ended(
+    record: RunRecord,
+    *,
+    ended_at: datetime,
+    finished: bool,
+    how: str,
+    now: datetime,
+    cost: RunCost,
+    done_at: datetime | None = None,
+) -> Step:
     """It ended without us. A would-have is closed with what really happened, at what it really cost.
 
-    `finished`: it is known to have completed its work (a SageMaker job), not merely to be gone.
+    `finished`: it is known to have completed its work (a SageMaker job), not merely to be gone. `done_at`: when its own
+    heartbeats said that its work was done. Until the moment of the would-have (inclusive) nothing would have been
+    destroyed: it only ran on.
     """
     evidence = spent_evidence(record, ended_at) + cost.evidence
     reason = f"ended by itself: {how}"
@@ -95,12 +106,15 @@ def ended(record: RunRecord, *, ended_at: datetime, finished: bool, how: str, no
         at_stop, actual = record.spent_by_would_stop_usd, cost.actual_usd
         at_stop = min(at_stop, actual) if at_stop is not None and actual is not None else at_stop
         more = actual - at_stop if at_stop is not None and actual is not None else None
-        if finished:
+        worked_on = done_at is not None and done_at > record.would_stop_at
+        if finished or worked_on:
             work = f"{show_usd(at_stop)} of work" if at_stop is not None else "work of unknown cost"
             reason = f"finished by itself {durations.show(later)} later: would have destroyed {work}"
             evidence += closed_evidence(DESTROYED, at_stop)
         else:
-            reason = f"ran {durations.show(later)} more: {show_usd(more)} ({how})"
-            evidence += closed_evidence(RAN_ON, more, doubtful=not record.run_id.kind.service.is_sagemaker)
+            told = "; its work was done before" if done_at is not None else ""
+            reason = f"ran {durations.show(later)} more: {show_usd(more)} ({how}{told})"
+            seen = record.run_id.kind.service.is_sagemaker or done_at is not None
+            evidence += closed_evidence(RAN_ON, more, doubtful=not seen)
     entry = Entry(now, Transition.ENDED_BY_ITSELF, reason, mode=record.mode.value, evidence=evidence)
     return Step(record, None, (entry,), cost=cost)

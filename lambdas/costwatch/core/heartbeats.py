@@ -6,7 +6,7 @@ the run's tag asks for it. Times are when a beat arrived (UTC), as its queue say
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -167,6 +167,13 @@ class Pulse:
             _done(sessions) or (self.done_at is not None and self.done_at >= moment),
         )
 
+    def done_since(self, moment: datetime) -> datetime | None:
+        """When the last of those that began since said that it is done, and began no other training; None: none did."""
+        said = [session.done_at for session in _newest(self.since(moment)) if session.done_at is not None]
+        if self.done_at is not None and self.done_at >= moment:
+            said.append(self.done_at)
+        return max(said, default=None)
+
 
 def after(pulse: Pulse | None, beat: Beat) -> Pulse:
     """The pulse once `beat` arrived.
@@ -257,8 +264,12 @@ def _done(sessions: Sequence[Session]) -> bool:
 
     What others say takes it back no more than it takes back anything else: a run that is done is never silent.
     """
-    newest = {session.process: session for session in sorted(sessions, key=lambda session: session.training)}
-    return any(session.done_at is not None for session in newest.values())
+    return any(session.done_at is not None for session in _newest(sessions))
+
+
+def _newest(sessions: Sequence[Session]) -> Iterable[Session]:
+    """The last training of each process."""
+    return {session.process: session for session in sorted(sessions, key=lambda session: session.training)}.values()
 
 
 def _pauses_between(sessions: Sequence[Session]) -> Iterator[timedelta]:

@@ -114,6 +114,15 @@ def heard_of(
     return heard
 
 
+def done_at(
+    members: Iterable[tuple[Service, str, datetime]], pulses: Mapping[tuple[Service, str], Pulse]
+) -> datetime | None:
+    """When members, each with its start, said last that their work is done; None: nobody said so."""
+    found = ((pulses.get(pulse_key(service, name)), since) for service, name, since in members)
+    said = (pulse.done_since(since) for pulse, since in found if pulse is not None)
+    return max((moment for moment in said if moment is not None), default=None)
+
+
 def _beats_of_processes(sessions: Sequence[Session]) -> Iterator[tuple[datetime, int]]:
     """When each process of a member began, and how often it has beaten in all of its trainings."""
     for process in {session.process for session in sessions}:

@@ -2,7 +2,8 @@
 
 An entry that closes one says which of two it was, and its dollars. Stopping what finished its work would have destroyed
 what it had cost by then; stopping what ran on without finishing would have saved what it cost from then on. Whether
-an instance finished its work cannot be seen: it counts among those that ran on, and is said to be doubtful.
+an instance finished its work only its heartbeats tell: where they do not, it counts among those that ran on, and is
+said to be doubtful.
 """
 
 from __future__ import annotations

@@ -18,9 +18,10 @@ from costwatch.topology import DEADMAN, HINTS, RES
 def count_sweep(report: SweepReport, price_book_age: timedelta | None, own_cost: OwnCost) -> None:
     """One line per sweep. Its absence is what the alarm of missed sweeps breaches on.
 
-    `BurnUsdPerHour` is of what this sweep judged and has a price. The age of the price book stands in it too: a refresh
-    that never runs prints nothing of its own. What is held or has no price asks for attention when that is new: such a
-    state may last for weeks, and an alarm that it keeps up would not ring for the next thing.
+    `BurnUsdPerHour` is of what this sweep judged and has a price, and of what it could not look at as it burned last.
+    The age of the price book stands in it too: a refresh that never runs prints nothing of its own. What is held or has
+    no price asks for attention when that is new: such a state may last for weeks, and an alarm that it keeps up would
+    not ring for the next thing.
     """
     values = {
         names.METRIC_BURN: float(report.burn_usd),

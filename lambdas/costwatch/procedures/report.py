@@ -15,8 +15,8 @@ from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.families import PastRun
 from costwatch.core.model import Run, RunId
 from costwatch.core.money import Burn
-from costwatch.core.policy import Mode
-from costwatch.core.record import RunRecord
+from costwatch.core.policy import Mode, Service
+from costwatch.core.record import RunRecord, Status
 from costwatch.errors import AwsError, UnreadableRow
 
 DATA_ERRORS: Final = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
@@ -114,6 +114,9 @@ class SweepReport:
     unjudged: set[RunId] = field(default_factory=set)
     """Runs that send heartbeats and about which nothing could be concluded: each may have fallen silent."""
 
+    unseen_usd: Decimal = Decimal(0)
+    """USD an hour that open runs burned last which this sweep could not look at."""
+
     held_anew: set[RunId] = field(default_factory=set)
     """Due in enforce and held, for a reason that did not hold them before."""
 
@@ -138,6 +141,20 @@ class SweepReport:
         """`burn` is of now; `record` is from before."""
         if burn.hourly_rate_usd is None and (record is None or record.hourly_rate_usd is not None):
             self.unpriced_anew.add(run_id)
+
+    def note_unseen(self, records: Iterable[RunRecord]) -> None:
+        """Of the open runs in `records` what those burned last that could not be looked at, alone or with their region.
+
+        One that ended just then is among them: too much for one sweep rather than too little.
+        """
+        failed = {failure.where for failure in self.failures}
+        judged = {each.run_id for each in self.judged}
+        for record in records:
+            run_id, rate = record.run_id, record.hourly_rate_usd
+            if rate is None or run_id in judged or record.status is Status.STOPPING:
+                continue
+            if failed & {str(run_id), listing_of(run_id.region, run_id.kind.service)}:
+                self.unseen_usd += rate
 
     @contextmanager
     def isolating(self, where: str, unjudged: Iterable[RunId] = ()) -> Iterator[None]:
@@ -173,8 +190,9 @@ class SweepReport:
 
     @property
     def burn_usd(self) -> Decimal:
-        """USD an hour, of all that was judged and has a price."""
-        return sum((each.hourly_rate_usd for each in self.judged if each.hourly_rate_usd is not None), Decimal(0))
+        """USD an hour, of all that was judged and has a price, and what is unseen: it does not burn less for that."""
+        rates = (each.hourly_rate_usd for each in self.judged if each.hourly_rate_usd is not None)
+        return sum(rates, self.unseen_usd)
 
     @property
     def held(self) -> int:
@@ -213,6 +231,11 @@ class SweepReport:
             "failures": [{"where": f.where, "reason": f.reason, "retry": f.retry} for f in self.failures],
             "runs": [_run_document(each) for each in self.judged],
         }
+
+
+def listing_of(region: str, service: Service) -> str:
+    """How a failure names the listing that has the runs of a service: SageMaker's jobs are listed together."""
+    return f"{region} {(Service.TRAINING if service.is_sagemaker else service).value}"
 
 
 def _run_document(judged: Judged) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from costwatch.procedures.listing import Known
 from costwatch.procedures.looking import Looked
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.put_back import put_back_where_spared
-from costwatch.procedures.report import Failure, Judged, Seen, SweepReport
+from costwatch.procedures.report import Failure, Judged, Seen, SweepReport, listing_of
 from costwatch.procedures.saving import save_all
 from costwatch.procedures.silence import Silent, judge_silence
 from costwatch.procedures.stop import LEASE, Due, stop_due
@@ -101,13 +101,14 @@ def sweep(w: Watchdog) -> SweepReport:
             (Service.EC2, partial(_instances, region, uncounted)),
             (Service.TRAINING, partial(_jobs, region.records)),
         ):
-            with report.isolating(f"{name} {service.value}", _beating(region, service)):
+            with report.isolating(listing_of(name, service), _beating(region, service)):
                 if w.seconds_left() < SECONDS_TO_READ:
                     raise TransientAwsError(
                         "not read: other regions took the time; what is due elsewhere is stopped first"
                     )
                 for found in _service(w, region, service, read, report):
                     silent.append(found) if isinstance(found, Silent) else due.append(found)
+    report.note_unseen(records)
     for name in sorted(swept - set(w.policy.regions)):
         wind_up(w, name, f"{name} is out of the configuration", report)
     due.extend(judge_silence(w, silent, report))
@@ -178,7 +179,7 @@ def _instances(
 def _jobs(records: Mapping[RunId, RunRecord], w: Watchdog, region: str, report: SweepReport) -> list[Member]:
     known = w.ledger.known_jobs(w.account, region)
     found = w.sagemaker(region).jobs(known, w.now())
-    report.failures.extend(Failure(f"{region} {Service.TRAINING.value}", str(e), e.retry) for e in found.errors)
+    report.failures.extend(Failure(listing_of(region, Service.TRAINING), str(e), e.retry) for e in found.errors)
     over = set(found.over)
     with report.isolating(f"{region} costs of jobs that are over"):
         unbooked, over = over, set()  # what cannot be booked now stays known

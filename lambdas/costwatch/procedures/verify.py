@@ -15,7 +15,7 @@ from costwatch.core.record import RunRecord, Status, StopAttempt
 from costwatch.core.run_cost import Outcome, RunCost, cost_of
 from costwatch.core.step import Step
 from costwatch.errors import AwsError
-from costwatch.procedures import costs
+from costwatch.procedures import costs, vitals
 from costwatch.procedures.kinds import kind_of
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import Failure, SweepReport
@@ -176,4 +176,5 @@ def _ended(w: Watchdog, record: RunRecord, members: list[Member], now: datetime,
     how = "; ".join(sorted({f"{m.id} {m.state}" + (f": {m.end_reason}" if m.end_reason else "") for m in members}))
     cost = costs.settled(w, record, members, last, costs.outcome_of(members) if members else Outcome.ENDED)
     how = f"{how or 'it is gone'}{note}"
-    return endings.ended(record, ended_at=last, finished=finished, how=how, now=now, cost=cost)
+    done_at = vitals.said_done_at(w, record) if record.would_stop_at is not None else None
+    return endings.ended(record, ended_at=last, finished=finished, how=how, now=now, cost=cost, done_at=done_at)

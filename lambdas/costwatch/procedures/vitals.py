@@ -43,6 +43,19 @@ def heard_runs(
     return [heard_run(run, records.get(run.id), pulses, path_since) for run in runs]
 
 
+def said_done_at(w: Watchdog, record: RunRecord) -> datetime | None:
+    """When the run's own heartbeats said that its work is done; None: they did not, or cannot be read."""
+    service = record.run_id.kind.service
+    if service.is_sagemaker:
+        return None  # whether a job completed, SageMaker says itself
+    members = [(service, m.id, m.running_since) for m in record.members if m.running_since is not None]
+    keys = [(service, name) for service, name, _ in members]
+    try:
+        return liveness.done_at(members, w.pulses.of_members(Run(record.run_id, ()), keys))
+    except UnreadableRow:
+        return None
+
+
 def prove_path(w: Watchdog, report: SweepReport) -> datetime | None:
     """Send a canary, and say since when those before it have come through. None: silence counts for nobody now.
 
