@@ -11,14 +11,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import Result
 
-from tests.support import docs, shown_commands
+from tests.support import docs, shown_aws, shown_commands
+from tests.support.aws_command import WrongCommandError
 from tests.support.company import Company, company
+from tests.support.docs import Command
 from tests.support.shown_commands import RAVI, Typed
 from tests.support.snapshots import snapshot
 
-_TELLING = [page for page in docs.PAGES if any("costwatch" in each.text for each in docs.commands(page))]
+_TELLING = [
+    page for page in docs.PAGES if {"aws", "costwatch"} & {docs.program_of(each.text) for each in docs.commands(page)}
+]
 _RUN_BEFORE: set[str] = set()
 
 
@@ -27,6 +32,7 @@ class Reader:
 
     def __init__(self, of: Company) -> None:
         self.of = of
+        self._in_aws = shown_aws.prepare(of.aws, of.desk)
         self._back = snapshot(of.aws, of.stage.slack, of.stage.clock)
         self._files = {path: path.read_bytes() for path in of.desk.iterdir() if path.is_file()}
         rows = of.rows()
@@ -56,6 +62,14 @@ class Reader:
         if it.to:
             (self.of.desk / Path(it.to).name).write_text(result.stdout, "utf-8")
         return result
+
+    def ask_aws(self, shown: Command) -> str:
+        """What AWS, or its command line, has against it; empty: nothing."""
+        try:
+            shown_aws.run(self.of.aws, shown.text, self._in_aws, self.of.desk)
+        except (WrongCommandError, ClientError) as error:
+            return f"{shown}\n{error}"
+        return ""
 
     def _sleep(self, waits: str) -> Callable[[float], object]:
         def sleep(_seconds: float) -> None:
@@ -90,6 +104,8 @@ def test_each_command_of_the_page_does_what_it_says(reader: Reader, page: str) -
     reader.anew()
     wrong, here = [], set[str]()
     for shown in docs.commands(page):
+        if docs.program_of(shown.text) == "aws":
+            wrong.append(reader.ask_aws(shown))
         for it in shown_commands.typed(shown, reader.known):
             said = it.text.removeprefix(".venv/bin/")
             # A sentence repeats what another page has shown; a block is there to be typed from its top to its end.

@@ -37,7 +37,8 @@ class Call:
 
     def check(self) -> None:
         """Raises WrongCommandError where a parameter is missing or of another kind."""
-        report = ParamValidator().validate(self.parameters, self.model.input_shape)
+        shape: Any = self.model.input_shape
+        report = ParamValidator().validate(self.parameters, shape)
         if report.has_errors():
             raise WrongCommandError(f"{self.service} {self.model.name}: {report.generate_report()}")
 
