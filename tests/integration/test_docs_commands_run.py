@@ -7,6 +7,10 @@ stands for which name, and what must come of each command. A page is typed from 
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,10 +18,14 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import Result
 
-from tests.support import docs, shown_aws, shown_commands
+from demo.iam_questions import questions
+from demo.recorder import OPERATOR, collecting
+from demo.resource_context import describe
+from tests.support import aws_command, docs, shown_aws, shown_commands
 from tests.support.aws_command import WrongCommandError
 from tests.support.company import Company, company
-from tests.support.docs import Command
+from tests.support.docs import Block, Command
+from tests.support.iam import evaluate, statements_of
 from tests.support.shown_commands import RAVI, Typed
 from tests.support.snapshots import snapshot
 
@@ -117,3 +125,88 @@ def test_each_command_of_the_page_does_what_it_says(reader: Reader, page: str) -
             wrong.append(differs(it, reader.type(it)))
     _RUN_BEFORE.update(here)
     assert not any(wrong), "\n\n".join(filter(None, wrong))
+
+
+# --- what the pages say that it takes -----------------------------------------------------------------------
+
+
+LOOKS = ("status", "explain churn-41", "spend", "report --html report.html", "ledger", "export costs")
+STANDS_FOR = {
+    "111122223333": "123456789012",
+    "YOUR-LEDGER": "costwatch-ledger",
+    "your-evaluation-data": "churn",
+}
+
+
+def asked_for(reader: Reader, command: str) -> set[tuple[str, str]]:
+    """The action and the resource of each permission that a command needs; who one is may be asked without any."""
+    with collecting(roles=(OPERATOR,)) as calls:
+        result = reader.of.costwatch(*shlex.split(command))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    account = reader.of.aws.account_id
+    needed = [
+        each
+        for call in calls
+        for each in questions(
+            call.service, call.operation, call.params, account=account, region=call.region, describe=describe
+        )
+    ]
+    return {(each.action, each.resource) for each in needed if each.action != "sts:GetCallerIdentity"}
+
+
+@pytest.mark.parametrize(
+    ("page", "part", "commands"),
+    [
+        ("docs/platform-teams.md", "FindCostwatch", LOOKS),
+        ("docs/guides/github-actions.md", "lambda:InvokeFunction", ("gate --job train.json",)),
+        (
+            "docs/guides/github-actions.md",
+            "DescribeHyperParameterTuningJob",
+            ("res --model churn --training-job churn-weekly-2",),
+        ),
+    ],
+)
+def test_a_shown_policy_is_enough_for_what_its_page_says(
+    reader: Reader, page: str, part: str, commands: tuple[str, ...]
+) -> None:
+    reader.anew()
+    (shown,) = [block.text for block in docs.blocks(page) if block.language == "json" and part in block.text]
+    for word, stands in STANDS_FOR.items():
+        shown = shown.replace(word, stands)
+    granted = statements_of(json.loads(shown))
+    needed = {each for command in commands for each in asked_for(reader, command)}
+    assert needed
+    assert {each for each in needed if not evaluate(granted, *each).allowed} == set()
+
+
+def test_the_policy_to_look_is_not_enough_to_change_anything(reader: Reader) -> None:
+    reader.anew()
+    (shown,) = [block.text for block in docs.blocks("docs/platform-teams.md") if "FindCostwatch" in block.text]
+    granted = statements_of(json.loads(shown.replace("111122223333", "123456789012").replace("YOUR-LEDGER", "*")))
+    refused = {action for action, _ in asked_for(reader, "pause") if not evaluate(granted, action, "*").allowed}
+    assert "dynamodb:PutItem" in refused
+
+
+# --- scripts ------------------------------------------------------------------------------------------------
+
+
+def scripts() -> list[Block]:
+    """Those of a page that are about this account alone; the others are run with the pipelines that they start."""
+    found = [block for block in docs.blocks("docs/guides/should-retrain.md") if docs.is_script(block)]
+    return [block for block in found if "train.sh" not in block.text]
+
+
+def test_what_only_a_shell_understands_is_typed_into_one(reader: Reader, tmp_path: Path) -> None:
+    reader.anew()
+    asks, finds = scripts()
+    answer = reader.of.costwatch(*shlex.split(asks.text.replace('"$BUILD_ID"', "build-7"))[1:])
+    assert (answer.exit_code, "Skip" in answer.stdout) == (6, True)
+    for name, script in (("aws", f'"{aws_command.__file__}" "$@"'), ("python3", '"$@"')):
+        file = tmp_path / name
+        file.write_text(f'#!/bin/sh\nexec "{sys.executable}" {script}\n', "utf-8")
+        file.chmod(0o755)
+    environ = {**os.environ, **reader.of.variables("maria"), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-euc", finds.text], env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "costwatch-retrain\n", "")
