@@ -123,3 +123,18 @@ def variants(text: str) -> list[str]:
     without = " ".join(re.sub(r"\[[^\]]*\]", "", text).split())
     whole = " ".join(re.sub(r"[\[\]]", "", text.replace(" ...]", "]")).split())
     return [without] if without == whole else [without, whole]
+
+
+def not_printed(shown: str, printed: str) -> str:
+    """The first part of what a page shows that is not printed behind what stands above it; empty: all of it is.
+
+    Blanks and line breaks do not count, lines may be left out, and `...` is what was left out of one.
+    """
+    whole, at = " ".join(printed.split()), 0
+    for line in shown.splitlines():
+        for part in " ".join(line.split()).split("..."):
+            found = whole.find(part, at)
+            if found < 0:
+                return part
+            at = found + len(part)
+    return ""

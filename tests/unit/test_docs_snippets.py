@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
+import hcl2
 import pytest
 import yaml
+from click.testing import CliRunner
 
-from costwatch import topology
+from costwatch import names, topology
+from costwatch.cli.main import main
+from costwatch.cli.session import Tools
 from costwatch.config.loader import load
-from tests.support import docs
+from tests.support import assembly, docs
 from tests.support.docs import Block
 from tests.support.iam import Statement, evaluate, statements_of
 from tests.support.refusals import TOP
@@ -140,6 +144,49 @@ def test_a_shown_policy_allows_what_it_is_for_and_nothing_beside(
     page: str, action: str, resource: str, context: dict[str, list[str]], allowed: bool
 ) -> None:
     assert evaluate(policy(page, action), action, resource, context).allowed is allowed
+
+
+# --- Terraform ----------------------------------------------------------------------------------------------
+
+
+def resource(kind: str) -> dict[str, Any]:
+    """The one shown resource of a type, as Terraform's own grammar reads it."""
+    found = []
+    for block in of("hcl"):
+        for parsed in hcl2.loads(block.text)["resource"]:
+            found += [body for name, named in parsed.items() if json.loads(name) == kind for body in named.values()]
+    (body,) = found
+    return {name: value for name, value in body.items() if not name.startswith("__")}
+
+
+def test_the_shown_stack_of_terraform_gives_the_parameters_that_a_packaged_template_asks_for(tmp_path: Path) -> None:
+    config = tmp_path / "costwatch.yaml"
+    config.write_text(TOP, encoding="utf-8")
+    assembly.write(tmp_path / "cdk.out", config)
+    words = [
+        "package",
+        "--out",
+        str(tmp_path / "out"),
+        "--assembly",
+        str(tmp_path / "cdk.out"),
+        "--config",
+        str(config),
+    ]
+    done = CliRunner().invoke(main, words, obj=Tools(environ={}))
+    assert done.exit_code == 0, done.output
+    template = json.loads((tmp_path / "out" / "costwatch.template.json").read_text("utf-8"))
+    stack = resource("aws_cloudformation_stack")
+    asked = {name for name, each in template["Parameters"].items() if "Default" not in each}
+    assert asked == set(stack["parameters"])
+    assert json.loads(stack["name"]) == names.STACK
+
+
+def test_the_shown_group_of_terraform_is_not_set_back_to_what_a_stop_has_changed() -> None:
+    group = resource("aws_autoscaling_group")
+    ((lifecycle,), (tag,)) = group["lifecycle"], group["tag"]
+    assert lifecycle["ignore_changes"] == ["min_size", "desired_capacity"]
+    assert set(lifecycle["ignore_changes"]) < set(group)
+    assert (tag["propagate_at_launch"], json.loads(tag["key"])) == (True, "Purpose")
 
 
 # --- pictures -----------------------------------------------------------------------------------------------
