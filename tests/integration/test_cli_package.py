@@ -18,7 +18,7 @@ from costwatch import names
 from costwatch.cli.main import main
 from costwatch.cli.session import Tools
 from tests.support import assembly
-from tests.support.assembly import CODE, HASH
+from tests.support.assembly import CDKS, CODE, HASH
 from tests.support.command_line import CONFIG, client_error
 
 

@@ -20,6 +20,7 @@ SHOWN = sorted(
     }
 )
 CDK = "node_modules/.bin/cdk"
+PACKAGES = "costwatch package --config costwatch.yaml --bucket"
 DEPLOYS = f"{CDK} deploy -c config=costwatch.yaml"
 RUNS = {
     "make bench": "-m bench.run",
@@ -36,8 +37,7 @@ RUNS = {
     "make deploy ARGS='-c role_prefix=ml-platform-'": f"{DEPLOYS} -c role_prefix=ml-platform-",
     "make deploy CONFIG=accounts/111122223333.yaml": f"{CDK} deploy -c config=accounts/111122223333.yaml",
     "make destroy": f"{CDK} destroy -c config=costwatch.yaml",
-    "make package BUCKET=my-company-code ARGS='-c role_prefix=ml-platform-'": "costwatch package --config costwatch.yaml "
-    "--bucket my-company-code",
+    "make package BUCKET=my-company-code ARGS='-c role_prefix=ml-platform-'": f"{PACKAGES} my-company-code",
     "make setup": "",
     "make synth": "python app.py",
     "make test": "-m pytest -n",

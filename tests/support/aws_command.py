@@ -7,6 +7,7 @@ missing, and a value of another kind raise WrongCommandError, where the real one
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,11 @@ def call_of(words: Sequence[str], *, files: Path | None = None, whole: bool = Tr
     if whole:
         call.check()
     return call
+
+
+def shown_in(sentence: str) -> list[Call]:
+    """Each command that a sentence names, up to its end or a semicolon. Raises WrongCommandError."""
+    return [call_of(words.split()) for words in re.findall(r"\baws ([a-z0-9-]+ [^;`()]+)", sentence)]
 
 
 def _operation(service: str, name: str) -> OperationModel:

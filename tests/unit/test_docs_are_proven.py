@@ -23,8 +23,11 @@ RES = "tests/unit/test_docs_of_res.py"
 GATE = "tests/integration/test_guides_of_the_gate.py"
 RETRAIN = "tests/integration/test_guide_should_retrain.py"
 READERS = "tests/unit/test_docs_for_readers.py"
+CONTRIBUTORS = "tests/integration/test_docs_of_contributors.py"
 DEMO = "tests/integration/test_demo.py"
+DEPLOY = "tests/e2e/test_real_deploy.py"
 ESTIMATE = "tests/unit/test_cli_estimate.py"
+WHEEL = "tests/client/test_wheel.py"
 
 ACCEPTED = (SNIPPETS, "test_a_shown_configuration_is_accepted")
 ALLOWS = (SNIPPETS, "test_a_shown_policy_allows_what_it_is_for_and_nothing_beside")
@@ -125,7 +128,7 @@ BLOCKS = (
     ("docs/spending.md", "Forecast ", (OUTPUTS, "test_a_shown_line_of_a_card_is_the_demos")),
     ("docs/spending.md", "$ costwatch spend", (DEMO, "test_the_page_about_spending_shows_what_the_demo_prints")),
     ("docs/spending.md", "multipliers:", ACCEPTED),
-    ("docs/spending.md", "$ costwatch status --would-have", (OUTPUTS, "test_the_shown_would_haves_are_printed_so")),
+    ("docs/spending.md", "$ costwatch status --would-have", (TYPED, "test_the_shown_would_haves_are_printed_so")),
 )
 """Page, a part that no other block of the page has, and the test that tries it."""
 COMMANDS = {
@@ -133,8 +136,8 @@ COMMANDS = {
         DEMO,
         "test_the_page_of_what_slack_received_is_kept_where_it_was_asked_for",
     ),
-    ".venv/bin/python -m pytest tests/unit/test_selection.py": (READERS, "test_what_contributors_break_goes_red"),
-    "cdk deploy": ("tests/e2e/test_real_deploy.py", "test_"),
+    ".venv/bin/python -m pytest tests/unit/test_selection.py": (CONTRIBUTORS, "test_what_contributors_break_goes_red"),
+    "cdk deploy": (DEPLOY, "test_every_resource_of_the_template_exists_as_it_was_declared"),
     "pip install costwatch_client-0.1.0-py3-none-any.whl": (
         "tests/client/test_wheel.py",
         "test_the_wheel_runs_by_itself",
@@ -143,7 +146,10 @@ COMMANDS = {
         "tests/unit/test_bench_estimates.py",
         "test_it_measures_every_kind_and_names_the_machine",
     ),
-    "python -m bench.price_book": (READERS, "test_the_benchmark_of_the_price_book_opens_one"),
+    "python -m bench.price_book": (
+        "tests/unit/test_bench_price_book.py",
+        "test_it_opens_a_book_in_a_new_process_and_says_what_each_part_took",
+    ),
     "python -m bench.res_replay FILE.npz": (
         "tests/unit/test_res_replay_files.py",
         "test_the_table_has_a_line_for_each_policy",
