@@ -98,7 +98,7 @@ class Alarms(Construct):
         """Every sweep prints its burn once, and every sweep of both kinds its oldest claim: their number is counted."""
         self._alarm(
             "NoSweep",
-            own_metric(names.METRIC_BURN, sweep_every, cloudwatch.Stats.SAMPLE_COUNT),
+            _filled("sweeps", own_metric(names.METRIC_BURN, sweep_every, cloudwatch.Stats.SAMPLE_COUNT)),
             f"No sweep completed for {MISSED_SWEEPS} intervals: nobody is watching the runs, and nothing is stopped. "
             "(Also once after a first deploy, until the first sweep.) "
             "The log of the function `deadman` says why; `costwatch doctor` looks at what it needs. Until it sweeps "
@@ -109,7 +109,7 @@ class Alarms(Construct):
         if res:
             self._alarm(
                 "NoResSweep",
-                own_metric(names.METRIC_OLDEST_CLAIM, sweep_every, cloudwatch.Stats.SAMPLE_COUNT),
+                _filled("sweeps", own_metric(names.METRIC_OLDEST_CLAIM, sweep_every, cloudwatch.Stats.SAMPLE_COUNT)),
                 f"For {MISSED_SWEEPS} intervals one of the two sweeps did not complete. If NoSweep is in alarm too, "
                 "begin there. Else it is that of the RES breaker: candidates whose events were lost are judged by "
                 "nobody; the log of the function `res` says why.",
@@ -180,6 +180,14 @@ def _depth(queue: sqs.IQueue) -> cloudwatch.Metric:
     return queue.metric_approximate_number_of_messages_visible(
         period=Duration.minutes(5), statistic=cloudwatch.Stats.MAXIMUM
     )
+
+
+def _filled(label: str, metric: cloudwatch.Metric) -> cloudwatch.MathExpression:
+    """0 where there is no data. Merely treated as breaching it would breach two periods late: CloudWatch looks back for
+    as many real datapoints as it needs, and finds those from before.
+    """
+    period = Duration.seconds(metric.period.to_seconds())
+    return cloudwatch.MathExpression(expression="FILL(m0, 0)", using_metrics={"m0": metric}, label=label, period=period)
 
 
 def _sum(label: str, metrics: Sequence[cloudwatch.Metric]) -> cloudwatch.MathExpression:

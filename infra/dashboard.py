@@ -45,7 +45,8 @@ QUERIES: Final = {
     "What needed attention": (
         'filter message in ["sweep", "res sweep", "res event", "came back", "click not taken"] and AttentionNeeded > 0',
         "stats max(held) as held, max(came_back) as came_back, max(unpriced) as unpriced, "
-        "max(undelivered) as undelivered, max(failures) as failures by function",
+        "max(undelivered) as undelivered, max(failures) as failures, max(not_written) as not_written, "
+        "max(hands_not_restored) as hands_not_restored, max(clicks_not_taken) as clicks_not_taken by function",
         "sort function asc",
     ),
     "Own cost, USD a month at list price (docs/own-cost.md)": (

@@ -49,9 +49,12 @@ def test_three_intervals_without_a_completed_sweep_raise_an_alarm_and_silence_co
     expected = {"NoSweep": (names.METRIC_BURN, 1), "NoResSweep": (names.METRIC_OLDEST_CLAIM, 2)}
     missed = {name: alarm for name, alarm in alarms(assembly).items() if name in expected}
     for name, alarm in missed.items():
-        assert (alarm["MetricName"], alarm["Threshold"]) == expected[name]
-        assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("SampleCount", "LessThanThreshold")
-        assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (300, 3, 3)
+        counted, filled = sorted(alarm["Metrics"], key=lambda each: "Expression" in each)
+        assert filled["Expression"] == f"FILL({counted['Id']}, 0)", "what is merely missing breaches two periods late"
+        metric = counted["MetricStat"]
+        assert (metric["Metric"]["MetricName"], alarm["Threshold"]) == expected[name]
+        assert (metric["Stat"], alarm["ComparisonOperator"]) == ("SampleCount", "LessThanThreshold")
+        assert (metric["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (300, 3, 3)
     for name, alarm in alarms(assembly).items():
         assert alarm["TreatMissingData"] == ("breaching" if name in expected else "notBreaching")
 

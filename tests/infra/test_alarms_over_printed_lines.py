@@ -278,6 +278,22 @@ def a_stopped_run_comes_back(watch: Watch) -> None:
     assert not watch.in_alarm("Attention")
 
 
+def the_sweep_finds_what_came_back(watch: Watch) -> None:
+    """Where the event was lost."""
+    tags = {**TAGS, "costwatch:run": "churn"}
+    watch.account.fleet.instance(tags=tags, launched_at=NOW - timedelta(hours=40))
+    watch.sweeps(1)
+    watch.clock.forward(minutes=30)
+    watch.sweeps(1)
+    watch.all_quiet()
+    watch.clock.forward(minutes=5)
+    watch.account.fleet.instance(tags=tags, launched_at=watch.clock())
+    watch.sweeps(1)
+    assert watch.in_alarm("Attention")
+    watch.sweeps(2)
+    assert not watch.in_alarm("Attention")
+
+
 def a_verdict_is_not_written(watch: Watch) -> None:
     serving = watch.breaker.candidate("churn-38", 0.912)
     watch.breaker.aws.models.decide(serving, "Approved")
@@ -372,6 +388,7 @@ STORIES: dict[Callable[[Watch], None], str] = {
     a_notice_finds_no_taker: "Attention",
     a_region_cannot_be_read: "Attention",
     a_stopped_run_comes_back: "Attention",
+    the_sweep_finds_what_came_back: "Attention",
     a_verdict_is_not_written: "Attention",
     an_event_of_the_registry_ends_badly: "Attention",
     a_click_is_not_taken: "Attention",
@@ -415,6 +432,7 @@ _LINES = [
         '_print(HINTS.name, "came back", report.at, {}, {"came_back": report.came_back})',
         a_stopped_run_comes_back,
     ),
+    (metrics, '"came_back": report.came_back,', the_sweep_finds_what_came_back),
     (door, "counted = {names.METRIC_ATTENTION: 1.0}", a_click_is_not_taken),
 ]  # fmt: skip
 

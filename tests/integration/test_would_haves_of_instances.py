@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from costwatch.core import would_haves
+from costwatch.core import grants, would_haves
 from costwatch.core.heartbeats import BeatKind
 from costwatch.core.record import Entry, Transition
 from costwatch.procedures.sweep import sweep
@@ -93,3 +93,39 @@ def test_what_was_done_before_its_present_start_says_nothing_of_this_run(town: T
     sweep(town.watchdog())
     town.clock.forward(hours=3)
     assert told(end_of(town, trainer)) == (would_haves.RAN_ON, True)
+
+
+# --- none vanishes without a word --------------------------------------------------------------------------------
+
+
+def closings(of: Town) -> list[tuple[Transition, str]]:
+    rows = of.ledger.since(of.clock() - timedelta(days=2), of.clock())
+    found = ((row.entry.transition, dict(row.entry.evidence).get(would_haves.WHICH)) for row in rows)
+    return [(transition, which) for transition, which in found if which is not None]
+
+
+def test_a_pause_ends_a_would_have_where_it_is_warned_anew(town: Town) -> None:
+    would_have_been_stopped(town)
+    begun = grants.pause(None, by="ops", duration=24 * HOUR, reason="", now=town.clock())
+    assert town.ledger.set_pause(begun.after, None, begun.entry)
+    later(town, minutes=5)
+    assert closings(town) == [], "it would have been stopped before"
+    over = grants.resume(begun.after, by="ops", now=town.clock())
+    assert over is not None
+    assert town.ledger.set_pause(over.after, begun.after, over.entry)
+    later(town, minutes=5)
+    assert closings(town) == [(Transition.WARNED, would_haves.STOOD_DOWN)]
+
+
+def test_another_mode_ends_a_would_have(town: Town) -> None:
+    would_have_been_stopped(town)
+    town.policy = policies.policy(selectors=[policies.selector(mode="warn")])
+    later(town, minutes=5)
+    assert closings(town)[0] == (Transition.MODE_CHANGED, would_haves.STOOD_DOWN)
+
+
+def test_a_selector_that_is_taken_out_ends_a_would_have(town: Town) -> None:
+    would_have_been_stopped(town)
+    town.policy = policies.policy(selectors=[policies.selector(mode="observe", tags={"Purpose": ["batch"]})])
+    later(town, minutes=5)
+    assert closings(town) == [(Transition.STANDS_DOWN, would_haves.STOOD_DOWN)]

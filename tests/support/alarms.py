@@ -2,8 +2,9 @@
 
 Covered: the statistics Sum, Average, Minimum, Maximum and SampleCount; periods that are aligned to their own length; M
 of N datapoints; the four comparisons with a threshold; the four ways to treat missing data; `SUM([m0, m1, ...])` over
-metrics, in which a metric without data counts for nothing. Not covered: the few datapoints more than N that CloudWatch
-looks back for where some are missing, percentiles, anomaly bands, metrics of other accounts, any other expression.
+metrics, in which a metric without data counts for nothing; `FILL(m0, 0)`, which leaves nothing missing. Not covered:
+the few datapoints more than N that CloudWatch looks back for where some are missing (so an alarm that is to ring for
+missing data must fill it), percentiles, anomaly bands, metrics of other accounts, any other expression.
 What it does not know it refuses, so that no alarm passes for not being understood.
 """
 
@@ -32,6 +33,7 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "LessThanThreshold": lambda value, limit: value < limit,
     "LessThanOrEqualToThreshold": lambda value, limit: value <= limit,
 }
+_FILLED: Final = re.compile(r"FILL\((m\d+), (\d+)\)")
 _SUM: Final = re.compile(r"SUM\(\[(m\d+(?:, m\d+)*)\]\)")
 
 
@@ -85,6 +87,10 @@ def state_of(properties: Mapping[str, Any], metrics: Metrics, at: datetime, befo
     missing = properties.get("TreatMissingData", "missing")
     if missing not in ("breaching", "notBreaching", "ignore", "missing"):
         raise ValueError(f"TreatMissingData {missing!r} is unknown")
+    if missing == "breaching" and not any(
+        "FILL" in each.get("Expression", "") for each in properties.get("Metrics", ())
+    ):
+        raise ValueError("missing data breaches later than after the evaluation periods, unless it is filled")
     if all(value is None for value in found) and missing in ("ignore", "missing"):
         return before if missing == "ignore" else "INSUFFICIENT_DATA"
     bad = sum(breaches(value, limit) if value is not None else missing == "breaching" for value in found)
@@ -107,6 +113,10 @@ def _datapoint(properties: Mapping[str, Any], metrics: Metrics, begin: datetime,
         if "MetricStat" in each
     }
     (expression,) = [each["Expression"] for each in properties["Metrics"] if "Expression" in each]
+    filled = _FILLED.fullmatch(expression)
+    if filled is not None:
+        value = values[filled[1]]
+        return float(filled[2]) if value is None else value
     summed = _SUM.fullmatch(expression)
     if summed is None:
         raise ValueError(f"the expression {expression!r} is not one that this evaluator knows")

@@ -98,7 +98,7 @@ def observe(
         case Verdict.KEEP:
             if after.status is not Status.RUNNING:
                 reason = f"{decision.reason}{_would_have_been_wrong(after, now)}"
-                truth = {would_haves.WHICH: would_haves.STOOD_DOWN} if after.would_stop_at is not None else {}
+                truth = _stood_down(after)
                 after = replace(after, status=Status.RUNNING, hold=None, notice=None, would_stop_at=None)
                 entries.append(decision_entry(now, Transition.STANDS_DOWN, reason, decision, **truth))
         case _:
@@ -132,6 +132,11 @@ def _closed_by_restart(run: Run, previous: RunRecord) -> tuple[tuple[str, str], 
     later = max(run.start - previous.would_stop_at, timedelta(0))
     more = spent_usd(previous.hourly_rate_usd, later)
     return would_haves.closed_evidence(would_haves.RAN_ON, more, doubtful=not run.id.kind.service.is_sagemaker)
+
+
+def _stood_down(record: RunRecord) -> dict[str, str]:
+    """What ends a would-have that begins anew or not at all, on the entry that says why: none may merely vanish."""
+    return {would_haves.WHICH: would_haves.STOOD_DOWN} if record.would_stop_at is not None else {}
 
 
 def _would_have_been_wrong(record: RunRecord, now: datetime) -> str:
@@ -193,7 +198,8 @@ def unwatched(record: RunRecord, why: str, now: datetime) -> Step | None:
         return None
     after = replace(record, status=Status.RUNNING, notice=None, hold=None, would_stop_at=None)
     reason = f"{why}; when it is watched again it is warned anew"
-    return Step(record, after, (Entry(now, Transition.STANDS_DOWN, reason, mode=record.mode.value),))
+    evidence = tuple(_stood_down(record).items())
+    return Step(record, after, (Entry(now, Transition.STANDS_DOWN, reason, mode=record.mode.value, evidence=evidence),))
 
 
 def notice_dropped(record: RunRecord | None, message: Message) -> Step | None:
@@ -260,7 +266,7 @@ def _seen(
         entries.append(decision_entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=evidence, **cast))
     elif record.mode is not decision.mode:
         reason = f"mode {record.mode.value} -> {decision.mode.value}: it is warned anew before anything is stopped"
-        entries.append(decision_entry(now, Transition.MODE_CHANGED, reason, decision))
+        entries.append(decision_entry(now, Transition.MODE_CHANGED, reason, decision, **_stood_down(record)))
         record = replace(
             record,
             mode=decision.mode,
@@ -363,6 +369,7 @@ def _let_finish(
         decision,
         expected=times.to_key(finishing.expected_at),
         until=times.to_key(finishing.until),
+        **_stood_down(record),
     )
     if not heard(decision.mode):
         return after, entry, None
@@ -411,11 +418,13 @@ def _warned(
         silent=decision.silent,
         money=decision.deadline.money,
     )
+    stood_down = _stood_down(record)
     if not heard(decision.mode):
         stops_at = stops_at_earliest(decision.deadline.at, decision.selector.limits.min_notice, now)
         notice = replace(notice, accepted_at=now, via="simulation", stops_at=stops_at)
         after = replace(record, status=Status.WARNED, notice=notice, hold=None, would_stop_at=None)
-        return after, decision_entry(now, Transition.WARNED, f"would be warned: {decision.reason}", decision), None
+        reason = f"would be warned: {decision.reason}"
+        return after, decision_entry(now, Transition.WARNED, reason, decision, **stood_down), None
     after = replace(record, status=Status.WARNED, notice=notice, hold=None, would_stop_at=None)
     message = about(
         after,
@@ -435,7 +444,7 @@ def _warned(
         min_notice_seconds=str(int(decision.selector.limits.min_notice.total_seconds())),
         hard_cap_at=times.to_text(decision.deadline.hard_cap_at),
     )
-    return after, decision_entry(now, Transition.WARNED, decision.reason, decision), message
+    return after, decision_entry(now, Transition.WARNED, decision.reason, decision, **stood_down), message
 
 
 def stops_at_earliest(deadline: datetime, min_notice: timedelta, now: datetime) -> datetime:
