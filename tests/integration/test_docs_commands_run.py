@@ -11,23 +11,19 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
-from click.testing import Result
 
 from demo.iam_questions import questions
 from demo.recorder import OPERATOR, collecting
 from demo.resource_context import describe
-from tests.support import aws_command, docs, shown_aws, shown_commands
-from tests.support.aws_command import WrongCommandError
-from tests.support.company import Company, company
-from tests.support.docs import Block, Command
+from tests.support import aws_command, docs, shown_commands
+from tests.support.company_life import company
+from tests.support.docs import Block
 from tests.support.iam import evaluate, statements_of
-from tests.support.shown_commands import RAVI, Typed
-from tests.support.snapshots import snapshot
+from tests.support.reader import Reader, differs
 
 _TELLING = [
     page for page in docs.PAGES if {"aws", "costwatch"} & {docs.program_of(each.text) for each in docs.commands(page)}
@@ -35,76 +31,11 @@ _TELLING = [
 _RUN_BEFORE: set[str] = set()
 
 
-class Reader:
-    """Types what the pages show."""
-
-    def __init__(self, of: Company) -> None:
-        self.of = of
-        self._in_aws = shown_aws.prepare(of.aws, of.desk)
-        self._back = snapshot(of.aws, of.stage.slack, of.stage.clock)
-        self._files = {path: path.read_bytes() for path in of.desk.iterdir() if path.is_file()}
-        rows = of.rows()
-        self.known = {
-            "HOLD": next(row["hold"]["id"] for row in rows if row.get("hold")),
-            "ID": self.waiting()[0],
-        }
-
-    def waiting(self) -> list[str]:
-        """Ids of the questions that wait for an answer and are about a job that has not started."""
-        listed = json.loads(self.of.costwatch("approvals", "--json").stdout)
-        return [each["id"] for each in listed["approvals"] if each["way"] == "command"]
-
-    def anew(self) -> None:
-        """The account and the desk, as they were before anybody read anything."""
-        self._back()
-        for path in self.of.desk.iterdir():
-            if path.is_file() and path not in self._files:
-                path.unlink()
-        for path, content in self._files.items():
-            path.write_bytes(content)
-
-    def type(self, it: Typed) -> Result:
-        result = self.of.costwatch(
-            *it.words, who=it.how.who, answers=it.how.answers, env=it.variables, sleep=self._sleep(it.how.waits)
-        )
-        if it.to:
-            (self.of.desk / Path(it.to).name).write_text(result.stdout, "utf-8")
-        return result
-
-    def ask_aws(self, shown: Command) -> str:
-        """What AWS, or its command line, has against it; empty: nothing."""
-        try:
-            shown_aws.run(self.of.aws, shown.text, self._in_aws, self.of.desk)
-        except (WrongCommandError, ClientError) as error:
-            return f"{shown}\n{error}"
-        return ""
-
-    def _sleep(self, waits: str) -> Callable[[float], object]:
-        def sleep(_seconds: float) -> None:
-            if waits != "an approver":
-                raise KeyboardInterrupt
-            for each in self.waiting():
-                self.of.costwatch("approve", each, who=RAVI)
-
-        return sleep
-
-
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     with company(tmp_path_factory.mktemp("desk")) as of:
         yield Reader(of)
         assert of.aws.errors == []
-
-
-def differs(it: Typed, result: Result) -> str:
-    """What is not as it should be; empty: nothing."""
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        return f"{it.shown}\nraised {result.exception!r}"
-    if result.exit_code != it.how.exit:
-        return f"{it.shown}\nexit code {result.exit_code}, expected {it.how.exit}:\n{result.output}"
-    if "Traceback" in result.output or not result.output.strip() or it.how.says not in " ".join(result.output.split()):
-        return f"{it.shown}\nexpected something with {it.how.says!r}:\n{result.output}"
-    return ""
 
 
 @pytest.mark.parametrize("page", _TELLING)
@@ -185,6 +116,17 @@ def test_the_policy_to_look_is_not_enough_to_change_anything(reader: Reader) -> 
     granted = statements_of(json.loads(shown.replace("111122223333", "123456789012").replace("YOUR-LEDGER", "*")))
     refused = {action for action, _ in asked_for(reader, "pause") if not evaluate(granted, action, "*").allowed}
     assert "dynamodb:PutItem" in refused
+
+
+# --- outputs ------------------------------------------------------------------------------------------------
+
+
+def test_the_shown_would_haves_are_printed_so(reader: Reader) -> None:
+    reader.anew()
+    (shown,) = [each.text for each in docs.blocks("docs/spending.md") if "--would-have" in each.text]
+    command, _, told = shown.removeprefix("$ costwatch ").partition("\n")
+    printed = reader.of.costwatch(*shlex.split(command), env={"COLUMNS": "120"})
+    assert docs.not_printed(told, printed.stdout) == ""
 
 
 # --- scripts ------------------------------------------------------------------------------------------------
