@@ -158,7 +158,7 @@ def test_the_pipelines_step_asks_with_fields_that_the_function_takes(tmp_path: P
 
 
 def test_a_reason_fits_into_a_lambda_steps_output() -> None:
-    outputs = botocore.session.get_session().get_service_model("sagemaker").shape_for("LambdaStepMetadata")
+    outputs: Any = botocore.session.get_session().get_service_model("sagemaker").shape_for("LambdaStepMetadata")
     most = outputs.members["OutputParameters"].member.members["Value"].metadata["max"]
     assert f"{most:,}" in " ".join(GUIDE.text.split())
     office = Office()

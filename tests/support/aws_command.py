@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import boto3
 import botocore.session
 from botocore import xform_name
 from botocore.exceptions import UnknownServiceError
-from botocore.model import OperationModel, Shape
+from botocore.model import OperationModel, ServiceModel, Shape
 from botocore.validate import ParamValidator
 
 
@@ -73,9 +74,14 @@ def shown_in(sentence: str) -> list[Call]:
     return [call_of(words.split()) for words in re.findall(r"\baws ([a-z0-9-]+ [^;`()]+)", sentence)]
 
 
+@cache
+def _models(service: str) -> ServiceModel:
+    return botocore.session.get_session().get_service_model(service)
+
+
 def _operation(service: str, name: str) -> OperationModel:
     try:
-        model = botocore.session.get_session().get_service_model(service)
+        model = _models(service)
     except UnknownServiceError as error:
         raise WrongCommandError(f"aws {service}: no such service") from error
     for operation in model.operation_names:

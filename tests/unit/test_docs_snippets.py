@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +90,17 @@ def statements(block: Block) -> tuple[Statement, ...]:
     return statements_of(body, named(block))
 
 
+@cache
+def operations(service: str) -> frozenset[str]:
+    return frozenset(botocore.session.get_session().get_service_model(service).operation_names)
+
+
 @pytest.mark.parametrize("block", policies(), ids=named)
 def test_every_action_of_a_shown_policy_exists(block: Block) -> None:
-    session = botocore.session.get_session()
     for statement in statements(block):
         for action in set(statement.actions) - NO_OPERATION:
             prefix, _, name = action.partition(":")
-            assert name in session.get_service_model(PREFIXES.get(prefix, prefix)).operation_names, action
+            assert name in operations(PREFIXES.get(prefix, prefix)), action
 
 
 def policy(page: str, action: str) -> tuple[Statement, ...]:
