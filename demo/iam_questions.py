@@ -20,6 +20,9 @@ GROUP = "auto-scaling-group"
 NEEDS_NO_PERMISSION = frozenset({("sts", "GetCallerIdentity")})
 
 _ON_ONE_TABLE = frozenset({"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "DescribeTable"})
+_ON_ONE_QUEUE = frozenset(
+    {"ChangeMessageVisibilityBatch", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"}
+)
 _IN_A_TRANSACTION = {
     "Put": "PutItem",
     "Update": "UpdateItem",
@@ -207,8 +210,9 @@ def _sns(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Q
 
 
 def _sqs(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
-    if operation in ("GetQueueAttributes", "SendMessage"):
-        yield where.ask(f"sqs:{operation}", where.arn("sqs", params["QueueUrl"].rpartition("/")[2]))
+    if operation in _ON_ONE_QUEUE:
+        action = operation.removesuffix("Batch")  # a batch needs the permission of one of its kind
+        yield where.ask(f"sqs:{action}", where.arn("sqs", params["QueueUrl"].rpartition("/")[2]))
 
 
 def _iam(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:

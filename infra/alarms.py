@@ -19,7 +19,6 @@ from costwatch import names
 
 MISSED_SWEEPS: Final = 3
 STALE_AFTER_HOURS: Final = 72
-UNSETTLED_AFTER_MINUTES: Final = 120
 MOST_METRICS_IN_ONE_ALARM: Final = 10  # CloudWatch's own limit for metric math
 RUNBOOK: Final = "docs/runbook.md"
 _FEWER = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
@@ -69,10 +68,10 @@ class Alarms(Construct):
         self._alarm(
             "OldestClaim",
             own_metric(names.METRIC_OLDEST_CLAIM, between, cloudwatch.Stats.MAXIMUM),
-            f"A stop, an answer or a verdict has been under way for more than {UNSETTLED_AFTER_MINUTES} minutes "
-            "without an end. `costwatch status` names it, `costwatch explain RUN` says how far it came; look at the "
-            "run in AWS: it may still cost money.",
-            threshold=UNSETTLED_AFTER_MINUTES,
+            f"A stop, an answer or a verdict has been under way for more than {names.UNSETTLED_AFTER_MINUTES} "
+            "minutes without an end. `costwatch settle` lists each with what is in the way; with `--now` the functions "
+            "take over what was left. Look at the run in AWS: it may still cost money.",
+            threshold=names.UNSETTLED_AFTER_MINUTES,
             recovers=True,
         )
         self._alarm(

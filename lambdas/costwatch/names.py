@@ -85,6 +85,7 @@ METRIC_ATTENTION: Final = "AttentionNeeded"  # what a person has to look at; the
 METRIC_OLDEST_CLAIM: Final = "OldestClaimMinutes"  # since when something is being done; once a sweep, RES's too
 METRIC_PRICE_BOOK_AGE: Final = "PriceBookAgeHours"  # of its oldest part
 DEFAULT_BURN_LIMIT_USD_PER_HOUR: Final = 400
+UNSETTLED_AFTER_MINUTES: Final = 120  # what was begun and has no end for longer raises an alarm
 
 # --- environment of the functions (names and ARNs only; Lambda allows 4 KB in all) ------------------
 ENV_LEDGER_TABLE: Final = "COSTWATCH_LEDGER_TABLE"

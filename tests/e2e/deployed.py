@@ -57,6 +57,15 @@ class Invocation:
         return [line for line in lines if "_aws" in line]
 
 
+@dataclass(frozen=True)
+class Failed:
+    """What a function raised: the type's name, its message, and everything that it printed."""
+
+    kind: str
+    message: str
+    printed: str
+
+
 @dataclass
 class Deployed:
     """`template` is what was deployed, made from `config`; `code` is the unpacked zip that the CLI uploaded."""
@@ -124,6 +133,13 @@ class Deployed:
                 return {f"{logical_id}.Arn": f"arn:aws:logs:{region}:{account}:log-group:{physical_id}"}
         return {}
 
+    @property
+    def parameter(self) -> dict[str, Any]:
+        """What the command line reads to find the deployment."""
+        value = self.aws.client("ssm").get_parameter(Name=names.DEPLOYMENT_PARAMETER)["Parameter"]["Value"]
+        document: dict[str, Any] = json.loads(value)
+        return document
+
     # --- what EventBridge and Lambda do ----------------------------------------------------------------
 
     def tick(self, function: str = "deadman") -> Invocation:
@@ -139,10 +155,7 @@ class Deployed:
 
     def emit(self, event: dict[str, Any]) -> list[Invocation]:
         """Hand an event to the functions of every rule that it matches."""
-        matching = [
-            rule for rule in self._rules() if rule.get("EventPattern") and _matches(rule["EventPattern"], event)
-        ]
-        return [invocation for rule in matching for invocation in self._to_targets(rule, event)]
+        return [invocation for rule in self.rules_of(event) for invocation in self._to_targets(rule, event)]
 
     def event(self, source: str, detail_type: str, detail: Mapping[str, Any], resource: str) -> dict[str, Any]:
         """An event as EventBridge wraps it."""
@@ -191,6 +204,10 @@ class Deployed:
                     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return done
 
+    def rules_of(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Those whose pattern it matches."""
+        return [rule for rule in self._rules() if rule.get("EventPattern") and _matches(rule["EventPattern"], event)]
+
     def _rules(self) -> list[dict[str, Any]]:
         rules: list[dict[str, Any]] = self.aws.client("events").list_rules()["Rules"]
         return [rule for rule in rules if rule["State"] == "ENABLED"]
@@ -200,11 +217,15 @@ class Deployed:
         assert targets, f"rule {rule['Name']} reaches nobody"
         functions = [target["Arn"] for target in targets if ":lambda:" in target["Arn"]]
         for function in functions:
-            assert self._may_invoke(rule["Arn"], function), f"{rule['Name']} may not invoke {function}"
+            assert self.may_invoke(rule["Arn"], function), f"{rule['Name']} may not invoke {function}"
         return [self.invoke(function, event) for function in functions]
 
-    def _may_invoke(self, rule_arn: str, function_arn: str) -> bool:
-        policy = json.loads(self.aws.client("lambda").get_policy(FunctionName=function_arn)["Policy"])
+    def may_invoke(self, rule_arn: str, function_arn: str) -> bool:
+        client = self.aws.client("lambda")
+        try:
+            policy = json.loads(client.get_policy(FunctionName=function_arn)["Policy"])
+        except client.exceptions.ResourceNotFoundException:  # nobody may
+            return False
         return any(
             statement["Effect"] == "Allow"
             and statement["Principal"] == {"Service": "events.amazonaws.com"}
@@ -214,6 +235,12 @@ class Deployed:
 
     def invoke(self, function_arn: str, event: object) -> Invocation:
         """Run the function's own code in its own environment. Raises AssertionError with its output when it fails."""
+        done = self.attempt(function_arn, event)
+        assert isinstance(done, Invocation), f"{function_arn} failed:\n{done.printed}"
+        return done
+
+    def attempt(self, function_arn: str, event: object) -> Invocation | Failed:
+        """The same, where it may fail. A process that dies without a word raises AssertionError."""
         configuration = self.aws.client("lambda").get_function_configuration(FunctionName=function_arn)
         answer_file = self.code.with_name(f"{uuid.uuid4().hex}.json")
         request = {
@@ -236,8 +263,11 @@ class Deployed:
             timeout=_INVOKE_TIMEOUT_SECONDS,
             check=False,
         )
-        assert done.returncode == 0, f"{function_arn} failed:\n{done.stdout}\n{done.stderr}"
+        assert answer_file.exists(), f"{function_arn} died:\n{done.stdout}\n{done.stderr}"
         outcome = json.loads(answer_file.read_text("utf-8"))
+        if "errorMessage" in outcome:
+            return Failed(outcome["errorType"], outcome["errorMessage"], f"{done.stdout}\n{done.stderr}")
+        assert done.returncode == 0, f"{function_arn} failed after its answer:\n{done.stdout}\n{done.stderr}"
         invocation = Invocation(
             function_arn=request["function_arn"],
             answer=outcome["answer"],

@@ -38,8 +38,14 @@ def main() -> None:
     module = importlib.import_module(module_name)
     if request["clock_offset_seconds"]:
         _shift_clock(module, timedelta(seconds=request["clock_offset_seconds"]))
-    answer = getattr(module, function_name)(request["event"], Context(request))
-    Path(request["answer_file"]).write_text(json.dumps({"answer": answer, "calls": calls}, default=str), "utf-8")
+    answer_file = Path(request["answer_file"])
+    try:
+        answer = getattr(module, function_name)(request["event"], Context(request))
+    except Exception as error:
+        failed = {"errorType": type(error).__name__, "errorMessage": str(error)}  # as Lambda's runtime answers
+        answer_file.write_text(json.dumps(failed), "utf-8")
+        raise
+    answer_file.write_text(json.dumps({"answer": answer, "calls": calls}, default=str), "utf-8")
 
 
 def _remember_calls(calls: list[dict[str, Any]]) -> None:

@@ -9,11 +9,9 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from boto3.dynamodb.types import TypeDeserializer
 from moto.awslambda.models import LambdaFunction
 
 from costwatch import names, topology
@@ -26,13 +24,15 @@ from demo.embedded import SnsMessage
 from demo.iam_questions import questions
 from demo.resource_context import describe
 from demo.state_events import package_event
-from tests.e2e import cdk, recorded_console
 from tests.e2e.cdk import ROOT
 from tests.e2e.conftest import EMAIL, JOB_ROLE
+from tests.e2e.console import as_json, costwatch
 from tests.e2e.deployed import Deployed, Invocation
+from tests.e2e.ledger_rows import ledger_items, timeline
 from tests.e2e.resource_checks import CHECKS, EXCUSED
+from tests.e2e.roles import statements
 from tests.support import machines, pipelines
-from tests.support.iam import evaluate, statements_of
+from tests.support.iam import evaluate
 
 TRAINER = {"Purpose": "transient-ml-training", "owner": "maria@example.com"}
 
@@ -143,8 +143,8 @@ def test_an_instance_event_reaches_the_hints_function_by_the_deployed_rule(deplo
 
 
 def test_the_ledger_tells_the_whole_way_from_first_seen_to_verified_gone(deployed: Deployed, story: Story) -> None:
-    timeline = _timeline(deployed, f"instance/{story.trainer}")
-    transitions = [row["transition"] for row in timeline if row["transition"] != Transition.DELIVERED.value]
+    rows = timeline(deployed, f"instance/{story.trainer}")
+    transitions = [row["transition"] for row in rows if row["transition"] != Transition.DELIVERED.value]
     assert transitions == [
         Transition.FIRST_SEEN.value,
         Transition.WOULD_HOLD.value,
@@ -155,13 +155,13 @@ def test_the_ledger_tells_the_whole_way_from_first_seen_to_verified_gone(deploye
         Transition.STOP_REQUESTED.value,
         Transition.VERIFIED_GONE.value,
     ]
-    assert all(row["origin"] == DEPLOYED for row in timeline)
+    assert all(row["origin"] == DEPLOYED for row in rows)
 
 
 def test_the_training_job_in_observe_is_recorded_as_one_that_would_be_stopped_and_goes_on(
     deployed: Deployed, story: Story
 ) -> None:
-    transitions = [row["transition"] for row in _timeline(deployed, "training/forgotten")]
+    transitions = [row["transition"] for row in timeline(deployed, "training/forgotten")]
     assert Transition.WOULD_STOP.value in transitions
     job = deployed.aws.client("sagemaker").describe_training_job(TrainingJobName="forgotten")
     assert job["TrainingJobStatus"] == "InProgress"
@@ -175,7 +175,7 @@ def test_a_training_event_reaches_the_hints_function_and_closes_what_ended_by_it
     event = deployed.event(names.SOURCE_SAGEMAKER, names.DETAIL_TRAINING_STATE, detail, story.job)
     reached = {each.function_arn for each in deployed.emit(event)}
     assert reached == {deployed.function("hints"), deployed.function("res")}
-    assert _timeline(deployed, "training/forgotten")[-1]["transition"] == Transition.ENDED_BY_ITSELF.value
+    assert timeline(deployed, "training/forgotten")[-1]["transition"] == Transition.ENDED_BY_ITSELF.value
 
 
 def test_events_that_no_rule_names_reach_nobody(deployed: Deployed) -> None:
@@ -186,7 +186,7 @@ def test_a_malformed_event_waits_in_the_refused_queue_with_its_reason(deployed: 
     event = _instance_event(deployed, "i-0123456789abcdef0", "terminated")
     del event["detail"]["instance-id"]
     (invocation,) = deployed.emit(event)
-    url = _deployment(deployed)["refused_queue_url"]
+    url = deployed.parameter["refused_queue_url"]
     (message,) = deployed.aws.client("sqs").receive_message(QueueUrl=url)["Messages"]
     refused = json.loads(message["Body"])
     assert refused["event"] == event
@@ -222,7 +222,7 @@ def test_the_daily_schedule_has_the_price_book_written_and_the_next_sweep_tells_
     assert refreshed.function_arn == deployed.function("prices")
     assert refreshed.answer["failures"] == []
     assert refreshed.answer["prices"] > 20
-    (row,) = [item for item in _ledger_items(deployed) if (item["pk"], item["sk"]) == ("prices", "book")]
+    (row,) = [item for item in ledger_items(deployed) if (item["pk"], item["sk"]) == ("prices", "book")]
     rate = unpacked(bytes(row["body"])).price(PriceKind.TRAINING, "us-east-1", "ml.p4d.24xlarge")
     assert rate is not None
     assert str(rate[0]) == "25.251286"
@@ -236,18 +236,18 @@ def test_a_person_has_the_deployed_function_read_the_prices(
 ) -> None:
     monkeypatch.setattr(LambdaFunction, "_invoke_lambda", _run_by(deployed))
     before = len(deployed.invocations)
-    document = _as_json(_costwatch(deployed, "prices", "refresh", "--types", "m5.xlarge", "--json"))
+    document = as_json(costwatch(deployed, "prices", "refresh", "--types", "m5.xlarge", "--json"))
     assert document["failures"] == []
     assert [each.function_arn for each in deployed.invocations[before:]] == [deployed.function("prices")]
-    shown = _as_json(_costwatch(deployed, "prices", "show", "m5.xlarge", "--deployed", "--json"))
+    shown = as_json(costwatch(deployed, "prices", "show", "m5.xlarge", "--deployed", "--json"))
     assert {"0.192"} <= {price["usd_per_hour"] for price in shown["prices"]}
 
 
 def test_the_command_line_finds_the_deployment_and_reads_its_ledger(deployed: Deployed, story: Story) -> None:
-    entries = _as_json(_costwatch(deployed, "ledger", "--json"))["entries"]
+    entries = as_json(costwatch(deployed, "ledger", "--json"))["entries"]
     told = {(entry["run"].rpartition("/")[2], entry["transition"]) for entry in entries}
     assert (story.trainer, Transition.VERIFIED_GONE.value) in told
-    runs = _as_json(_costwatch(deployed, "status", "--json"))["runs"]
+    runs = as_json(costwatch(deployed, "status", "--json"))["runs"]
     held = [run for run in runs if run["run"].endswith(story.protected)]
     assert [run["status"] for run in held] == [Status.HELD.value]
 
@@ -257,8 +257,8 @@ def test_an_enforce_sweep_asked_from_the_command_line_is_run_by_the_deployed_fun
 ) -> None:
     monkeypatch.setattr(LambdaFunction, "_invoke_lambda", _run_by(deployed))
     before = len(deployed.invocations)
-    done = _costwatch(deployed, "sweep", "--once", "--mode", "enforce", "--json")
-    assert _as_json(done)["policy_digest"] == _deployment(deployed)["policy_digest"]
+    done = costwatch(deployed, "sweep", "--once", "--mode", "enforce", "--json")
+    assert as_json(done)["policy_digest"] == deployed.parameter["policy_digest"]
     assert [each.function_arn for each in deployed.invocations[before:]] == [deployed.function("deadman")]
 
 
@@ -267,7 +267,7 @@ def test_an_enforce_sweep_by_another_policy_than_the_deployed_one_is_refused_bef
 ) -> None:
     monkeypatch.setattr(LambdaFunction, "_invoke_lambda", _run_by(deployed))
     before = len(deployed.invocations)
-    done = _costwatch(deployed, "sweep", "--once", "--mode", "enforce", config=ROOT / "costwatch.yaml")
+    done = costwatch(deployed, "sweep", "--once", "--mode", "enforce", config=ROOT / "costwatch.yaml")
     assert done.returncode == 4
     assert "is not the deployed one" in " ".join(done.stderr.split())
     assert len(deployed.invocations) == before
@@ -280,7 +280,7 @@ def test_a_trainers_own_beats_reach_the_ledger_through_the_deployed_bus_queue_an
     (batch,) = deployed.deliver_heartbeats()
     assert said == f"ok: i-am {trainer}"
     assert batch.answer == {"batchItemFailures": []}
-    (row,) = [item for item in _ledger_items(deployed) if item["sk"] == f"ec2#{trainer}"]
+    (row,) = [item for item in ledger_items(deployed) if item["sk"] == f"ec2#{trainer}"]
     (said,) = row["sessions"]
     assert (said["beats"], said["step"], said["total"], said["fingerprint"]["seed"]) == (2, 812, 900, "7")
 
@@ -290,7 +290,7 @@ def test_the_sweeps_canary_takes_the_way_of_the_beats_and_proves_it(deployed: De
     sent_at = deployed.clock()
     deployed.tick()
     deployed.deliver_heartbeats()
-    (path,) = [item for item in _ledger_items(deployed) if (item["pk"], item["sk"]) == ("beats", "path")]
+    (path,) = [item for item in ledger_items(deployed) if (item["pk"], item["sk"]) == ("beats", "path")]
     assert times.from_text(path["last_sent_at"]) >= sent_at
     assert times.from_text(path["unbroken_since"]) <= times.from_text(path["last_sent_at"])
 
@@ -299,17 +299,18 @@ def test_a_beat_that_nobody_can_read_waits_in_the_refused_queue(deployed: Deploy
     entry = {"Source": names.SOURCE_CLIENT, "DetailType": names.DETAIL_HEARTBEAT, "Detail": '{"v": 1}'}
     deployed.aws.client("events").put_events(Entries=[{**entry, "EventBusName": names.HEARTBEAT_BUS}])
     deployed.deliver_heartbeats()
-    url = _deployment(deployed)["refused_queue_url"]
+    url = deployed.parameter["refused_queue_url"]
     (message,) = deployed.aws.client("sqs").receive_message(QueueUrl=url)["Messages"]
     refused = json.loads(message["Body"])
     assert (refused["function"], refused["reason"]) == ("heartbeats", "detail.member is missing or no object")
+    deployed.aws.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
 # --- the gate ------------------------------------------------------------------------------------------
 
 
 def test_a_pipelines_callback_step_goes_through_the_deployed_queue_and_function(deployed: Deployed) -> None:
-    execution = pipelines.start(deployed.aws, pipelines.definition(_deployment(deployed)["gate_queue_url"]), "gated")
+    execution = pipelines.start(deployed.aws, pipelines.definition(deployed.parameter["gate_queue_url"]), "gated")
     (batch,) = deployed.deliver("gate")
     assert batch.answer == {"batchItemFailures": []}
     job = pipelines.job_of(deployed.aws, execution)  # the gate is in observe: it would have held
@@ -323,7 +324,7 @@ def test_gated_training_runs_a_job_through_the_deployed_machine_and_function(
 ) -> None:
     monkeypatch.setattr(LambdaFunction, "_invoke_lambda", _run_by(deployed))
     body = {**pipelines.TRAINING, "TrainingJobName": "gated-training", "RoleArn": JOB_ROLE}
-    execution = machines.start(deployed.aws, _deployment(deployed)["gated_training_arn"], {"job": body})
+    execution = machines.start(deployed.aws, deployed.parameter["gated_training_arn"], {"job": body})
 
     def running() -> bool:
         listed = deployed.aws.client("sagemaker").list_training_jobs(NameContains="gated-training")
@@ -364,7 +365,7 @@ def test_the_command_line_asks_the_deployed_function_whether_to_train(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LambdaFunction, "_invoke_lambda", _run_by(deployed))
-    done = _costwatch(deployed, "should-retrain", "--model", "churn", "--cost-usd", "1000000")
+    done = costwatch(deployed, "should-retrain", "--model", "churn", "--cost-usd", "1000000")
     assert (done.returncode, "churn" in done.stdout) == (6, True), done.stdout + done.stderr
 
 
@@ -374,7 +375,7 @@ def test_every_call_the_functions_made_is_allowed_by_the_roles_that_were_deploye
     refused = set()
     judged = 0
     for invocation in deployed.invocations:
-        statements = _deployed_statements(deployed, invocation.function_arn)
+        role = statements(deployed, invocation.function_arn)
         for call in invocation.calls:
             asked = questions(
                 call["service"],
@@ -386,7 +387,7 @@ def test_every_call_the_functions_made_is_allowed_by_the_roles_that_were_deploye
             )
             for question in asked:
                 judged += 1
-                decision = evaluate(statements, question.action, question.resource, dict(question.context))
+                decision = evaluate(role, question.action, question.resource, dict(question.context))
                 if question.unmapped or not decision.allowed:
                     refused.add((question.action, question.resource, str(decision)))
     assert refused == set()
@@ -435,36 +436,6 @@ def _instance_event(deployed: Deployed, instance_id: str, state: str) -> dict[st
     return deployed.event(names.SOURCE_EC2, names.DETAIL_EC2_STATE, detail, arn)
 
 
-def _deployment(deployed: Deployed) -> dict[str, Any]:
-    value = deployed.aws.client("ssm").get_parameter(Name=names.DEPLOYMENT_PARAMETER)["Parameter"]["Value"]
-    document: dict[str, Any] = json.loads(value)
-    return document
-
-
-def _costwatch(deployed: Deployed, *arguments: str, config: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The console script, as a person calls it, in a process that records what it asks of AWS."""
-    script = str(Path(sys.executable).with_name("costwatch"))
-    given = [script, *arguments, "--config", str(config or deployed.config)]
-    return subprocess.run(
-        [sys.executable, "-m", recorded_console.__name__, *given],
-        env=cdk.environment(deployed.aws)
-        | {
-            # This tree's code, wherever the console script was installed from.
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "lambdas")]),
-            "XDG_CACHE_HOME": str(deployed.config.with_name("cache")),
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def _as_json(done: subprocess.CompletedProcess[str]) -> Any:
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 def _run_by(deployed: Deployed) -> Callable[..., tuple[str, bool, str]]:
     """In place of moto's Docker: answer, whether it failed, and the log."""
 
@@ -473,25 +444,6 @@ def _run_by(deployed: Deployed) -> Callable[..., tuple[str, bool, str]]:
         return json.dumps(done.answer), False, "\n".join(done.printed)
 
     return invoke
-
-
-def _ledger_items(deployed: Deployed) -> list[dict[str, Any]]:
-    answer = deployed.aws.client("dynamodb").scan(TableName=_deployment(deployed)["table"], ConsistentRead=True)
-    decode = TypeDeserializer().deserialize
-    return [{name: decode(value) for name, value in item.items()} for item in answer["Items"]]
-
-
-def _timeline(deployed: Deployed, run: str) -> list[dict[str, Any]]:
-    """The ledger's rows of a run, oldest first, from the table that was deployed."""
-    partition = f"run#{DEPLOYED}#{deployed.aws.account_id}/{deployed.aws.region}/{run}"
-    answer = deployed.aws.client("dynamodb").query(
-        TableName=_deployment(deployed)["table"],
-        KeyConditionExpression="#pk = :pk",
-        ExpressionAttributeNames={"#pk": names.TABLE_PARTITION_KEY},
-        ExpressionAttributeValues={":pk": {"S": partition}},
-    )
-    read = TypeDeserializer().deserialize
-    return [{name: read(value) for name, value in item.items()} for item in answer["Items"]]
 
 
 Watched = tuple[str, str, frozenset[tuple[str, str]]]
@@ -510,18 +462,3 @@ def _printed_metrics(invocation: Invocation) -> set[Watched]:
         for metric in group["Metrics"]
         for dimensions in group["Dimensions"]
     }
-
-
-def _deployed_statements(deployed: Deployed, function_arn: str) -> list[Any]:
-    iam = deployed.aws.client("iam")
-    role = deployed.aws.client("lambda").get_function_configuration(FunctionName=function_arn)["Role"]
-    name = role.rpartition("/")[2]
-    documents = [
-        iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
-    ]
-    for attached in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
-        arn = attached["PolicyArn"]
-        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        documents.append(iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
-    return [statement for document in documents for statement in statements_of(document)]

@@ -59,6 +59,16 @@ def test_three_intervals_without_a_completed_sweep_raise_an_alarm_and_silence_co
         assert alarm["TreatMissingData"] == ("breaching" if name in expected else "notBreaching")
 
 
+def test_what_does_not_end_is_said_to_be_listed_and_taken_over_by_the_command_that_does_so(
+    assembly: Synthesized,
+) -> None:
+    told = alarms(assembly)["OldestClaim"]
+    assert told["Threshold"] == names.UNSETTLED_AFTER_MINUTES
+    assert "`costwatch settle`" in told["AlarmDescription"]
+    entry = RUNBOOK.read_text(encoding="utf-8").partition("### OldestClaim")[2].partition("###")[0]
+    assert "`costwatch settle --now`" in entry
+
+
 @pytest.mark.parametrize(("name", "metric"), [("Errors", "Errors"), ("Throttles", "Throttles")])
 def test_errors_and_throttles_are_counted_over_every_function_of_the_stack(
     assembly: Synthesized, name: str, metric: str

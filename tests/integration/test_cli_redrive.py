@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 from moto import mock_aws
+from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_OF_MOTO
+from moto.sqs.models import sqs_backends
 
 from costwatch import __version__, names
 from costwatch.adapters.dead_letters import DeadLetters, Taken
@@ -32,11 +34,15 @@ class Lambda:
     def __init__(self) -> None:
         self.taken: list[tuple[str, Any]] = []
         self.error: BaseException | None = None
+        self.meanwhile: Callable[[], object] | None = None
 
     def invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
         assert InvocationType == "Event"
         if self.error is not None:
             raise self.error
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
         self.taken.append((FunctionName, json.loads(Payload)))
         return {"StatusCode": 202}
 
@@ -243,6 +249,68 @@ def test_nothing_that_was_meant_for_its_moment_is_ever_sent_again(office: Office
     assert result.exit_code == 4
     assert f"{kept[:8]} is not sent again" in result.stderr
     assert (office.function.taken, office.told, office.lying("hints")) == ([], [], {kept})
+
+
+# --- two people -------------------------------------------------------------------------------------------
+
+
+def test_what_somebody_is_sending_again_nobody_else_is_handed_meanwhile(office: Office) -> None:
+    office.put("hints", STATE)
+    second: list[Result] = []
+    office.function.meanwhile = lambda: second.append(office.run("hints", "--resend", "--yes"))
+    assert office.run("hints", "--resend", "--yes").stdout == "hints: 1 message sent again, 0 left.\n"
+    assert [(each.exit_code, each.stdout) for each in second] == [(0, "hints: 0 messages sent again, 1 left.\n")]
+    assert office.function.taken == [("costwatch-hints", STATE)]
+
+
+def test_what_was_taken_for_too_long_is_sent_by_both_and_lost_by_nobody(office: Office) -> None:
+    """Two minutes are over while the first one's call hangs: a hint may come twice."""
+    office.put("hints", STATE)
+    second: list[Result] = []
+
+    def visible_again() -> None:
+        for message in sqs_backends[ACCOUNT_OF_MOTO][REGION].queues["hints"]._messages:
+            message.change_visibility(0)
+        second.append(office.run("hints", "--resend", "--yes"))
+
+    office.function.meanwhile = visible_again
+    first = office.run("hints", "--resend", "--yes")
+    assert [each.exit_code for each in second] == [0]
+    assert first.exit_code in (0, 1), "SQS may say that somebody else has deleted it"
+    assert office.function.taken == [("costwatch-hints", STATE)] * 2
+    assert office.lying("hints") == set()
+
+
+# --- what is no event -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", ["no json xoxb-secret", '["xoxb-secret"]', '"xoxb-secret"', "{" * 2000])
+def test_a_body_that_is_no_event_is_named_kept_and_can_be_deleted(office: Office, body: str) -> None:
+    kept = str(office.sqs.send_message(QueueUrl=office.urls["hints"], MessageBody=body)["MessageId"])
+    shown = office.run()
+    assert shown.exit_code == 0
+    assert "no event; not sent again: it was cut, or is no event" in " ".join(shown.stdout.split())
+    assert "xoxb-secret" not in shown.stdout + json.dumps(office.json())
+    assert office.run("hints", "--resend", "--yes").exit_code == 4
+    assert (office.function.taken, office.lying("hints")) == ([], {kept})
+    assert office.run("hints", "--delete", "--yes").exit_code == 0
+    assert office.lying("hints") == set()
+
+
+def test_one_that_is_no_event_hides_none_that_may_be_sent_again(office: Office) -> None:
+    kept = str(office.sqs.send_message(QueueUrl=office.urls["hints"], MessageBody="no json")["MessageId"])
+    office.put("hints", STATE)
+    result = office.run("hints", "--resend", "--yes")
+    assert (result.exit_code, result.stdout) == (0, "hints: 1 message sent again, 1 left.\n")
+    assert office.lying("hints") == {kept}
+
+
+def test_what_eventbridge_could_not_hand_over_says_why(office: Office) -> None:
+    told = {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "not authorized", "RULE_ARN": "arn:rule"}
+    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in told.items()}
+    office.sqs.send_message(QueueUrl=office.urls["hints"], MessageBody=json.dumps(STATE), MessageAttributes=attributes)
+    (queue,) = office.json("hints")["queues"]
+    assert [each["reason"] for each in queue["messages"]] == ["NO_PERMISSIONS: not authorized"]
 
 
 # --- deleted ----------------------------------------------------------------------------------------------

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
+from costwatch.core.record import Status
+from costwatch.errors import TransientAwsError
 from costwatch.procedures.sweep import sweep
 from tests.support.builders import HOUR, SECOND
 from tests.support.command_line import MARIA, Terminal
@@ -32,7 +38,7 @@ def words(text: str) -> str:
 
 def test_where_nothing_is_claimed_that_is_said(maria: Terminal) -> None:
     result = maria.costwatch("settle")
-    assert (result.exit_code, result.stdout) == (0, "No stop is open.\n")
+    assert (result.exit_code, result.stdout) == (0, "Nothing is open: no stop, no answer, no verdict.\n")
 
 
 def test_a_claim_is_unsettled_from_the_end_of_its_lease_and_not_before(
@@ -45,8 +51,8 @@ def test_a_claim_is_unsettled_from_the_end_of_its_lease_and_not_before(
     town.clock.now = stop.lease_until
     after = maria.costwatch("settle")
     assert (before.exit_code, after.exit_code) == (0, 1)
-    assert f"{left.id} being done" in words(before.stdout)
-    assert f"{left.id} not settled" in words(after.stdout)
+    assert f"{left.id} stop being done" in words(before.stdout)
+    assert f"{left.id} stop not settled" in words(after.stdout)
     assert "nothing was written since; the next sweep takes it over" in words(after.stdout)
     assert "costwatch settle --now" in after.stdout
 
@@ -68,7 +74,7 @@ def test_now_has_the_deployed_function_take_it_over_and_says_so(
     assert result.exit_code == 0, result.output
     assert not left.alive
     assert f"{left.id}: the sweep went on with it" in words(result.stdout)
-    assert f"being verified {left.id} accepted at 2026-11-22 10:05:00 UTC" in words(result.stdout)
+    assert f"stop being verified {left.id} accepted at 2026-11-22 10:05:00 UTC" in words(result.stdout)
     (event,) = maria.function.events
     assert event["detail"] == {"mode": "enforce", "policy_digest": town.policy.digest, "requested_by": MARIA}
 
@@ -81,20 +87,58 @@ def test_for_machines_it_says_what_was_settled_and_what_is_still_open(
     assert [each["standing"] for each in document["claims"]] == ["being verified"]
     assert (document["asked"], document["failures"]) == (True, [])
     (settled,) = document["settled"]
-    assert settled == {name: document["claims"][0][name] for name in ("run", "key")}
-    assert settled["run"].endswith(left.id)
+    assert settled == {name: document["claims"][0][name] for name in ("kind", "id", "key")}
+    assert settled["id"].endswith(left.id)
 
 
-def test_what_fails_again_is_said_with_its_reason_and_is_not_settled(
+def test_what_fails_again_is_said_with_its_reason_and_is_held_from_then_on(
     town: Town, maria: Terminal, left: FakeInstance
 ) -> None:
+    """As for the alarm: it is no claim any more, and each sweep judges it again."""
     town.clock.forward(minutes=30)
     town.world.fault = refusing("TerminateInstances")
     result = maria.costwatch("settle", "--now")
+    assert result.exit_code == 1
     assert "UnauthorizedOperation" in result.stdout
     assert left.alive
+    assert records(town)[left.id].status is Status.FAILED
+    assert maria.json("settle")["claims"] == []
+
+
+def test_a_stop_is_late_after_two_hours_and_not_at_two_hours(town: Town, maria: Terminal, left: FakeInstance) -> None:
+    """Then the alarm is raised, whatever the sweeps do."""
     town.clock.forward(minutes=30)
-    assert maria.costwatch("settle").exit_code == 1
+    maria.json("settle", "--now")
+    town.clock.forward(hours=2)
+    at_two_hours = maria.costwatch("settle")
+    town.clock.forward(seconds=1)
+    late = maria.costwatch("settle")
+    assert (at_two_hours.exit_code, late.exit_code) == (0, 1)
+    assert f"{left.id} stop not settled" in words(late.stdout)
+    assert "for 2h by now: look at it in AWS" in words(late.stdout)
+
+
+def test_nobody_is_asked_where_nothing_is_open(maria: Terminal) -> None:
+    assert maria.costwatch("settle", "--now").exit_code == 0
+    assert maria.function.events == []
+
+
+def test_a_function_that_fails_is_said_and_leaves_all_as_it_was(
+    town: Town, maria: Terminal, left: FakeInstance
+) -> None:
+    town.clock.forward(minutes=30)
+
+    def fails(event: Mapping[str, Any]) -> Any:
+        raise TransientAwsError(f"throttled at {event['detail-type']}", code="Throttling")
+
+    maria.function.function = fails
+    result = maria.costwatch("settle", "--now")
+    assert result.exit_code == 1
+    assert "the deployed function failed with TransientAwsError" in " ".join(result.stderr.split())
+    assert left.alive
+    assert [each["standing"] for each in json.loads(maria.costwatch("settle", "--json").stdout)["claims"]] == [
+        "not settled"
+    ]
 
 
 def test_what_is_verified_is_open_no_more(town: Town, maria: Terminal, left: FakeInstance) -> None:

@@ -14,19 +14,24 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from click.testing import CliRunner, Result
 
 from costwatch import __version__, names
+from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.cli.doctor_permissions import CALLS
 from costwatch.cli.main import main
 from costwatch.cli.read_only import ALLOWED
 from costwatch.cli.session import Tools
 from costwatch.config.loader import load
 from costwatch.core.beat_path import path_allows
+from costwatch.core.judgement_steps import JudgementStep
+from costwatch.core.judgements import State
 from costwatch.core.messages import Audience, Message, MessageKind
+from costwatch.core.packages import ApprovalStatus
 from costwatch.core.record import Status, StopAttempt
 from costwatch.core.step import Step
 from demo.recorder import DOCTOR, Call, acting_as, collecting
 from demo.slack_endpoint import DEFAULT_TOKEN
 from tests.support import builders
 from tests.support.embedded import REGION, Account, embedded_account
+from tests.support.judged import judgement
 
 NOW: Final = datetime(2026, 11, 22, 9, tzinfo=UTC)
 GOLDEN: Final = Path(__file__).parents[1] / "golden"
@@ -555,7 +560,7 @@ def test_a_topic_that_nobody_listens_to_is_to_be_subscribed(clinic: Clinic) -> N
     assert clinic.found()["alerts"][:2] == ("to do", f"nobody has confirmed a subscription to {topic}")
 
 
-def test_a_claim_is_unsettled_once_its_lease_is_over_for_longer_than_a_sweep_takes(clinic: Clinic) -> None:
+def test_a_claim_is_unsettled_from_the_end_of_its_lease_as_settle_has_it(clinic: Clinic) -> None:
     clinic.deploy()
     ledger = clinic.account.wiring().ledger
     run = builders.run(builders.member(now=NOW))
@@ -563,10 +568,20 @@ def test_a_claim_is_unsettled_once_its_lease_is_over_for_longer_than_a_sweep_tak
     stop = StopAttempt("stop#enforce#x", "somebody", 1, lease_until=NOW, members=("i-0a",))
     record = replace(builders.record(run), run_id=run_id, status=Status.STOPPING, stop=stop)
     assert ledger.save(Step(None, record, ()))
-    clinic.account.clock.now = NOW + path_allows(timedelta(minutes=5))
-    assert clinic.found()["unsettled claims"][:2] == ("ok", "none in 1 open run")
-    clinic.account.clock.forward(seconds=1)
-    assert clinic.found()["unsettled claims"][:2] == ("to do", "1 stop claimed and not settled: i-0a")
+    clinic.account.clock.now = NOW - timedelta(seconds=1)
+    assert clinic.found()["unsettled claims"][:2] == ("ok", "none, 1 under way")
+    clinic.account.clock.now = NOW
+    assert clinic.found()["unsettled claims"][:2] == ("to do", "1 of 1: stop i-0a")
+
+
+def test_verdicts_that_were_claimed_and_not_written_count_too(clinic: Clinic) -> None:
+    clinic.deploy()
+    kept = Judgements(clinic.account.wiring().ledger)
+    for version in (41, 42):
+        found = judgement(account=clinic.account.aws.account_id, package_version=version)
+        found = replace(found, state=State.WRITING, target=ApprovalStatus.REJECTED, lease_until=NOW)
+        assert kept.save(JudgementStep(None, found, NOW))
+    assert clinic.found()["unsettled claims"][:2] == ("to do", "2 of 2: verdict churn v41, verdict churn v42")
 
 
 def test_a_message_that_nobody_took_is_counted(clinic: Clinic) -> None:

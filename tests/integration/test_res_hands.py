@@ -702,3 +702,36 @@ def test_what_is_being_written_by_another_invocation_is_left_to_it_until_its_lea
     town.sweep()
     assert town.row(candidate).state is State.WRITTEN
     assert WRITE_LEASE.total_seconds() == 360
+
+
+# --- an event that comes days late, as one that lay among the dead letters and is sent again -------------------------
+
+
+@pytest.mark.parametrize("since", [REJECTED, PENDING])
+def test_an_old_event_sent_again_changes_nothing_that_a_person_decided_since(since: ApprovalStatus) -> None:
+    town = with_serving(auto_approve=True)
+    candidate = worse(town)
+    town.told_of(candidate)
+    approved = town.models.decide(candidate.arn, APPROVED)
+    moment = town.clock().isoformat()
+    town.later(minutes=5)  # its event was lost: the sweep sees it
+    town.models.decide(candidate.arn, since)
+    town.later(days=3)
+    writes = list(town.writes)
+    tell_of(town, replace(approved, approval=APPROVED), LastModifiedTime=moment)
+    row = town.row(candidate)
+    assert row.decided is not None
+    assert (town.now(candidate).approval, row.decided.target, row.state) == (since, since, State.OVERRIDDEN)
+    assert town.writes == writes
+
+
+def test_an_old_event_of_a_candidate_that_was_written_since_is_written_no_second_time() -> None:
+    town = with_serving()
+    candidate = worse(town)
+    event = package_event(candidate)
+    town.later(minutes=5)
+    assert town.row(candidate).state is State.WRITTEN
+    before, writes = town.row(candidate), list(town.writes)
+    town.clock.forward(days=3)
+    town.invoke(event)
+    assert (town.row(candidate), town.writes) == (before, writes)

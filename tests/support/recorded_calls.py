@@ -152,6 +152,18 @@ OPERATOR_DOCUMENT: dict[str, Any] = {
             "Action": ["ssm:GetParameter", "lambda:InvokeFunction"],
             "Resource": "*",
         },
+        {
+            "Sid": "Redrive",
+            "Effect": "Allow",
+            "Action": [
+                "cloudformation:ListStackResources",
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ReceiveMessage",
+            ],
+            "Resource": "*",
+        },
     ],
 }
 """What the command line may need at most: it reads, writes the ledger and invokes; it calls nothing destructive."""

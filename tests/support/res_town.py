@@ -41,6 +41,10 @@ class _Wired:
     refused: _Refused = field(default_factory=_Refused)
     logger: logging.Logger = field(default_factory=lambda: logging.getLogger("res"))
 
+    @property
+    def policy(self) -> Policy:
+        return self.town.policy
+
     def clock(self) -> datetime:
         return self.town.clock()
 

@@ -275,6 +275,14 @@ def test_a_transaction_needs_the_permissions_of_what_is_inside() -> None:
         ),
         ("sns", "Publish", {"TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:t"}, "sns:Publish", "sns:R:A:t"),
         ("sqs", "SendMessage", {"QueueUrl": "http://127.0.0.1:1/123/q"}, "sqs:SendMessage", "sqs:R:A:q"),
+        (
+            "sqs",
+            "ChangeMessageVisibilityBatch",
+            {"QueueUrl": "http://127.0.0.1:1/123/q", "Entries": []},
+            "sqs:ChangeMessageVisibility",
+            "sqs:R:A:q",
+        ),
+        ("sqs", "ReceiveMessage", {"QueueUrl": "http://127.0.0.1:1/123/q"}, "sqs:ReceiveMessage", "sqs:R:A:q"),
         ("ssm", "GetParameter", {"Name": "/a/b"}, "ssm:GetParameter", "ssm:R:A:parameter/a/b"),
         ("lambda", "Invoke", {"FunctionName": "f"}, "lambda:InvokeFunction", "lambda:R:A:function:f"),
         (

@@ -175,3 +175,27 @@ def test_events_of_others_are_refused(event: object) -> None:
 def test_an_event_without_any_time_is_refused() -> None:
     with pytest.raises(MalformedEvent, match="time is missing"):
         intake.res({**without(PACKAGE, "LastModifiedTime"), "time": None})
+
+
+# --- a sweep that a person asks for -----------------------------------------------------------------------------------
+
+SWEEP: dict[str, Any] = {
+    "source": names.SOURCE_CLI,
+    "detail-type": names.DETAIL_SWEEP_REQUESTED,
+    "detail": {"mode": "enforce", "policy_digest": "f" * 64, "requested_by": "arn:aws:iam::1:user/maria"},
+}
+
+
+def test_a_sweep_is_asked_for_by_a_named_person_and_a_policy() -> None:
+    assert intake.res(SWEEP) == intake.SweepRequested("f" * 64, "arn:aws:iam::1:user/maria")
+
+
+@pytest.mark.parametrize("field", ["mode", "policy_digest", "requested_by"])
+def test_a_sweep_that_lacks_one_of_them_is_refused_with_its_name(field: str) -> None:
+    with pytest.raises(MalformedEvent, match=rf"detail\.{field}"):
+        intake.res({**SWEEP, "detail": {**SWEEP["detail"], field: None}})
+
+
+def test_a_sweep_that_only_observes_is_none_of_the_deployed_functions() -> None:
+    with pytest.raises(MalformedEvent, match="only an enforce sweep is asked of the deployed function"):
+        intake.res({**SWEEP, "detail": {**SWEEP["detail"], "mode": "observe"}})

@@ -11,8 +11,8 @@ import pytest
 from moto.events.models import EventPattern
 
 from costwatch import names, topology
+from costwatch.core import stopping
 from costwatch.core.judgement_steps import WRITE_LEASE
-from costwatch.procedures import stop
 from tests.support.fake_registry import FakeModels
 from tests.support.fakes import FakeWorld
 from tests.support.registry_town import package_event
@@ -92,7 +92,7 @@ def test_only_the_dead_mans_switch_may_ever_stop_anything() -> None:
 
 
 def test_a_lease_outlives_the_function_that_took_it() -> None:
-    assert topology.DEADMAN.timeout < stop.LEASE
+    assert topology.DEADMAN.timeout < stopping.LEASE
 
 
 @pytest.mark.parametrize(

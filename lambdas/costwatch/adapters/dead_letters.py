@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -18,12 +18,15 @@ MOST: Final = 100
 """So many are looked at; the rest after these."""
 _BATCH: Final = 10
 _WAIT_SECONDS: Final = 1  # so that every server of the queue is asked
-_ERROR: Final = "ErrorMessage"
+_OF_LAMBDA: Final = "ErrorMessage"
+"""What a function said of an event that it failed on."""
+_OF_EVENTBRIDGE: Final = "ERROR_CODE", "ERROR_MESSAGE"
+"""Why EventBridge could not hand an event to its target at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A message as SQS gave it. `error`: what Lambda wrote beside an event that a function failed on."""
+    """A message as SQS gave it. `error`: what Lambda or EventBridge wrote beside an event; empty: nothing."""
 
     id: str
     sent_at: datetime
@@ -59,10 +62,10 @@ class DeadLetters:
                     VisibilityTimeout=int(HIDDEN.total_seconds()),
                     WaitTimeSeconds=_WAIT_SECONDS,
                     AttributeNames=["SentTimestamp"],
-                    MessageAttributeNames=[_ERROR],
+                    MessageAttributeNames=[_OF_LAMBDA, *_OF_EVENTBRIDGE],
                 )
             some = [_taken(message) for message in answer.get("Messages", [])]
-            if not some:
+            if all(each.id in found for each in some):  # nothing, or what is visible again by now
                 break
             found.update((each.id, each) for each in some)
         return sorted(found.values(), key=lambda each: (each.sent_at, each.id))
@@ -91,6 +94,12 @@ def _taken(message: Any) -> Taken:
         id=str(message["MessageId"]),
         sent_at=datetime.fromtimestamp(sent / 1000, UTC),
         body=str(message["Body"]),
-        error=str(message.get("MessageAttributes", {}).get(_ERROR, {}).get("StringValue", "")),
+        error=_error(message.get("MessageAttributes", {})),
         receipt=str(message["ReceiptHandle"]),
     )
+
+
+def _error(attributes: Mapping[str, Any]) -> str:
+    values = {name: str(each.get("StringValue", "")) for name, each in attributes.items()}
+    told = values.get(_OF_LAMBDA, "")
+    return told or ": ".join(filter(None, (values.get(name, "") for name in _OF_EVENTBRIDGE)))

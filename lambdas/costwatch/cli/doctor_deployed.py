@@ -12,16 +12,18 @@ from costwatch.adapters.ledger import Stamp
 from costwatch.adapters.price_store import PriceStore
 from costwatch.adapters.pulses import Pulses
 from costwatch.adapters.topic import Topic
-from costwatch.cli import runs, show
+from costwatch.cli import claimed, show
 from costwatch.cli.doctor_case import Case
 from costwatch.cli.findings import Finding, ok, todo, unknown, waits
 from costwatch.cli.session import Deployment
 from costwatch.core.beat_path import path_allows
+from costwatch.core.claims import Standing
 from costwatch.errors import PermanentAwsError
 
 STALE_AFTER: Final = timedelta(hours=72)
 """As the alarm on prices has it."""
 _USUAL_SWEEP: Final = timedelta(minutes=5)
+_NAMED: Final = 3
 
 
 def configuration(case: Case) -> Iterator[Finding]:
@@ -68,23 +70,18 @@ def last_sweep(case: Case) -> Iterator[Finding]:
 
 
 def claims(case: Case) -> Iterator[Finding]:
-    """Stops that were claimed, and whose end nobody has written down though the lease ran out."""
+    """Stops, answers and verdicts that were begun and left: the very ones that `settle` calls not settled."""
     check = "unsettled claims"
-    every = case.loaded.config.dead_man.sweep_every if case.loaded is not None else _USUAL_SWEEP
-    records = runs.open_records(case.session, case.ledger)
-    late = [
-        record
-        for record in records
-        if record.stop is not None
-        and record.stop.requested_at is None
-        and case.now - record.stop.lease_until > path_allows(every)
-    ]
-    if late:
-        named = ", ".join(runs.label(record) for record in late[:3])
-        said = f"{show.count(len(late), 'stop')} claimed and not settled: {named}"
-        yield todo(check, said, "costwatch settle shows them; with --now a sweep takes them over")
+    under_way = claimed.under_way(case.session)
+    left = [each for each in under_way if each.standing(case.now) is Standing.LEFT]
+    if left:
+        named = ", ".join(f"{each.kind.value} {each.name}" for each in left[:_NAMED])
+        said = f"{len(left)} of {len(under_way)}: {named}{', ...' if len(left) > _NAMED else ''}"
+        yield todo(
+            check, said, "costwatch settle says what is in the way; with --now the functions look at them at once"
+        )
     else:
-        yield ok(check, f"none in {show.count(len(records), 'open run')}")
+        yield ok(check, f"none, {len(under_way)} under way" if under_way else "none")
     if case.session.unreadable:
         row = case.session.unreadable[0]
         said = f"{show.count(len(case.session.unreadable), 'ledger row')} cannot be read, such as ({row.pk}, {row.sk})"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Final
 
 from costwatch.core import silences, stop_event, times
 from costwatch.core.deadman import Decision
@@ -23,6 +24,9 @@ from costwatch.core.record import (
 )
 from costwatch.core.selection import HoldCode
 from costwatch.core.step import Step, decision_entry, spent_evidence, spent_text
+
+LEASE: Final = timedelta(minutes=6)
+"""Longer than the function's timeout: nobody takes over while the first may still be acting."""
 
 
 def claim(

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from costwatch import intake, wiring
-from costwatch.errors import MalformedEvent, RefusedError
+from costwatch.errors import MalformedEvent
 from costwatch.handlers.metrics import count_sweep, note_refused
 from costwatch.procedures.approvals import tend
 from costwatch.procedures.gate_waiting import find_waiting
@@ -14,6 +14,7 @@ from costwatch.procedures.own_cost import own_cost_of
 from costwatch.procedures.restore_asked import restore_asked
 from costwatch.procedures.stop_asked import stop_asked
 from costwatch.procedures.sweep import sweep
+from costwatch.procedures.sweep_asked import check_policy
 from costwatch.settings import DeadmanSettings
 from costwatch.topology import DEADMAN
 
@@ -44,9 +45,7 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
         note_refused(DEADMAN.name, wired.clock())
         return {"refused": str(error)}
     if isinstance(message, intake.SweepRequested):
-        if message.policy_digest != wired.policy.digest:
-            ours, theirs = wired.policy.digest[:12], message.policy_digest[:12]
-            raise RefusedError(f"the deployed policy is {ours}, yours is {theirs}: deploy first")
+        check_policy(message, wired.policy)
         wired.logger.info("sweep requested", extra={"requested_by": message.requested_by})
     if isinstance(message, intake.StopRequested):
         wired.logger.info("stop requested", extra={"run": str(message.run_id), "requested_by": message.requested_by})

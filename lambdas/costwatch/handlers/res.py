@@ -12,6 +12,7 @@ from costwatch.procedures.res_decide import decide
 from costwatch.procedures.res_events import package_changed, training_ended
 from costwatch.procedures.res_report import ResReport
 from costwatch.procedures.res_sweep import sweep
+from costwatch.procedures.sweep_asked import check_policy
 from costwatch.settings import ResSettings
 from costwatch.topology import RES
 
@@ -33,7 +34,8 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
 def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[str, Any]:
     """Sweep, follow an event, or do what a person decided.
 
-    A malformed event is refused into the queue; a failing call raises and is retried by Lambda.
+    A malformed event is refused into the queue; a failing call raises and is retried by Lambda. A sweep that a person
+    asks for counts as none of the schedule's.
     """
     try:
         message = intake.res(event)
@@ -41,6 +43,9 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
         wired.refused.refuse(event, reason=str(error), function=RES.name)
         note_refused(RES.name, wired.clock())
         return {"refused": str(error)}
+    if isinstance(message, intake.SweepRequested):
+        check_policy(message, wired.policy)
+        wired.logger.info("sweep requested", extra={"requested_by": message.requested_by})
     breaker = wired.breaker(context)
     if isinstance(message, intake.DecisionRequested):
         wired.logger.info("decision requested", extra={"judgement": message.judgement, "requested_by": message.by})

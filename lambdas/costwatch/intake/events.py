@@ -72,13 +72,7 @@ def deadman(event: object) -> Tick | SweepRequested | StopRequested | RestoreReq
         case names.SOURCE_SCHEDULE, names.DETAIL_SCHEDULED:
             return Tick()
         case names.SOURCE_CLI, names.DETAIL_SWEEP_REQUESTED:
-            detail = mapping(body, "detail")
-            mode = text_of(detail, "detail.mode")
-            if mode != Mode.ENFORCE.value:
-                raise MalformedEvent(
-                    f"detail.mode is {mode[:80]!r}; only an enforce sweep is asked of the deployed function"
-                )
-            return SweepRequested(text_of(detail, "detail.policy_digest"), text_of(detail, "detail.requested_by"))
+            return sweep_requested(mapping(body, "detail"))
         case names.SOURCE_CLI, names.DETAIL_STOP_REQUESTED:
             detail = mapping(body, "detail")
             requested_by, members = text_of(detail, "detail.requested_by"), texts_of(detail, "detail.members")
@@ -87,6 +81,14 @@ def deadman(event: object) -> Tick | SweepRequested | StopRequested | RestoreReq
             detail = mapping(body, "detail")
             return RestoreRequested(_run_id(detail), text_of(detail, "detail.requested_by"), _reason(detail))
     raise unknown(body)
+
+
+def sweep_requested(detail: Mapping[str, Any]) -> SweepRequested:
+    """By its event's detail, which every function that sweeps takes alike. Raises MalformedEvent."""
+    mode = text_of(detail, "detail.mode")
+    if mode != Mode.ENFORCE.value:
+        raise MalformedEvent(f"detail.mode is {mode[:80]!r}; only an enforce sweep is asked of the deployed function")
+    return SweepRequested(text_of(detail, "detail.policy_digest"), text_of(detail, "detail.requested_by"))
 
 
 def prices(event: object) -> Tick | PricesRequested:

@@ -13,7 +13,7 @@ from costwatch.core import times
 from costwatch.core.packages import ApprovalStatus
 from costwatch.core.registry_words import APPROVAL, META_VERDICT, REJECTION
 from costwatch.errors import MalformedEvent
-from costwatch.intake.events import Tick
+from costwatch.intake.events import SweepRequested, Tick, sweep_requested
 from costwatch.intake.reading import body_of, mapping, shown, text_of, unknown
 
 _PACKAGE: Final = re.compile(r"arn:[^:]+:sagemaker:(?P<region>[^:]+):(?P<account>\d{12}):model-package/(?P<rest>.+)")
@@ -63,7 +63,7 @@ class DecisionRequested:
     by_click: bool = False
 
 
-ResMessage = Tick | PackageChanged | TrainingEnded | DecisionRequested
+ResMessage = Tick | SweepRequested | PackageChanged | TrainingEnded | DecisionRequested
 
 
 def res(event: object) -> ResMessage:
@@ -72,6 +72,8 @@ def res(event: object) -> ResMessage:
     match body.get("source"), body.get("detail-type"):
         case names.SOURCE_SCHEDULE, names.DETAIL_SCHEDULED:
             return Tick()
+        case names.SOURCE_CLI, names.DETAIL_SWEEP_REQUESTED:
+            return sweep_requested(mapping(body, "detail"))
         case names.SOURCE_SAGEMAKER, names.DETAIL_PACKAGE_STATE:
             return _package(body)
         case names.SOURCE_SAGEMAKER, names.DETAIL_TRAINING_STATE:

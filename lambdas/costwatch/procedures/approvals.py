@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from costwatch.adapters.callback_steps import ExecutionSource, Waiting
 from costwatch.adapters.ledger_approvals import Approvals
-from costwatch.core import approvals, families, gate
+from costwatch.core import approvals, claims, families, gate
 from costwatch.core.approvals import Approval, ApprovalStep, Clicker, Requester, State, Way
 from costwatch.core.estimator import DEFAULT_MAX_RUNTIME
 from costwatch.core.families import PastRun
@@ -328,8 +328,7 @@ def tend(g: Gate, account: str, report: SweepReport) -> None:
     with report.isolating("approvals"):
         waiting = g.approvals.waiting(account, report.skip)
     for found in waiting:
-        if found.state is not State.PENDING and found.answer is not None:
-            report.unsettled(found.answer.at)
+        report.unsettled(claims.of_question(found))
         with report.isolating(f"approval {found.id}"):
             _tend(g, found)
     with report.isolating("yeses that nobody used"):

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final, Self
 
 from costwatch.core import times
+from costwatch.core.claims import Claim
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.families import PastRun
 from costwatch.core.model import Run, RunId
@@ -126,10 +127,10 @@ class SweepReport:
     oldest_claim_at: datetime | None = None
     """When the oldest act was begun that is not settled; None: everything is."""
 
-    def unsettled(self, since: datetime) -> None:
-        """Something is being done since then, or was begun and left."""
-        if self.oldest_claim_at is None or since < self.oldest_claim_at:
-            self.oldest_claim_at = since
+    def unsettled(self, claim: Claim | None) -> None:
+        """Something is being done, or was begun and left; None: nothing is."""
+        if claim is not None and (self.oldest_claim_at is None or claim.since < self.oldest_claim_at):
+            self.oldest_claim_at = claim.since
 
     def note_hold(self, run_id: RunId, record: RunRecord | None, decision: Decision) -> None:
         """`decision` holds it; `record` is from before. In observe and warn nobody waits for a person."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
+from costwatch.core import claims
 from costwatch.core import judgement_steps as steps
 from costwatch.core.judgements import Judgement, State
 from costwatch.core.modes import Mode
@@ -38,10 +39,12 @@ def sweep(b: Breaker) -> ResReport:
         with report.isolating(f"{region} {rules.group}"):
             _group(b, region, rules, report, seen)
     for judgement in b.judgements.open(w.account, report.skip):
-        if judgement.state is State.WRITING:
-            report.unsettled(judgement.decided.at if judgement.decided is not None else judgement.judged_at)
-        known = judgement.region in w.policy.regions and w.policy.res.of_group(judgement.group) is not None
-        if judgement.id not in seen and known and _time_left(b, report):
+        claim = claims.of_candidate(judgement)
+        report.unsettled(claim)
+        if judgement.region not in w.policy.regions or w.policy.res.of_group(judgement.group) is None:
+            if claim is not None:
+                report.fail(Failure(judgement.id, _not_configured(judgement), retry=False))
+        elif judgement.id not in seen and _time_left(b, report):
             _again(b, judgement, report)
     outbox.flush(w, report, warnings=False)
     return report
@@ -110,6 +113,12 @@ def _again(b: Breaker, judgement: Judgement, report: ResReport) -> None:
             b.save(steps.gone(judgement, b.w.now()))
         else:
             consider(b, package, report)
+
+
+def _not_configured(judgement: Judgement) -> str:
+    """Of one that is claimed: whether it was written, only the registry says, and nobody may look there any more."""
+    place = f"{judgement.group} in {judgement.region}"
+    return f"claimed and not settled, and the configuration names {place} no more: name it again and deploy"
 
 
 def _time_left(b: Breaker, report: ResReport) -> bool:

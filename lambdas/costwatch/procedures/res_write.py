@@ -91,6 +91,7 @@ def _settle(b: Breaker, claimed: Judgement, package: ModelPackage | None, proble
             return  # somebody else saw what came of it
         step = settled(b, current, package, problem, report)
         if b.save(step):
+            report.written += step.after.state is State.WRITTEN
             if step.after.state is State.WRITING and steps.restores(step.after) and not steps.restores(claimed):
                 write(b, step.after, report)
             return

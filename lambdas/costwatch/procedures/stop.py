@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from costwatch.adapters.ledger import ClaimOutcome
 from costwatch.core import caps, endings, grouping, ladder, stopping, unapproved
@@ -25,8 +25,6 @@ from costwatch.procedures.report import Failure, SweepReport
 from costwatch.procedures.unapproved import answered_meanwhile
 from costwatch.procedures.vitals import heard_afresh
 
-LEASE = timedelta(minutes=6)
-"""Longer than the function's timeout: nobody takes over while the first may still be acting."""
 SECONDS_TO_STOP = 45.0
 """No stop is begun with less time left."""
 
@@ -122,7 +120,7 @@ def _stop(w: Watchdog, due: Due, *, runs_of: Mapping[str, int], pause: Pause | N
         record,
         decision,
         owner=w.worker,
-        lease=LEASE,
+        lease=stopping.LEASE,
         now=now,
         stopped_before=due.stopped_before,
         counted=[cap.counter for cap in counters],

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 
 from costwatch.adapters.pulses import MemberKey
-from costwatch.core import caps, grouping, ladder, overrides
+from costwatch.core import caps, claims, grouping, ladder, overrides
 from costwatch.core.census import Census, is_due
 from costwatch.core.deadman import Decision, Verdict, judge
 from costwatch.core.exemptions import Exemption
@@ -24,6 +24,7 @@ from costwatch.core.policy import Mode, Service
 from costwatch.core.record import Pause, RunRecord, Status, left_since, same_episode
 from costwatch.core.silences import is_released
 from costwatch.core.step import Step
+from costwatch.core.stopping import LEASE
 from costwatch.errors import TransientAwsError, UnreadableRow
 from costwatch.procedures import census, costs, digest, listing, looking, outbox, unapproved
 from costwatch.procedures.booking import book_over
@@ -37,7 +38,7 @@ from costwatch.procedures.put_back import put_back_where_spared
 from costwatch.procedures.report import Failure, Judged, Seen, SweepReport, listing_of
 from costwatch.procedures.saving import save_all
 from costwatch.procedures.silence import Silent, judge_silence
-from costwatch.procedures.stop import LEASE, Due, stop_due
+from costwatch.procedures.stop import Due, stop_due
 from costwatch.procedures.verify import reconcile, wind_up
 from costwatch.procedures.vitals import heard_runs, prove_path
 
@@ -95,8 +96,7 @@ def sweep(w: Watchdog) -> SweepReport:
         for run_id, record in region.records.items():
             if run_id.kind.service is Service.EC2:
                 report.counted_by.update(dict.fromkeys(record.member_ids, run_id))
-            if record.status is Status.STOPPING and record.stop is not None:
-                report.unsettled(record.stop.requested_at or record.stop.lease_until - LEASE)
+            report.unsettled(claims.of_run(record))
         for service, read in (
             (Service.EC2, partial(_instances, region, uncounted)),
             (Service.TRAINING, partial(_jobs, region.records)),
