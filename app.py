@@ -32,7 +32,7 @@ def main() -> int:
         for warning in loaded.warnings:
             sys.stderr.write(f"warning: {warning}\n")
         inputs = Inputs.of(
-            loaded.policy_document,
+            loaded.shipped(),
             slack_token_parameter=loaded.config.slack.token_parameter,
             slack_signing_secret_parameter=loaded.config.slack.signing_secret_parameter,
             alert_emails=tuple(loaded.config.email.to),

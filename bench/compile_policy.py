@@ -11,7 +11,7 @@ from costwatch.config.loader import load
 
 def main() -> None:
     source, target = map(Path, sys.argv[1:])
-    target.write_text(json.dumps(load(source).policy_document), encoding="utf-8")
+    target.write_text(json.dumps(load(source).shipped()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ class Stage:
         file.write_text(config_text, encoding="utf-8")
         loaded = loader.load(file)
         policy_file = directory / names.POLICY_FILE
-        policy_file.write_text(json.dumps(loaded.policy_document), encoding="utf-8")
+        policy_file.write_text(json.dumps(loaded.shipped()), encoding="utf-8")
         self._subscribe(loaded.config.email.to)
         token = loaded.config.slack.token_parameter
         ssm = self.aws.client("ssm")

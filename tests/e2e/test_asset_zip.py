@@ -52,7 +52,9 @@ def test_every_module_carries_bytecode_of_its_very_source_that_no_date_makes_sta
 
 def test_the_zip_holds_the_policy_and_the_prices_and_neither_configuration_nor_command_line(deployed: Deployed) -> None:
     package = deployed.code / "costwatch"
-    assert json.loads((deployed.code / names.POLICY_FILE).read_text("utf-8"))["policy"]["selectors"]
+    shipped = json.loads((deployed.code / names.POLICY_FILE).read_text("utf-8"))
+    assert shipped["policy"]["selectors"]
+    assert "approval" in shipped["changes"]  # the line that would make it enforce: functions have no file to look into
     assert (package / "data" / "prices.json").is_file()
     assert {"config", "cli"} <= LEFT_OUT
     assert [name for name in LEFT_OUT if (package / name).exists()] == []

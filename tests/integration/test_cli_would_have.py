@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from costwatch.adapters.ledger_approvals import Approvals
+from costwatch.adapters.ledger_judgements import Judgements
+from costwatch.config.loader import load
+from costwatch.core import judgement_steps
+from costwatch.core.approvals import Clicker
+from costwatch.core.judgements import Decided, Hand, State
+from costwatch.core.modes import Mode
+from costwatch.core.packages import ApprovalStatus
+from costwatch.core.policy import Policy
+from costwatch.procedures import approvals
+from costwatch.procedures.approvals import Gate
 from costwatch.procedures.sweep import sweep
-from tests.support.builders import HOUR
+from tests.integration.test_approvals import request
+from tests.support.builders import ACCOUNT, HOUR
 from tests.support.command_line import Terminal, town_of
 from tests.support.fakes import Town
+from tests.support.judged import judgement, verdict
+from tests.support.money_town import Steps, Tasks
 from tests.support.town import later
 
 CONFIG = """\
@@ -102,8 +117,8 @@ def test_the_line_to_change_is_the_one_of_the_file_here(town: Town, maria: Termi
         "then": "      mode: enforce",
     }
     shown = maria.costwatch("status", "--would-have").output
-    assert f"To enforce, line 12 of {file} becomes:\n        mode: enforce" in shown
-    assert f"To enforce, add below line 8 of {file}:\n        mode: enforce" in shown
+    assert f"Only then line 12 of {file}:\n    -       mode: warn\n    +       mode: enforce\n" in shown
+    assert f"Only then below line 8 of {file}:\n          - name: trainers\n    +       mode: enforce\n" in shown
 
 
 def test_who_has_another_file_or_none_sees_the_truth_all_the_same(town: Town, maria: Terminal) -> None:
@@ -133,7 +148,7 @@ def test_no_line_is_longer_than_the_terminal_is_wide(town: Town, maria: Terminal
     overrun(town)
     overrun(town, job=False)
     shown = maria.costwatch("status", "--would-have", env={"COLUMNS": "60", "FORCE_COLOR": "1", "TERM": "xterm"}).output
-    assert "Net" in shown
+    assert "net $" in shown
     assert max(len(line) for line in shown.splitlines() if str(maria.config) not in line) <= 60 + len("\x1b[1m\x1b[0m")
 
 
@@ -162,3 +177,129 @@ def test_without_a_file_there_is_no_line_and_a_note_says_why(
     assert "no line to change is shown: costwatch.yaml: no such file" in result.stderr
     assert "its limits are too short" in result.stdout
     assert "To enforce" not in result.stdout
+
+
+# --- which file it is ---------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_not_the_deployed_one_is_said_to_decide_nothing_yet(town: Town, maria: Terminal) -> None:
+    assert maria.json("status", "--would-have")["other_is_deployed"] is None
+    maria.config.write_text(f"# a comment decides nothing\n{CONFIG}", encoding="utf-8")
+    assert maria.json("status", "--would-have")["other_is_deployed"] is None
+    maria.config.write_text(CONFIG.replace("mode: warn", "mode: enforce"), encoding="utf-8")
+    found = maria.json("status", "--would-have")
+    assert town.policy.digest[:12] in found["other_is_deployed"]
+    assert found["selectors"][1]["advice"] == "It enforces already."
+    shown = " ".join(maria.costwatch("status", "--would-have").output.split())
+    assert "modes and lines below are those of the file here, which decide nothing yet" in shown
+
+
+# --- the gate and the breaker -------------------------------------------------------------------------------------
+
+GUARDS = """\
+version: 1
+regions: [us-east-1]
+slack: {platform_channel: "#ml-platform", app_id: A0123456789}
+dead_man:
+  mode: observe
+  selectors:
+    - name: jobs
+      sagemaker: {jobs: [training], tag: {Purpose: training}}
+approval:
+  mode: observe
+  tiers: [{above_usd: 100, approvers: [U0MARIA00]}, {above_usd: 5000, approvers: [U0MARIA00]}]
+res:
+  mode: observe
+  models: {churn: {metric: auc, direction: maximize, worth: {usd: 4000, per: 0.01, over: 30d}}}
+"""
+MONDAY = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+
+
+def guarded(tmp_path: Path, text: str = GUARDS) -> tuple[Town, Terminal]:
+    """On a Monday, at ten."""
+    path = tmp_path / "costwatch.yaml"
+    town = town_of(path, text)
+    town.clock.now = MONDAY
+    return town, Terminal(path, town)
+
+
+def test_each_threshold_of_the_gate_has_who_would_have_waited_and_one_line_for_all(tmp_path: Path) -> None:
+    town, maria = guarded(tmp_path)
+    town.world.train("churn")
+    sweep(town.watchdog())
+    found = maria.json("status", "--would-have")["approval"]
+    low, high = found["tiers"]
+    assert (low["above_usd"], low["would_have_waited"], low["held_usd"]) == ("100.00", 1, "606.03")
+    assert (high["above_usd"], high["would_have_waited"]) == ("5000.00", 0)
+    assert (found["advised"], found["doubts"], found["change"]["line"]) == (True, [], 10)
+    shown = maria.costwatch("status", "--would-have").output
+    assert "approval gate (observe)\n  Above $100.00: 1 would have waited, and $606.03 with them.\n" in shown
+    assert f"To enforce, line 10 of {maria.config}:\n    -   mode: observe\n    +   mode: enforce\n" in shown
+
+
+def test_a_request_that_would_have_waited_at_the_gate_counts_for_its_threshold(tmp_path: Path) -> None:
+    town, maria = guarded(tmp_path)
+    w = town.watchdog()
+    steps: Any = Steps()
+    approvals.ask(Gate(w, Approvals(w.ledger), lambda _region: steps, Tasks()), request(hours=240))
+    low, high = maria.json("status", "--would-have")["approval"]["tiers"]
+    assert (low["would_have_waited"], high["would_have_waited"]) == (0, 1)
+    (case,) = high["cases"]
+    assert (case["name"], case["usd"], case["doubts"]) == ("churn-bert-large", "12120.62", [])
+
+
+def test_where_people_were_asked_in_warn_it_says_how_long_they_took(tmp_path: Path) -> None:
+    town, maria = guarded(tmp_path, GUARDS.replace("approval:\n  mode: observe", "approval:\n  mode: warn"))
+    w = town.watchdog()
+    gate = Gate(w, Approvals(w.ledger), lambda _region: Steps(), Tasks())  # type: ignore[arg-type,return-value]
+    town.world.train("churn")
+    sweep(w)
+    found = maria.json("status", "--would-have")["approval"]
+    assert (found["advised"], found["doubts"]) == (False, ["1 still waiting for an answer"])
+    town.clock.forward(minutes=42)
+    (question,) = gate.approvals.waiting(ACCOUNT)
+    approvals.answer(gate, ACCOUNT, question.id, Clicker("U0MARIA00", "Maria Lopez"), yes=True)
+    found = maria.json("status", "--would-have")["approval"]
+    assert (found["advised"], found["doubts"]) == (True, [])
+    (case,) = found["tiers"][0]["cases"]
+    assert (case["answer"], case["seconds_to_answer"]) == ("approved", 42 * 60)
+    assert "people were asked about 1: 1 approved; an answer took 42 min" in found["tiers"][0]["sentence"]
+
+
+def test_each_model_has_what_would_have_been_decided_and_what_people_did(tmp_path: Path) -> None:
+    town, maria = guarded(tmp_path)
+    kept = Judgements(town.ledger)
+    found = judgement(
+        verdict=verdict("0.911"), mode=Mode.OBSERVE, created_at=town.clock(), judged_at=town.clock(), state=State.JUDGED
+    )
+    step = judgement_steps.judged(None, found, town.clock(), auto_approve=False)
+    assert kept.save(step)
+    res = maria.json("status", "--would-have")["res"]
+    assert (res["advised"], res["doubts"]) == (False, ["1 that nobody has decided about"])
+    by = Decided("U0MARIA00", town.clock(), ApprovalStatus.REJECTED, hand=Hand.FIRST)
+    assert kept.save(judgement_steps.overridden(step.after, by, town.clock()))
+    res = maria.json("status", "--would-have")["res"]
+    assert (res["advised"], res["doubts"], res["change"]["line"]) == (True, [], 13)
+    (model,) = res["models"]
+    assert (model["model"], model["reject"], model["cases"][0]["people"]) == ("churn", 1, "people did the same")
+    shown = maria.costwatch("status", "--would-have").output
+    assert "RES breaker (observe)\n  Model churn: 1 judged; 1 would have been rejected ($3,200.00 of training)" in shown
+
+
+def test_the_digest_tells_the_gate_and_the_breaker_in_the_same_words(tmp_path: Path) -> None:
+    town, maria = guarded(tmp_path)
+    town.policy = Policy.from_document(load(maria.config).shipped())
+    town.world.train("churn")
+    sweep(town.watchdog())
+    found = judgement(
+        verdict=verdict("0.911"), mode=Mode.OBSERVE, created_at=town.clock(), judged_at=town.clock(), state=State.JUDGED
+    )
+    assert Judgements(town.ledger).save(judgement_steps.judged(None, found, town.clock(), auto_approve=False))
+    town.clock.now = MONDAY + timedelta(days=7)
+    sweep(town.watchdog())
+    (told,) = [str(card.blocks) for _, _, card in town.world.posts if "the week of" in card.text]
+    seen = maria.json("status", "--would-have")
+    for guard in ("approval", "res"):
+        assert seen[guard]["advice"].replace(str(maria.config), "costwatch.yaml") in told
+    sentences = [seen["approval"]["tiers"][0]["sentence"], seen["res"]["models"][0]["sentence"]]
+    assert all(each[1:] in told for each in sentences)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from costwatch.config.loader import load
 from costwatch.core.messages import MessageKind
+from costwatch.core.policy import Policy
 from costwatch.procedures.sweep import sweep
 from tests.support import policies
 from tests.support.builders import HOUR
+from tests.support.command_line import Terminal
 from tests.support.fakes import Town
 from tests.support.town import later
 
@@ -26,9 +30,9 @@ def town(mode: str = "warn", *, begins: datetime = MONDAY - timedelta(days=5), *
     return of
 
 
-def overrun(of: Town) -> None:
+def overrun(of: Town, name: str = "churn", **more: Any) -> None:
     """A job that would have been stopped after 20 hours, and failed 3 hours later."""
-    job = of.world.train("churn", age=20 * HOUR, tags={"Purpose": "training", "team": "risk"})
+    job = of.world.train(name, age=20 * HOUR, tags={"Purpose": "training", "team": "risk"}, **more)
     sweep(of.watchdog())
     later(of, minutes=31)
     of.clock.forward(hours=3)
@@ -37,9 +41,9 @@ def overrun(of: Town) -> None:
 
 
 def digests(of: Town) -> list[str]:
-    """What was posted: its heading and text."""
+    """What was posted: its heading and text, without the small print."""
     return [
-        "\n".join(str(block["text"]["text"]) for block in card.blocks)
+        "\n".join(str(block["text"]["text"]) for block in card.blocks if "text" in block)
         for _, channel, card in of.world.posts
         if card.text.startswith("Costwatch: the week of") and channel == "#ml-platform"
     ]
@@ -57,13 +61,90 @@ def test_the_week_is_told_with_its_spend_and_what_enforce_would_have_done() -> N
     (told,) = at(of, MONDAY)
     head, spent, *rest = told.splitlines()
     assert head == "Costwatch: the week of 16 Nov to 22 Nov 2026, $593.83"
-    assert spent.startswith("1 runs ended: $")
+    assert spent.startswith("1 run ended: $")
     assert "failed or was stopped" in spent
     assert any(line.startswith("By team: risk $") for line in rest)
-    assert rest[-1].startswith("Costwatch itself costs about $")
-    (jobs,) = [line for line in rest if line.startswith("jobs (warn): ")]
-    assert "enforce would have saved $" in jobs
-    assert jobs.endswith("to enforce: mode: enforce beside name: jobs in costwatch.yaml")
+    *_, own, title, jobs, saved, sums, enforce = rest
+    assert own.startswith("Costwatch itself costs about $")
+    assert (title, jobs) == ("*What enforce would have done in the last 30 days*", "*jobs (warn)*")
+    assert (saved, sums) == ("Enforce would have saved $75.75.", "1 ran on: $75.75; net $75.75.")
+    assert enforce == "To enforce, mode: enforce beside name: jobs in costwatch.yaml."
+
+
+CONFIG = """\
+version: 1
+regions: [us-east-1]
+slack: {platform_channel: "#ml-platform"}
+approval: {mode: "off"}
+dead_man:
+  selectors:
+    - name: trainers
+      ec2: {tag: {Purpose: training}}
+    - name: jobs
+      sagemaker: {jobs: [training], tag: {Purpose: training}}
+      mode: warn   # `*` < for now
+"""
+
+
+@pytest.fixture
+def deployed(tmp_path: Path) -> Town:
+    """As a deploy of the file leaves it."""
+    path = tmp_path / "costwatch.yaml"
+    path.write_text(CONFIG, encoding="utf-8")
+    of = Town(Policy.from_document(load(path).shipped()))
+    of.clock.now = MONDAY - timedelta(days=5)
+    return of
+
+
+def test_the_line_is_named_as_it_is_and_as_it_should_be(deployed: Town, tmp_path: Path) -> None:
+    overrun(deployed)
+    (told,) = at(deployed, MONDAY)
+    *_, sentence, begin, now, then, end = told.splitlines()
+    assert sentence == "To enforce, line 11 of costwatch.yaml:"
+    assert (begin, now, then, end) == (
+        "```",
+        "-       mode: warn   # '*' &lt; for now",
+        "+       mode: enforce   # '*' &lt; for now",
+        "```",
+    )
+    assert str(tmp_path) not in told
+    ((small_print,),) = [block["elements"] for _, _, card in deployed.world.posts for block in card.blocks
+                         if block["type"] == "context" and "the week of" in card.text]  # fmt: skip
+    assert small_print["text"] == (
+        "Each of them: costwatch status --would-have · Lines are those of the file that is deployed (uncommitted)"
+    )
+
+
+def test_it_says_what_the_command_line_says_of_the_same_file(deployed: Town, tmp_path: Path) -> None:
+    deployed.world.launch(age=20 * HOUR, tags={"Purpose": "training"})
+    overrun(deployed)
+    (told,) = at(deployed, MONDAY)
+    maria = Terminal(tmp_path / "costwatch.yaml", deployed)
+    shown = [each for each in maria.json("status", "--would-have")["selectors"] if each["cases"]]
+    assert [each["selector"] for each in shown] == ["trainers", "jobs"]
+    for each in shown:
+        assert each["advice"].replace(str(tmp_path / "costwatch.yaml"), "costwatch.yaml") in told
+
+
+def test_by_e_mail_no_mark_takes_anything_from_the_line(deployed: Town) -> None:
+    overrun(deployed)
+    deployed.world.slack_is_up, deployed.world.topic_has_listener = False, True
+    assert at(deployed, MONDAY) == []
+    (mail,) = [body for _, subject, body in deployed.world.mails if "the week of" in subject]
+    assert "\n-       mode: warn   # '*' < for now\n+       mode: enforce   # '*' < for now" in mail
+
+
+@pytest.mark.parametrize(("days", "advised"), [(29, False), (31, True)])
+def test_what_was_in_doubt_weeks_ago_is_in_doubt_still(deployed: Town, days: int, *, advised: bool) -> None:
+    """What had no known price ran on then, and another one ran on last week."""
+    deployed.clock.now = MONDAY - timedelta(days=days)
+    overrun(deployed, "nobody-knows", instance_type="ml.nobody.knows")
+    deployed.clock.now = MONDAY - timedelta(days=5)
+    overrun(deployed)
+    (told,) = [each for each in at(deployed, MONDAY) if "16 Nov" in each]
+    assert ("To enforce, line 11" in told) is advised
+    doubt = "Not yet: look at each first: 1 without a known price. Only then line 11"
+    assert (doubt in told) is not advised
 
 
 @pytest.mark.parametrize(
@@ -97,7 +178,7 @@ def test_a_week_begins_and_ends_at_midnight_where_the_people_are(begins: int, we
     overrun(of)
     first = at(of, MONDAY.replace(hour=17))
     (told,) = first or at(of, MONDAY.replace(hour=17) + timedelta(days=7))
-    assert told.startswith(f"Costwatch: the week of {week} 2026, $593.83\n1 runs ended")
+    assert told.startswith(f"Costwatch: the week of {week} 2026, $593.83\n1 run ended")
 
 
 def test_it_is_told_once_a_week() -> None:

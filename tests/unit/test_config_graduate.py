@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from costwatch.config import graduate
-from costwatch.config.graduate import Change
 from costwatch.config.loader import load
+from costwatch.core.changes import Change, Changes
+from costwatch.core.policy import Policy
 
 CONFIG = """\
 version: 1
@@ -55,7 +56,7 @@ def test_the_line_that_changes_makes_that_selector_enforce_and_no_other(
 ) -> None:
     found = graduate.change(config, selector)
     lines = CONFIG.split("\n")
-    assert found == Change(line, lines[line - 1], then)
+    assert found == Change(line, lines[line - 1], then, file=str(config))
     lines[line - 1] = then
     config.write_text("\n".join(lines), encoding="utf-8")
     modes = {each.name: each.mode for each in load(config).config.dead_man.selectors}
@@ -100,3 +101,92 @@ def test_while_everything_is_switched_off_no_single_line_makes_it_enforce(config
 
 def test_a_selector_that_the_file_does_not_have_is_said(config: Path) -> None:
     assert graduate.change(config, "gone").problem == f"no selector of {config} is called gone"
+
+
+GUARDS = """\
+version: 1
+regions: [us-east-1]
+slack: {platform_channel: "#ml-platform", app_id: A0123456789}
+approval:   # before money flows
+  tiers: [{above_usd: 100, approvers: [U012AB3CD]}]
+res: {models: {churn: {metric: auc, direction: maximize, worth: {usd: 4000, per: 0.01, over: 30d}}}}
+"""
+
+
+def guards(directory: Path, text: str = GUARDS) -> Changes:
+    path = directory / "costwatch.yaml"
+    path.write_text(text, encoding="utf-8")
+    load(path)
+    return graduate.changes(path, "costwatch.yaml")
+
+
+@pytest.mark.parametrize(
+    ("before", "line", "then"),
+    [
+        ("approval:   # before money flows", 4, "approval:   # before money flows\n  mode: enforce"),
+        ("approval:\n  mode: 'warn' # real cards", 5, "  mode: 'enforce' # real cards"),
+        ("approval:\n  judge_by: expected\n  mode: observe", 6, "  mode: enforce"),
+    ],
+)
+def test_the_line_of_the_gate_makes_the_gate_enforce_and_nothing_else(
+    tmp_path: Path, before: str, line: int, then: str
+) -> None:
+    text = GUARDS.replace("approval:   # before money flows", before)
+    found = guards(tmp_path, text).approval
+    lines = text.split("\n")
+    assert found == Change(line, lines[line - 1], then, file="costwatch.yaml")
+    lines[line - 1] = then
+    assert guards(tmp_path, "\n".join(lines)).approval is None
+    assert guards(tmp_path, "\n".join(lines)).res is not None
+
+
+def test_the_line_of_the_breaker_is_found_inside_of_brackets_too(tmp_path: Path) -> None:
+    found = guards(tmp_path).res
+    assert found is not None
+    assert (found.line, found.then[:28]) == (6, "res: {mode: enforce, models:")
+
+
+def test_a_gate_that_nobody_could_answer_is_told_why_and_gets_no_line(tmp_path: Path) -> None:
+    without = GUARDS.replace("approval:   # before money flows\n", "").replace(
+        "  tiers: [{above_usd: 100, approvers: [U012AB3CD]}]\n", ""
+    )
+    for text in (without, GUARDS.replace(", approvers: [U012AB3CD]", "")):
+        found = guards(tmp_path, text).approval
+        assert found is not None
+        assert (found.line, found.problem[:33]) == (0, "it cannot enforce as it stands: i")
+        assert "approvers" in found.problem
+
+
+def test_a_breaker_without_models_has_no_line_to_change(tmp_path: Path) -> None:
+    assert guards(tmp_path, GUARDS.partition("res:")[0]).res is None
+
+
+def test_what_ships_has_the_lines_and_a_comment_above_changes_them_and_not_the_digest(config: Path) -> None:
+    before = load(config).shipped()
+    config.write_text(f"# a comment\n{CONFIG}", encoding="utf-8")
+    after = load(config).shipped()
+    assert before["digest"] == after["digest"]
+    one, other = (Policy.from_document(document).changes.selectors for document in (before, after))
+    assert (one["trainers"].line, other["trainers"].line) == (7, 8)
+    assert set(one) == {"trainers", "notebooks", "jobs/training", "jobs/tuning", "inline", "short", "untagged"}
+
+
+def test_no_path_of_the_machine_ships(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {c.file for c in Policy.from_document(load(config).shipped()).changes.selectors.values()} == {
+        "costwatch.yaml",
+        "",
+    }
+    assert str(config.parent) not in str(load(config).shipped())
+    monkeypatch.chdir(config.parent.parent)
+    there = Path(config.parent.name) / config.name
+    assert load(there).shipped()["changes"]["selectors"]["trainers"]["file"] == there.as_posix()
+    assert graduate.shipped_name(Path("../elsewhere/costwatch.yaml")) == "costwatch.yaml"
+
+
+def test_a_policy_of_before_lines_were_kept_has_none(config: Path) -> None:
+    assert Policy.from_document(load(config).policy_document).changes == Changes()
+
+
+@pytest.mark.parametrize(("most", "kept"), [(6, 6), (7, 7), (8, 7), (None, 7)])
+def test_of_very_many_selectors_the_first_ones_get_a_line(config: Path, most: int | None, kept: int) -> None:
+    assert len(graduate.changes(config, most=most).selectors) == kept

@@ -6,8 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+
 from costwatch.core import graduating, would_haves
+from costwatch.core.changes import Change
 from costwatch.core.graduating import NO_SELECTOR, Truth, by_selector, cases
+from costwatch.core.modes import Mode
 from costwatch.core.record import Entry, Transition
 from tests.support import builders
 from tests.support.builders import HOUR, NOW
@@ -110,6 +114,60 @@ def test_what_speaks_for_enforcing_and_what_against_it_is_one_sentence() -> None
     assert sentence(begin, ended(RUN, "ran on", "681"), ended(RUN, "destroyed", "681.01")) == (
         "enforce would have cost $0.01 more than it saved: its limits are too short"
     )
-    assert sentence(begin, ended(RUN, "ran on", "unknown", would_have_doubtful="yes")).endswith(
-        "look at what is in doubt first: 1 doubtful, 1 without a known price"
+
+
+LINE = Change(7, "mode: warn", "mode: enforce", file="costwatch.yaml")
+BEGIN = began(RUN, "jobs")
+RAN_ON = ended(RUN, "ran on", "681")
+
+
+@pytest.mark.parametrize(
+    ("more", "doubts"),
+    [
+        ([], ()),
+        ([ended(OTHER, "ran on", "0.01")], ()),
+        ([ended(OTHER, "ran on", "0.01", would_have_doubtful="yes")], ("1 doubtful",)),
+        ([ended(OTHER, "ran on", "unknown")], ("1 without a known price",)),
+        ([ended(OTHER, "destroyed", "0.01")], ("1 finished, and would have lost its work",)),
+        ([line(OTHER, Transition.STANDS_DOWN, 1, would_have="stood down")], ("1 doubtful",)),
+        (
+            [ended(OTHER, "destroyed", "1"), ended(OTHER, "destroyed", "2", at=2)],
+            ("2 finished, and would have lost their work",),
+        ),
+    ],
+)
+def test_one_that_was_wrong_or_is_in_doubt_is_enough_that_nobody_is_advised_to_enforce(
+    more: list[tuple[str, Entry]], doubts: tuple[str, ...]
+) -> None:
+    (jobs,) = by_selector(cases([BEGIN, began(OTHER, "jobs"), RAN_ON, *more], [], [], NOW))
+    assert jobs.doubts == doubts
+    advice = jobs.advice(Mode.WARN, LINE)
+    assert advice.advised is not bool(doubts)
+    assert advice.lines == LINE.shown
+
+
+def test_while_one_still_runs_nobody_knows_its_truth_and_nobody_is_advised() -> None:
+    record = replace(
+        builders.record(builders.run(builders.member(age=14 * HOUR))),
+        start=NOW - 14 * HOUR,
+        would_stop_at=NOW - 2 * HOUR,
+        selector="jobs",
     )
+    (jobs,) = by_selector(cases([BEGIN, RAN_ON], [], [record], NOW))
+    assert jobs.doubts == ("1 still runs",)
+    assert not jobs.advice(Mode.WARN, LINE).advised
+
+
+@pytest.mark.parametrize(("lost", "shown"), [("681", True), ("681.01", False)])
+def test_a_selector_that_would_cost_more_than_it_saves_is_shown_no_line(lost: str, *, shown: bool) -> None:
+    (jobs,) = by_selector(cases([BEGIN, RAN_ON, ended(RUN, "destroyed", lost)], [], [], NOW))
+    advice = jobs.advice(Mode.WARN, LINE)
+    assert bool(advice.lines) is shown
+    assert not advice.advised
+    assert ("give its runs more time" in advice.sentence) is not shown
+
+
+def test_without_a_known_line_the_setting_of_the_entry_in_the_file_is_named() -> None:
+    found = cases([began(RUN, "jobs/training"), RAN_ON], [], [], NOW)
+    (jobs,) = by_selector(found)
+    assert jobs.advice(Mode.WARN, None).sentence == "To enforce, mode: enforce beside name: jobs in costwatch.yaml."

@@ -69,7 +69,8 @@ def status(
     """Every open run: where it stands, until when, what it has cost; the pause, and messages not delivered yet.
 
     With --would-have instead, for each selector: what would have been stopped and what really became of it, the net of
-    that, what is in doubt, and the line of costwatch.yaml that makes it enforce.
+    that, what is in doubt, and the line of costwatch.yaml that makes it enforce; the same for the approval gate and the
+    RES breaker. Nobody is advised to enforce while anything is in doubt.
 
     With --watch a read that fails is said, with the time of the last good one, and the next one is tried; only the
     first must succeed. With --watch --json each look is one JSON document on a line of its own; one that failed

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from costwatch.config import checks, source
+from costwatch.config import checks, graduate, source
 from costwatch.config.commit import config_commit
 from costwatch.config.compiler import compile_policy
 from costwatch.config.model import Config, InvalidDocument, parse
@@ -24,6 +24,14 @@ class Loaded:
     warnings: tuple[str, ...]
     """Each as `file:line: key: sentence`, by line."""
     path: Path
+
+    def shipped(self) -> dict[str, Any]:
+        """What functions get as policy.json: the policy document, and beside it the lines that make things enforce.
+
+        Raises OSError where the file is gone by now.
+        """
+        changes = graduate.changes(self.path, graduate.shipped_name(self.path), graduate.MOST_SHIPPED)
+        return {**self.policy_document, "changes": changes.document}
 
 
 def load(path: Path) -> Loaded:

@@ -142,7 +142,11 @@ def length(text: str) -> int:
 
 
 def unmarked(text: str) -> str:
-    """A marked text for e-mail: date tokens as UTC, no emphasis, no escapes."""
+    """A marked text for e-mail: date tokens as UTC, no emphasis, no escapes; a block of code is as it is."""
+    before, fence, rest = text.partition("```\n")
+    code, end, after = rest.partition("\n```")
+    if fence and end:
+        return f"{unmarked(before)}{unescaped(code)}{unmarked(after)}"
     out: list[str] = []
     rest = text
     while "<" in rest:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from costwatch.core import card_buttons, durations, times
+from costwatch.core import card_buttons, durations, graduated, times
 from costwatch.core.blocks import (
     Block,
     cleaned,
@@ -35,9 +35,9 @@ from costwatch.core.selection import HoldCode
 
 _TEXT = 4000  # what Slack advises for the text of a message
 # Other people's text is cut first, so that our own sentence after it stays whole.
-_NAME, _NOTE, _QUOTE, _PUSH = 80, 400, 1500, 600
+_NAME, _NOTE, _LINE, _QUOTE, _PUSH = 80, 400, 400, 1500, 600
 _DELETED = "the volumes that are set to be deleted with it (normally its root volume)"
-_OF_LINES = frozenset({"lines", "problem", "reason", "seen"})  # facts; all others are one line
+_OF_LINES = frozenset({"lines", "problem", "reason", "seen", "enforce", "today"})  # facts; all others are one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,11 +450,23 @@ def _summary(facts: Mapping[str, str], context: CardContext) -> Card:
 
 
 def _week(facts: Mapping[str, str], context: CardContext) -> Card:
-    """`today`: the daily summary, which it takes the place of."""
+    """`enforce`: what enforce would have done. `today`: the daily summary, which it takes the place of."""
     del context
     head = facts["head"]
     blocks = [header(head), *([quoted_section(facts["lines"])] if facts["lines"] else [])]
+    if facts.get("enforce"):
+        blocks.append(section("*What enforce would have done in the last 30 days*"))
+        blocks += [_graduated(*each) for each in graduated.from_fact(facts["enforce"])]
+        lines = f"Lines are those of the file that is deployed ({cut(facts.get('commit', 'unknown commit'), _NAME)})"
+        blocks.append(small_print(f"Each of them: costwatch status --would-have · {lines}"))
     return Card(_push(head), [*blocks, *([quoted_section(facts["today"])] if facts.get("today") else [])])
+
+
+def _graduated(head: str, sentences: list[str], lines: list[str]) -> Block:
+    """One selector or guard, with the line of the configuration as it is and as it should be."""
+    told = [f"*{safe(cut(cleaned(head), _NAME))}*", *(safe(cut(cleaned(each), _NOTE)) for each in sentences)]
+    shown = "\n".join(safe(cut(cleaned(line, lines=True), _LINE)) for line in lines)
+    return section("\n".join([*told, f"```\n{shown}\n```"] if shown else told))
 
 
 _RENDERERS: dict[MessageKind, Callable[[Mapping[str, str], CardContext], Card]] = {

@@ -3,6 +3,8 @@
 A would-have begins when the timeline says `would stop`. It ends with the run (see `would_haves`), or when the run is
 not due any more, as one is that beats again or is given more time: enforce would have stopped what people let go on.
 That one has no dollars, and is doubtful, as is an instance that ran on: nobody sees whether its work was done.
+
+Nobody is advised to enforce while any of them is in doubt (see `Graduation.doubts` and `changes.advice`).
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from enum import StrEnum
 from typing import Final
 
 from costwatch.core import would_haves
+from costwatch.core.changes import Advice, Change, advice
+from costwatch.core.modes import Mode
 from costwatch.core.money import show_usd
 from costwatch.core.record import Entry, RunRecord, Transition
 from costwatch.core.run_cost import RunCost
@@ -88,21 +92,63 @@ class Graduation:
         return sum(case.unpriced for case in self.cases)
 
     @property
+    def sums(self) -> tuple[str, ...]:
+        """What became of them, with the net of it, as a sentence; none without a case."""
+        told = [
+            f"{len(found)} {what}{f': {show_usd(self.usd(truth))}' if truth is not Truth.STOOD_DOWN else ''}"
+            for truth, what in _WHAT.items()
+            if (found := self.of(truth))
+        ]
+        return (f"{'; '.join(told)}; net {show_usd(self.net_usd)}",) if told else ()
+
+    @property
+    def over(self) -> int:
+        """So many are over: what became of them is known, or that nobody will know."""
+        return len(self.cases) - len(self.of(Truth.STILL_RUNS))
+
+    @property
+    def against(self) -> str:
+        """Why it must not enforce as it stands, as a clause; empty: nothing speaks against it."""
+        return "enforcing it costs more than it saves, so give its runs more time" if self.net_usd < 0 else ""
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What somebody has to look at before it enforces, a clause each: while there is one, nobody is advised to.
+
+        Would-haves that were wrong, since they finished; doubtful ones; those without a price; those that still run,
+        since nobody knows their truth yet.
+        """
+        counted = (
+            (
+                len(self.of(Truth.FINISHED)),
+                "finished, and would have lost its work",
+                "finished, and would have lost their work",
+            ),
+            (len(self.doubtful), "doubtful", "doubtful"),
+            (self.unpriced, "without a known price", "without a known price"),
+            (len(self.of(Truth.STILL_RUNS)), "still runs", "still run"),
+        )
+        return tuple(f"{count} {one if count == 1 else many}" for count, one, many in counted if count)
+
+    def advice(self, mode: Mode | None, change: Change | None) -> Advice:
+        """Whether to enforce, and the line that does it. `mode` None: no selector has that name any more."""
+        name = self.selector.partition("/")[0]
+        setting = f"mode: enforce beside name: {name}"
+        return advice(mode, change, seen=self.over > 0, against=self.against, doubts=self.doubts, setting=setting)
+
+    @property
     def sentence(self) -> str:
         """What speaks for enforcing and what against it."""
-        over = len(self.cases) - len(self.of(Truth.STILL_RUNS))
         if not self.cases:
             return "nothing would have been stopped: nobody knows yet what its limits would do"
-        if not over:
+        if not self.over:
             return "what would have been stopped still runs: nobody knows yet what became of it"
         if self.net_usd < 0:
             return f"enforce would have cost {show_usd(-self.net_usd)} more than it saved: its limits are too short"
         saved = f"enforce would have saved {show_usd(self.net_usd)}"
         if self.of(Truth.FINISHED):
             saved += f", and destroyed the work of {len(self.of(Truth.FINISHED))}"
-        beside = [f"{len(self.doubtful)} doubtful"] if self.doubtful else []
-        beside += [f"{self.unpriced} without a known price"] if self.unpriced else []
-        return f"{saved}; look at what is in doubt first: {', '.join(beside)}" if beside else saved
+        return saved
 
 
 def cases(
@@ -135,6 +181,12 @@ def by_selector(found: Iterable[Case], names: Sequence[str] = ()) -> list[Gradua
     return [Graduation(name, tuple(held.get(name, ()))) for name in order]
 
 
+_WHAT: Final = {
+    Truth.FINISHED: "finished, its work lost",
+    Truth.RAN_ON: "ran on",
+    Truth.STOOD_DOWN: "not due any more",
+    Truth.STILL_RUNS: "still running, so far",
+}
 _TRUTHS: Final = {
     would_haves.DESTROYED: Truth.FINISHED,
     would_haves.RAN_ON: Truth.RAN_ON,

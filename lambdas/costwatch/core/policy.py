@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from costwatch import names
 from costwatch.core import modes
+from costwatch.core.changes import Changes
 from costwatch.core.res_policy import ResPolicy
 from costwatch.errors import ConfigError
 
@@ -266,6 +267,8 @@ class Policy:
     """Negotiated discounts on list prices: see `core.price_book.TrustedPrices.discount`."""
     approval: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     res: ResPolicy = field(default_factory=ResPolicy)
+    changes: Changes = field(default_factory=Changes)
+    """Which lines of the deployed file make things enforce. Nothing is decided by them, and no digest has them."""
 
     def selector(self, name: str) -> Selector | None:
         return next((s for s in self.selectors if s.name == name), None)
@@ -317,8 +320,9 @@ class Policy:
                 approval=ApprovalPolicy.from_document(body["approval"]) if "approval" in body else ApprovalPolicy(),
                 res=ResPolicy.from_document(body["res"]) if "res" in body else ResPolicy(),
                 multipliers={k: Decimal(by) for k, by in body.get("prices", {}).get("multipliers", {}).items()},
+                changes=Changes.from_document(document.get("changes", {})),
             )
-        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise ConfigError(f"policy.json is not what `costwatch check-config` compiles: {error!r}") from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from costwatch.core import times, unapproved
+from costwatch.core import gate_graduating, times, unapproved
 from costwatch.core.consent import Consent, Word, open_question
 from costwatch.core.deadman import Decision
 from costwatch.core.messages import Audience, Message, MessageKind, about
@@ -60,7 +60,9 @@ def _would_be_asked(
         cause = unapproved.cause(record, policy, now)
         if cause is None:
             return record
-        entries.append(decision_entry(now, Transition.WOULD_HOLD, f"would have asked: {cause.reason}", decision))
+        facts = gate_graduating.evidence(cause.tier, cause.usd)
+        reason = f"would have asked: {cause.reason}"
+        entries.append(decision_entry(now, Transition.WOULD_HOLD, reason, decision, **facts))
         looked_for = consent.looked_for if consent is not None else ""
         return replace(record, consent=Consent(Word.WOULD_ASK, now, looked_for=looked_for))
     used_up_at = unapproved.used_up_at(record, policy)

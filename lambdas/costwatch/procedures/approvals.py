@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from costwatch.adapters.callback_steps import ExecutionSource, Waiting
 from costwatch.adapters.ledger_approvals import Approvals
-from costwatch.core import approvals, claims, families, gate
+from costwatch.core import approvals, claims, families, gate, gate_graduating
 from costwatch.core.approvals import Approval, ApprovalStep, Clicker, Requester, State, Way
 from costwatch.core.estimator import DEFAULT_MAX_RUNTIME
 from costwatch.core.families import PastRun
@@ -148,6 +148,7 @@ def _let_go_on(g: Gate, request: Request, made: Quote, judged: gate.Judged) -> R
     )
     about = {"name": request.name, "way": request.way.value, "waits": request.source, "team": request.team}
     money = {key: value for key, value in outputs.items() if key not in ("decision", "reason")}
+    money |= gate_graduating.evidence(judged.tier, judged.usd) if held else {}
     transition = Transition.WOULD_HOLD if held else Transition.LET_PASS
     entry = Entry(
         now,

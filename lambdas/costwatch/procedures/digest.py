@@ -118,8 +118,7 @@ def summary(w: Watchdog, records: list[RunRecord], report: SweepReport) -> None:
     now = w.now()
     today, week = _today(w, records, report), weekly.due(w, records, report)
     if week is not None and week.lines:
-        facts = {"head": week.head, "lines": "\n".join(week.lines)}
-        facts |= {"today": f"{today.head}\n{today.lines}"} if today is not None else {}
+        facts = week.facts | ({"today": f"{today.head}\n{today.lines}"} if today is not None else {})
         keys = [week.key, *(today.keys if today is not None else ())]
         w.ledger.say_once(keys, Message(week.key, MessageKind.WEEK, Audience.PLATFORM, facts), now)
         return

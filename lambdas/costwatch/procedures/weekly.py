@@ -1,4 +1,4 @@
-"""The week that is over, for the platform channel: spend, forecasts, per selector what enforce would have done."""
+"""The week that is over, for the platform channel: spend, forecasts, decisions, and what enforce would have done."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from costwatch.adapters.ledger import TimelineRow
-from costwatch.core import graduating
 from costwatch.core import spend as spending
-from costwatch.core.graduating import Graduation, Truth
+from costwatch.core import would_haves
+from costwatch.core.graduated import Graduated, to_fact
 from costwatch.core.modes import Mode
 from costwatch.core.money import show_usd
 from costwatch.core.record import RunRecord, Status, Transition
 from costwatch.core.run_cost import RunCost
 from costwatch.core.spend import By
+from costwatch.procedures.graduating import LOOK_BACK, look_back
 from costwatch.procedures.own_cost import own_cost_of
 from costwatch.procedures.ports import Watchdog
 from costwatch.procedures.report import SweepReport
@@ -26,7 +27,6 @@ HOUR: Final = 9
 _MADE_UP: Final = 1
 """Local weekday, Tuesday, until whose end a Monday without a sweep is made up for."""
 _TEAMS: Final = 6
-_MOST_SELECTORS: Final = 10
 _COUNTED: Final = {
     Transition.VERIFIED_GONE: "stopped and verified gone",
     Transition.VERIFIED_STOPPED: "stopped and verified",
@@ -37,18 +37,31 @@ _COUNTED: Final = {
     Transition.EXPIRED: "not answered in time",
     Transition.EXTENDED: "extended",
     Transition.EXEMPTED: "exempted",
-    Transition.JUDGED: "retrained models judged",
-    Transition.TRAINING_SKIPPED: "trainings advised against",
+    Transition.JUDGED: "retrained model{s} judged",
+    Transition.TRAINING_SKIPPED: "training{s} advised against",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """`key` remembers that it is told. No `lines`: nothing happened, and nothing is said."""
+    """`key` remembers that it is told. No `lines`: nothing happened, and nothing is said.
+
+    `graduated`: what enforce would have done, of the last `LOOK_BACK` and not of the week: what was doubtful before it
+    is doubtful still.
+    """
 
     key: str
     head: str = ""
     lines: tuple[str, ...] = ()
+    graduated: tuple[Graduated, ...] = ()
+    commit: str = ""
+    """Whose lines they name."""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Of its message."""
+        facts = {"head": self.head, "lines": "\n".join(self.lines)}
+        return facts | ({"enforce": to_fact(self.graduated), "commit": self.commit} if self.graduated else {})
 
 
 def due(w: Watchdog, records: Sequence[RunRecord], report: SweepReport) -> Week | None:
@@ -70,12 +83,16 @@ def due(w: Watchdog, records: Sequence[RunRecord], report: SweepReport) -> Week 
         row for row in w.ledger.since(begin, end, report.skip) if row.origin == w.ledger.origin and row.entry.at < end
     ]
     costs = _costs(w, begin, end, report)
-    lines = [*_spent(costs), *_counted(rows), *_held(records), *_selectors(w, rows, costs, records)]
-    if lines:
-        lines.append(own_cost_of(w.policy).sentence)
+    lines = [*_spent(costs), *_counted(rows), *_held(records)]
+    if not lines and not _would_have(rows, records):
+        return Week(key)
+    lines.append(own_cost_of(w.policy).sentence)
+    now = w.now()
+    back = look_back(w.ledger, w.account, now - LOOK_BACK, now, records, w.policy, report.skip)
     spent = show_usd(spending.total([spending.of_cost(cost) for cost in costs]).usd)
     head = f"Costwatch: the week of {first.day} {first:%b} to {last.day} {last:%b %Y}, {spent}"
-    return Week(key, head, tuple(lines))
+    told = tuple(back.told(w.policy, w.policy.changes))
+    return Week(key, head, tuple(lines), told, w.policy.config_commit)
 
 
 def _costs(w: Watchdog, begin: datetime, end: datetime, report: SweepReport) -> list[RunCost]:
@@ -96,7 +113,10 @@ def _spent(costs: Sequence[RunCost]) -> list[str]:
     wasted = f"; {show_usd(total.wasted_usd)} of it failed or was stopped" if total.wasted_usd else ""
     by_team = ", ".join(f"{team.key} {show_usd(team.usd)}" for team in teams[:_TEAMS])
     more = f", {len(teams) - _TEAMS} more: costwatch spend" if len(teams) > _TEAMS else ""
-    told = [f"{total.runs} runs ended: {show_usd(total.usd)}{unknown}{wasted}", f"By team: {by_team}{more}"]
+    told = [
+        f"{total.runs} {'run' if total.runs == 1 else 'runs'} ended: {show_usd(total.usd)}{unknown}{wasted}",
+        f"By team: {by_team}{more}",
+    ]
     if total.forecast_error is not None:
         error = f"{total.forecast_error * 100:+.0f}%"
         told.append(f"Forecast {show_usd(total.forecast_usd)}, actual {show_usd(total.forecast_actual_usd)} ({error})")
@@ -105,7 +125,7 @@ def _spent(costs: Sequence[RunCost]) -> list[str]:
 
 def _counted(rows: Sequence[TimelineRow]) -> list[str]:
     counts = [(sum(row.entry.transition is each for row in rows), what) for each, what in _COUNTED.items()]
-    told = ", ".join(f"{count} {what}" for count, what in counts if count)
+    told = ", ".join(f"{count} {what.format(s='' if count == 1 else 's')}" for count, what in counts if count)
     return [f"{told[:1].upper()}{told[1:]}"] if told else []
 
 
@@ -114,22 +134,9 @@ def _held(records: Sequence[RunRecord]) -> list[str]:
     return [f"{held} held now: costwatch status"] if held else []
 
 
-def _selectors(
-    w: Watchdog, rows: Sequence[TimelineRow], costs: Sequence[RunCost], records: Sequence[RunRecord]
-) -> list[str]:
-    """What enforce would have come to, and what to change."""
-    lines = [(row.run_id, row.entry) for row in rows]
-    found = graduating.by_selector(graduating.cases(lines, costs, records, w.now()))
-    modes = {selector.name: selector.mode for selector in w.policy.selectors}
-    told = [_selector(each, modes.get(each.selector)) for each in found]
-    more = [f"... and {len(told) - _MOST_SELECTORS} selectors more: costwatch status --would-have"]
-    return told[:_MOST_SELECTORS] + (more if len(told) > _MOST_SELECTORS else [])
-
-
-def _selector(each: Graduation, mode: Mode | None) -> str:
-    still = len(each.of(Truth.STILL_RUNS))
-    parts = [each.sentence, *([f"{still} still running"] if still else [])]
-    if mode is not None and mode is not Mode.ENFORCE and each.net_usd > 0:
-        name = each.selector.partition("/")[0]
-        parts.append(f"to enforce: mode: enforce beside name: {name} in costwatch.yaml")
-    return f"{each.selector} ({mode.value if mode is not None else 'no selector any more'}): {'; '.join(parts)}"
+def _would_have(rows: Sequence[TimelineRow], records: Sequence[RunRecord]) -> bool:
+    """Whether enforce would have done anything in the week, or of what still runs."""
+    held = (Transition.WOULD_HOLD, Transition.WOULD_USE_UP, Transition.WOULD_WRITE)
+    if any(row.entry.transition in held or would_haves.WHICH in dict(row.entry.evidence) for row in rows):
+        return True
+    return any(record.would_stop_at is not None for record in records)
