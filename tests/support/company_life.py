@@ -83,11 +83,28 @@ def job_body(name: str, *, hours: int) -> dict[str, Any]:
 @contextmanager
 def company(directory: Path) -> Iterator[Company]:
     """It has been going on for an hour and a half."""
-    directory.joinpath("costwatch.yaml").write_text(_CONFIG, "utf-8")
     with _few_regions(), Stage(start=NOW - timedelta(minutes=90), people=[MARIA]) as stage:
         found = Company(stage, directory)
         _seed(found)
         yield found
+
+
+@contextmanager
+def gate_only_warns(of: Company) -> Iterator[None]:
+    """Meanwhile the gate holds nobody, and two jobs have asked it."""
+    _deploy(of, _CONFIG.replace("approval:\n  mode: enforce", "approval:\n  mode: warn"))
+    for name in ("train", "create-training-job"):
+        assert of.costwatch("gate", "--job", f"{name}.json").exit_code == 0
+    try:
+        yield
+    finally:
+        _deploy(of, _CONFIG)
+
+
+def _deploy(of: Company, text: str) -> None:
+    (of.desk / "costwatch.yaml").write_text(text, "utf-8")
+    of.stage.deploy(text)
+    _slack_finds_it(of)
 
 
 @contextmanager
@@ -113,7 +130,7 @@ def _seed(of: Company) -> None:
     fleet.instance(type="g5.12xlarge", name="idle", tags=bench, launched_at=NOW - timedelta(hours=12, minutes=16))
     fleet.training_job("segment-7", started_at=NOW - timedelta(hours=12, minutes=31), tags=experiment)
     fleet.training_job("churn-41", started_at=NOW - timedelta(hours=11, minutes=10), tags=_TRAINER)
-    of.stage.deploy(_CONFIG)
+    _deploy(of, _CONFIG)
     of.stage.fire("prices")
     _models(of)
     of.forward(minutes=16)
@@ -126,7 +143,6 @@ def _seed(of: Company) -> None:
     fleet.finish_job("segment-7", of.stage.clock())
     of.forward(minutes=9)
     _dead_letters(of)
-    _slack_finds_it(of)
     _on_the_desk(of.desk)
     of.aws.client("s3").create_bucket(Bucket="my-company-code")
     assert of.costwatch("gate", "--job", "job.json").exit_code == PENDING
@@ -186,11 +202,15 @@ def _dead_letters(of: Company) -> None:
         "HintsDeadLetters1A2B3C4D": of.stage.dead_letter_urls["hints"],
         "RefusedEvents1A2B3C4D": of.stage.refused_queue_url,
     }
-    named = {
+    resources: dict[str, Any] = {
         called: {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": url.rpartition("/")[2]}}
         for called, url in queues.items()
     }
-    of.aws.client("cloudformation").create_stack(StackName=names.STACK, TemplateBody=json.dumps({"Resources": named}))
+    # Of a function only its name counts here, and moto makes none without its zip.
+    name = {"LogGroupName": "costwatch-hints"}
+    resources["HintsFunction1A2B3C4D"] = {"Type": "AWS::Logs::LogGroup", "Properties": name}
+    body = json.dumps({"Resources": resources})
+    of.aws.client("cloudformation").create_stack(StackName=names.STACK, TemplateBody=body)
     state = {"source": names.SOURCE_EC2, "detail-type": names.DETAIL_EC2_STATE, "detail": {"instance-id": "i-1"}}
     for url in queues.values():
         of.aws.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(state))

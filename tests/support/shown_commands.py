@@ -95,6 +95,7 @@ HOW: Final[Mapping[str, How]] = {
     'promote MODEL VERSION --reason "..."': How(who=RAVI, anew=True, says="Approved"),
     'promote churn 41 --reason "..."': How(who=RAVI, says="Approved"),
     "reject MODEL VERSION": How(who=RAVI, anew=True, says="Rejected"),
+    "redrive QUEUE --resend": How(who=RAVI, answers="y\n", says="ent again"),
     "release HOLD": How(who=RAVI, says="released by"),
     "res --model churn --training-job churn-41": How(exit=8, names=_RES_JOB, says="too small for its cost"),
     "restore RUN": How(answers="y\n", names=_MY_GROUP, anew=True, says="minimum 2"),
