@@ -71,7 +71,7 @@ STANDS_FOR = {
 
 def asked_for(reader: Reader, command: str) -> set[tuple[str, str]]:
     """The action and the resource of each permission that a command needs; who one is may be asked without any."""
-    with collecting(roles=(OPERATOR,)) as calls:
+    with collecting(roles=(OPERATOR, None)) as calls:
         result = reader.of.costwatch(*shlex.split(command))
     assert result.exception is None or isinstance(result.exception, SystemExit), result.output
     account = reader.of.aws.account_id

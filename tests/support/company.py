@@ -102,9 +102,12 @@ class Company:
         return [*self.aws.session().resource("dynamodb").Table("costwatch-ledger").scan()["Items"]]
 
 
-def _role(words: Sequence[str]) -> str:
-    """Whose permissions a command has to do with."""
+def _role(words: Sequence[str]) -> str | None:
+    """Whose permissions a command has to do with. None: a trainer's, a pipeline's or a deployer's own."""
     own = {
+        "heartbeat": None,
+        "package": None,
+        "res": None,
         "doctor": recorder.DOCTOR,
         "init": recorder.BEGINNER,
         "preview": recorder.PREVIEWER,
