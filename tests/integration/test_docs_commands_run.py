@@ -1,7 +1,7 @@
 """Every `costwatch` and `aws` command of the documentation is run, page by page, in an account that has what they name.
 
-What a page calls RUN, HOLD or churn-41 is made by tests/support/company.py; tests/support/shown_commands.py says what
-stands for which name, and what must come of each command. A page is typed from its top to its end by one reader.
+What a page calls RUN, HOLD or churn-41 is made by tests/support/company_life.py; tests/support/shown_commands.py says
+what stands for which name, and what must come of each command. A page is typed from its top to its end by one reader.
 """
 
 from __future__ import annotations
