@@ -11,6 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Most modules of most packages are never imported: Python compiles what is, and set-up takes half the time.
 export PIP_NO_COMPILE := 1
 CONFIG ?= costwatch.yaml
+export CONFIG
 WORKERS ?= 2
 CDK := node_modules/.bin/cdk
 
@@ -63,20 +64,21 @@ client: .venv/.ready-dev ## build the wheel that training scripts install, into 
 	@ls build/costwatch_client-*.whl
 
 .PHONY: synth
-synth: .venv/.ready-dev ## write the CloudFormation template to cdk.out
-	@CDK_OUTDIR=cdk.out $(BIN)/python app.py
+synth: .venv/.ready-dev ## write the CloudFormation template to cdk.out (CONFIG and ARGS as for deploy)
+	@CDK_OUTDIR=cdk.out $(BIN)/python app.py -c "config=$$CONFIG" $(ARGS)
 
 # The CDK's command line needs Node: .venv/bin, which is on PATH here, has one.
 .PHONY: bootstrap deploy destroy package
 bootstrap: .venv/.ready-dev $(CDK) ## what a deploy needs, once per account and region
-	$(CDK) bootstrap -c config=$(CONFIG) $(ARGS)
+	$(CDK) bootstrap -c "config=$$CONFIG" $(ARGS)
 deploy: .venv/.ready-dev $(CDK) ## deploy with the pinned CDK (CONFIG=path/to/costwatch.yaml)
-	$(CDK) deploy -c config=$(CONFIG) $(ARGS)
+	$(CDK) deploy -c "config=$$CONFIG" $(ARGS)
 destroy: .venv/.ready-dev $(CDK) ## remove what was deployed, except the ledger
-	$(CDK) destroy -c config=$(CONFIG) $(ARGS)
+	$(CDK) destroy -c "config=$$CONFIG" $(ARGS)
 package: .venv/.ready-dev $(CDK) ## template and zip, to deploy without a bootstrap (BUCKET=my-code)
-	$(CDK) synth --quiet -c config=$(CONFIG) $(ARGS)
-	$(BIN)/costwatch package --config $(CONFIG) --bucket $(BUCKET)
+	@test -n "$(BUCKET)" || { echo "which bucket? make package BUCKET=my-code" >&2; exit 2; }
+	$(CDK) synth --quiet -c "config=$$CONFIG" $(ARGS)
+	$(BIN)/costwatch package --config "$$CONFIG" --bucket $(BUCKET)
 
 .PHONY: clean
 clean: ## remove what was built and installed here

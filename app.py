@@ -5,8 +5,10 @@ Context: `-c config=PATH` (default costwatch.yaml), `-c target=localhost` for an
 begins with, `-c ledger=delete` to have the ledger go with the stack. Exit code 2: the configuration is wrong.
 """
 
+import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent / "lambdas")]
@@ -15,8 +17,12 @@ from costwatch.errors import CostwatchError, InputError  # noqa: E402, needs the
 from infra.runtime import use_node  # noqa: E402, needs the path above
 
 
-def main() -> int:
-    """Synthesize. What is wrong in the configuration is told in its own lines, without a traceback."""
+def main(arguments: Sequence[str]) -> int:
+    """Synthesize. What is wrong in the configuration is told in its own lines, without a traceback.
+
+    `arguments`: context as `cdk -c` takes it, for whoever runs this file alone; what the CDK says goes before it.
+    """
+    context = dict(_options().parse_args(arguments).context)
     try:
         use_node()
         # Only now: importing the CDK library starts Node.
@@ -27,7 +33,7 @@ def main() -> int:
         from infra.compose import compose  # noqa: PLC0415, imports the CDK library
         from infra.inputs import Inputs  # noqa: PLC0415, the same
 
-        app = cdk.App()
+        app = cdk.App(context=context)
         loaded = loader.load(Path(app.node.try_get_context("config") or "costwatch.yaml"))
         for warning in loaded.warnings:
             sys.stderr.write(f"warning: {warning}\n")
@@ -47,5 +53,18 @@ def main() -> int:
     return 0
 
 
+def _options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="app.py", description="Synthesize, without the CDK's command line.")
+    options.add_argument("-c", "--context", action="append", default=[], type=_pair, metavar="KEY=VALUE")
+    return options
+
+
+def _pair(written: str) -> tuple[str, str]:
+    key, equals, value = written.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{written!r} is not KEY=VALUE")
+    return key, value
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

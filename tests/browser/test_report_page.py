@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from costwatch.core.judgements import State
 from tests.browser.conftest import EVERYWHERE, PageAt, contrast
 from tests.integration.test_cli_report import report, terminal
+from tests.support.judged import verdict
 from tests.support.report_town import ReportTown, four_weeks
 
 HOSTILE = "<script>document.title='gone'</script><img src=https://example.com/x onerror=alert(1)>"
@@ -16,9 +18,13 @@ LONG = "team-of-" + "x" * 160
 
 
 @pytest.fixture(scope="module")
-def lived() -> ReportTown:
-    """With names of every kind, and more teams than a plot has colours."""
+def lived(tmp_path_factory: pytest.TempPathFactory) -> ReportTown:
+    """With names of every kind in every table, and more teams than a plot has colours."""
     of = four_weeks()
+    maria = terminal(tmp_path_factory.mktemp("lived"), of)
+    for command in (("pause", "--reason", f"moving {LONG}, see https://wiki.example.com/{'x' * 90}"), ("resume",)):
+        assert maria.costwatch(*command).exit_code == 0
+    of.judge(42, verdict(), state=State.JUDGED, model="m" * 60, group="churn_of_the_whole_company_and_of_its_friends")
     of.ran("hostile", hours=3, team=HOSTILE)
     of.ran("nobody-" + "y" * 50, hours=14, team=LONG)
     for n in range(4):
@@ -51,6 +57,48 @@ def test_the_page_fits_its_window_is_readable_and_asks_nobody(
     assert tab.errors == []
     assert tab.requests == [written.as_uri()]
     assert_readable(page, scheme)
+
+
+BROKEN_WORDS = """longest => {
+    const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT), broken = [];
+    while (texts.nextNode()) {
+        const text = texts.currentNode;
+        const within = text.parentElement, hidden = within.getBoundingClientRect().width < 2;
+        if (within.closest("svg") || !within.checkVisibility() || hidden) continue;
+        for (const { 0: word, index } of text.data.matchAll(/[^\\s-]+-*/g)) {
+            const range = document.createRange();
+            range.setStart(text, index);
+            range.setEnd(text, index + word.length);
+            const lines = new Set([...range.getClientRects()].filter(r => r.width > 0).map(r => Math.round(r.top)));
+            if (lines.size > 1 && word.length <= longest) broken.push(word);
+        }
+    }
+    return broken;
+}"""
+
+
+@EVERYWHERE
+def test_no_ordinary_word_is_broken_and_a_long_name_makes_no_table_wider_than_its_section(
+    written: Path, page_at: PageAt, width: int, scheme: str
+) -> None:
+    page = page_at(width, scheme).open(written.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
+    for heading in ("Approvals", "Other decisions"):
+        assert page.get_by_role("heading", name=heading).is_visible()
+    assert page.evaluate(BROKEN_WORDS, 20) == []
+    sections = "[...document.querySelectorAll('section')].map(e => [e.id, e.scrollWidth - e.clientWidth])"
+    assert [name for name, over in page.evaluate(sections) if over > 0] == []
+
+
+@pytest.mark.parametrize("width", [760, 761, 1000, 1001])
+def test_between_desk_and_telephone_no_table_is_wider_than_its_section(
+    written: Path, page_at: PageAt, width: int
+) -> None:
+    tab = page_at(1280, "light")
+    page = tab.open(written.as_uri())
+    page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
+    assert not tab.scrolls_sideways
 
 
 def assert_readable(page: Page, scheme: str) -> None:
@@ -115,6 +163,7 @@ def test_other_people_s_names_are_text(written: Path, page_at: PageAt) -> None:
     page = tab.open(written.as_uri())
     assert page.get_by_text(HOSTILE).count() > 0
     assert page.locator("script, img, iframe, foreignObject").count() == 0
+    assert page.locator("svg title").count() == 0, "it would show where somebody points at a plot"
     assert page.title().startswith("Costwatch report of account")
     assert tab.errors == []
 

@@ -122,7 +122,9 @@ def test_a_record_with_everything_in_it_survives_the_table(table: Table) -> None
         exemption=Exemption("ada", NOW, NOW, "demo"),
         exempt_tags=(("", NOW),),
         malformed_told=("a=b",),
-        stop=StopAttempt("key", "w", 2, NOW, ("i-1",), ("sir-1",), NOW, Action.STOP, ("day#2026-11-22",), NOW, NOW),
+        stop=StopAttempt(
+            "key", "w", 2, NOW, ("i-1",), ("sir-1",), NOW, Action.STOP, ("day#2026-11-22",), NOW, NOW, "r", NOW
+        ),
         would_stop_at=NOW,
         would_stop_spent_usd=Decimal("263.49"),
         lowered_since=NOW,

@@ -7,8 +7,10 @@ from dataclasses import replace
 from costwatch.adapters.ledger import ClaimOutcome, Ledger
 from costwatch.adapters.table import Table
 from costwatch.core import endings
+from costwatch.core.modes import Mode
 from costwatch.core.record import Entry, Transition
 from costwatch.core.step import Step
+from costwatch.core.sweeps import SweepDone
 from tests.contract.test_ledger_costs import COST
 from tests.support.builders import ACCOUNT, MINUTE, NOW, REGION
 from tests.support.ledger_steps import LATE, NO_CAPS, STAMP, claim_step, due, first, held
@@ -20,6 +22,15 @@ def test_what_was_never_saved_is_none(ledger: Ledger) -> None:
     assert ledger.timeline(LATE.id) == []
     assert ledger.outbox(NOW) == []
     assert ledger.pause() is None
+    assert ledger.last_sweep() is None
+
+
+def test_of_sweeps_that_came_to_their_end_the_last_one_reads_back_as_it_was(ledger: Ledger) -> None:
+    before = SweepDone(NOW, NOW + MINUTE, Mode.OBSERVE, "d0", "0ff1ce", "0.1.0", 2, "us-east-1 ec2")
+    last = SweepDone(NOW + 5 * MINUTE, NOW + 6 * MINUTE, Mode.WARN, "d1", "c0ffee", "0.2.0")
+    for done in (before, last):
+        ledger.keep_sweep(done)
+        assert ledger.last_sweep() == done
 
 
 def test_a_saved_record_reads_back_as_it_was_with_its_version(ledger: Ledger) -> None:

@@ -349,6 +349,20 @@ def a_stop_does_not_end(watch: Watch) -> None:
     watch.all_quiet()
 
 
+def a_stop_is_refused_each_time(watch: Watch) -> None:
+    watch.account.fleet.instance(tags=TAGS, launched_at=NOW - timedelta(hours=40))
+    watch.sweeps(1)
+    watch.clock.forward(minutes=30)
+    watch.account.aws.faults.fail("ec2", "TerminateInstances", "UnauthorizedOperation", times=None)
+    watch.sweeps(25)
+    assert not watch.in_alarm("OldestClaim"), "exactly two hours after the first attempt are not more than two"
+    watch.sweeps(1)
+    assert watch.in_alarm("OldestClaim"), "each sweep claims it anew, and it is no younger for that"
+    watch.account.aws.faults.clear()
+    watch.sweeps(4)
+    watch.all_quiet()
+
+
 def too_much_burns(watch: Watch) -> None:
     begun = [watch.account.fleet.instance(tags=TAGS, launched_at=NOW) for _ in range(18)]
     watch.sweeps(3)
@@ -393,6 +407,7 @@ STORIES: dict[Callable[[Watch], None], str] = {
     an_event_of_the_registry_ends_badly: "Attention",
     a_click_is_not_taken: "Attention",
     a_stop_does_not_end: "OldestClaim",
+    a_stop_is_refused_each_time: "OldestClaim",
     too_much_burns: "Burn",
     what_burns_too_much_cannot_be_seen: "Burn",
     prices_grow_old: "StalePrices",

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,12 @@ from tests.support.synth import ROOT
 APP_TIMEOUT_SECONDS = 120
 
 
-def run_app(context: dict[str, str], **environ: str) -> subprocess.CompletedProcess[str]:
+def run_app(
+    context: dict[str, str], *, arguments: Sequence[str] = (), **environ: str
+) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("CDK_", "AWS_"))}
     return subprocess.run(
-        [sys.executable, str(ROOT / "app.py")],
+        [sys.executable, str(ROOT / "app.py"), *arguments],
         cwd=ROOT,
         env=clean | environ | {"CDK_CONTEXT_JSON": json.dumps(context)},
         capture_output=True,
@@ -39,6 +42,20 @@ def test_a_wrong_configuration_is_told_in_its_lines_without_a_traceback(tmp_path
     done = run_app({"config": str(wrong)})
     assert done.returncode == 2
     assert f"{wrong}:5: dead_man.frobnicate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_run_alone_it_takes_the_context_that_the_cdk_would_give(tmp_path: Path) -> None:
+    wrong = tmp_path / "mine.yaml"
+    wrong.write_text("version: 7\n", "utf-8")
+    assert f"{wrong}:1: version" in run_app({}, arguments=("-c", f"config={wrong}")).stderr
+
+
+@pytest.mark.parametrize("arguments", [("-c", "role_prefix"), ("-c", "=x"), ("--all",)])
+def test_what_it_does_not_know_it_does_not_ignore(arguments: tuple[str, ...]) -> None:
+    done = run_app({}, arguments=arguments)
+    assert done.returncode == 2
+    assert arguments[-1] in done.stderr
     assert "Traceback" not in done.stderr
 
 

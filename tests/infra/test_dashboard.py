@@ -142,7 +142,7 @@ def test_spending_stops_would_haves_and_own_cost_are_found_in_the_lines_of_sweep
     assert (attention["function"], attention["held"]) == ("deadman", 1)
     (own,) = asked(ours, "Own cost", lines)
     assert own["sweeps"] == 4
-    assert own["usd"] == pytest.approx(4.88)
+    assert own["usd"] == pytest.approx(4.94)
 
 
 def test_verdicts_and_what_the_candidates_cost_are_found_in_the_lines_of_the_breaker(

@@ -105,6 +105,7 @@ def test_a_month_of_polling_and_sweeps_is_worked_out_by_hand() -> None:
     assert amounts["CloudWatch alarms"] == (Decimal(20), Decimal("2.00"))
     assert amounts["SQS, idle polling"] == (Decimal(3 * 657_000), Decimal("0.7884"))
     assert amounts["Lambda, requests"][0] == 3 * 8_760
+    assert amounts["Heartbeats"] == (Decimal(21_600), Decimal("0.0594"))
 
 
 def test_the_page_shows_the_arithmetic_of_the_counts_as_they_are_now() -> None:

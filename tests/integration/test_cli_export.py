@@ -50,12 +50,44 @@ def lines(maria: Terminal, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
+@pytest.mark.parametrize(
+    "command", [("export", "timeline"), ("export", "costs"), ("status", "--would-have"), ("spend",), ("ledger",)]
+)
+def test_every_since_goes_back_as_far_as_the_ledger_keeps_and_names_that_limit(
+    maria: Terminal, command: tuple[str, ...]
+) -> None:
+    taken = maria.costwatch(*command, "--since", "400d")
+    assert taken.exit_code == 0, taken.output
+    assert "the ledger keeps" not in taken.stderr
+    refused = maria.costwatch(*command, "--since", "401d")
+    assert refused.exit_code == 2
+    assert "'401d' must be longer than zero and at most 400d" in " ".join(refused.stderr.split())
+    cut = maria.costwatch(*command, "--since", "2020-01-01T00:00:00Z")
+    assert cut.exit_code == 0, cut.output
+    assert "the ledger keeps 400 days: what is shown begins 2025-10-18" in " ".join(cut.stderr.split())
+
+
+def test_verdicts_are_kept_longer_and_a_time_is_not_cut(maria: Terminal) -> None:
+    result = maria.costwatch("export", "verdicts", "--since", "2020-01-01T00:00:00Z")
+    assert "verdicts: nothing since 2020-01-01 00:00:00 UTC" in result.stderr
+
+
 @pytest.mark.parametrize("what", WHAT)
 def test_a_range_without_rows_gives_the_header_alone_and_a_word_beside_it(maria: Terminal, what: str) -> None:
     result = maria.costwatch("export", what)
     assert (result.exit_code, result.stdout) == (0, ",".join(WHAT[what]) + "\n")
     assert f"{what}: nothing since 2026-10-23" in result.stderr
     assert lines(maria, what) == []
+
+
+@pytest.mark.parametrize("what", WHAT)
+def test_what_cannot_be_read_prints_no_header_since_it_would_say_that_there_is_nothing(
+    maria: Terminal, what: str
+) -> None:
+    maria.ssm.body = None
+    result = maria.costwatch("export", what)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "no Costwatch is deployed" in result.stderr
 
 
 def test_costs_are_what_the_ledger_booked_to_the_last_digit(town: Town, maria: Terminal) -> None:
@@ -144,6 +176,14 @@ def test_other_peoples_text_is_no_formula_in_a_spreadsheet_and_exact_in_json(tow
     (row,), (document,) = table(maria, "costs"), lines(maria, "costs")
     assert (row["team"], row["owner"], row["project"], row["model"]) == (f"'{evil}", "-2", "?[2Jx", "'@SUM(A1)")
     assert (document["team"], document["owner"], document["project"]) == (evil, "-2", "\x1b[2Jx")
+
+
+@pytest.mark.parametrize("text", ["\uff1d1+1", "\uff0bcmd", "\uff0d1+1", "\uff20SUM(A1)", "  =cmd"])
+def test_nor_is_it_one_in_full_width_or_after_blanks(town: Town, maria: Terminal, text: str) -> None:
+    ran(town, "churn", team=text, owner=f"a{text}")
+    (row,) = table(maria, "costs")
+    assert (row["team"], row["owner"]) == (f"'{text}", f"a{text}")
+    assert lines(maria, "costs")[0]["team"] == text
 
 
 def test_every_row_is_one_line(town: Town, maria: Terminal) -> None:

@@ -139,6 +139,8 @@ def test_what_lies_there_is_never_written_over_and_the_command_may_be_repeated(d
     [
         ("eu-west-1", None, 2, "--bucket my-code is in eu-west-1, expected one in us-east-1"),
         ("us-east-1", client_error("AccessDenied", "HeadBucket"), 4, "your credentials do not allow it"),
+        ("us-east-1", client_error("403", "HeadBucket"), 4, "--bucket my-code: your credentials may not look at it"),
+        ("us-east-1", client_error("404", "HeadBucket"), 2, "--bucket my-code is not there"),
     ],
 )
 def test_a_bucket_that_cannot_serve_is_told_and_nothing_is_written(
@@ -163,6 +165,18 @@ def test_bad_input_names_the_option(desk: Desk, arguments: tuple[str, ...], told
     result = desk.package(*arguments)
     assert (result.exit_code, desk.s3.objects) == (2, {})
     assert told in result.stderr
+
+
+@pytest.mark.parametrize("name", ["costwatch.template.json", f"{HASH}.zip"])
+def test_a_pipe_where_a_file_is_to_go_is_left_alone_and_nothing_is_written(
+    desk: Desk, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    os.mkfifo(tmp_path / "out" / name)
+    result = desk.package("--out", str(tmp_path / "out"))
+    assert result.exit_code == 2
+    assert "is no regular file" in " ".join(result.stderr.split())
+    assert [each.name for each in (tmp_path / "out").iterdir()] == [name]
 
 
 def test_what_was_synthesized_from_another_configuration_is_refused(desk: Desk) -> None:

@@ -119,6 +119,11 @@ def test_without_a_file_it_is_written_to_its_usual_name(
         (("--html", "nowhere/at/all.html"), "nowhere/at is no directory"),
         (("--html", "x.html", "--since", "2030-01-01T00:00:00Z"), "--since: 2030-01-01T00:00:00Z is in the future"),
         (("--html", "x.html", "--since", "12"), "--since"),
+        (("--html", "x.html", "--since", "401d"), "'401d' must be longer than zero and at most 400d"),
+        (("--html", "x" * 300), "Invalid value for '--html'"),
+        (("--html", ""), "'' is no name of a file"),
+        (("--html", "-"), "'-' is no name of a file"),
+        (("--html", "."), ". is a directory"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(
@@ -149,3 +154,25 @@ def test_what_cannot_be_printed_in_a_name_is_shown_as_a_question_mark(tmp_path: 
     page = report(terminal(tmp_path, of), tmp_path)
     assert "ri?sk?" in page
     assert "\u202e" not in page
+
+
+def test_as_far_back_as_the_ledger_keeps_is_taken_and_a_time_before_it_is_said_to_be_cut(tmp_path: Path) -> None:
+    of = ReportTown()
+    maria = terminal(tmp_path, of)
+    for since, cut in (("400d", False), ("2020-01-01T00:00:00Z", True)):
+        result = maria.costwatch("report", "--html", str(tmp_path / "report.html"), "--since", since)
+        assert result.exit_code == 0, result.output
+        assert ("the ledger keeps 400 days: what is shown begins 20" in result.stderr) is cut
+
+
+def test_it_replaces_its_last_page_and_no_other_file(tmp_path: Path, lived: ReportTown) -> None:
+    maria = terminal(tmp_path, lived)
+    before = report(maria, tmp_path, "--since", "1d")
+    assert report(maria, tmp_path) != before
+    configuration = maria.config.read_bytes()
+    files = sorted(tmp_path.iterdir())
+    result = maria.costwatch("report", "--html", str(maria.config))
+    assert result.exit_code == 2
+    assert "is there and is no page that costwatch wrote" in " ".join(result.stderr.split())
+    assert maria.config.read_bytes() == configuration
+    assert sorted(tmp_path.iterdir()) == files

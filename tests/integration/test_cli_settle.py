@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from costwatch.cli import show
 from costwatch.core.record import Status
 from costwatch.errors import TransientAwsError
 from costwatch.procedures.sweep import sweep
+from tests.support import policies
 from tests.support.builders import HOUR, SECOND
 from tests.support.command_line import MARIA, Terminal
 from tests.support.fakes import FakeInstance, Town
@@ -91,10 +94,11 @@ def test_for_machines_it_says_what_was_settled_and_what_is_still_open(
     assert settled["id"].endswith(left.id)
 
 
-def test_what_fails_again_is_said_with_its_reason_and_is_held_from_then_on(
+def test_what_fails_again_is_not_settled_and_is_said_with_its_reason_and_its_first_attempt(
     town: Town, maria: Terminal, left: FakeInstance
 ) -> None:
-    """As for the alarm: it is no claim any more, and each sweep judges it again."""
+    first = records(town)[left.id].stop
+    assert first is not None
     town.clock.forward(minutes=30)
     town.world.fault = refusing("TerminateInstances")
     result = maria.costwatch("settle", "--now")
@@ -102,20 +106,42 @@ def test_what_fails_again_is_said_with_its_reason_and_is_held_from_then_on(
     assert "UnauthorizedOperation" in result.stdout
     assert left.alive
     assert records(town)[left.id].status is Status.FAILED
-    assert maria.json("settle")["claims"] == []
+    looked = maria.costwatch("settle")
+    assert looked.exit_code == 1
+    begun = f"to be stopped, since {show.clock(first.begun_at)}, attempt 2, claimed by "
+    assert begun in words(looked.stdout)
+    assert "UnauthorizedOperation; the next sweep takes it over" in words(looked.stdout)
 
 
-def test_a_stop_is_late_after_two_hours_and_not_at_two_hours(town: Town, maria: Terminal, left: FakeInstance) -> None:
+@pytest.mark.parametrize("mode", ["observe", "warn"])
+def test_what_would_have_been_stopped_is_nowhere_a_stop_that_waits(town: Town, maria: Terminal, mode: str) -> None:
+    town.policy = policies.policy(selectors=[policies.selector(mode=mode)])
+    trainer = town.world.launch(age=40 * HOUR, tags=TAGS)
+    sweep(town.watchdog())
+    for minutes in (35, 5, 5, 240):
+        town.clock.forward(minutes=minutes)
+        assert sweep(town.watchdog()).oldest_claim == timedelta(0)
+        assert records(town)[trainer.id].status is Status.WOULD_STOP
+        result = maria.costwatch("settle")
+        assert (result.exit_code, result.stdout) == (0, "Nothing is open: no stop, no answer, no verdict.\n")
+
+
+def test_a_stop_is_late_two_hours_after_its_first_attempt_and_not_at_two_hours(
+    town: Town, maria: Terminal, left: FakeInstance
+) -> None:
     """Then the alarm is raised, whatever the sweeps do."""
+    first = town.clock()
     town.clock.forward(minutes=30)
     maria.json("settle", "--now")
-    town.clock.forward(hours=2)
+    town.clock.now = first + 2 * HOUR
     at_two_hours = maria.costwatch("settle")
     town.clock.forward(seconds=1)
     late = maria.costwatch("settle")
     assert (at_two_hours.exit_code, late.exit_code) == (0, 1)
     assert f"{left.id} stop not settled" in words(late.stdout)
-    assert "for 2h by now: look at it in AWS" in words(late.stdout)
+    assert "accepted at 2026-11-22 10:05:00 UTC; each sweep looks whether it came back, for 2h by now" in words(
+        late.stdout
+    )
 
 
 def test_nobody_is_asked_where_nothing_is_open(maria: Terminal) -> None:

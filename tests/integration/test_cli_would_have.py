@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from tests.support.command_line import Terminal, town_of
 from tests.support.fakes import Town
 from tests.support.judged import judgement, verdict
 from tests.support.money_town import Steps, Tasks
-from tests.support.town import later
+from tests.support.town import later, records
 
 CONFIG = """\
 version: 1
@@ -303,3 +305,50 @@ def test_the_digest_tells_the_gate_and_the_breaker_in_the_same_words(tmp_path: P
         assert seen[guard]["advice"].replace(str(maria.config), "costwatch.yaml") in told
     sentences = [seen["approval"]["tiers"][0]["sentence"], seen["res"]["models"][0]["sentence"]]
     assert all(each[1:] in told for each in sentences)
+
+
+# --- what a blast cap held --------------------------------------------------------------------------------------------
+
+
+def three_of_which_one_may_be_stopped(of: Town) -> list[str]:
+    """Past their limit, with a share of which one is allowed a sweep: the names of those that are held."""
+    of.policy = replace(of.policy, blast_cap=replace(of.policy.blast_cap, share=Decimal("0.2")))
+    trainers = [of.world.launch(age=20 * HOUR, tags={"Purpose": "training"}) for _ in range(3)]
+    sweep(of.watchdog())
+    later(of, minutes=31)
+    later(of, minutes=5)
+    return [each.id for each in trainers[1:]]
+
+
+def test_runs_that_a_cap_held_are_counted_and_named_and_never_said_to_have_been_stopped(
+    town: Town, maria: Terminal
+) -> None:
+    held = three_of_which_one_may_be_stopped(town)
+    trainers = selectors(maria)["trainers"]
+    assert trainers["still_runs"]["runs"] == len(trainers["cases"]) == 1
+    assert [(each["name"], each["cap"], each["waits_for_release"]) for each in trainers["held_by_caps"]] == [
+        (name, "blast_cap.share", True) for name in held
+    ]
+    assert selectors(maria)["idle"]["held_by_caps"] == []
+    text = " ".join(maria.costwatch("status", "--would-have").stdout.split())
+    assert "2 more held by blast_cap.share, as enforce would have held them: 2 wait for a release." in text
+    for name in held:
+        assert f"{name}: more is due than blast_cap.share (1 of 3 runs of trainers a sweep) allows; it waits" in text
+
+
+def test_one_that_is_released_is_a_would_have_from_then_on(town: Town, maria: Terminal) -> None:
+    first, second = three_of_which_one_may_be_stopped(town)
+    assert maria.costwatch("release", records(town)[first].hold.id).exit_code == 0  # type: ignore[union-attr]
+    later(town, minutes=5)
+    trainers = selectors(maria)["trainers"]
+    assert len(trainers["cases"]) == 2
+    assert [each["name"] for each in trainers["held_by_caps"]] == [second]
+
+
+def test_one_that_ended_before_anybody_released_it_is_named_still(town: Town, maria: Terminal) -> None:
+    first, second = three_of_which_one_may_be_stopped(town)
+    town.world.end(town.world.instances[first])
+    for _ in range(3):
+        later(town, minutes=5)
+    found = {each["name"]: each["waits_for_release"] for each in selectors(maria)["trainers"]["held_by_caps"]}
+    assert found == {first: False, second: True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from click.testing import CliRunner, Result
 
 from costwatch import __version__, names
+from costwatch.adapters.ec2 import Ec2
+from costwatch.adapters.ledger import Ledger
 from costwatch.adapters.ledger_judgements import Judgements
+from costwatch.cli import storing
 from costwatch.cli.doctor_permissions import CALLS
 from costwatch.cli.main import main
 from costwatch.cli.read_only import ALLOWED
@@ -27,6 +31,7 @@ from costwatch.core.messages import Audience, Message, MessageKind
 from costwatch.core.packages import ApprovalStatus
 from costwatch.core.record import Status, StopAttempt
 from costwatch.core.step import Step
+from costwatch.errors import TransientAwsError
 from demo.recorder import DOCTOR, Call, acting_as, collecting
 from demo.slack_endpoint import DEFAULT_TOKEN
 from tests.support import builders
@@ -119,11 +124,14 @@ class Clinic:
         self.clients: dict[str, Any] = {"sts": self.sts, "iam": self.iam, "ce": self.billing}
         self.environ = {"AWS_REGION": REGION, names.ENV_SLACK_API_URL: account.slack.base_url}
         self.calls: list[Call] = []
+        self.named = True
+        """By --config; else the file of the folder is taken."""
 
-    def doctor(self, *arguments: str, columns: int = 100) -> Result:
+    def doctor(self, *arguments: str, columns: int = 100, terminal: bool = False) -> Result:
         tools = Tools(environ=self.environ, clock=self.account.clock, clients=self.clients)
-        env = {"COLUMNS": str(columns), "NO_COLOR": "1"}
-        wanted = ["doctor", "--config", str(self.config), *arguments]
+        env = {"COLUMNS": str(columns), "NO_COLOR": "1", "FORCE_COLOR": "1" if terminal else ""}
+        named = ["--config", str(self.config)] if self.named else []
+        wanted = ["doctor", *named, *arguments]
         with acting_as(DOCTOR), collecting(roles=(DOCTOR,)) as calls:
             result = CliRunner().invoke(main, wanted, obj=tools, env=env, prog_name="costwatch")
         self.calls += calls
@@ -188,6 +196,18 @@ def clinic(shared: Account, tmp_path: Path) -> Clinic:
     return Clinic(shared, config)
 
 
+def killed(*_: Any, **__: Any) -> Any:
+    """As a function that Lambda ends for its memory: no error of ours."""
+    raise MemoryError
+
+
+def take_canary(clinic: Clinic) -> None:
+    account = clinic.account
+    waiting = account.waiting_beats()
+    account.take_beats(account.cold_heartbeats_wiring(), waiting)
+    account.delete_beats({message["messageId"] for message in waiting})
+
+
 def golden(name: str, result: Result, config: Path) -> None:
     """Compare with the golden file, but for where the configuration lies."""
     text = result.stdout.replace(str(config), "costwatch.yaml")
@@ -221,8 +241,9 @@ def test_json_has_every_check_and_the_same_exit_code(clinic: Clinic) -> None:
     result = clinic.doctor("--json")
     body = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert body["counts"] == {"ok": 18, "to do": 1, "waits": 0, "unknown": 0}
-    [bad] = [each for each in body["checks"] if each["standing"] == "to do"]
+    assert body["counts"] == {"ok": 19, "to do": 2, "waits": 0, "unknown": 0}
+    [bad, running] = [each for each in body["checks"] if each["standing"] == "to do"]
+    assert running["check"] == "configuration running"
     assert bad == {
         "check": "deployed",
         "standing": "to do",
@@ -243,24 +264,92 @@ def test_the_policy_it_prints_allows_its_calls_and_no_writes(clinic: Clinic) -> 
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "said", "standing", "do", "code"),
     [
-        (NoCredentialsError(), "no AWS credentials were found"),
-        (refused("ExpiredToken", "GetCallerIdentity"), "the AWS credentials have expired"),
-        (EndpointConnectionError(endpoint_url="https://sts"), "is there a network?"),
+        (NoCredentialsError(), "no AWS credentials were found", "to do", "sign in to AWS", 1),
+        (
+            refused("ExpiredToken", "GetCallerIdentity"),
+            "the AWS credentials have expired",
+            "to do",
+            "sign in to AWS",
+            1,
+        ),
+        (
+            EndpointConnectionError(endpoint_url="https://sts"),
+            "is there a network?",
+            "unknown",
+            "see that AWS can be reached from here",
+            3,
+        ),
+        (
+            refused("Throttling", "GetCallerIdentity"),
+            "try again",
+            "unknown",
+            "see that AWS can be reached from here",
+            3,
+        ),
     ],
 )
 def test_without_credentials_or_network_it_says_so_and_what_needs_no_aws_is_looked_at(
-    clinic: Clinic, error: Exception, said: str
+    clinic: Clinic, error: Exception, said: str, standing: str, do: str, code: int
 ) -> None:
     clinic.sts.error = error
     result = clinic.doctor("--json")
     found = {each["check"]: each for each in json.loads(result.stdout)["checks"]}
-    assert result.exit_code == 1
-    assert said in found.pop("credentials")["said"]
+    assert result.exit_code == code
+    credentials = found.pop("credentials")
+    assert said in credentials["said"]
+    assert (credentials["standing"], credentials["do"]) == (standing, do)
     assert found.pop("configuration")["standing"] == "ok"
     assert {each["standing"] for each in found.values()} == {"unknown"}
     assert "last sweep" in found
+
+
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [
+        ("mars", "'mars' is not an AWS region such as us-east-1"),
+        ("us-east-9", "'us-east-9' is no AWS region that boto3"),
+        ("us-east-1a", "did you mean 'us-east-1'?"),
+        ("", "'' is not an AWS region"),
+    ],
+)
+def test_a_region_that_is_none_is_a_wrong_option_and_nothing_is_looked_at(
+    clinic: Clinic, region: str, said: str
+) -> None:
+    result = clinic.doctor("--region", region)
+    assert (result.exit_code, result.stdout) == (2, "")
+    told = " ".join(result.stderr.split())
+    assert "--region" in told
+    assert said in told
+    assert clinic.calls == []
+
+
+@pytest.mark.parametrize("region", ["mars", "us-east-9"])
+def test_a_region_of_awss_settings_that_is_none_is_to_be_mended_there(clinic: Clinic, region: str) -> None:
+    clinic.environ["AWS_REGION"] = region
+    del clinic.clients["sts"]
+    standing, said, do = clinic.found()["credentials"]
+    assert standing == "to do"
+    assert "AWS has no such region" in said
+    assert do == "mend AWS's settings: AWS_REGION, the profile, AWS_ENDPOINT_URL"
+    [line] = [each for each in clinic.doctor(columns=1000).stdout.splitlines() if "credentials:" in each]
+    assert ".. To do" not in line
+    assert ". To do: mend" in line
+
+
+def test_a_region_that_contradicts_the_configuration_is_no_stack_that_is_not_there_yet(clinic: Clinic) -> None:
+    clinic.deploy()
+    result = clinic.doctor("--region", "eu-west-1")
+    assert result.exit_code == 1
+    told = " ".join(result.stdout.split())
+    assert (
+        "!! regions: --region is eu-west-1, and the home region of the configuration is us-east-1. "
+        "To do: leave --region out, or give us-east-1"
+    ) in told
+    assert "-- deployed: not yet in eu-west-1 " in told
+    assert "make deploy" not in told.partition("deployed:")[2].partition("bootstrap:")[0]
+    assert clinic.doctor("--region", "us-east-1").exit_code == 0
 
 
 def test_a_broken_configuration_is_said_with_its_line_and_the_rest_is_looked_at(clinic: Clinic) -> None:
@@ -273,11 +362,21 @@ def test_a_broken_configuration_is_said_with_its_line_and_the_rest_is_looked_at(
     assert found["last sweep"][0] == "ok"
 
 
-def test_no_configuration_at_all_is_answered_with_init(clinic: Clinic) -> None:
+def test_no_configuration_at_all_is_answered_with_init(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     clinic.config.unlink()
+    monkeypatch.chdir(clinic.config.parent)
+    clinic.named = False
     standing, said, do = clinic.found()["configuration"]
-    assert (standing, said) == ("to do", f"{clinic.config} is not there")
+    assert (standing, said) == ("to do", "costwatch.yaml is not there")
     assert do.startswith("costwatch init")
+
+
+def test_a_configuration_that_is_named_and_not_there_is_a_wrong_option(clinic: Clinic) -> None:
+    clinic.config.unlink()
+    result = clinic.doctor()
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Invalid value for --config" in result.stderr
+    assert "costwatch.yaml: no such file" in " ".join(result.stderr.split())
 
 
 def test_credentials_of_another_account_are_not_taken_for_the_right_ones(clinic: Clinic) -> None:
@@ -408,7 +507,19 @@ def test_after_a_deploy_a_missing_token_and_secret_are_to_be_stored(clinic: Clin
     found = clinic.found()
     for check, name in (("slack token", "slack-token"), ("slack signing secret", "slack-signing-secret")):
         assert found[check][:2] == ("to do", f"parameter /costwatch/{name} is not there")
-        assert found[check][2].startswith(f"aws ssm put-parameter --name /costwatch/{name} --type SecureString")
+        assert found[check][2] == (
+            f"read -rs SECRET && aws ssm put-parameter --name /costwatch/{name} --region us-east-1 "
+            '--type SecureString --overwrite --value "$SECRET"'
+        )
+
+
+def test_a_command_to_copy_is_one_line_of_the_terminal_however_narrow_it_is(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.client("ssm").delete_parameter(Name=names.DEFAULT_SLACK_TOKEN_PARAMETER)
+    whole = storing.command("/costwatch/slack-token", REGION)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", clinic.doctor(columns=60, terminal=True).stdout).splitlines()
+    assert [line for line in lines if "slack token" in line and line.endswith(whole)]
+    assert max(len(line) for line in lines if whole not in line) <= 60
 
 
 def test_a_value_that_is_no_bot_token_is_not_sent_to_slack_and_not_said(clinic: Clinic) -> None:
@@ -527,8 +638,112 @@ def test_a_sweep_is_late_one_second_after_what_the_path_allows_and_not_before(cl
     clinic.account.clock.forward(seconds=1)
     standing, said, do = clinic.found()["last sweep"]
     assert standing == "to do"
-    assert said == "2026-11-22 09:00:00 UTC, 20m ago; expected every 5m"
+    assert said == "completed at 2026-11-22 09:00:00 UTC, 20m ago; expected every 5m"
     assert do == "read the log of the function costwatch-deadman"
+
+
+def test_a_sweep_that_sends_its_canary_and_dies_is_no_last_sweep(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic.deploy()
+    account = clinic.account
+    for _ in range(5):
+        account.clock.forward(minutes=5)
+        with monkeypatch.context() as dies:
+            dies.setattr(Ledger, "open_records", killed)
+            with pytest.raises(MemoryError):
+                account.sweep(account.wiring())
+        take_canary(clinic)
+    found = clinic.found()
+    assert found["way of heartbeats"] == ("ok", "the canary of 2026-11-22 09:25:00 UTC arrived", "")
+    standing, said, _do = found["last sweep"]
+    assert standing == "to do"
+    assert said == (
+        "completed at 2026-11-22 09:00:00 UTC, 25m ago; expected every 5m; one began at 2026-11-22 09:25:00 UTC and "
+        "did not come to its end"
+    )
+
+
+def test_before_any_sweep_came_to_its_end_that_is_said_and_which_began(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as dies:
+        dies.setattr(Ledger, "keep_sweep", lambda *_: None)  # as a version before this one, which wrote no such row
+        clinic.deploy()
+    found = clinic.found()
+    assert found["last sweep"] == (
+        "to do",
+        "none has come to its end yet; the last one began at 2026-11-22 09:00:00 UTC",
+        "if the deploy is more than 20m ago, read the log of the function costwatch-deadman",
+    )
+    assert found["configuration running"][0] == "waits"
+
+
+def test_a_sweep_with_a_region_that_failed_is_no_good_one(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic.deploy()
+
+    def throttled(*_: Any) -> Any:
+        raise TransientAwsError("ec2:DescribeInstances: RequestLimitExceeded")
+
+    monkeypatch.setattr(Ec2, "matching", throttled)
+    assert len(clinic.account.sweep(clinic.account.wiring())["failures"]) == 1
+    standing, said, do = clinic.found()["last sweep"]
+    assert standing == "to do"
+    assert said == "completed at 2026-11-22 09:00:00 UTC, 1 part of it failed (us-east-1 ec2)"
+    assert do == "read the log of the function costwatch-deadman: it says why"
+
+
+def test_a_canary_that_does_not_arrive_is_no_missed_sweep(clinic: Clinic) -> None:
+    clinic.deploy()
+    for _ in range(5):
+        clinic.account.clock.forward(minutes=5)
+        clinic.account.sweep(clinic.account.wiring())
+    found = clinic.found()
+    assert found["last sweep"][0] == "ok"
+    standing, said, _do = found["way of heartbeats"]
+    assert standing == "to do"
+    assert said.startswith("the newest canary that arrived is of 2026-11-22 09:00:00 UTC, 25m ago")
+
+
+def test_a_sweep_and_a_canary_from_further_ahead_than_the_path_allows_are_not_good_ones(clinic: Clinic) -> None:
+    """A clock that is wrong, here or there: else they would be good for ever."""
+    clinic.deploy()
+    clinic.account.clock.now = NOW - path_allows(timedelta(minutes=5))
+    found = clinic.found()
+    assert (found["last sweep"][0], found["way of heartbeats"][0]) == ("ok", "ok")
+    clinic.account.clock.now -= timedelta(seconds=1)
+    found = clinic.found()
+    assert (found["last sweep"][0], found["way of heartbeats"][0]) == ("to do", "to do")
+    assert found["last sweep"][1].startswith("completed at 2026-11-22 09:00:00 UTC, 20m from now")
+    assert "2026-11-22 09:00:00 UTC, 20m from now; until one does" in found["way of heartbeats"][1]
+
+
+def test_functions_that_kept_the_old_policy_are_found_by_what_the_last_sweep_ran_by(clinic: Clinic) -> None:
+    clinic.deploy()
+    old = str(clinic.account.document["digest"])
+    assert clinic.found()["configuration running"] == (
+        "ok",
+        f"the last sweep ran by what is deployed, with code {__version__}",
+        "",
+    )
+    clinic.config.write_text(CONFIG + "      max_runtime: 6h\n", "utf-8")
+    clinic.deploy_again()
+    found = clinic.found()
+    assert found["configuration deployed"][0] == "ok"
+    standing, said, do = found["configuration running"]
+    assert standing == "to do"
+    assert said.startswith(f"the last sweep ran by {old[:12]} (commit uncommitted) with code {__version__}, and ")
+    assert do.startswith("look again after the next sweep, within 5m; if it is the same then")
+    clinic.account.sweep(clinic.account.wiring())
+    assert clinic.found()["configuration running"][0] == "ok"
+
+
+def test_functions_that_kept_the_old_code_are_found_by_its_version(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.deploy_again(version="9.9.9")
+    standing, said, _do = clinic.found()["configuration running"]
+    assert standing == "to do"
+    assert said.endswith("(commit c0ffee) with code 9.9.9 is deployed")
 
 
 def test_prices_are_stale_one_second_after_three_days_and_not_before(clinic: Clinic) -> None:

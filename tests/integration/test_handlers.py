@@ -10,17 +10,21 @@ from typing import Any
 
 import pytest
 
-from costwatch import names
+from costwatch import __version__, names
+from costwatch.adapters.ledger import Ledger
+from costwatch.core.modes import Mode
+from costwatch.core.own_cost import WRITES_A_SWEEP
 from costwatch.errors import ConfigError, PermanentAwsError, RefusedError
 from costwatch.handlers import deadman, hints
 from costwatch.topology import DEADMAN, HINTS
-from demo.recorder import acting_as
+from demo.recorder import acting_as, collecting
 from tests.support import policies
 from tests.support.builders import HOUR, NOW
 from tests.support.embedded import OWNER, Account, Context
 
 TAGS = {"Purpose": "training", "owner": OWNER}
 CONTEXT: Any = Context("arn:aws:lambda:us-east-1:123456789012:function:costwatch-deadman")
+WRITES = {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"}
 TICK = {"source": names.SOURCE_SCHEDULE, "detail-type": names.DETAIL_SCHEDULED, "detail": {}}
 
 
@@ -235,6 +239,60 @@ def test_a_region_that_is_down_is_reported_while_the_others_go_on(
     assert account.instances() == {here: "terminated"}
     assert metrics(capsys.readouterr().out)[0]["failures"] == 2
     assert len(logged(caplog, "not handled")) == 2
+
+
+# --- a sweep that came to its end -----------------------------------------------------------------------------
+
+
+def test_a_sweep_writes_down_when_it_came_to_its_end_and_what_really_ran(account: Account) -> None:
+    wired = account.wiring()
+    account.sweep(wired)
+    done = wired.ledger.last_sweep()
+    assert done is not None
+    assert (done.began_at, done.completed_at, done.failures, done.first_failure) == (NOW, NOW, 0, "")
+    assert (done.mode, done.policy_digest, done.version) == (Mode.OBSERVE, wired.policy.digest, __version__)
+
+
+def test_what_a_sweep_could_not_handle_stands_beside_its_end(account: Account) -> None:
+    account.aws.faults.fail(None, "ListTrainingJobs", "AccessDenied", times=None)
+    account.sweep(account.wiring())
+    done = account.wiring().ledger.last_sweep()
+    assert done is not None
+    assert (done.failures, done.first_failure) == (1, "us-east-1 training")
+
+
+def test_a_sweep_that_dies_leaves_the_end_of_the_one_before(account: Account) -> None:
+    account.sweep(account.wiring())
+    account.aws.faults.fail(None, "Query", "AccessDenied", times=None)
+    with pytest.raises(PermanentAwsError):
+        later(account, minutes=5)
+    account.aws.faults.clear()
+    done = account.wiring().ledger.last_sweep()
+    assert done is not None
+    assert done.completed_at == NOW
+
+
+def test_a_sweep_whose_end_cannot_be_noted_is_a_sweep_all_the_same_and_says_so(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> None:
+        raise PermanentAwsError("dynamodb:PutItem: AccessDenied")
+
+    monkeypatch.setattr(Ledger, "keep_sweep", refused)
+    capsys.readouterr()
+    assert [each["where"] for each in account.sweep(account.wiring())["failures"]] == ["the note of its end"]
+    (line,) = metrics(capsys.readouterr().out)
+    assert (line["failures"], line["AttentionNeeded"]) == (1, 1)
+
+
+def test_a_sweep_after_which_nothing_changed_writes_no_more_than_its_cost_is_told_by(account: Account) -> None:
+    account.fleet.instance(tags=TAGS, launched_at=NOW - HOUR)
+    account.sweep(account.wiring())
+    later(account, minutes=5)
+    with collecting(roles=("deadman",)) as calls:
+        later(account, minutes=5)
+    writes = [call.operation for call in calls if call.operation in WRITES]
+    assert len(writes) <= WRITES_A_SWEEP
 
 
 def test_with_slack_down_the_notice_goes_to_the_topic_and_counts(account: Account) -> None:

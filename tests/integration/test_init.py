@@ -69,11 +69,11 @@ def test_the_defaults_of_the_questions_are_what_was_found(aws: EmbeddedAws) -> N
     assert result.exit_code == 0, result.output
     asked = [line for line in result.stdout.splitlines() if line.endswith("]: ")]
     assert asked == [
-        f"Account to deploy into (empty: any) [{aws.account_id}]: ",
+        f"Account to deploy into, or any [{aws.account_id}]: ",
         "Time zone of the people who read [UTC]: ",
-        "Mode to begin with (observe, warn) [observe]: ",
-        "How long may a run take [14h]: ",
-        "Ask before a job above, in USD [50]: ",
+        "Begin by noting what would happen (observe), or by telling people too (warn) (observe, warn) [observe]: ",
+        "How long may a run take: an instance, a group or a job [14h]: ",
+        "Ask somebody before a job that costs more than, in USD [50]: ",
     ]
     config = load(Path("costwatch.yaml")).config
     assert config.account == aws.account_id

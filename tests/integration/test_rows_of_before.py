@@ -104,6 +104,14 @@ def test_a_stop_that_was_under_way_is_verified(found: Found) -> None:
     assert "stopping" not in {record.name for record in records(town).values()}
 
 
+def test_a_stop_that_was_under_way_counts_from_when_it_was_accepted(found: Found) -> None:
+    town, instances = found
+    stopping = records(town)[instances["stopping"].id]
+    assert stopping.stop is not None
+    assert (stopping.status, stopping.stop.begun_at) == (Status.STOPPING, None)
+    assert later(town, minutes=5).oldest_claim == town.clock() - (stopping.stop.requested_at or town.clock())
+
+
 def test_what_was_still_to_be_said_is_said(found: Found) -> None:
     town, _ = found
     waiting = town.ledger.outbox(town.clock())

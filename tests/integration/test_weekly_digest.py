@@ -233,3 +233,14 @@ def test_who_wants_none_or_has_no_channel_gets_none(changes: dict[str, Any]) -> 
     overrun(of)
     assert at(of, MONDAY) == []
     assert not of.world.mails or all("the week of" not in subject for _, subject, _ in of.world.mails)
+
+
+def test_what_a_blast_cap_held_is_told_also_of_a_selector_that_has_nothing_else_to_tell() -> None:
+    of = town("observe", blast_cap={"runs": 1, "share": "1", "per_day": 20})
+    of.world.launch(age=21 * HOUR, tags={"Purpose": "training"})
+    of.world.train("churn", age=20 * HOUR, tags={"Purpose": "training"})
+    sweep(of.watchdog())
+    later(of, minutes=31)
+    (digest,) = at(of, MONDAY)
+    assert "jobs (observe)" in digest
+    assert "1 more held by blast_cap.runs, as enforce would have held them: 1 waits for a release." in digest

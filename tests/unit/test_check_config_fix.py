@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,61 @@ def test_a_missing_version_is_added_as_the_first_line() -> None:
     result = fix(text)
     assert result.exit_code == 0, result.output
     assert Path("costwatch.yaml").read_text("utf-8") == f"version: 1\n{text}"
+
+
+FLOW = "{regions: [us-east-1], dead_man: {selectors: [{name: jobs, sagemaker: [training]}]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("broken", "mended", "said"),
+    [
+        (VALID.replace("version: 1", "verzion: 1"), VALID, "line 2: verzion is called version"),
+        (VALID.replace("version: 1", "Version: 1"), VALID, "line 2: Version is called version"),
+        (VALID.replace("version: 1", "version:"), VALID, "line 2: version has no value, and gets 1"),
+        (
+            VALID.replace("version: 1", "version:   # of the layout"),
+            VALID.replace("version: 1", "version: 1   # of the layout"),
+            "line 2: version has no value, and gets 1",
+        ),
+        (
+            VALID.replace("# ours\nversion: 1\n", "# ours\n---\n"),
+            VALID.replace("# ours\nversion: 1\n", "# ours\n---\nversion: 1\n"),
+            "line 3: `version: 1` is added",
+        ),
+        (FLOW, FLOW.replace("{regions", "{version: 1, regions"), "line 1: `version: 1` is added"),
+        (f"# ours\n{FLOW}", f"# ours\n{FLOW}".replace("{regions", "{version: 1, regions"), "line 2: `version: 1`"),
+        (f"---\n{FLOW}", f"---\n{FLOW}".replace("{regions", "{version: 1, regions"), "line 2: `version: 1`"),
+    ],
+)
+def test_a_version_that_is_missing_in_another_way_is_put_where_it_belongs(broken: str, mended: str, said: str) -> None:
+    result = fix(broken)
+    assert result.exit_code == 0, result.output
+    assert Path("costwatch.yaml").read_text("utf-8") == mended
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("version", ["verzion: 7", "verzion: 1\nversoin: 1"])
+def test_a_version_that_could_mean_another_is_left_to_the_check(here: Path, version: str) -> None:
+    text = VALID.replace("version: 1", version)
+    assert fix(text).exit_code == 2
+    assert Path("costwatch.yaml").read_text("utf-8") == text
+    assert [each.name for each in here.iterdir()] == ["costwatch.yaml"]
+
+
+def test_what_can_be_seen_only_when_something_else_is_mended_is_mended_in_the_same_run(here: Path) -> None:
+    result = fix(VALID.replace("dead_man", "dead-man").replace("max_runtime", "max-runtime"))
+    assert result.exit_code == 0, result.output
+    assert Path("costwatch.yaml").read_text("utf-8") == VALID
+    assert "line 5: dead-man is called dead_man" in result.stderr
+    assert "line 6: max-runtime is called max_runtime" in result.stderr
+    assert sorted(each.name for each in here.iterdir()) == ["costwatch.yaml", "costwatch.yaml.bak"]
+
+
+def test_an_added_line_ends_as_the_others_do() -> None:
+    windows = VALID.replace("\n", "\r\n").encode()
+    Path("costwatch.yaml").write_bytes(windows.replace(b"version: 1\r\n", b""))
+    assert CliRunner().invoke(main, ["check-config", "--fix"], prog_name="costwatch").exit_code == 0
+    assert Path("costwatch.yaml").read_bytes() == b"version: 1\r\n" + windows.replace(b"version: 1\r\n", b"")
 
 
 def test_several_slips_are_mended_at_once() -> None:
@@ -157,3 +213,12 @@ def test_the_sample_has_nothing_to_mend() -> None:
     sample = Path(__file__).parents[2] / "costwatch.yaml"
     assert fixed(sample.read_text("utf-8")).said == ()
     load(sample)
+
+
+def test_a_pipe_cannot_be_mended_and_stays_one(here: Path) -> None:
+    os.mkfifo("costwatch.yaml")
+    result = CliRunner().invoke(main, ["check-config", "--fix"], prog_name="costwatch")
+    assert result.exit_code == 2
+    assert "costwatch.yaml is no regular file" in result.stderr
+    assert [each.name for each in here.iterdir()] == ["costwatch.yaml"]
+    assert Path("costwatch.yaml").is_fifo()

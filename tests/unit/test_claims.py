@@ -15,7 +15,8 @@ from costwatch.core.claims import LATE, Claim, Kind, Standing
 from costwatch.core.judgement_steps import WRITE_LEASE
 from costwatch.core.judgements import Decided, Hand, State
 from costwatch.core.packages import ApprovalStatus
-from costwatch.core.record import RunRecord, Status, StopAttempt
+from costwatch.core.record import Hold, RunRecord, Status, StopAttempt
+from costwatch.core.selection import HoldCode
 from costwatch.core.stopping import LEASE
 from tests.support import builders
 from tests.support.judged import judgement
@@ -49,10 +50,17 @@ def found(claim: Claim | None) -> Claim:
 # --- what is one ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [each for each in Status if each is not Status.STOPPING])
-def test_only_what_is_being_stopped_is_a_claim_on_a_run(status: Status) -> None:
+@pytest.mark.parametrize("status", [each for each in Status if each not in (Status.STOPPING, Status.FAILED)])
+def test_only_what_is_being_stopped_or_was_refused_is_a_claim_on_a_run(status: Status) -> None:
     assert claims.of_run(stopping(status)) is None
     assert found(claims.of_run(stopping())).kind is Kind.STOP
+
+
+def test_a_stop_that_failed_is_left_at_once_with_its_reason_also_where_aws_had_taken_it() -> None:
+    hold = Hold("hold-1", HoldCode.UNPROVABLE, "UnauthorizedOperation", NOW, "key")
+    refused = found(claims.of_run(replace(stopping(Status.FAILED, requested_at=NOW), hold=hold)))
+    assert refused.standing(NOW + LEASE) is Standing.LEFT
+    assert (refused.accepted_at, refused.why) == (None, "UnauthorizedOperation")
 
 
 def test_a_question_is_one_from_its_answer_until_what_follows_is_settled() -> None:
@@ -72,7 +80,14 @@ def test_only_a_candidate_whose_status_is_being_written_is_one(state: State) -> 
 # --- since when -------------------------------------------------------------------------------------------
 
 
-def test_a_stop_counts_from_its_claim_and_once_aws_took_it_from_then_on() -> None:
+@pytest.mark.parametrize("status", [Status.STOPPING, Status.FAILED])
+def test_a_stop_counts_from_its_first_attempt_whatever_came_of_that(status: Status) -> None:
+    first = NOW - timedelta(hours=8)
+    assert found(claims.of_run(stopping(status, begun_at=first))).since == first
+    assert found(claims.of_run(stopping(status, begun_at=first, requested_at=NOW))).since == first
+
+
+def test_a_stop_of_a_version_before_counts_from_its_last_claim_and_once_aws_took_it_from_then_on() -> None:
     assert found(claims.of_run(stopping())).since == NOW
     accepted = NOW + timedelta(minutes=3)
     assert found(claims.of_run(stopping(requested_at=accepted))).since == accepted

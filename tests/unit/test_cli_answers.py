@@ -15,6 +15,9 @@ import pytest
 from click.testing import CliRunner
 
 from costwatch import cli
+from costwatch.adapters.aws_errors import from_client_error
+from costwatch.adapters.memory_table import MemoryTable
+from costwatch.adapters.table import Item
 from costwatch.cli import show
 from costwatch.cli.failures import exit_code
 from costwatch.cli.main import main
@@ -22,6 +25,7 @@ from costwatch.cli.read_only import ALLOWED, refuse_unlisted
 from costwatch.cli.session import Session, Tools
 from costwatch.cli.sweeping import observing
 from costwatch.core.policy import Mode
+from costwatch.core.sweeps import SweepDone
 from costwatch.errors import NotDeployedError, RefusedError, TransientAwsError
 from costwatch.procedures.sweep import sweep
 from tests.support import policies
@@ -216,6 +220,36 @@ def test_what_was_stopped_burns_and_spends_nothing_more(town: Town, maria: Termi
     assert after["runs"][0]["status"] == "stopping"
     assert after["totals"]["hourly_rate_usd"] == "0.00"
     assert after["totals"]["spent_usd"] == before["totals"]["spent_usd"]
+
+
+def test_status_says_when_the_last_sweep_came_to_its_end_and_what_failed_in_it(town: Town, maria: Terminal) -> None:
+    assert "No sweep has come to its end yet." in maria.costwatch("status").stdout
+    assert maria.json("status")["last_sweep"] is None
+    town.ledger.keep_sweep(SweepDone(town.clock(), town.clock(), Mode.OBSERVE, "d1", "c0ffee", "0.2.0"))
+    town.clock.forward(minutes=3)
+    assert "Last sweep: 2026-11-22 09:00:00 UTC, 3m ago; nothing failed in it." in maria.costwatch("status").stdout
+    failed = SweepDone(town.clock(), town.clock(), Mode.OBSERVE, "d1", "c0ffee", "0.2.0", 2, "us-east-1 ec2")
+    town.ledger.keep_sweep(failed)
+    text = " ".join(maria.costwatch("status").stdout.split())
+    assert "Last sweep: 2026-11-22 09:03:00 UTC, 0m ago; 2 parts of it failed (us-east-1 ec2, ...)." in text
+    assert maria.json("status")["last_sweep"] == {
+        "began_at": "2026-11-22T09:03:00Z",
+        "completed_at": "2026-11-22T09:03:00Z",
+        "failures": 2,
+        "mode": "observe",
+        "policy_digest": "d1",
+        "config_commit": "c0ffee",
+        "version": "0.2.0",
+    }
+
+
+def test_status_goes_on_where_the_row_of_the_last_sweep_cannot_be_read(town: Town, maria: Terminal) -> None:
+    town.ledger.keep_sweep(SweepDone(town.clock(), town.clock(), Mode.OBSERVE, "d1", "c0ffee", "0.2.0"))
+    town.table.items["control", "sweep"]["completed_at"] = "yesterday"
+    result = maria.costwatch("status", "--json")
+    document = json.loads(result.stdout)
+    assert document["last_sweep"] is None
+    assert ["control" in row for row in document["unreadable"]] == [True]
 
 
 def test_status_of_an_empty_ledger_costs_nothing(maria: Terminal) -> None:
@@ -476,6 +510,27 @@ def test_the_environment_may_name_the_ledger_where_no_parameter_does(town: Town,
     for error in (None, client_error("AccessDeniedException", "GetParameter")):
         maria.ssm.body, maria.ssm.error = None, error
         assert maria.json("status")["totals"]["runs"] == 1
+
+
+class NoSuchThing(MemoryTable):
+    def query_day(self, day: str, *, since: str = "") -> list[Item]:
+        raise from_client_error(client_error("ResourceNotFoundException", "Query"), "dynamodb:Query")
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"COSTWATCH_LEDGER_TABLE": "nope"}, "COSTWATCH_LEDGER_TABLE names 'nope', and us-east-1 has no such table"),
+        ({"COSTWATCH_FUNCTION": "nope"}, "the deployment names something that is not there: deploy again"),
+        ({}, "the deployment names something that is not there: deploy again"),
+    ],
+)
+def test_what_is_not_there_is_blamed_on_who_named_it(maria: Terminal, environ: dict[str, str], told: str) -> None:
+    maria.environ.update(environ)
+    maria.table = NoSuchThing()
+    result = maria.costwatch("ledger")
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,13 @@ def test_one_second_more_than_a_year_is_refused(text: str) -> None:
         durations.parse(text)
 
 
+def test_where_more_makes_sense_the_limit_is_another_and_is_named() -> None:
+    longest = timedelta(days=400)
+    assert durations.parse("400d", longest=longest) == longest
+    with pytest.raises(durations.OutOfRange, match="'400d1s' must be longer than zero and at most 400d"):
+        durations.parse("400d1s", longest=longest)
+
+
 def test_a_refused_value_is_quoted_in_part() -> None:
     with pytest.raises(ValueError, match="xxx") as refused:
         durations.parse("x" * 5000)

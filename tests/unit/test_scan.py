@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -394,6 +395,39 @@ def test_a_file_in_a_directory_that_is_not_there_is_told_before_anything_is_read
     result = boto.costwatch("scan", option, str(tmp_path / "no" / "file"))
     assert result.exit_code == 2
     assert "is no directory" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--html", "--write"])
+def test_a_pipe_is_refused_before_anything_is_read(option: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    boto = account()
+    boto.sts = FakeSts("", AssertionError("nothing may be asked yet"))
+    result = boto.costwatch("scan", option, str(tmp_path / "pipe"))
+    assert result.exit_code == 2
+    assert "is no regular file" in " ".join(result.stderr.split())
+    assert [each.name for each in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_page_replaces_an_earlier_page_and_no_other_file(tmp_path: Path) -> None:
+    page, other = tmp_path / "page.html", tmp_path / "costwatch.yaml"
+    other.write_text("mine", "utf-8")
+    for _ in range(2):
+        assert account().costwatch("scan", "--html", str(page)).exit_code == 0
+    boto = account()
+    boto.sts = FakeSts("", AssertionError("nothing may be asked for nothing"))
+    result = boto.costwatch("scan", "--html", str(other))
+    assert result.exit_code == 2
+    assert "is no page that costwatch wrote" in " ".join(result.stderr.split())
+    assert other.read_text("utf-8") == "mine"
+
+
+def test_a_fitted_file_keeps_the_one_that_was_there(tmp_path: Path) -> None:
+    (tmp_path / "a b.yaml").write_text("mine", "utf-8")
+    result = account().costwatch("scan", "--write", str(tmp_path / "a b.yaml"))
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "a b.yaml.bak").read_text("utf-8") == "mine"
+    assert "version: 1" in (tmp_path / "a b.yaml").read_text("utf-8")
+    assert f"next: costwatch check-config '{tmp_path / 'a b.yaml'}'" in " ".join(result.stderr.split())
 
 
 def test_neither_a_configuration_file_nor_a_region_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@
     judgement-line#<origin>#<account>#<id> <at>#<version>#<n>        its timeline
     artifact#<origin>#<account>          <S3 URI>                    which training job left it
     control                              pause                       the pause, its end included
+    control                              sweep                       the last sweep that came to its end, and its code
     control                              timeline#<at>#<version>     who paused and resumed, when and why
 
 Each row says the version of its shape (`v`, see `ledger_rows`), and which policy decided it.

@@ -219,6 +219,7 @@ def stop_to_item(stop: StopAttempt) -> dict[str, Any]:
             "gone_since": _text(stop.gone_since),
             "silent_since": _text(stop.silent_since),
             "money": stop.money or None,
+            "begun_at": _text(stop.begun_at),
         }
     )
 
@@ -418,6 +419,7 @@ def _stop(body: Body) -> StopAttempt:
         gone_since=_time(body, "gone_since"),
         silent_since=_time(body, "silent_since"),
         money=body.get("money", ""),
+        begun_at=_time(body, "begun_at"),
     )
 
 

@@ -98,7 +98,9 @@ def check_config(file: Path, fix: bool, as_json: bool) -> int:
 
 
 def _fix(file: Path) -> None:
-    """Mend the file, and say how. What cannot be read is left to the check."""
+    """Mend the file, and say how. What cannot be read is left to the check. Raises InputError, ConfigError."""
+    if file.exists() and not file.is_file() and not file.is_dir():
+        kept_files.require_place(file)  # what a pipe holds can be read once, and be mended nowhere
     try:
         text = file.read_bytes().decode("utf-8-sig")
         found = migrations.fixed(text)

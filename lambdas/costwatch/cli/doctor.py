@@ -12,12 +12,13 @@ import click
 from botocore.config import Config
 
 from costwatch import names
-from costwatch.cli import doctor_account, doctor_deployed, doctor_permissions, doctor_slack, show
+from costwatch.cli import doctor_account, doctor_deployed, doctor_permissions, doctor_slack, doctor_sweeps, show
 from costwatch.cli.doctor_case import FALLBACK_REGION, Case
 from costwatch.cli.failures import begun, lines_of
 from costwatch.cli.findings import Finding, Standing, exit_code, unknown, waits
 from costwatch.cli.options import as_json
 from costwatch.cli.session import Session, Tools
+from costwatch.config import fields
 from costwatch.errors import ConfigError, CostwatchError
 
 # Who has no network is told so within seconds.
@@ -43,7 +44,9 @@ _OF_SLACK: Final[tuple[tuple[str, Check], ...]] = (
 )
 _OF_THE_DEPLOYED: Final[tuple[tuple[str, Check], ...]] = (
     ("configuration deployed", doctor_deployed.configuration),
-    ("last sweep", doctor_deployed.last_sweep),
+    ("last sweep", doctor_sweeps.last_sweep),
+    ("configuration running", doctor_sweeps.configuration_running),
+    ("way of heartbeats", doctor_sweeps.heartbeats),
     ("unsettled claims", doctor_deployed.claims),
     ("messages", doctor_deployed.messages),
     ("price book", doctor_deployed.price_book),
@@ -73,6 +76,10 @@ def doctor(ctx: click.Context, config: Path | None, region: str | None, policy: 
     if policy:
         click.echo(json.dumps(doctor_permissions.policy_document(), indent=2))
         return 0
+    if region is not None:
+        _require_region(region)
+    if config is not None and not config.exists():
+        raise click.BadParameter(f"{config}: no such file", param_hint="--config")
     tools = ctx.obj if isinstance(ctx.obj, Tools) else None
     case = Case(_session(config, region, tools))
     findings: list[Finding] = []
@@ -80,7 +87,8 @@ def doctor(ctx: click.Context, config: Path | None, region: str | None, policy: 
     for finding in examine(case):
         findings.append(finding)
         if not as_json:  # a check may take seconds: each is said when it is known
-            show.say(out, finding.line, style=finding.style)
+            tell = show.command if finding.is_command else show.say
+            tell(out, finding.line, style=finding.style)
     if as_json:
         counts = {each.value: sum(f.standing is each for f in findings) for each in Standing}
         show.document({"checks": [finding.document() for finding in findings], "counts": counts})
@@ -88,6 +96,14 @@ def doctor(ctx: click.Context, config: Path | None, region: str | None, policy: 
         out.print()
         show.say(out, summary(findings), style="bold")
     return exit_code(findings)
+
+
+def _require_region(region: str) -> None:
+    """Raises click's BadParameter for what no check could look at."""
+    try:
+        fields.region(region)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--region") from error
 
 
 def _session(config: Path | None, region: str | None, tools: Tools | None) -> Session:

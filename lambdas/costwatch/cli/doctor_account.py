@@ -14,7 +14,15 @@ from costwatch.cli.failures import is_denied, lines_of
 from costwatch.cli.findings import Finding, ok, todo, unknown, waits
 from costwatch.cli.session import Caller
 from costwatch.config.regions import partition
-from costwatch.errors import AwsError, ConfigError, CostwatchError, NotDeployedError, OtherDeployment, PermanentAwsError
+from costwatch.errors import (
+    AwsError,
+    ConfigError,
+    CostwatchError,
+    InputError,
+    NotDeployedError,
+    OtherDeployment,
+    PermanentAwsError,
+)
 from costwatch.preview import permissions as preview_permissions
 from costwatch.scan import permissions as scan_permissions
 
@@ -24,6 +32,7 @@ _SESSION: Final = re.compile(r"arn:[^:]+:sts::\d+:assumed-role/([^/]+)/.*")
 _NO_PAYER: Final = "only the account that pays for the organisation may ask"
 _READ_LEDGER: Final = ("dynamodb:GetItem", "dynamodb:Query")
 _WRITE_LEDGER: Final = ("dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:PutItem")
+_NO_REGION: Final = frozenset({"InvalidRegionError", "UnknownRegionError"})
 _INVOKE: Final = ("lambda:InvokeFunction",)
 
 
@@ -49,7 +58,13 @@ def credentials(case: Case) -> Iterator[Finding]:
     try:
         caller = case.session.caller
     except CostwatchError as error:
-        yield todo("credentials", " ".join(lines_of(error)), "sign in to AWS, and see that it can be reached")
+        said = " ".join(lines_of(error))
+        if error.retry:  # whether the credentials are right is not known without an answer
+            yield unknown("credentials", said, "see that AWS can be reached from here")
+        elif isinstance(error, InputError) or (isinstance(error, AwsError) and error.code in _NO_REGION):
+            yield todo("credentials", said, "mend AWS's settings: AWS_REGION, the profile, AWS_ENDPOINT_URL")
+        else:
+            yield todo("credentials", said, "sign in to AWS")
         return
     case.caller = caller
     wanted = case.loaded.config.account if case.loaded is not None else None
@@ -65,6 +80,11 @@ def regions(case: Case) -> Iterator[Finding]:
     if case.loaded is None and case.session.named_region is None and case.session.named_by_aws is None:
         said = f"neither a configuration nor AWS's settings name one; {FALLBACK_REGION} is looked at"
         yield todo("regions", said, "set AWS_REGION, or give --region")
+        return
+    if case.is_elsewhere:
+        home = case.home_region
+        said = f"--region is {case.session.named_region}, and the home region of the configuration is {home}"
+        yield todo("regions", said, f"leave --region out, or give {home}")
         return
     wanted = case.loaded.config.regions if case.loaded is not None else case.session.home_regions[:1]
     with translated("ec2:DescribeRegions"):
@@ -187,7 +207,9 @@ def deployed(case: Case) -> Iterator[Finding]:
         return
     except NotDeployedError:
         case.not_deployed = True
-        yield waits("deployed", f"not yet in {' or '.join(case.session.home_regions)}", "make deploy")
+        # A deploy goes to the configuration's home region, and would change nothing in another.
+        do = "" if case.is_elsewhere else "make deploy"
+        yield waits("deployed", f"not yet in {' or '.join(case.session.home_regions)}", do)
         yield from _bootstrapped(case)
         return
     if not found.version:

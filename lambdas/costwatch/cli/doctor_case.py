@@ -40,3 +40,9 @@ class Case:
         if self.deployed is not None:
             return self.deployed.home_region
         return self.loaded.config.home_region if self.loaded is not None else self.session.home_regions[0]
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """--region names another region than the configuration: one of the two is not meant."""
+        named = self.session.named_region
+        return self.loaded is not None and named is not None and named != self.loaded.config.home_region

@@ -1,4 +1,4 @@
-"""A doctor's checks of what is deployed: its configuration, sweeps, claims, messages, prices, queues and listeners."""
+"""A doctor's checks of what is deployed: its configuration, claims, messages, prices, queues and listeners."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ from costwatch import names
 from costwatch.adapters.aws_errors import translated
 from costwatch.adapters.ledger import Stamp
 from costwatch.adapters.price_store import PriceStore
-from costwatch.adapters.pulses import Pulses
 from costwatch.adapters.topic import Topic
 from costwatch.cli import claimed, show
 from costwatch.cli.doctor_case import Case
-from costwatch.cli.findings import Finding, ok, todo, unknown, waits
+from costwatch.cli.findings import Finding, ok, todo, unknown
 from costwatch.cli.session import Deployment
-from costwatch.core.beat_path import path_allows
 from costwatch.core.claims import Standing
 from costwatch.errors import PermanentAwsError
 
 STALE_AFTER: Final = timedelta(hours=72)
 """As the alarm on prices has it."""
-_USUAL_SWEEP: Final = timedelta(minutes=5)
 _NAMED: Final = 3
 
 
@@ -43,30 +40,6 @@ def configuration(case: Case) -> Iterator[Finding]:
     there = f"{deployed.policy_digest[:12]} is deployed (commit {deployed.config_commit})"
     said = f"it differs: {there}, {here[:12]} lies here"
     yield todo(check, said, "make deploy, or use the file that is deployed")
-
-
-def last_sweep(case: Case) -> Iterator[Finding]:
-    """By the canary that each sweep sends: one that arrived proves sweep, bus, queue and ledger."""
-    check = "last sweep"
-    deployed = _deployed(case)
-    every = case.loaded.config.dead_man.sweep_every if case.loaded is not None else _USUAL_SWEEP
-    allowed = path_allows(every)
-    path = Pulses(case.session.table(), stamp=_stamp(deployed)).path()
-    logs = f"read the log of the function {deployed.function or 'deadman'}"
-    if path is None:
-        yield todo(
-            check, "no sweep's canary has arrived yet", f"if the deploy is more than {show.age(allowed)} ago, {logs}"
-        )
-    elif case.now - path.last_sent_at > allowed:
-        ago = show.age(case.now - path.last_sent_at)
-        said = f"{show.clock(path.last_sent_at)}, {ago} ago; expected every {show.age(every)}"
-        yield todo(check, said, logs)
-    else:
-        yield ok(check, f"{show.clock(path.last_sent_at)}, its canary arrived")
-    pause = case.ledger.pause()
-    if pause is not None and pause.active(case.now):
-        said = f"nothing is warned or stopped until {show.clock(pause.until)}, by {pause.by}"
-        yield waits("pause", said, "costwatch resume")
 
 
 def claims(case: Case) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from costwatch import names
 from costwatch.adapters.aws_errors import translated
 from costwatch.adapters.slack import token_from_parameter
 from costwatch.adapters.slack_app import PRIVATE_SCOPE, PUBLIC_SCOPE, App, Channel, SlackApp
-from costwatch.cli import manifest
+from costwatch.cli import manifest, storing
 from costwatch.cli.doctor_case import Case
 from costwatch.cli.findings import Finding, ok, todo, unknown, waits
 from costwatch.config.model import Config
@@ -22,7 +22,6 @@ from costwatch.errors import AwsError, PermanentAwsError
 _TOKEN: Final = re.compile(r"xoxb-[A-Za-z0-9-]+")
 _NEEDS: Final = "needs a valid configuration"
 _BAD_TOKEN: Final = frozenset({"account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"})
-_STORE: Final = "aws ssm put-parameter --name {} --type SecureString --overwrite --value ..."
 
 
 def token(case: Case) -> Iterator[Finding]:
@@ -36,7 +35,7 @@ def token(case: Case) -> Iterator[Finding]:
         yield _without_slack(config)
         return
     name = config.slack.token_parameter
-    store = _STORE.format(name)
+    store = storing.command(name, case.home_region)
     try:
         value = token_from_parameter(case.session.client("ssm", case.home_region), name)().strip()
     except PermanentAwsError as error:
@@ -141,7 +140,7 @@ def signing_secret(case: Case) -> Iterator[Finding]:
         yield waits(check, "Slack is not used")
         return
     name = slack.signing_secret_parameter
-    store = _STORE.format(name)
+    store = storing.command(name, case.home_region)
     try:
         with translated("ssm:GetParameter"):
             answer: Any = case.session.client("ssm", case.home_region).get_parameter(Name=name)
@@ -151,7 +150,7 @@ def signing_secret(case: Case) -> Iterator[Finding]:
         yield _absent(case, check, name, store)
         return
     if answer["Parameter"].get("Type") != "SecureString":
-        do = f"aws ssm delete-parameter --name {name}, then {store}"
+        do = f"aws ssm delete-parameter --name {name} --region {case.home_region} && {store}"
         yield todo(check, f"parameter {name} lies there in clear text", do)
         return
     yield ok(check, f"parameter {name} is there")

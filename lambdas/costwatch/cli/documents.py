@@ -13,6 +13,7 @@ from costwatch.core import times
 from costwatch.core.forecast import Forecast
 from costwatch.core.messages import Message
 from costwatch.core.record import Pause, RunRecord, Status
+from costwatch.core.sweeps import SweepDone
 from costwatch.core.would_haves import WouldHaves
 from costwatch.errors import UnreadableRow
 
@@ -73,6 +74,7 @@ def status(
     *,
     unreadable: Sequence[UnreadableRow],
     closed: WouldHaves,
+    last_sweep: SweepDone | None,
 ) -> dict[str, Any]:
     """`costwatch status --json`. Totals count what has a price, and say how many have none."""
     # No loop may call its variable `record`, as the function below: Python 3.12.1 takes the one for the other.
@@ -83,6 +85,7 @@ def status(
         "regions": list(deployed.regions),
         "policy_digest": deployed.policy_digest,
         "config_commit": deployed.config_commit,
+        "last_sweep": _swept(last_sweep) if last_sweep is not None else None,
         "paused": _pause(pause) if pause is not None and pause.active(now) else None,
         "totals": {
             "runs": len(records),
@@ -200,6 +203,18 @@ def about(m: Message) -> str:
     """The same for people: `warning to the owner about churn`."""
     name = m.facts.get("name", "")
     return f"{m.kind.value} to the {m.audience.value}{f' about {name}' if name else ''}"
+
+
+def _swept(done: SweepDone) -> dict[str, Any]:
+    return {
+        "began_at": times.to_key(done.began_at),
+        "completed_at": times.to_key(done.completed_at),
+        "failures": done.failures,
+        "mode": done.mode.value,
+        "policy_digest": done.policy_digest,
+        "config_commit": done.config_commit,
+        "version": done.version,
+    }
 
 
 def _pause(pause: Pause) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
+from itertools import chain, islice
 from typing import Any, Final
 
 import click
@@ -14,15 +16,13 @@ import click
 from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.cli import export_rows, show
 from costwatch.cli.export_rows import Row
-from costwatch.cli.options import DurationOrMoment, with_session
+from costwatch.cli.options import DurationOrMoment, kept_since, with_session
 from costwatch.cli.session import Session
 from costwatch.core import times
 from costwatch.errors import InputError
 
-LONGEST_LOOK_BACK: Final = timedelta(days=400)
-"""The ledger keeps timelines and costs this long; verdicts longer, so these may go back as far as they like."""
-# What a spreadsheet takes for a formula: tags and names are other people's text.
-_FORMULA: Final = ("=", "+", "-", "@")
+# What a spreadsheet takes for a formula, after blanks and in full width too: tags and names are other people's text.
+_FORMULA: Final = frozenset("=+-@")
 
 
 @click.command(short_help="Timeline, costs or verdicts as CSV or JSON Lines.")
@@ -57,34 +57,34 @@ def export(session: Session, what: str, since: timedelta | datetime, form: str) 
     if begin > now:
         raise InputError(f"--since: {times.to_key(begin)} is in the future; the ledger holds what was")
     columns, read = _TABLES[what]
-    written = 0
+    rows = read(session, begin, now)
+    first = list(islice(rows, 1))  # before anything is printed: a header alone says that there is nothing
     if form == "csv":
         click.echo(_csv_line(columns), nl=False)
-    for row in read(session, begin, now):
+    for row in chain(first, rows):
         if form == "csv":
             click.echo(_csv_line([_cell(row[column]) for column in columns]), nl=False)
         else:
             click.echo(json.dumps({column: row[column] for column in columns}, ensure_ascii=False))
-        written += 1
-    if not written:
+    if not first:
         show.note(f"{what}: nothing since {show.clock(begin)}")
 
 
 def _timeline(session: Session, begin: datetime, now: datetime) -> Iterator[Row]:
     ledger = session.ledger()
-    for first, last in _days(max(begin, now - LONGEST_LOOK_BACK), now):
+    for first, last in _days(kept_since(begin, now), now):
         yield from map(export_rows.entry, ledger.since(first, last, session.skip))
 
 
 def _costs(session: Session, begin: datetime, now: datetime) -> Iterator[Row]:
     ledger, account = session.ledger(), session.caller.account
-    for first, _ in _days(max(begin, now - LONGEST_LOOK_BACK), now):
+    for first, _ in _days(kept_since(begin, now), now):
         found = (cost for cost in ledger.costs(account, first.date(), session.skip) if cost.ended_at >= begin)
         yield from map(export_rows.cost, sorted(found, key=lambda cost: (cost.ended_at, str(cost.run_id))))
 
 
 def _verdicts(session: Session, begin: datetime, now: datetime) -> Iterator[Row]:
-    del now
+    del now  # verdicts are kept longer than everything else, so they may be asked for as far back as somebody likes
     found = Judgements(session.ledger()).every(session.caller.account, session.skip)
     since = (each for each in found if each.judged_at >= begin)
     yield from map(export_rows.verdict, sorted(since, key=lambda each: (each.judged_at, each.id)))
@@ -112,7 +112,8 @@ def _cell(value: Any) -> str:
     if not isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     text = show.clean(value)
-    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
+    begin = unicodedata.normalize("NFKC", text.lstrip()[:1])
+    return f"'{text}" if begin in _FORMULA and not _is_number(text) else text
 
 
 def _is_number(text: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from costwatch.cli import storing
 from costwatch.cli.failures import UNEXPECTED, UNKNOWN
 
 
@@ -35,7 +36,12 @@ class Finding:
     @property
     def line(self) -> str:
         told = f"{MARKS[self.standing]}  {self.check}: {self.said}"
-        return f"{told}. To do: {self.do}" if self.do else told
+        return f"{told.removesuffix('.')}. To do: {self.do}" if self.do else told
+
+    @property
+    def is_command(self) -> bool:
+        """Whether what is to be done is a command to copy, and no sentence."""
+        return storing.BEGINNING in self.do
 
     @property
     def style(self) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 from costwatch.cli import previewing, scanning, show
 from costwatch.cli.failures import lines_of
-from costwatch.cli.init_text import Learned
+from costwatch.cli.init_text import HARD_CAP, Learned
 from costwatch.cli.session import Session, Tools
 from costwatch.core import durations
 from costwatch.core.money import show_usd
@@ -21,7 +21,6 @@ from costwatch.scan.report import Report
 LOOK_BACK: Final = timedelta(days=30)
 _MOST_JOBS: Final = 500
 _MOST_FAMILIES: Final = 10
-_HARD_CAP: Final = timedelta(hours=72)
 _MOST_ASKED_A_WEEK: Final = 5
 
 
@@ -63,7 +62,7 @@ def _of(report: Report, past: Preview | None) -> Learned:
 def _max_runtime(past: Preview) -> dict[str, str]:
     """The longest limit that fits a family, so that nothing usual would have been stopped."""
     fits = [each.suggestion.limit for each in past.families if each.suggestion is not None]
-    longest = min(max(fits, default=timedelta()), _HARD_CAP)
+    longest = min(max(fits, default=timedelta()), HARD_CAP)
     if not longest:
         return {}
     said = f"the longest limit that fits a family of your jobs of the last {LOOK_BACK.days} days"

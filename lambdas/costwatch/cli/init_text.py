@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from costwatch.config.checks import DEFAULT_LIMITS
+from costwatch.core import durations
 from costwatch.scan import fitting
 from costwatch.scan.asides import quoted
 from costwatch.scan.fitting import Fitted
 
 _MODES: Final = {
     "observe": "nothing is stopped and no owner hears of it; the ledger says what would have happened",
-    "warn": "owners and approvers get real notices; nothing is stopped",
+    "warn": "owners and approvers get real notices, by slack or email above; nothing is stopped",
 }
 MODES: Final = tuple(_MODES)
 """What one begins with. To enforce is a step of its own, one selector at a time."""
+HARD_CAP: Final = DEFAULT_LIMITS["hard_cap"]
+"""Of each file that `init` writes."""
 _JOBS: Final = (
     "    - name: sagemaker",
     "      sagemaker: [training, tuning, processing]   # one selector for each kind",
@@ -102,7 +106,7 @@ def _dead_man(answers: Answers, learned: Learned) -> list[str]:
         f"  max_runtime: {answers.max_runtime}   # {_comment(answers.max_runtime, learned)}",
         "  warn_before: 1h   # the notice comes this long before the deadline",
         "  min_notice: 30m   # nobody is stopped sooner than this after a notice that was delivered",
-        "  hard_cap: 72h   # no tag and no extension goes past it",
+        f"  hard_cap: {durations.short(HARD_CAP)}   # no tag and no extension goes past it",
         "  # What is watched: the first selector that matches decides. To enforce, a selector must name a tag.",
         "  selectors:",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -11,10 +12,11 @@ from typing import Any, Final
 
 import click
 
+from costwatch.cli import kept_files, show
 from costwatch.cli.failures import begun
 from costwatch.cli.session import Session, Tools
 from costwatch.core import durations, times
-from costwatch.errors import InputError
+from costwatch.errors import InputError, PermanentAwsError
 
 
 class Duration(click.ParamType[timedelta]):
@@ -45,16 +47,25 @@ class Moment(click.ParamType[datetime]):
             self.fail(str(error), param, ctx)
 
 
+LONGEST_LOOK_BACK: Final = timedelta(days=400)
+"""The ledger keeps timelines, and what runs cost, this long."""
+
+
 class DurationOrMoment(click.ParamType[timedelta | datetime]):
-    """Either, for `--since`."""
+    """Either, for `--since`. `longest`: the longest duration that makes sense there, inclusive."""
 
     name = "duration|time"
+
+    def __init__(self, longest: timedelta = LONGEST_LOOK_BACK) -> None:
+        self._longest = longest
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta | datetime:
         if isinstance(value, timedelta | datetime):
             return value
         try:
-            return durations.parse(value)
+            return durations.parse(value, longest=self._longest)
+        except durations.OutOfRange as error:
+            self.fail(str(error), param, ctx)
         except ValueError:
             pass
         try:
@@ -64,16 +75,56 @@ class DurationOrMoment(click.ParamType[timedelta | datetime]):
             self.fail(f"{value!r} is {expected}", param, ctx)
 
 
-LONGEST_LOOK_BACK: Final = timedelta(days=400)
-"""The ledger keeps timelines, and what runs cost, this long."""
-
-
 def begin_of(since: timedelta | datetime, now: datetime) -> datetime:
-    """From when on to look, for `--since`; never longer ago than the ledger keeps. Raises InputError."""
+    """From when on to look, for `--since`; never longer ago than the ledger keeps, which is said. Raises InputError."""
     begin = since if isinstance(since, datetime) else now - since
     if begin > now:
         raise InputError(f"--since: {times.to_key(begin)} is in the future; the ledger holds what was")
-    return max(begin, now - LONGEST_LOOK_BACK)
+    return kept_since(begin, now)
+
+
+def kept_since(begin: datetime, now: datetime) -> datetime:
+    """`begin`, or the first moment that the ledger still keeps; a note says where that is later."""
+    first = now - LONGEST_LOOK_BACK
+    if begin < first:
+        show.note(f"the ledger keeps {LONGEST_LOOK_BACK.days} days: what is shown begins {show.clock(first)}")
+    return max(begin, first)
+
+
+def as_argument(file: Path) -> str:
+    """As a command to copy names it: quoted for a shell where needed, and never taken for an option."""
+    return shlex.quote(f"./{file}" if str(file).startswith("-") else str(file))
+
+
+class NewFile(click.Path[Path]):
+    """A file to write. Where none can be written is said before anything is asked, read or written."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        written = str(value)
+        if written in ("", "-"):
+            self.fail(f"{written!r} is no name of a file", param, ctx)
+        if not written.isprintable():
+            self.fail(f"{written!r} has characters that cannot be printed; expected a name without them", param, ctx)
+        try:
+            self._require(Path(written))
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+        return Path(written)
+
+    def _require(self, file: Path) -> None:
+        kept_files.require_place(file)
+
+
+class NewPage(NewFile):
+    """The same for a page to look at. It replaces an earlier page, and no other file."""
+
+    def _require(self, file: Path) -> None:
+        super()._require(file)
+        if not kept_files.may_hold_page(file):
+            raise InputError(f"{file} {kept_files.NO_PAGE}")
 
 
 class Usd(click.ParamType[Decimal]):
@@ -107,7 +158,12 @@ def with_session(command: Callable[..., Any]) -> Callable[..., Any]:
     def run(ctx: click.Context, /, config: Path | None, region: str | None, **arguments: Any) -> Any:
         begun()
         tools = ctx.obj if isinstance(ctx.obj, Tools) else None
-        return command(session=Session(config=config, region=region, tools=tools), **arguments)
+        session = Session(config=config, region=region, tools=tools)
+        try:
+            return command(session=session, **arguments)
+        except PermanentAwsError as error:
+            session.blame_environment(error)
+            raise
 
     return run
 

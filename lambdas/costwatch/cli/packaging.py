@@ -12,11 +12,11 @@ import click
 
 from costwatch import names
 from costwatch.adapters.aws_errors import translated
-from costwatch.cli import show
+from costwatch.cli import kept_files, show
 from costwatch.cli.assembly import BUCKET_PARAMETER, FOLDER, Assembly, digest, read_assembly, template_text, write_zip
 from costwatch.cli.options import as_json, with_session
 from costwatch.cli.session import Session
-from costwatch.errors import InputError, PermanentAwsError
+from costwatch.errors import InputError, PermanentAwsError, RefusedError
 
 TEMPLATE: Final = "costwatch.template.json"
 _BUCKET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -94,6 +94,8 @@ def _into_directory(assembly: Assembly, text: str, out: Path) -> dict[str, str]:
     try:
         out.mkdir(parents=True, exist_ok=True)
         packed = out / f"{assembly.code_hash}.zip"
+        for each in (packed, out / TEMPLATE):
+            kept_files.require_place(each)
         write_zip(assembly, packed)
         (out / TEMPLATE).write_text(text, "utf-8")
     except OSError as error:
@@ -104,8 +106,15 @@ def _into_directory(assembly: Assembly, text: str, out: Path) -> dict[str, str]:
 def _into_bucket(session: Session, assembly: Assembly, text: str, bucket: str, key: str) -> dict[str, str]:
     """Raises InputError for a bucket that Lambda could not read the code from."""
     s3 = session.client("s3", assembly.region)
-    with translated(f"s3:HeadBucket {bucket}"):
-        where = s3.head_bucket(Bucket=bucket).get("BucketRegion", assembly.region)
+    try:
+        with translated(f"s3:HeadBucket {bucket}"):
+            where = s3.head_bucket(Bucket=bucket).get("BucketRegion", assembly.region)
+    except PermanentAwsError as error:  # an answer to HEAD has no body, and so no other code than its status
+        if error.code in ("404", "NoSuchBucket"):
+            raise InputError(f"--bucket {bucket} is not there") from error
+        if error.code == "403":
+            raise RefusedError(f"--bucket {bucket}: your credentials may not look at it") from error
+        raise
     if where != assembly.region:
         raise InputError(f"--bucket {bucket} is in {where}, expected one in {assembly.region}: Lambda takes no other")
     with TemporaryDirectory() as scratch:

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 from botocore.config import Config
@@ -19,7 +19,6 @@ from costwatch.cli.options import DurationOrMoment, as_json
 from costwatch.cli.price_source import prices_for
 from costwatch.cli.session import DEFAULT_CONFIG, Session, Tools
 from costwatch.cli.sweeping import observer, require_account
-from costwatch.core import durations
 from costwatch.core.policy import Policy
 from costwatch.preview import defaults, document, permissions, reading
 from costwatch.preview.report import Preview
@@ -38,24 +37,14 @@ _CONFIG: Final = Config(
 )
 
 
-class Since(DurationOrMoment):
-    """A duration or a time; that nothing is no duration is said by itself."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta | datetime:
-        try:
-            return super().convert(value, param, ctx)
-        except click.BadParameter:
-            try:
-                durations.parse(value)
-            except ValueError as error:
-                if "must be longer" in str(error):
-                    self.fail(str(error), param, ctx)
-            raise
-
-
 @click.command(short_help="What would Costwatch have done? From your own job history, read-only.")
 @click.option(
-    "--since", type=Since(), default="30d", show_default=True, metavar="30d|TIME", help="How far to look back."
+    "--since",
+    type=DurationOrMoment(LONGEST),
+    default="30d",
+    show_default=True,
+    metavar="30d|TIME",
+    help="How far to look back.",
 )
 @click.option(
     "--region",

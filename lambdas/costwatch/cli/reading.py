@@ -53,9 +53,10 @@ def explain(session: Session, run: str, markdown: bool, as_json: bool) -> None:
     """Why RUN stands where it stands: its clock and the evidence for it, warnings and their delivery, rules, the
     configuration they came from, prices, and who did what.
 
-    RUN is a run's id, the name in it, a member's id or the name it shows; a run that is over is found by its id.
-    With --markdown times are given in UTC and in the `timezone` of your costwatch.yaml. A verdict about a retrained
-    model is explained by its id, such as us-east-1/churn/41.
+    RUN is a run's id, the name in it, a member's id or the name it shows; an open run goes before one that is over,
+    which is found for 30 days by any of them, and after that by its id. With --markdown times are given in UTC and in
+    the `timezone` of your costwatch.yaml. A verdict about a retrained model is explained by its id, such as
+    us-east-1/churn/41.
     """
     if markdown and as_json:
         raise InputError("--markdown and --json are two different documents: give one of them")

@@ -8,8 +8,8 @@ from typing import Final
 
 import click
 
-from costwatch.cli import runs, show
-from costwatch.cli.options import DurationOrMoment, begin_of, with_session
+from costwatch.cli import kept_files, runs, show
+from costwatch.cli.options import DurationOrMoment, NewPage, begin_of, with_session
 from costwatch.cli.session import Session
 
 _PAGE: Final = "costwatch-report.html"
@@ -22,7 +22,7 @@ _PAGE: Final = "costwatch-report.html"
     is_flag=False,
     flag_value=_PAGE,
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NewPage(),
     help=f"Where to write the page.  [FILE: {_PAGE}]",
 )
 @click.option(
@@ -34,12 +34,11 @@ def report(session: Session, html: Path, since: timedelta | datetime) -> None:
     with what really became of it, what was stopped and decided, verdicts about models, and whether to train.
 
     The page asks nobody for anything, is light or dark as its reader's system is, and can be read on a telephone. It
-    names runs, owners and teams: forward it to people who may know them. --since goes back 400 days at most.
+    names runs, owners and teams: forward it to people who may know them. It replaces an earlier page, and no other
+    file. --since goes back 400 days at most.
     """
     now = session.now()
     begin = begin_of(since, now)
-    if not html.absolute().parent.is_dir():
-        raise click.BadParameter(f"{html.parent} is no directory", param_hint="--html")
     from costwatch.reporting import facts, page  # noqa: PLC0415 - what draws is imported where somebody wants a plot
 
     with show.busy("Reading the ledger"):
@@ -47,5 +46,5 @@ def report(session: Session, html: Path, since: timedelta | datetime) -> None:
         records = runs.open_records(session, ledger)
         found = facts.gather(ledger, account, records, since=begin, until=now, skip=session.skip)
         text = page.render(found)
-    html.write_text(text, encoding="utf-8")
+    kept_files.write_page(html, text)
     show.note(f"{html} is written: one page without links to elsewhere, to open or forward")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from costwatch import names
-from costwatch.adapters.ledger import Ledger
+from costwatch.adapters.ledger import Ledger, TimelineRow
+from costwatch.cli import show
 from costwatch.cli.session import Session
 from costwatch.core.model import RunId
 from costwatch.core.record import RunRecord
@@ -71,9 +72,9 @@ def pick(text: str, records: Sequence[RunRecord]) -> RunRecord:
 
 
 def find_any(session: Session, ledgers: Iterable[Ledger], text: str) -> tuple[Ledger, RunId]:
-    """A run with a timeline, open or over. What is over is found by its whole id, or by its name in it for 30 days.
+    """A run with a timeline, open or over. What is over is found by its whole id, and for 30 days by what else it had.
 
-    Raises UnknownRun like `find_open`; InputError.
+    An open run goes before one that is over. Raises UnknownRun like `find_open`; InputError.
     """
     _refuse_empty(text)
     run_id = parse_id(text)
@@ -90,18 +91,39 @@ def find_any(session: Session, ledgers: Iterable[Ledger], text: str) -> tuple[Le
             if any(text in (record.run_id.name, record.name, *record.member_ids) for record in records):
                 raise
     now = session.now()
+    rows = tried[0].since(now - LOOK_BACK, now, session.skip)
     for ledger in tried:
-        rows = ledger.since(now - LOOK_BACK, now, session.skip)
-        ids = (parse_id(row.run_id) for row in rows if row.origin == ledger.origin)
-        over = {each for each in ids if each is not None and text == each.name}
-        if len(over) == 1:
-            return ledger, over.pop()
-        if over:
-            raise UnknownRun(f"{text!r} names {len(over)} runs; give one whole id: {', '.join(map(str, sorted(over)))}")
+        found = _over(text, (row for row in rows if row.origin == ledger.origin))
+        if len(found) == 1:
+            return ledger, found[0][0]
+        if found:
+            ids = ", ".join(f"{run_id} (until {show.clock(last)})" for run_id, last in found[:_SHOWN])
+            more = _more(len(found))
+            raise UnknownRun(f"{text!r} names {len(found)} runs that are over; give one whole id: {ids}{more}")
     records = open_records(session, tried[0])
     raise UnknownRun(
         f"the ledger knows no run {text!r} of the last {LOOK_BACK.days} days; {_candidates(text, records)}"
     )
+
+
+def _over(text: str, rows: Iterable[TimelineRow]) -> list[tuple[RunId, datetime]]:
+    """The runs of `rows` (oldest first) that `text` names in the first way that fits, each with its last entry's time.
+
+    The newest is the first. The ways are those of `pick`; a member and a name stand in the entry by which a run ended.
+    """
+    last: dict[RunId, datetime] = {}
+    ways: tuple[set[RunId], ...] = (set(), set(), set())
+    for row in rows:
+        run_id = parse_id(row.run_id)
+        if run_id is None:
+            continue
+        last[run_id] = row.entry.at
+        facts = dict(row.entry.evidence)
+        fits = (text == run_id.name, text in facts.get("members", "").split(", "), text == facts.get("name"))
+        for found, fit in zip(ways, fits, strict=True):
+            found.update([run_id] if fit else [])
+    first = next((found for found in ways if found), set())
+    return sorted(((run_id, last[run_id]) for run_id in first), key=lambda each: (each[1], each[0]), reverse=True)
 
 
 def parse_id(text: str) -> RunId | None:

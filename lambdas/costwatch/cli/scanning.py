@@ -14,9 +14,9 @@ from botocore.config import Config
 
 from costwatch import names
 from costwatch.adapters.prices import SeedPrices
-from costwatch.cli import scan_text, show
+from costwatch.cli import kept_files, scan_text, show
 from costwatch.cli.failures import DENIED, UNEXPECTED
-from costwatch.cli.options import as_json
+from costwatch.cli.options import NewFile, NewPage, as_argument, as_json
 from costwatch.cli.session import Session, Tools
 from costwatch.scan import defaults, document, judging, page, permissions, reading
 from costwatch.scan.inventory import GapKind, Inventory
@@ -46,12 +46,10 @@ def _listed(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     metavar="[FILE]",
     is_flag=False,
     flag_value=_PAGE,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NewPage(),
     help=f"Write one self-contained page to forward.  [FILE: {_PAGE}]",
 )
-@click.option(
-    "--write", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write the fitted costwatch.yaml."
-)
+@click.option("--write", metavar="FILE", type=NewFile(), help="Write the fitted costwatch.yaml; an old one is kept.")
 @click.option("--policy", is_flag=True, help="Print the IAM policy that a scan needs, and nothing else.")
 @as_json
 @click.pass_context
@@ -73,17 +71,16 @@ def scan(
     if policy:
         click.echo(json.dumps(permissions.policy_document(), indent=2))
         return 0
-    for target in (html, write):
-        if target is not None and not target.absolute().parent.is_dir():
-            raise click.BadParameter(f"{target.parent} is no directory")
     tools = ctx.obj if isinstance(ctx.obj, Tools) else Tools()
     report = look(tools, regions)
     if html is not None:
-        html.write_text(page.render(report), encoding="utf-8")
+        kept_files.write_page(html, page.render(report))
         show.note(f"{html} is written: one page without links to elsewhere, to open or forward")
     if write is not None:
-        write.write_text(report.configuration, encoding="utf-8")
-        show.note(f"{write} is written; next: costwatch check-config {write}")
+        backup = kept_files.write(write, report.configuration)
+        if backup is not None:
+            show.note(f"what {write} was is kept as {backup}")
+        show.note(f"{write} is written; next: costwatch check-config {as_argument(write)}")
     if as_json:
         show.document(document.document(report))
     elif html is None:

@@ -313,6 +313,18 @@ class Session:
             "with `make deploy`, or name its home region with --region; `costwatch scan` looks without one"
         )
 
+    def blame_environment(self, error: PermanentAwsError) -> None:
+        """Raises InputError where what AWS does not know was named by a variable, and not by the deployment."""
+        if error.code != "ResourceNotFoundException":
+            return
+        for service, variable, thing in (
+            ("dynamodb", names.ENV_LEDGER_TABLE, "table"), ("lambda", ENV_FUNCTION, "function"),
+        ):  # fmt: skip
+            named = self.tools.environ.get(variable)
+            if named and error.operation.startswith(f"{service}:"):
+                where = self.deployment.home_region
+                raise InputError(f"{variable} names {named!r}, and {where} has no such {thing}") from error
+
     def _parameter(self, region: str) -> Any:
         """What the stack wrote down in `region`; None: there is no stack."""
         try:

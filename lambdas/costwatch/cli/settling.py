@@ -114,7 +114,7 @@ def _sentence(session: Session, claim: Claim, now: datetime) -> str:
     since, standing = show.clock(claim.since), claim.standing(now)
     if claim.accepted_at is not None:
         late = f", for {show.age(now - claim.since)} by now: look at it in AWS" if standing is Standing.LEFT else ""
-        return f"accepted at {since}; each sweep looks whether it came back{late}"
+        return f"accepted at {show.clock(claim.accepted_at)}; each sweep looks whether it came back{late}"
     by = f", attempt {claim.attempt}" if claim.attempt is not None else ""
     owner = f", claimed by {claim.owner}" if claim.owner else ""
     begun = f"{claim.what}, since {since}{by}{owner}"

@@ -82,6 +82,13 @@ def say(out: Console, text: str, *, style: str = "", indent: int = 0) -> None:
         out.print(Text(" " * indent) + shown, soft_wrap=True)
 
 
+def command(out: Console, text: str, *, style: str = "", indent: int = 0) -> None:
+    """A line to copy: whole however narrow the terminal is, for half of a command is another command."""
+    from rich.text import Text  # noqa: PLC0415
+
+    out.print(Text(" " * indent) + Text(clean(text), style=style), soft_wrap=True)
+
+
 def listing(out: Console, headings: Sequence[str], rows: Sequence[Row], *, right: Sequence[str] = ()) -> None:
     """A table; reasons stand in a last column where there is room, else below, each under its row's first cell."""
     from rich.table import Table  # noqa: PLC0415

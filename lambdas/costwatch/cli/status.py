@@ -16,6 +16,7 @@ from costwatch.cli.show import Row
 from costwatch.core import would_haves
 from costwatch.core.messages import Message
 from costwatch.core.record import Pause, RunRecord, Status
+from costwatch.core.sweeps import SweepDone
 from costwatch.core.would_haves import WouldHaves
 from costwatch.errors import InputError, UnreadableRow
 
@@ -36,6 +37,8 @@ class Snapshot:
     unreadable: list[UnreadableRow]
     closed: WouldHaves
     """Would-haves of the last week that are closed."""
+    last_sweep: SweepDone | None
+    """The last one that came to its end; None: none has, or its row cannot be read."""
 
     def document(self) -> dict[str, Any]:
         return documents.status(
@@ -46,6 +49,7 @@ class Snapshot:
             self.at,
             unreadable=self.unreadable,
             closed=self.closed,
+            last_sweep=self.last_sweep,
         )
 
 
@@ -66,7 +70,8 @@ class Snapshot:
 def status(
     session: Session, watch: int | None, would_have: bool, since: timedelta | datetime | None, as_json: bool
 ) -> None:
-    """Every open run: where it stands, until when, what it has cost; the pause, and messages not delivered yet.
+    """Every open run: where it stands, until when, what it has cost; the last sweep, the pause, and messages not
+    delivered yet.
 
     With --would-have instead, for each selector: what would have been stopped and what really became of it, the net of
     that, what is in doubt, and the line of costwatch.yaml that makes it enforce; the same for the approval gate and the
@@ -103,7 +108,17 @@ def _read(session: Session) -> Snapshot:
     pause, unsent = ledger.pause(), ledger.outbox(now, session.skip)
     rows = ledger.since(now - LOOK_BACK, now, session.skip)
     closed = would_haves.closed(row.entry for row in rows if row.origin == ledger.origin)
-    return Snapshot(now, session.caller.account, session.deployment, records, pause, unsent, session.unreadable, closed)
+    swept = _last_sweep(session)
+    deployed, account = session.deployment, session.caller.account
+    return Snapshot(now, account, deployed, records, pause, unsent, session.unreadable, closed, swept)
+
+
+def _last_sweep(session: Session) -> SweepDone | None:
+    try:
+        return session.ledger().last_sweep()
+    except UnreadableRow as row:
+        session.skip(row)
+        return None
 
 
 def _draw(out: Console, seen: Snapshot) -> None:
@@ -127,6 +142,12 @@ def _draw_totals_first(out: Console, seen: Snapshot) -> None:
 def _head(out: Console, seen: Snapshot) -> None:
     where = ", ".join(seen.deployed.regions)
     show.say(out, f"Account {seen.account}, {where}; times are UTC, as of {show.clock(seen.at)}.")
+    swept = seen.last_sweep
+    if swept is None:
+        show.say(out, "No sweep has come to its end yet.")
+    else:
+        ago = show.age(seen.at - swept.completed_at)
+        show.say(out, f"Last sweep: {show.clock(swept.completed_at)}, {ago} ago; {swept.outcome}.")
     pause = seen.pause
     if pause is not None and pause.active(seen.at):
         until = show.clock(pause.until)

@@ -11,7 +11,8 @@ from costwatch.cli.session import Session
 from costwatch.core import gate_graduating, graduated, graduating, res_graduating
 from costwatch.core.changes import Changes
 from costwatch.core.graduated import Graduated
-from costwatch.core.graduating import Truth
+from costwatch.core.graduating import Graduation, Truth
+from costwatch.core.held_by_caps import HeldByCap
 from costwatch.core.money import show_usd
 from costwatch.core.policy import Policy
 from costwatch.errors import ConfigError
@@ -111,8 +112,8 @@ def _draw(seen: Seen) -> None:
 
 
 def _cases(back: LookedBack) -> dict[str, list[str]]:
-    """A line for each would-have, oldest first, by whose it is."""
-    found = {each.selector: [_run(case) for case in each.cases] for each in back.selectors}
+    """A line for each would-have, and for what a cap held, oldest first, by whose it is."""
+    found = {each.selector: [_run(case) for case in _in_order(each)] for each in back.selectors}
     waits = sorted(back.gate.cases, key=lambda case: case.at)
     found[graduated.GATE] = [_wait(case) for case in waits]
     judged = sorted(back.res.cases, key=lambda case: case.at)
@@ -120,7 +121,13 @@ def _cases(back: LookedBack) -> dict[str, list[str]]:
     return found
 
 
-def _run(case: graduating.Case) -> str:
+def _in_order(each: Graduation) -> list[graduating.Case | HeldByCap]:
+    return sorted((*each.cases, *each.held), key=lambda one: one.at)
+
+
+def _run(case: graduating.Case | HeldByCap) -> str:
+    if isinstance(case, HeldByCap):
+        return f"{show.moment(case.at)}  {case.name}: {case.sentence}"
     still = f", {show_usd(case.usd)} since then" if case.truth is Truth.STILL_RUNS else ""
     return f"{show.moment(case.at)}  {case.name}: {case.reason}{still}{' (doubtful)' if case.doubtful else ''}"
 

@@ -76,6 +76,17 @@ def _selector(each: Graduation, told: Graduated, change: Change | None) -> dict[
         "sentence": each.sentence,
         "doubts": list(each.doubts),
         "cases": [_run(case) for case in each.cases],
+        "held_by_caps": [
+            {
+                "since": times.to_key(held.at),
+                "run": held.run,
+                "name": held.name,
+                "cap": held.cap,
+                "waits_for_release": held.waits,
+                "reason": held.sentence,
+            }
+            for held in each.held
+        ],
     }
 
 

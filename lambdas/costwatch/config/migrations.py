@@ -6,6 +6,7 @@ is missing or wrong is left to `check-config`, which names it.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ Migration = Callable[[str], tuple[str, tuple[str, ...]]]
 MIGRATIONS: Final[Mapping[int, Migration]] = {}
 """By the version that they lead away from. Empty: 1 is the first, and none of its keys was ever called otherwise."""
 _VERSION: Final = re.compile(r"^version[ \t]*:[ \t]*(?P<quote>[\"']?)(?P<number>[0-9]+)(?P=quote)", re.MULTILINE)
+_NO_VALUE: Final = re.compile(r"^(version[ \t]*:)(?=[ \t]*(#|\r?$))", re.MULTILINE)
+_BEGIN: Final = re.compile(r"(?:(?:[ \t]*(?:#.*)?|%.*)\r?\n)*---[ \t]*(?:#.*)?\r?\n")
+"""Of a file that says where its document begins: all before it."""
+_FLOW: Final = re.compile(r"(?:[ \t]*(?:#.*)?\r?\n)*\{(?=\s*[\w\"'])")
+_NEAR: Final = 0.7
 _ACCOUNT: Final = re.compile(r"(?<![\w-])(account[ \t]*:[ \t]*)([0-9]{12})(?![\w.\"'])")
 
 
@@ -40,9 +46,9 @@ def fixed(text: str, *, migrations: Mapping[int, Migration] = MIGRATIONS, curren
     """
     document = source.read(text.encode()).document
     said: list[str] = []
-    if "version" not in document:
-        text, told = f"version: {current}\n{text}", f"line 1: `version: {current}` is added"
-        return Fixed(*_mended(text, [told]))
+    if document.get("version") is None:
+        text, told = _with_version(text, document, current)
+        return Fixed(*_mended(text, told))
     found = _VERSION.search(text)
     if found is not None:
         version = int(found["number"])
@@ -59,8 +65,45 @@ def fixed(text: str, *, migrations: Mapping[int, Migration] = MIGRATIONS, curren
     return Fixed(*_mended(text, said))
 
 
+def _with_version(text: str, document: Mapping[str, object], current: int) -> tuple[str, list[str]]:
+    """The text with a version where it has none, and what was done; as it was where that would need a guess."""
+    if "version" in document:
+        changed, times = _NO_VALUE.subn(rf"\1 {current}", text)
+        line = _line(text, found.start()) if (found := _NO_VALUE.search(text)) else 0
+        return (changed, [f"line {line}: version has no value, and gets {current}"]) if times == 1 else (text, [])
+    meant = [key for key in document if difflib.get_close_matches(str(key).lower(), ["version"], cutoff=_NEAR)]
+    if meant:  # a second key beside the misspelt one would leave the file as wrong as it is
+        written = re.compile(rf"^{re.escape(str(meant[0]))}(?=[ \t]*:)", re.MULTILINE)
+        changed, times = written.subn("version", text)
+        if len(meant) > 1 or times != 1 or str(document[meant[0]]) != str(current):
+            return text, []
+        found = written.search(text)
+        return changed, [f"line {_line(text, found.start() if found else 0)}: {meant[0]} is called version"]
+    end = "\r\n" if "\r\n" in text else "\n"
+    begin = _BEGIN.match(text)
+    at = begin.end() if begin is not None else 0
+    line = text.count("\n", 0, at) + 1
+    flow = _FLOW.match(text, at)
+    if flow is not None:
+        text = f"{text[: flow.end()]}version: {current}, {text[flow.end() :]}"
+        line = _line(text, flow.end())
+    else:
+        text = f"{text[:at]}version: {current}{end}{text[at:]}"
+    return text, [f"line {line}: `version: {current}` is added"]
+
+
 def _mended(text: str, said: list[str]) -> tuple[str, tuple[str, ...]]:
+    """What `_once` mends, and what can be seen only when that is mended: keys below a key that was unknown."""
+    while True:
+        text, more = _once(text)
+        if not more:
+            return text, tuple(said)
+        said += more
+
+
+def _once(text: str) -> tuple[str, list[str]]:
     """Keys in another spelling (`max-runtime`, `maxRuntime`), and an account id without its quotes."""
+    said: list[str] = []
     read = source.read(text.encode())
     lines = text.splitlines(keepends=True)
     for path, key in _misspelt(read):
@@ -76,7 +119,7 @@ def _mended(text: str, said: list[str]) -> tuple[str, tuple[str, ...]]:
         if times == 1:
             lines[number - 1] = changed
             said.append(f"line {number}: the account id is put in quotes, which keep its zeros")
-    return "".join(lines), tuple(said)
+    return "".join(lines), said
 
 
 def _misspelt(read: source.Source) -> Iterator[tuple[Path, str]]:

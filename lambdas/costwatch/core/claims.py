@@ -16,7 +16,7 @@ from costwatch.core.approvals import EFFECT_LEASE, Approval
 from costwatch.core.judgement_steps import NOT_WRITTEN, restores
 from costwatch.core.judgements import Judgement
 from costwatch.core.record import RunRecord, Status
-from costwatch.core.stopping import LEASE
+from costwatch.core.stopping import begun_at
 
 LATE: Final = timedelta(minutes=names.UNSETTLED_AFTER_MINUTES)
 """What is older is unsettled, whoever has it: then its alarm is raised, too."""
@@ -64,21 +64,26 @@ class Claim:
 
 
 def of_run(record: RunRecord) -> Claim | None:
-    """None: nobody is stopping it. What failed is no claim any more: it is held, and judged again by each sweep."""
+    """None: nobody is stopping it; what observe or warn would have stopped is none either.
+
+    What failed is one as long as each sweep tries it again, and as old as its first attempt.
+    """
     stop = record.stop
-    if record.status is not Status.STOPPING or stop is None:
+    if stop is None or record.status not in (Status.STOPPING, Status.FAILED):
         return None
     return Claim(
         kind=Kind.STOP,
         id=str(record.run_id),
         name=record.name,
         key=stop.key,
-        since=stop.requested_at or stop.lease_until - LEASE,
+        since=begun_at(stop),
         lease_until=stop.lease_until,
         what="to be stopped",
         owner=stop.owner,
         attempt=stop.attempt,
-        accepted_at=stop.requested_at,
+        accepted_at=stop.requested_at if record.status is Status.STOPPING else None,
+        # In `stopping` it is what failed the last time.
+        why=record.hold.reason if record.hold is not None else "",
     )
 
 

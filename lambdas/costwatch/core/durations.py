@@ -16,8 +16,12 @@ _ISO = re.compile(
 )
 
 
-def parse(text: str) -> timedelta:
-    """Parse a duration. Longer than zero, at most 365 days.
+class OutOfRange(ValueError):
+    """A duration, and zero or longer than it may be."""
+
+
+def parse(text: str, *, longest: timedelta = LONGEST) -> timedelta:
+    """Parse a duration. Longer than zero, at most `longest`, of whole days.
 
     Raises ValueError with a sentence for anything else: a bare number is refused (12 what?).
     """
@@ -29,8 +33,8 @@ def parse(text: str) -> timedelta:
         hint = " (a bare number has no unit)" if re.fullmatch(r"\d+(\.\d+)?", stripped) else ""
         raise ValueError(f"{_shown(text)} is not {EXPECTED}{hint}")
     duration = timedelta(**parts)
-    if not timedelta(0) < duration <= LONGEST:
-        raise ValueError(f"{_shown(text)} must be longer than zero and at most 365d")
+    if not timedelta(0) < duration <= longest:
+        raise OutOfRange(f"{_shown(text)} must be longer than zero and at most {longest.days}d")
     return duration
 
 

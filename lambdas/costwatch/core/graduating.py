@@ -16,8 +16,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from costwatch.core import would_haves
+from costwatch.core import held_by_caps, would_haves
 from costwatch.core.changes import Advice, Change, advice
+from costwatch.core.held_by_caps import HeldByCap
 from costwatch.core.modes import Mode
 from costwatch.core.money import show_usd
 from costwatch.core.record import Entry, RunRecord, Transition
@@ -66,6 +67,8 @@ class Graduation:
 
     selector: str
     cases: tuple[Case, ...]
+    held: tuple[HeldByCap, ...] = ()
+    """Beside them, and in no sum: what a blast cap held."""
 
     def of(self, truth: Truth) -> list[Case]:
         return [case for case in self.cases if case.truth is truth]
@@ -93,13 +96,14 @@ class Graduation:
 
     @property
     def sums(self) -> tuple[str, ...]:
-        """What became of them, with the net of it, as a sentence; none without a case."""
+        """What became of them, with the net of it, and what a cap held: a sentence each; none without a case."""
         told = [
             f"{len(found)} {what}{f': {show_usd(self.usd(truth))}' if truth is not Truth.STOOD_DOWN else ''}"
             for truth, what in _WHAT.items()
             if (found := self.of(truth))
         ]
-        return (f"{'; '.join(told)}; net {show_usd(self.net_usd)}",) if told else ()
+        sums = (f"{'; '.join(told)}; net {show_usd(self.net_usd)}",) if told else ()
+        return (*sums, held_by_caps.sentence(self.held)) if self.held else sums
 
     @property
     def over(self) -> int:
@@ -172,13 +176,16 @@ def cases(
     return sorted(found, key=lambda case: (case.at, case.run))
 
 
-def by_selector(found: Iterable[Case], names: Sequence[str] = ()) -> list[Graduation]:
+def by_selector(found: Iterable[Case], names: Sequence[str] = (), held: Iterable[HeldByCap] = ()) -> list[Graduation]:
     """Those of `names` first, in their order and also without a case; then the others by name. Cases keep theirs."""
-    held: dict[str, list[Case]] = {}
+    of: dict[str, list[Case]] = {}
+    capped: dict[str, list[HeldByCap]] = {}
     for case in found:
-        held.setdefault(case.selector, []).append(case)
-    order = [*names, *sorted(held.keys() - set(names))]
-    return [Graduation(name, tuple(held.get(name, ()))) for name in order]
+        of.setdefault(case.selector, []).append(case)
+    for each in held:
+        capped.setdefault(each.selector or NO_SELECTOR, []).append(each)
+    order = [*names, *sorted((of.keys() | capped.keys()) - set(names))]
+    return [Graduation(name, tuple(of.get(name, ())), tuple(capped.get(name, ()))) for name in order]
 
 
 _WHAT: Final = {

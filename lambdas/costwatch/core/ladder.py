@@ -15,6 +15,7 @@ from costwatch.core import durations, liveness, spending, times, unapproved_told
 from costwatch.core.consent import open_question
 from costwatch.core.deadman import Decision, Verdict
 from costwatch.core.forecast import Forecast
+from costwatch.core.held_by_caps import WAITS
 from costwatch.core.messages import Audience, Message, MessageKind, about, heard
 from costwatch.core.model import Run
 from costwatch.core.money import Burn, show_usd, spent_usd
@@ -182,7 +183,7 @@ def restarted(record: RunRecord, now: datetime) -> RunRecord:
 
 def capped(record: RunRecord, decision: Decision, cap: str, now: datetime) -> Step | None:
     """A cap was reached: hold until somebody releases it. None when it is held for that already."""
-    reason = f"more is due than {cap} allows; it waits for a release"
+    reason = f"more is due than {cap} allows{WAITS}"
     held = replace(decision, verdict=Verdict.HOLD, hold=HoldCode.CAP, reason=reason)
     version = record.version + 1
     hold, entry, message = _held(record, held, now, version)

@@ -23,6 +23,8 @@ USD_AN_INVOCATION: Final = Decimal("0.20") / _MILLION
 USD_A_READ: Final = Decimal("0.125") / _MILLION  # DynamoDB on demand
 USD_A_WRITE: Final = Decimal("0.625") / _MILLION
 USD_A_GB_OF_LOG: Final = Decimal("0.50")
+USD_AN_EVENT: Final = Decimal("1.00") / _MILLION  # of one's own, on a bus
+USD_A_BEAT: Final = USD_AN_EVENT + 2 * USD_A_QUEUE_REQUEST + USD_AN_INVOCATION + USD_A_READ + USD_A_WRITE
 
 FREE_METRICS: Final = 10
 FREE_ALARM_METRICS: Final = 10
@@ -39,6 +41,8 @@ GB_A_SWEEP: Final = Decimal(1)
 READS_A_SWEEP: Final = 40
 WRITES_A_SWEEP: Final = 10
 BYTES_OF_LOG_A_SWEEP: Final = 4_000
+BEATS_A_MONTH: Final = 300 * 6 * 12
+"""Of 300 jobs that run six hours and beat every five minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class OwnCost:
 
     @property
     def sentence(self) -> str:
-        """For people: `Costwatch itself costs about $4.46 a month at list price, $1.49 after ...`."""
+        """For people: `Costwatch itself costs about $4.44 a month at list price, $1.65 after ...`."""
         return (
             f"Costwatch itself costs about ${self.usd:.2f} a month at list price, ${self.usd_after_free:.2f} after "
             "what AWS gives every account for nothing."
@@ -105,6 +109,7 @@ def own_cost(parts: Parts, *, dashboards_before: int = 0) -> OwnCost:
             _line("Lambda, requests", sweeps * 3, "invocations", USD_AN_INVOCATION, FREE_INVOCATIONS),
             _line("DynamoDB, reads", sweeps * READS_A_SWEEP, "read units", USD_A_READ, 0),
             _line("DynamoDB, writes", sweeps * WRITES_A_SWEEP, "write units", USD_A_WRITE, 0),
+            _line("Heartbeats", BEATS_A_MONTH, "beats", USD_A_BEAT, 0),
             _line("CloudWatch logs", sweeps * BYTES_OF_LOG_A_SWEEP / 10**9, "GB", USD_A_GB_OF_LOG, FREE_GB_OF_LOG),
         )
     )  # fmt: skip

@@ -204,13 +204,15 @@ class StopAttempt:
     """When the world last showed every member as stopping or gone; None: claimed, not settled."""
     action: Action = Action.TERMINATE
     counted: tuple[str, ...] = ()
-    """The cap counters that attempts under this key have counted against."""
+    """The cap counters of the last attempt's window and day that attempts under this key have counted against."""
     gone_since: datetime | None = None
     """When verification first saw every member gone."""
     silent_since: datetime | None = None
     """Its last heartbeat, where its silence and not its time made it due."""
     money: str = ""
     """The rule, where its money and not its time made it due."""
+    begun_at: datetime | None = None
+    """When the first attempt was claimed, over takeovers and failures; None: a row from before this was kept."""
 
 
 @dataclass(frozen=True, slots=True)

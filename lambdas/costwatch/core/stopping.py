@@ -44,7 +44,8 @@ def claim(
     """Take the stop of a due run: in enforce it becomes `stopping` under a lease, else `would stop`.
 
     `stopped_before`: members that an earlier attempt ended and that are in `run` no more; they belong to this stop.
-    `counted`: the cap counters that this attempt counts against. `money`: of what its money ends, what bounds that.
+    `counted`: the cap counters of this window and day that attempts under its key count against, this one included.
+    `money`: of what its money ends, what bounds that.
     """
     last = record.stop if record.stop is not None and record.stop.key == decision.key else None
     attempt = last.attempt + 1 if last is not None else 1
@@ -57,9 +58,10 @@ def claim(
         members=tuple(sorted({*(m.id for m in run.judged), *stopped_before})),
         spot_requests=spot_requests,
         action=decision.action,
-        counted=tuple(sorted({*(last.counted if last is not None else ()), *counted})),
+        counted=tuple(sorted(counted)),
         silent_since=decision.vitals.last_at if decision.silent and decision.vitals is not None else None,
         money=decision.deadline.rule if decision.deadline is not None and decision.deadline.money else "",
+        begun_at=begun_at(last) if last is not None and _goes_on(record) else now,
     )
     entries = [decision_entry(now, Transition.DUE, decision.reason, decision)] if attempt == 1 else []
     silence = silences.evidence(record, decision)
@@ -91,6 +93,18 @@ def claim(
         version = record.version + 1
         messages = (about(after, MessageKind.WOULD_STOP, Audience.OWNER, version=version, reason=decision.reason),)
     return Step(record, after, tuple(entries), messages)
+
+
+def begun_at(stop: StopAttempt) -> datetime:
+    """When its first attempt was claimed, UTC; of a row of before, what it shows of its last one."""
+    return stop.begun_at or stop.requested_at or stop.lease_until - LEASE
+
+
+def _goes_on(record: RunRecord) -> bool:
+    """Whether another attempt is the same stop going on: the run was not spared since, warned anew, or capped."""
+    if record.status is Status.HELD:
+        return record.hold is not None and not record.hold.code.waits_for_release
+    return record.status in (Status.STOPPING, Status.FAILED)
 
 
 def stood_down(record: RunRecord, decision: Decision, now: datetime) -> Step:

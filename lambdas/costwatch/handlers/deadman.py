@@ -5,12 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from costwatch import intake, wiring
+from costwatch import __version__, intake, wiring
+from costwatch.core.sweeps import SweepDone
 from costwatch.errors import MalformedEvent
 from costwatch.handlers.metrics import count_sweep, note_refused
 from costwatch.procedures.approvals import tend
 from costwatch.procedures.gate_waiting import find_waiting
 from costwatch.procedures.own_cost import own_cost_of
+from costwatch.procedures.report import SweepReport
 from costwatch.procedures.restore_asked import restore_asked
 from costwatch.procedures.stop_asked import stop_asked
 from costwatch.procedures.sweep import sweep
@@ -57,7 +59,25 @@ def handle(event: object, context: LambdaContext, wired: wiring.Wiring) -> dict[
     report = sweep(gate.w)
     tend(gate, wiring.account_of(context), report)
     find_waiting(gate, wired.gate_queue_url, wired.here(context), report)
+    note_done(wired, report)
     for failure in report.failures:
         wired.logger.error("not handled", extra={"where": failure.where, "reason": failure.reason})
     count_sweep(report, wired.price_book_age(report.at), own_cost_of(wired.policy))
     return report.document()
+
+
+def note_done(wired: wiring.Wiring, report: SweepReport) -> None:
+    """Write down that it came to its end, with what really ran: of one that died there is no such row."""
+    policy, failures = wired.policy, report.failures
+    done = SweepDone(
+        began_at=report.at,
+        completed_at=wired.clock(),
+        mode=policy.mode,
+        policy_digest=policy.digest,
+        config_commit=policy.config_commit,
+        version=__version__,
+        failures=len(failures),
+        first_failure=failures[0].where if failures else "",
+    )
+    with report.isolating("the note of its end"):
+        wired.ledger.keep_sweep(done)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -12,7 +12,7 @@ from costwatch.adapters.ledger import Ledger
 from costwatch.adapters.ledger_approvals import Approvals
 from costwatch.adapters.ledger_judgements import Judgements
 from costwatch.adapters.ledger_rows import Skip
-from costwatch.core import gate_graduating, graduated, graduating, res_graduating, would_haves
+from costwatch.core import gate_graduating, graduated, graduating, held_by_caps, res_graduating, would_haves
 from costwatch.core.changes import Changes
 from costwatch.core.gate_graduating import GateGraduation
 from costwatch.core.graduated import Graduated
@@ -58,7 +58,7 @@ class LookedBack:
     def told(self, policy: Policy, changes: Changes) -> list[Graduated]:
         """The same without whatever has no case: for a message that nobody asked for."""
         seen = LookedBack(
-            tuple(each for each in self.selectors if each.cases),
+            tuple(each for each in self.selectors if each.cases or each.held),
             GateGraduation(tuple(each for each in self.gate.tiers if each.cases)),
             ResGraduation(tuple(each for each in self.res.models if each.cases)),
         )
@@ -66,7 +66,7 @@ class LookedBack:
 
 
 def look_back(
-    ledger: Ledger, account: str, begin: datetime, now: datetime, still: Iterable[RunRecord], policy: Policy | None,
+    ledger: Ledger, account: str, begin: datetime, now: datetime, still: Sequence[RunRecord], policy: Policy | None,
     skip: Skip,
 ) -> LookedBack:  # fmt: skip
     """From `begin` to `now`. `still`: the open records. `policy` None: none is at hand, and defaults hold.
@@ -99,8 +99,9 @@ def look_back(
         models=[each.name for each in policy.res.models] if policy is not None else [],
         auto_approve=policy.res.auto_approve if policy is not None else False,
     )
-    return LookedBack(tuple(graduating.by_selector(cases, names)), gate, res)
+    held = held_by_caps.held_by_caps(lines, still)
+    return LookedBack(tuple(graduating.by_selector(cases, names, held)), gate, res)
 
 
 def _counts(entry: Entry) -> bool:
-    return entry.transition in _KEPT or would_haves.WHICH in dict(entry.evidence)
+    return entry.transition in _KEPT or held_by_caps.is_one(entry) or would_haves.WHICH in dict(entry.evidence)

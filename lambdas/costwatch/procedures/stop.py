@@ -43,6 +43,11 @@ class Due:
         return self.record.stop is not None and self.record.stop.key == self.decision.key
 
     @property
+    def counted(self) -> tuple[str, ...]:
+        """The cap counters that attempts before under this key have counted against."""
+        return self.record.stop.counted if self.again and self.record.stop is not None else ()
+
+    @property
     def finishes(self) -> bool:
         """It ends what was begun and may be half done: no second stop, and no cap must leave it half done."""
         return self.again and (self.record.status is Status.STOPPING or bool(self.stopped_before))
@@ -114,7 +119,8 @@ def left_behind(w: Watchdog, run: Run, record: RunRecord | None) -> tuple[str, .
 def _stop(w: Watchdog, due: Due, *, runs_of: Mapping[str, int], pause: Pause | None, report: SweepReport) -> None:
     now = w.now()
     record, decision = due.record, due.decision
-    counters = _counters(w, due, runs_of, now)
+    caps_of_now = _caps(w, due, runs_of, now)
+    counters = _uncounted(due, caps_of_now)
     step = stopping.claim(
         due.run,
         record,
@@ -123,7 +129,7 @@ def _stop(w: Watchdog, due: Due, *, runs_of: Mapping[str, int], pause: Pause | N
         lease=stopping.LEASE,
         now=now,
         stopped_before=due.stopped_before,
-        counted=[cap.counter for cap in counters],
+        counted=[cap.counter for cap in caps_of_now] if caps_of_now else due.counted,
         money=_terms(w, record, decision, now),
     )
     claim = w.ledger.claim(step, pause=pause, caps=counters, released=due.released, now=now)
@@ -158,7 +164,7 @@ def _within_caps(w: Watchdog, due: Sequence[Due], runs_of: Mapping[str, int], re
     within: list[Due] = []
     for item in due:
         now = w.now()
-        counters = _counters(w, item, runs_of, now)
+        counters = _uncounted(item, _caps(w, item, runs_of, now))
         mode = item.decision.mode
         over = next((cap for cap in counters if taken[mode, cap.counter] >= cap.limit), None)
         if over is not None and not item.released:
@@ -178,14 +184,16 @@ def _spared(w: Watchdog, due: Due, report: SweepReport) -> None:
     put_back_where_spared(w, due.record, held, report)
 
 
-def _counters(w: Watchdog, due: Due, runs_of: Mapping[str, int], now: datetime) -> tuple[caps.CapLimit, ...]:
-    """What a stop counts against."""
+def _caps(w: Watchdog, due: Due, runs_of: Mapping[str, int], now: datetime) -> tuple[caps.CapLimit, ...]:
+    """What a stop of it counts against at `now`, once under one key."""
     if due.finishes or due.ordered:
         return ()
     selector = due.decision.selector.name if due.decision.selector else ""
-    found = caps.limits(w.policy, selector=selector, runs_of_selector=runs_of.get(selector, 1), now=now)
-    counted = due.record.stop.counted if due.again and due.record.stop else ()
-    return tuple(cap for cap in found if cap.counter not in counted)
+    return caps.limits(w.policy, selector=selector, runs_of_selector=runs_of.get(selector, 1), now=now)
+
+
+def _uncounted(due: Due, caps_of_now: Sequence[caps.CapLimit]) -> tuple[caps.CapLimit, ...]:
+    return tuple(cap for cap in caps_of_now if cap.counter not in due.counted)
 
 
 def with_stopped_before(w: Watchdog, due: Due) -> Due:

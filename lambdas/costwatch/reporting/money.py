@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -84,19 +85,20 @@ def forecast(facts: Facts) -> Section:
     ]
     points = [(expected, actual) for _, expected, actual in both if expected > 0 and actual > 0]
     expected_usd, actual_usd = (sum((pair[n] for pair in points), Decimal(0)) for n in (0, 1))
-    error = f"{(actual_usd / expected_usd - 1) * 100:+.0f}%" if expected_usd else "-"
     furthest = sorted(both, key=lambda each: -abs(each[2] - each[1]))[:_FURTHEST]
-    within = sum(1 for cost, _, actual in both if _within(cost, actual))
+    within = [actual <= cost.forecast.p90_usd for cost, _, actual in both
+              if cost.forecast is not None and cost.forecast.p90_usd is not None]  # fmt: skip
+    kept = f" {sum(within)} of {len(within)} cost no more than their p90, as 9 in 10 ought to." if within else ""
+    figure, figure_of = _against(expected_usd, actual_usd, len(points))
     return Section(
         id="forecast",
         heading="Forecast against actual",
-        figure=error,
-        figure_of=f"{counted(len(both), 'run')} with both",
-        note="The forecast is the one made when a run was first seen. "
-        f"{within} of {len(both)} stayed within their p90, as 9 in 10 were forecast to.",
+        figure=figure,
+        figure_of=figure_of,
+        note="The forecast is the one made when a run was first seen." + kept,
         plot=plots.forecast(points) if points else None,
         keys=(
-            PlotKey("a run: forecast to the right, actual upwards, both in steps of ten", COLOURS[0]),
+            PlotKey("a run: forecast to the right, actual upwards, both on a logarithmic scale", COLOURS[0]),
             PlotKey("actual as forecast; above it dearer", "var(--quiet)"),
         ),
         plot_says=f"{counted(len(points), 'run')}: {show_usd(expected_usd)} forecast, {show_usd(actual_usd)} actual",
@@ -111,8 +113,14 @@ def forecast(facts: Facts) -> Section:
     )  # fmt: skip
 
 
-def _within(cost: RunCost, actual: Decimal) -> bool:
-    return cost.forecast is not None and cost.forecast.p90_usd is not None and actual <= cost.forecast.p90_usd
+def _against(expected_usd: Decimal, actual_usd: Decimal, runs: int) -> tuple[str, str]:
+    """What runs cost together beside their forecasts, and in words what that is."""
+    if not runs:
+        return "-", "no run has a forecast and an actual cost"
+    percent = round((actual_usd / expected_usd - 1) * 100)
+    if not percent:
+        return "as forecast", f"is what {counted(runs, 'run')} cost"
+    return f"{abs(percent):,}% {'more' if percent > 0 else 'less'}", f"than forecast: {counted(runs, 'run')}"
 
 
 def _forecast_row(cost: RunCost, expected: Decimal, actual: Decimal) -> tuple[Cell, ...]:
@@ -129,14 +137,15 @@ def _forecast_row(cost: RunCost, expected: Decimal, actual: Decimal) -> tuple[Ce
 def would_haves(facts: Facts) -> Section:
     by_selector = graduating.by_selector(facts.would_haves)
     net = sum((each.net_usd for each in by_selector), Decimal(0))
+    figure, figure_of = _on_balance(facts.would_haves, net)
     bars = [(each.selector, each.saved_usd, each.usd(Truth.FINISHED)) for each in by_selector]
     bars = [bar for bar in bars if bar[1] or bar[2]][:MOST_BARS]
     cases = [_case(case) for case in reversed(facts.would_haves)]
     return Section(
         id="would-haves",
         heading="What enforce would have done",
-        figure=show_usd(net),
-        figure_of=f"net of {counted(len(facts.would_haves), 'would-have')}",
+        figure=figure,
+        figure_of=figure_of,
         note="Each run that would have been stopped, with what really became of it. What finished its work would have "
         "lost it; what ran on would have cost no more. Doubtful: an instance that ran on, of which nobody sees whether "
         "its work was done, and what was not due any more later.",
@@ -156,6 +165,21 @@ def would_haves(facts: Facts) -> Section:
                   "Each of them", folded=True, where="costwatch status --would-have --json"),
         ),
     )  # fmt: skip
+
+
+def _on_balance(cases: Sequence[Case], net_usd: Decimal) -> tuple[str, str]:
+    """The dollars of those that are over, and what they are; what still runs is in no balance, but is not $0 either."""
+    over = [case for case in cases if case.truth in (Truth.FINISHED, Truth.RAN_ON) and not case.unpriced]
+    still = [case for case in cases if case.truth is Truth.STILL_RUNS]
+    known = [case.usd for case in still if case.usd is not None]
+    told = [f"{'lost' if net_usd < 0 else 'saved'} on balance: {counted(len(over), 'run')}"] if over else []
+    if still:
+        so_far = f": {show_usd(sum(known, Decimal(0)))} so far" if known else ""
+        told.append(f"{counted(len(still), 'run')} not over{so_far}")
+    others = len(cases) - len(over) - len(still)
+    if others:
+        told.append(f"{others} without known dollars")
+    return show_usd(abs(net_usd)) if over else "-", "; ".join(told) or "nothing would have been stopped"
 
 
 def _graduation(each: Graduation) -> tuple[Cell, ...]:

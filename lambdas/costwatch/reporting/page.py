@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -11,11 +12,14 @@ from markupsafe import Markup
 
 from costwatch.core import spend as spending
 from costwatch.core.money import show_usd
-from costwatch.reporting import decided, money
+from costwatch.reporting import decided, money, widths
 from costwatch.reporting.facts import Facts
 from costwatch.scan.page import environment
 
 TEMPLATE: Final = Path(__file__).with_name("page.html.j2")
+
+LONGEST_WORD_EMS: Final = 12
+"""Some twenty letters; a column for each of our own long texts, as wide as that, fits a desk's window."""
 
 _SECTIONS: Final = (
     money.spend,
@@ -59,7 +63,24 @@ def render(facts: Facts) -> str:
 def _template() -> Template:
     made = environment(TEMPLATE.parent)
     made.finalize = _printable
+    made.filters["breakable"] = breakable
     return made.get_template(TEMPLATE.name)
+
+
+def breakable(text: str) -> Markup:
+    """To stand in a cell: a word that is longer than any of ours may be broken, at its punctuation where it has some.
+
+    No other is: a column is as wide as its longest piece, so that it never breaks a word while there is room.
+    """
+    words = re.split(r"(\s+)", str(_printable(text)))
+    return Markup("").join(Markup("<wbr>").join(_pieces(word)) for word in words)
+
+
+def _pieces(word: str) -> list[str]:
+    if widths.ems(word) <= LONGEST_WORD_EMS:
+        return [word]
+    parts = re.findall(r"[^/:._=@,|-]*[/:._=@,|-]+|[^/:._=@,|-]+", word)
+    return [piece for part in parts for piece in widths.pieces(part, LONGEST_WORD_EMS)]
 
 
 def _printable(value: object) -> object:

@@ -13,10 +13,15 @@ import pygal
 from pygal.style import Style
 
 from costwatch.core.blocks import cleaned
+from costwatch.reporting import widths
 from costwatch.reporting.series import Series
 
 COLOURS: Final = tuple(f"var(--plot-{n})" for n in range(6))
-LONGEST_LABEL: Final = 18
+LONGEST_LABEL_EMS: Final = 10.8
+_FONT: Final = 13
+_MARGIN: Final = 6
+_EMS_OF_A_LETTER: Final = 0.6
+"""As pygal reckons every one, when it leaves room for labels."""
 _DECADES: Final = 12
 
 
@@ -86,13 +91,22 @@ def pairs(name: str, rows: Sequence[tuple[str, Decimal, Decimal]]) -> Drawn:
 
     def draw(size: Size) -> Any:
         height = 70 + 46 * len(rows)
-        chart = pygal.HorizontalBar(**_common(size, height, (COLOURS[0], COLOURS[1])))
-        chart.x_labels = [_cut(label) for label, _, _ in reversed(rows)]
+        labels = [widths.cut(cleaned(label), LONGEST_LABEL_EMS) for label, _, _ in reversed(rows)]
+        chart = pygal.HorizontalBar(
+            **_common(size, height, (COLOURS[0], COLOURS[1])), margin_left=_MARGIN + _more_room(labels)
+        )
+        chart.x_labels = labels
         chart.add("first", [float(each) for _, each, _ in reversed(rows)])
         chart.add("second", [float(each) for _, _, each in reversed(rows)])
         return chart
 
     return _both(name, draw)
+
+
+def _more_room(labels: Sequence[str]) -> int:
+    """In pixels: what wide letters need beyond what pygal leaves."""
+    reckoned = _EMS_OF_A_LETTER * max(map(len, labels))
+    return math.ceil(max(0, max(map(widths.ems, labels)) - reckoned) * _FONT)
 
 
 def _both(name: str, draw: Any) -> Drawn:
@@ -118,8 +132,8 @@ def _common(size: Size, height: int, colours: Sequence[str]) -> dict[str, Any]:
         major_guide_stroke_dasharray="none",
         colors=tuple(colours),
         font_family="inherit",
-        label_font_size=13,
-        major_label_font_size=13,
+        label_font_size=_FONT,
+        major_label_font_size=_FONT,
         opacity="1",
         opacity_hover="1",
         transition="none",
@@ -131,7 +145,7 @@ def _common(size: Size, height: int, colours: Sequence[str]) -> dict[str, Any]:
         "height": height,
         "disable_xml_declaration": True,
         "show_legend": False,  # the page has one, whose text wraps
-        "margin": 6,
+        "margin": _MARGIN,
         "margin_right": 22,  # half of the last label stands there
         "max_scale": size.labels,
         "truncate_label": -1,
@@ -140,10 +154,10 @@ def _common(size: Size, height: int, colours: Sequence[str]) -> dict[str, Any]:
 
 
 def _plain(root: Element) -> Element:
-    """Without scripts, what only they read, and comments."""
+    """Without scripts, what only they read, comments, and a title that would show on hovering and say nothing."""
     for parent in list(root.iter()):
         for child in list(parent):
-            if not isinstance(child.tag, str) or child.tag.rpartition("}")[2] in ("script", "desc"):
+            if not isinstance(child.tag, str) or child.tag.rpartition("}")[2] in ("script", "desc", "title"):
                 parent.remove(child)
     return root
 
@@ -160,8 +174,3 @@ def _axis_usd(amount: float | None) -> str:
 
 def _tens(power: int) -> str:
     return _axis_usd(10.0**power) if abs(power) <= _DECADES else f"$1e{power}"
-
-
-def _cut(text: str) -> str:
-    label = cleaned(text)
-    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
