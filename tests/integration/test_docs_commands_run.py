@@ -21,7 +21,6 @@ from demo.recorder import OPERATOR, collecting
 from demo.resource_context import describe
 from tests.support import aws_command, docs, shown_commands
 from tests.support.company_life import company, gate_only_warns
-from tests.support.docs import Block
 from tests.support.iam import evaluate, statements_of
 from tests.support.reader import Reader, differs
 
@@ -133,23 +132,43 @@ def test_the_shown_would_haves_are_printed_so(reader: Reader) -> None:
 # --- scripts ------------------------------------------------------------------------------------------------
 
 
-def scripts() -> list[Block]:
-    """Those of a page that are about this account alone; the others are run with the pipelines that they start."""
-    found = [block for block in docs.blocks("docs/guides/should-retrain.md") if docs.is_script(block)]
-    return [block for block in found if "train.sh" not in block.text]
+def script(page: str, part: str) -> str:
+    (found,) = [each.text for each in docs.blocks(page) if docs.is_script(each) and part in each.text]
+    return found
+
+
+def in_a_shell(reader: Reader, tmp_path: Path, text: str, *, typed: str = "") -> str:
+    """What it prints, run at the desk by somebody who has these commands."""
+    commands = {"aws": f'"{aws_command.__file__}"', "costwatch": "-m costwatch.cli", "python3": ""}
+    for name, arguments in commands.items():
+        file = tmp_path / name
+        file.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n', "utf-8")
+        file.chmod(0o755)
+    environ = {**os.environ, **reader.of.variables("maria"), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command, desk = ["bash", "-euc", text], reader.of.desk
+    done = subprocess.run(
+        command, cwd=desk, env=environ, input=typed, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    return done.stdout
 
 
 def test_what_only_a_shell_understands_is_typed_into_one(reader: Reader, tmp_path: Path) -> None:
     reader.anew()
-    asks, finds = scripts()
-    answer = reader.of.costwatch(*shlex.split(asks.text.replace('"$BUILD_ID"', "build-7"))[1:])
+    guide = "docs/guides/should-retrain.md"
+    asks = script(guide, "--served-error").replace('"$BUILD_ID"', "build-7")
+    answer = reader.of.costwatch(*shlex.split(asks)[1:])
     assert (answer.exit_code, "Skip" in answer.stdout) == (6, True)
-    for name, script in (("aws", f'"{aws_command.__file__}" "$@"'), ("python3", '"$@"')):
-        file = tmp_path / name
-        file.write_text(f'#!/bin/sh\nexec "{sys.executable}" {script}\n', "utf-8")
-        file.chmod(0o755)
-    environ = {**os.environ, **reader.of.variables("maria"), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["sh", "-euc", finds.text], env=environ, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "costwatch-retrain\n", "")
+    assert in_a_shell(reader, tmp_path, script(guide, "retrain_function")) == "costwatch-retrain\n"
+
+
+def test_the_shown_way_stores_secrets_that_are_typed(reader: Reader, tmp_path: Path) -> None:
+    reader.anew()
+    text = script("README.md", "slack-manifest").replace("/costwatch/slack-", "/typed/slack-")
+    in_a_shell(reader, tmp_path, text, typed="xoxb-1\n8f74\n")
+    assert "request_url" in (reader.of.desk / "manifest.yaml").read_text("utf-8")
+    kept = reader.of.aws.client("ssm").get_parameters_by_path(Path="/typed", WithDecryption=True)["Parameters"]
+    assert {(each["Name"], each["Type"], each["Value"]) for each in kept} == {
+        ("/typed/slack-token", "SecureString", "xoxb-1"),
+        ("/typed/slack-signing-secret", "SecureString", "8f74"),
+    }

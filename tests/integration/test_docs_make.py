@@ -22,45 +22,69 @@ SHOWN = sorted(
     }
 )
 CDK = "node_modules/.bin/cdk"
-PACKAGES = "costwatch package --config costwatch.yaml --bucket"
-DEPLOYS = f"{CDK} deploy -c config=costwatch.yaml"
-RUNS = {
+READ = {
     "make bench": "-m bench.run",
     'make bench ARGS="--only res "': "-m bench.run --only res",
     'make bench ARGS="--only res --matrices DIRECTORY"': "-m bench.run --only res --matrices DIRECTORY",
-    "make bootstrap": f"{CDK} bootstrap -c config=costwatch.yaml",
     "make check": "check-types check-code check-template",
     "make demo": "-m demo || exit",
     "make demo AUTO=1": "-m demo --auto || exit",
-    "make deploy": DEPLOYS,
-    "make deploy ARGS='-c @aws-cdk/core:permissionsBoundary=my-boundary'": f"{DEPLOYS} -c "
-    "@aws-cdk/core:permissionsBoundary=my-boundary",
-    "make deploy ARGS='-c ledger=delete'": f"{DEPLOYS} -c ledger=delete",
-    "make deploy ARGS='-c role_prefix=ml-platform-'": f"{DEPLOYS} -c role_prefix=ml-platform-",
-    "make deploy CONFIG=accounts/111122223333.yaml": f"{CDK} deploy -c config=accounts/111122223333.yaml",
-    "make destroy": f"{CDK} destroy -c config=costwatch.yaml",
-    "make package BUCKET=my-company-code ARGS='-c role_prefix=ml-platform-'": f"{PACKAGES} my-company-code",
     "make setup": "",
     "make synth": "python app.py",
     "make test": "-m pytest -n",
 }
-"""Part of what runs. Set-up is there when tests run: nothing is left to do."""
+"""Part of what would run. Set-up is there when tests run: nothing is left to do."""
+DEPLOY = "deploy -c config=costwatch.yaml"
+TOLD = {
+    "make bootstrap": ["bootstrap -c config=costwatch.yaml"],
+    "make deploy": [DEPLOY],
+    "make deploy ARGS='-c @aws-cdk/core:permissionsBoundary=my-boundary'": [
+        f"{DEPLOY} -c @aws-cdk/core:permissionsBoundary=my-boundary"
+    ],
+    "make deploy ARGS='-c ledger=delete'": [f"{DEPLOY} -c ledger=delete"],
+    "make deploy ARGS='-c role_prefix=ml-platform-'": [f"{DEPLOY} -c role_prefix=ml-platform-"],
+    "make deploy CONFIG=accounts/111122223333.yaml": ["deploy -c config=accounts/111122223333.yaml"],
+    "make destroy": ["destroy -c config=costwatch.yaml"],
+    "make package BUCKET=my-company-code ARGS='-c role_prefix=ml-platform-'": [
+        "synth --quiet -c config=costwatch.yaml -c role_prefix=ml-platform-",
+        "package --config costwatch.yaml --bucket my-company-code",
+    ],
+}
+"""What the CDK's command line and Costwatch's are told."""
+THERE = [word for file in (".venv/.ready", ".venv/.ready-dev") for word in ("-o", file)]
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def make(tmp_path: Path, *words: str) -> str:
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}  # nothing of a make that runs the tests
+    command = ["make", *THERE, *words]
+    return subprocess.run(
+        command, cwd=docs.ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
 
 
 def test_every_shown_make_command_is_here_and_no_other() -> None:
-    assert sorted(RUNS) == SHOWN
+    assert sorted([*READ, *TOLD]) == SHOWN
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-@pytest.mark.parametrize("command", SHOWN)
+@pytest.mark.parametrize("command", READ)
 def test_a_shown_make_command_comes_to_what_its_page_says(command: str, tmp_path: Path) -> None:
-    there = [word for file in (".venv/.ready", ".venv/.ready-dev", CDK) for word in ("-o", file)]
-    words = [*there, *shlex.split(command)[1:]]
-    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}  # nothing of a make that runs the tests
-    done = subprocess.run(
-        ["make", "-n", *words], cwd=docs.ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True
+    printed = make(tmp_path, "-n", "-o", CDK, *shlex.split(command)[1:])
+    assert READ[command] in " ".join(printed.split())
+
+
+@pytest.mark.parametrize("command", TOLD)
+def test_a_shown_deploy_tells_the_cdk_what_its_page_says(command: str, tmp_path: Path) -> None:
+    for name in ("cdk", "costwatch"):
+        file = tmp_path / name
+        file.write_text('#!/bin/sh\necho "$@"\n', "utf-8")
+        file.chmod(0o755)
+    stands_in = tmp_path / "cdk"
+    printed = make(
+        tmp_path, "-s", "-o", str(stands_in), f"CDK={stands_in}", f"BIN={tmp_path}", *shlex.split(command)[1:]
     )
-    assert RUNS[command] in " ".join(done.stdout.split())
+    assert printed.splitlines() == TOLD[command]
 
 
 @pytest.mark.parametrize("switch", ["ledger", "role_prefix", "BOUNDARY_CONTEXT"])

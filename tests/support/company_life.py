@@ -182,6 +182,7 @@ def _on_the_desk(desk: Path) -> None:
     }
     for name, body in files.items():
         (desk / f"{name}.json").write_text(json.dumps(body), "utf-8")
+    (desk / "prod.yaml").write_text(_CONFIG, "utf-8")
     assembly.write(desk / "cdk.out", desk / "costwatch.yaml")
 
 

@@ -47,6 +47,7 @@ BLOCKS = (
     ("README.md", "regions read", IN_ORDER),
     ("README.md", "$ costwatch estimate", ESTIMATED),
     ("README.md", "$ costwatch res", SCORED),
+    ("README.md", "slack-manifest", (TYPED, "test_the_shown_way_stores_secrets_that_are_typed")),
     ("README.md", "flowchart", (SNIPPETS, "test_the_picture_of_how_it_works_names_functions_that_there_are")),
     ("README.md", "lambdas/costwatch/", (SNIPPETS, "test_every_path_in_the_list_of_folders_is_there")),
     ("client/README.md", "import done, heartbeat", BEATS),
