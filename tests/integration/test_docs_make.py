@@ -26,6 +26,8 @@ READ = {
     "make bench": "-m bench.run",
     'make bench ARGS="--only res "': "-m bench.run --only res",
     'make bench ARGS="--only res --matrices DIRECTORY"': "-m bench.run --only res --matrices DIRECTORY",
+    "make cli-wheel": "pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build .",
+    "make client": "pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build ./client",
     "make check": "check-types check-code check-template",
     "make demo": "-m demo || exit",
     "make demo AUTO=1": "-m demo --auto || exit",

@@ -23,6 +23,7 @@ class Reader:
     def __init__(self, of: Company) -> None:
         self.of = of
         self._in_aws = shown_aws.prepare(of.aws, of.desk)
+        (of.desk / "accounts").mkdir()
         self._back = snapshot(of.aws, of.stage.slack, of.stage.clock)
         self._files = {path: path.read_bytes() for path in of.desk.iterdir() if path.is_file()}
         rows = of.rows()

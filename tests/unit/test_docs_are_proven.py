@@ -56,6 +56,11 @@ BLOCKS = (
     ("client/README.md", "Trainer(...", (CLIENT, "test_the_shown_callbacks_are_given_to_both_trainers")),
     ("client/README.md", "python3 -m venv", (CLIENT, "test_what_the_real_trainers_are_tried_by_is_there")),
     ("client/README.md", '{"v":1', ("tests/client/test_arguments.py", "test_the_readme_shows_a_detail_as_it_is_sent")),
+    (
+        "docs/data-scientists.md",
+        "python3 -m venv",
+        ("tests/client/test_cli_wheel.py", "test_it_brings_the_command_and_the_files_that_commands_read"),
+    ),
     ("docs/data-scientists.md", "import done, heartbeat", BEATS),
     ("docs/guides/auto-scaling-groups.md", "dead_man:", ACCEPTED),
     ("docs/guides/auto-scaling-groups.md", "aws_autoscaling_group", GROUP),

@@ -53,7 +53,9 @@ res:
 
 
 def configuration(block: Block) -> str:
-    """The whole file that a part of one belongs in."""
+    """The whole file, where a part of one is shown."""
+    if block.text.startswith("version:"):
+        return block.text
     if block.text.startswith("guardrails:"):
         return TOP + OF_A_MODEL + re.sub(r"^", "      ", block.text, flags=re.MULTILINE)
     return TOP + block.text
