@@ -1147,6 +1147,14 @@ def test_a_topic_that_nobody_listens_to_is_to_be_subscribed(clinic: Clinic) -> N
     assert clinic.found()["alerts"][:2] == ("to do", f"nobody has confirmed a subscription to {topic}")
 
 
+def test_every_address_that_is_to_hear_of_alarms_has_to_confirm_not_only_somebody(clinic: Clinic) -> None:
+    clinic.config.write_text(clinic.config.read_text("utf-8") + "email: {to: [oncall@example.com]}\n", "utf-8")
+    clinic.deploy()
+    assert clinic.found()["alerts"][:2] == ("to do", "not confirmed, of email.to: oncall@example.com")
+    clinic.account.subscribe("oncall@example.com")
+    assert clinic.found()["alerts"][:2] == ("ok", "2 confirmed subscriptions")
+
+
 def test_a_claim_is_unsettled_from_the_end_of_its_lease_as_settle_has_it(clinic: Clinic) -> None:
     clinic.deploy()
     ledger = clinic.account.wiring().ledger

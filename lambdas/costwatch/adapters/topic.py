@@ -22,12 +22,17 @@ class Topic:
 
     def has_listener(self) -> bool:
         """Whether a confirmed subscription exists: SNS answers 200 for a topic nobody listens to."""
+        return bool(self.listeners())
+
+    def listeners(self) -> frozenset[str]:
+        """Where confirmed subscriptions lead: addresses, ARNs, URLs."""
         with translated("sns:ListSubscriptionsByTopic"):
             pages = self._client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=self._topic_arn)
-            return any(
-                subscription["SubscriptionArn"].startswith("arn:")
+            return frozenset(
+                subscription.get("Endpoint", "")
                 for page in pages
                 for subscription in page["Subscriptions"]
+                if subscription["SubscriptionArn"].startswith("arn:")
             )
 
     def publish(self, subject: str, text: str) -> None:

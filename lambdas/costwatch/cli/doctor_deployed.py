@@ -86,15 +86,22 @@ def price_book(case: Case) -> Iterator[Finding]:
 
 
 def alerts(case: Case) -> Iterator[Finding]:
-    """Whether anybody has confirmed that they listen to alarms."""
+    """Whether anybody has confirmed that they listen to alarms, and each address that is named to."""
     deployed = _deployed(case)
     if not deployed.alerts_topic_arn:
         yield unknown("alerts", "the deployment does not say which topic takes alarms")
-    elif Topic(case.session.client("sns", deployed.home_region), deployed.alerts_topic_arn).has_listener():
-        yield ok("alerts", "somebody has confirmed a subscription")
-    else:
+        return
+    listening = Topic(case.session.client("sns", deployed.home_region), deployed.alerts_topic_arn).listeners()
+    named = case.loaded.config.email.to if case.loaded is not None else ()
+    deaf = [address for address in named if address not in listening]
+    if not listening:
         do = "name email.to and deploy, then confirm by the mail that AWS sends; or subscribe to the topic"
         yield todo("alerts", f"nobody has confirmed a subscription to {deployed.alerts_topic_arn}", do)
+    elif deaf:
+        do = "confirm by the mail that AWS sends after a deploy (after three days it is void: subscribe again)"
+        yield todo("alerts", f"not confirmed, of email.to: {', '.join(deaf)}", do)
+    else:
+        yield ok("alerts", f"{show.count(len(listening), 'confirmed subscription')}")
 
 
 def _deployed(case: Case) -> Deployment:
