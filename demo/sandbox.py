@@ -24,6 +24,7 @@ from costwatch.adapters.dynamodb import DynamoTable
 from costwatch.adapters.ledger import Ledger, Stamp
 from costwatch.adapters.price_store import PriceStore
 from costwatch.adapters.prices import SeedPrices
+from costwatch.cli.session import ENV_FUNCTION
 from costwatch.core.price_book import TrustedPrices
 from costwatch.topology import PRICES
 from demo import history
@@ -127,7 +128,7 @@ def environment(stage: Stage, directory: Path) -> Mapping[str, str]:
 
 def pasted(variables: Mapping[str, str], directory: Path) -> Iterator[str]:
     """Lines for a shell."""
-    yield "unset AWS_PROFILE AWS_DEFAULT_PROFILE"
+    yield f"unset AWS_PROFILE AWS_DEFAULT_PROFILE {names.ENV_LEDGER_TABLE} {ENV_FUNCTION}"
     for name, value in variables.items():
         yield f'export PATH="{value}"' if name == "PATH" else f"export {name}={shlex.quote(value)}"
     yield f"cd {shlex.quote(str(directory))}"

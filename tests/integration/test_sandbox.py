@@ -29,7 +29,8 @@ class Sandbox:
     def __init__(self) -> None:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         # Somebody with a real account in their shell: nothing of it may be asked.
-        self._environ = environ | {"AWS_PROFILE": "production", "AWS_DEFAULT_PROFILE": "production"}
+        real = {"AWS_PROFILE": "production", "AWS_DEFAULT_PROFILE": "production", "COSTWATCH_LEDGER_TABLE": "theirs"}
+        self._environ = environ | real
         self.process = subprocess.Popen(
             [sys.executable, "-m", "demo", "sandbox"],
             cwd=ROOT, env=self._environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
