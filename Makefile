@@ -67,6 +67,14 @@ client: .venv/.ready-dev ## build the wheel that training scripts install, into 
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build ./client
 	@ls build/costwatch_client-*.whl
 
+# setuptools would take along what an earlier build left there.
+.PHONY: cli-wheel
+cli-wheel: .venv/.ready-dev ## build the wheel of the command line, for who has no clone, into build/
+	@rm -rf build/lib build/bdist.*
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build .
+	@rm -rf build/lib build/bdist.*
+	@ls build/costwatch-*.whl
+
 .PHONY: synth
 synth: .venv/.ready-dev ## write the CloudFormation template to cdk.out (CONFIG and ARGS as for deploy)
 	@CDK_OUTDIR=cdk.out $(BIN)/python app.py -c "config=$$CONFIG" $(ARGS)

@@ -232,6 +232,10 @@ def _events(operation: str, params: Mapping[str, Any], where: _Where) -> Iterato
         keys = {"events:source": entry["Source"], "events:detail-type": entry["DetailType"]}
         bus = where.named("events", "event-bus/", entry.get("EventBusName", "default"))
         yield where.ask_with("events:PutEvents", bus, keys)
+    if operation == "DescribeRule":
+        bus = params.get("EventBusName", "default")
+        path = params["Name"] if bus == "default" else f"{bus}/{params['Name']}"
+        yield where.ask("events:DescribeRule", where.arn("events", f"rule/{path}"))
 
 
 def _ssm(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
@@ -242,6 +246,10 @@ def _ssm(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Q
 def _lambda(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:
     if operation == "Invoke":
         yield where.ask("lambda:InvokeFunction", where.named("lambda", "function:", params["FunctionName"]))
+    elif operation in ("GetFunctionConcurrency", "GetFunctionConfiguration"):
+        yield where.ask(f"lambda:{operation}", where.named("lambda", "function:", params["FunctionName"]))
+    elif operation == "GetEventSourceMapping":
+        yield where.ask(f"lambda:{operation}", where.arn("lambda", f"event-source-mapping:{params['UUID']}"))
 
 
 def _dynamodb(operation: str, params: Mapping[str, Any], where: _Where) -> Iterator[Question]:

@@ -129,6 +129,7 @@ class SlackWorkspace:
     def _method(self, name: str, token: str | None) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         known = {
             "auth.test": self._auth_test,
+            "bots.info": self._bot_info,
             "chat.postEphemeral": self._post_ephemeral,
             "chat.postMessage": self._post_message,
             "chat.update": self._update,
@@ -154,6 +155,15 @@ class SlackWorkspace:
         bot = {"user": at.bot_name, "user_id": at.bot_user_id, "bot_id": at.bot_id}
         team = {"url": f"https://{at.domain}.slack.com/", "team": at.domain.capitalize(), "team_id": at.team_id}
         return {**team, **bot, "is_enterprise_install": False}
+
+    def _bot_info(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        at = self.installation
+        if "users:read" not in self.channels.scopes:
+            raise SlackRefusal("missing_scope")
+        if arguments.get("bot") != at.bot_id:
+            raise SlackRefusal("bot_not_found")
+        ids = {"id": at.bot_id, "app_id": at.app_id, "user_id": at.bot_user_id}
+        return {"bot": {**ids, "name": at.bot_name, "deleted": False}}
 
     def _open(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         user = str(arguments.get("users", ""))

@@ -374,9 +374,14 @@ class Stage:
         return done
 
     def invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
-        """Lambda's Invoke for the command line: what the function raises comes back as FunctionError."""
-        assert InvocationType == "RequestResponse"
+        """Lambda's Invoke for the command line: what the function raises comes back as FunctionError.
+
+        An `Event` is taken and handled as EventBridge's are, before this returns.
+        """
         function = self._functions[FunctionName.removeprefix(f"{names.PROJECT}-")]
+        if InvocationType == "Event":
+            self._invoke(topology.Rule("by hand", "", function=function.spec.name), json.loads(Payload))
+            return {"StatusCode": 202}
         try:
             answer, failed = self._attempt(function, json.loads(Payload)), {}
         except Exception as raised:  # noqa: BLE001 - as Lambda does

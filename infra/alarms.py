@@ -21,6 +21,8 @@ MISSED_SWEEPS: Final = 3
 STALE_AFTER_HOURS: Final = 72
 MOST_METRICS_IN_ONE_ALARM: Final = 10  # CloudWatch's own limit for metric math
 RUNBOOK: Final = "docs/runbook.md"
+WHERE: Final = "in the repository that this Costwatch was deployed from."
+"""A mail is read by people who never saw it."""
 _FEWER = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 _MORE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 _SHORTEST: Final = timedelta(minutes=5)
@@ -55,7 +57,8 @@ class Alarms(Construct):
             "DeadLetters",
             _sum("dead letters", [_depth(queue) for queue in queues.values()]),
             "Something could not be handled and waits in a dead-letter queue or among the refused events. Look with "
-            "`costwatch redrive`, which says in which of them and why; mend the cause, then send it again or drop it.",
+            "`costwatch redrive`, which says in which of them, why, and who asked; mend the cause, then send again "
+            "what it allows, ask those who clicked, and delete the rest.",
             recovers=True,
         )
         self._alarm(
@@ -147,7 +150,7 @@ class Alarms(Construct):
         alarm = cloudwatch.Alarm(
             self,
             name,
-            alarm_description=f"{what_to_do} More: {RUNBOOK}#{name.lower()}",
+            alarm_description=f"{what_to_do} More: {RUNBOOK}#{name.lower()}, {WHERE}",
             metric=metric,
             comparison_operator=_MORE if below is None else _FEWER,
             threshold=threshold if below is None else below,

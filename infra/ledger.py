@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aws_cdk import CfnDeletionPolicy, RemovalPolicy
+from aws_cdk import CfnDeletionPolicy, CfnOutput, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
@@ -13,6 +13,8 @@ from costwatch.errors import ConfigError
 
 KEEP: Final = "keep"
 DELETE: Final = "delete"
+OUTPUT: Final = "LedgerTableName"
+"""Each deploy prints it: once the stack is gone nothing else says which table it was."""
 
 
 def read_keeps(value: object) -> bool:
@@ -45,6 +47,8 @@ class Ledger(Construct):
             encryption=dynamodb.TableEncryption.AWS_MANAGED,
             removal_policy=RemovalPolicy.RETAIN,
         )
+        name = CfnOutput(self, OUTPUT, value=self.table.table_name, description="Costwatch's ledger; keep the name")
+        name.override_logical_id(OUTPUT)
         table = self.table.node.default_child
         if not keep and isinstance(table, dynamodb.CfnTable):
             table.cfn_options.deletion_policy = CfnDeletionPolicy.DELETE

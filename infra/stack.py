@@ -181,6 +181,7 @@ class CostwatchStack(Stack):
             description="Where Costwatch is deployed; read by its command line",
             string_value=self.to_json_string(
                 {
+                    "stack": Aws.STACK_NAME,
                     "table": self._ledger.table.table_name,
                     "function": functions[topology.DEADMAN.name].function.function_name,
                     "prices_function": functions[topology.PRICES.name].function.function_name,

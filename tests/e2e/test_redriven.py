@@ -145,8 +145,10 @@ def test_what_eventbridge_may_not_hand_over_lies_there_with_its_reason_and_is_se
     assert lying(deployed, "hints") == []
 
 
-def test_an_old_sweep_sent_again_stops_only_what_a_fresh_one_would(deployed: Deployed, service: Lambda) -> None:
-    """Its schedule's event says nothing of any run: it looks at the world as it is by then."""
+def test_a_tick_that_failed_is_never_sent_again_and_the_next_one_does_its_work(
+    deployed: Deployed, service: Lambda
+) -> None:
+    """It says nothing of any run: each looks at the world as it is by then."""
     deployed.aws.fleet.confirm_subscriptions(deployed.only("AWS::SNS::Topic"), EMAIL)
     launched = deployed.clock() - timedelta(hours=13)
     spared, forgotten = (deployed.aws.fleet.instance(tags=TAGS, launched_at=launched) for _ in range(2))
@@ -159,9 +161,12 @@ def test_an_old_sweep_sent_again_stops_only_what_a_fresh_one_would(deployed: Dep
     until = (deployed.clock() + timedelta(days=1)).strftime("until %Y-%m-%dT%H:%M:%SZ")
     deployed.aws.fleet.tag(spared, {names.TAG_EXEMPT: until})
     deployed.clock.forward(hours=1)
-    resent(deployed, "deadman")
-    (done,) = service.run()
-    assert isinstance(done, Invocation)
+    (letter,) = lying(deployed, "deadman")
+    refused = costwatch(deployed, "redrive", "deadman", "--resend", "--yes")
+    assert refused.returncode == 4
+    assert "the schedule ticks anyway" in " ".join(refused.stderr.split())
+    assert ([each["id"] for each in lying(deployed, "deadman")], service.accepted) == ([letter["id"]], [])
+    done = deployed.tick()
     assert (done.answer["failures"], done.answer["stopped"]) == ([], 1)
     states = {
         each["InstanceId"]: each["State"]["Name"]
@@ -169,6 +174,7 @@ def test_an_old_sweep_sent_again_stops_only_what_a_fresh_one_would(deployed: Dep
         for each in group["Instances"]
     }
     assert (states[spared], states[forgotten] == "running") == ("running", False)
+    emptied(deployed, "deadman")
     assert lying(deployed, "deadman") == []
 
 
@@ -216,7 +222,7 @@ def test_what_the_gate_fails_on_it_answers_itself_and_redrive_leaves_that_queue_
         fail_until_dead(deployed, "gate", "GateRequestsQueue")
     nowhere = costwatch(deployed, "redrive", "gate-requests")
     assert nowhere.returncode == 2
-    assert "expected one of" in nowhere.stderr
+    assert "the function gate reads it itself" in " ".join(nowhere.stderr.split())
     deployed.deliver("gate")
     assert pipelines.steps(deployed.aws, execution)["Ask"]["StepStatus"] == "Succeeded", "in observe it holds nobody up"
     (letter,) = lying(deployed, "refused")

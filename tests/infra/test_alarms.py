@@ -108,7 +108,8 @@ def test_every_alarm_says_what_to_do_in_its_description_and_links_its_part_of_th
     for name, alarm in alarms(assembly).items():
         said = alarm["AlarmDescription"]
         assert len(said) <= 1024
-        assert said.endswith(f" More: docs/runbook.md#{name.lower()}")
+        place = f"docs/runbook.md#{name.lower()}, in the repository that this Costwatch was deployed from."
+        assert said.endswith(f" More: {place}")
 
 
 def test_the_runbook_has_a_part_for_each_alarm_and_none_for_alarms_that_are_no_more(

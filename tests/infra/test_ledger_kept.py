@@ -11,9 +11,9 @@ from infra.runtime import use_node
 
 use_node()
 from infra.compose import LEDGER_CONTEXT  # noqa: E402, imports the CDK library
-from infra.ledger import read_keeps  # noqa: E402, the same
+from infra.ledger import OUTPUT, read_keeps  # noqa: E402, the same
 from tests.infra import documents  # noqa: E402, as the imports above
-from tests.support.synth import synthesize  # noqa: E402, the same
+from tests.support.synth import Synthesized, synthesize  # noqa: E402, the same
 
 
 @pytest.mark.parametrize(("value", "keeps"), [(None, True), ("keep", True), ("delete", False)])
@@ -34,3 +34,8 @@ def test_it_goes_with_the_stack_where_a_deploy_says_so_and_never_by_an_update(tm
     made = synthesize(tmp_path / "out", documents.document(), asset=stand_in, context={LEDGER_CONTEXT: "delete"})
     (table,) = made.of_type("AWS::DynamoDB::Table").values()
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Delete", "Retain")
+
+
+def test_each_deploy_prints_its_name_by_which_it_is_found_when_the_stack_is_gone(observe: Synthesized) -> None:
+    (table,) = observe.of_type("AWS::DynamoDB::Table")
+    assert observe.template["Outputs"][OUTPUT]["Value"] == {"Ref": table}

@@ -197,6 +197,7 @@ def test_the_command_line_finds_the_deployment_in_one_parameter(enforce: Synthes
     assert (parameter["Type"], parameter["Name"]) == ("String", names.DEPLOYMENT_PARAMETER)
     record = json.loads(filled_in(parameter["Value"]))
     assert set(record) == {
+        "stack",
         "table",
         "function",
         "prices_function",
@@ -213,6 +214,7 @@ def test_the_command_line_finds_the_deployment_in_one_parameter(enforce: Synthes
         "version",
         "regions",
     }
+    assert record["stack"] == filled_in({"Ref": "AWS::StackName"}), "whoever wraps the template calls it as they like"
     assert len(record["policy_digest"]) == 64
     assert record["regions"] == ["us-east-1", "eu-central-1"]
 

@@ -199,8 +199,8 @@ def test_a_row_that_cannot_be_read_costs_no_other(town: Town, maria: Terminal) -
     )
     town.table.items[(broken["pk"], broken["sk"])] = {**broken, "outcome": "eaten"}
     result = maria.costwatch("export", "costs")
-    assert (result.exit_code, "eaten" in result.stderr) == (0, True)
-    assert [row["name"] for row in table(maria, "costs")] == ["ranker"]
+    assert (result.exit_code, "eaten" in result.stderr) == (1, True)
+    assert [row["name"] for row in csv.DictReader(io.StringIO(result.stdout))] == ["ranker"]
 
 
 def test_the_future_is_refused_with_the_field_and_what_is_no_table_with_those_there_are(maria: Terminal) -> None:
@@ -209,3 +209,15 @@ def test_the_future_is_refused_with_the_field_and_what_is_no_table_with_those_th
     other = maria.costwatch("export", "runs")
     assert other.exit_code == 2
     assert "'timeline', 'costs', 'verdicts'" in " ".join(other.stderr.split())
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_program_hears_that_rows_are_missing_which_cannot_be_read(town: Town, maria: Terminal, form: str) -> None:
+    ran(town, "churn")
+    whole = maria.costwatch("export", "timeline", "--format", form)
+    spoilt = next(item for item in town.table.items.values() if str(item["pk"]).startswith("run#"))
+    spoilt["transition"] = "meditating"
+    result = maria.costwatch("export", "timeline", "--format", form)
+    assert (whole.exit_code, result.exit_code) == (0, 1)
+    assert "timeline: 1 row missing, since they cannot be read" in " ".join(result.stderr.split())
+    assert len(result.stdout.splitlines()) == len(whole.stdout.splitlines()) - 1

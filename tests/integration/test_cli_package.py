@@ -17,13 +17,9 @@ from click.testing import CliRunner, Result
 from costwatch import names
 from costwatch.cli.main import main
 from costwatch.cli.session import Tools
-from costwatch.config.loader import load
+from tests.support import assembly
+from tests.support.assembly import CDKS, CODE, HASH
 from tests.support.command_line import CONFIG, client_error
-
-HASH = "8dfe4f95a5cd"
-CDKS = "cdk-hnb659fds-assets-${AWS::AccountId}-us-east-1"
-CODE = {"S3Bucket": {"Fn::Sub": CDKS}, "S3Key": f"{HASH}.zip"}
-ROLE = {"Type": "AWS::IAM::Role", "Properties": {"Path": "/"}}
 
 
 @dataclass
@@ -53,31 +49,7 @@ class Desk:
         self.config.write_text(CONFIG, "utf-8")
         self.assembly = directory / "cdk.out"
         self.s3 = FakeS3()
-        code = self.assembly / f"asset.{HASH}"
-        (code / "costwatch").mkdir(parents=True)
-        (code / names.POLICY_FILE).write_text(json.dumps(load(self.config).policy_document), "utf-8")
-        (code / "costwatch" / "names.py").write_text("PROJECT = 'costwatch'\n", "utf-8")
-        place = {"bucketName": CDKS, "objectKey": f"{HASH}.zip", "region": "us-east-1"}
-        files = {
-            HASH: {"source": {"path": code.name, "packaging": "zip"}, "destinations": {"here": place}},
-            "t": {"source": {"path": "Costwatch.template.json", "packaging": "file"}, "destinations": {"here": place}},
-        }
-        stack = {
-            "type": "aws:cloudformation:stack",
-            "environment": "aws://unknown-account/us-east-1",
-            "properties": {"templateFile": "Costwatch.template.json"},
-        }
-        self.write("manifest.json", {"artifacts": {names.STACK: stack}})
-        self.write(f"{names.STACK}.assets.json", {"files": files})
-        self.write("Costwatch.template.json", self.template())
-
-    def template(self, **resources: Any) -> dict[str, Any]:
-        function = {"Type": "AWS::Lambda::Function", "Properties": {"Code": CODE, "Handler": "a.b"}}
-        return {
-            "Resources": {"Role": ROLE, "Deadman": function, "Hints": function, **resources},
-            "Parameters": {"BootstrapVersion": {"Type": "AWS::SSM::Parameter::Value<String>"}},
-            "Rules": {"CheckBootstrapVersion": {"Assertions": []}},
-        }
+        assembly.write(self.assembly, self.config)
 
     def write(self, name: str, document: Mapping[str, Any]) -> None:
         (self.assembly / name).write_text(json.dumps(document), "utf-8")
@@ -224,7 +196,7 @@ def test_a_directory_without_a_stack_or_with_another_is_told_what_to_run(desk: D
 
 def test_a_template_that_needs_the_cdks_bucket_for_something_else_is_not_passed_off_as_free_of_it(desk: Desk) -> None:
     layer = {"Type": "AWS::Lambda::LayerVersion", "Properties": {"Content": {**CODE, "S3Key": "other.zip"}}}
-    desk.write("Costwatch.template.json", desk.template(Layer=layer))
+    desk.write("Costwatch.template.json", assembly.template(Layer=layer))
     result = desk.package("--bucket", "my-code")
     assert (result.exit_code, "for something else than the functions' code" in result.stderr) == (2, True)
 

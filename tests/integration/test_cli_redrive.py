@@ -4,134 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT_OF_MOTO
 from moto.sqs.models import sqs_backends
 
-from costwatch import __version__, names
+from costwatch import names
 from costwatch.adapters.dead_letters import DeadLetters, Taken
-from costwatch.cli.main import main
-from costwatch.cli.session import Tools
 from costwatch.errors import PermanentAwsError
-from tests.support.command_line import CONFIG, MARIA, FakeSsm, FakeSts, client_error, town_of
-from tests.support.fakes import ACCOUNT, Town
+from tests.support.command_line import CONFIG, MARIA, client_error, town_of
+from tests.support.fakes import ACCOUNT
+from tests.support.redrive_office import REGION, Office
 
-REGION = "us-east-1"
 STATE = {"source": names.SOURCE_EC2, "detail-type": names.DETAIL_EC2_STATE, "detail": {"instance-id": "i-1"}}
 STOP = {"source": names.SOURCE_CLI, "detail-type": names.DETAIL_STOP_REQUESTED, "detail": {"run": "x"}}
-
-
-class Lambda:
-    """Takes what it is handed, as Lambda does before any function has run."""
-
-    def __init__(self) -> None:
-        self.taken: list[tuple[str, Any]] = []
-        self.error: BaseException | None = None
-        self.meanwhile: Callable[[], object] | None = None
-
-    def invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
-        assert InvocationType == "Event"
-        if self.error is not None:
-            raise self.error
-        meanwhile, self.meanwhile = self.meanwhile, None
-        if meanwhile is not None:
-            meanwhile()
-        self.taken.append((FunctionName, json.loads(Payload)))
-        return {"StatusCode": 202}
-
-
-class Stack:
-    """Lists the stack's resources, a page each, as CloudFormation does."""
-
-    def __init__(self, resources: dict[str, str]) -> None:
-        self.resources = resources
-        self.error: Exception | None = None
-
-    def get_paginator(self, operation: str) -> Stack:
-        assert operation == "list_stack_resources"
-        return self
-
-    def paginate(self, *, StackName: str) -> Iterator[dict[str, Any]]:  # noqa: N803 - boto3's own name
-        assert StackName == names.STACK
-        if self.error is not None:
-            raise self.error
-        for logical_id, physical_id in self.resources.items():
-            yield {"StackResourceSummaries": [{"LogicalResourceId": logical_id, "PhysicalResourceId": physical_id}]}
-
-
-class Office:
-    """A deployment's queues, and somebody in front of them."""
-
-    def __init__(self, config: Path, town: Town) -> None:
-        self.config, self.town, self.function = config, town, Lambda()
-        self.sqs: Any = boto3.client("sqs", REGION)
-        self.urls = {name: self.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("hints", "beats", "refused")}
-        self.stack = Stack(
-            {
-                "HintsDeadLetters1A2B3C4D": self.urls["hints"],
-                "HintsFunction1A2B3C4D": "costwatch-hints",
-                "BeatsDeadLetters1A2B3C4D": self.urls["beats"],
-                "RefusedEvents1A2B3C4D": self.urls["refused"],
-            }
-        )
-        self.ssm = FakeSsm(
-            {
-                "table": "costwatch-ledger",
-                "function": "costwatch-deadman",
-                "policy_digest": town.policy.digest,
-                "config_commit": "c0ffee",
-                "version": __version__,
-                "regions": [REGION],
-            }
-        )
-
-    def put(self, queue: str, body: Any, error: str = "") -> str:
-        told = {"ErrorMessage": {"DataType": "String", "StringValue": error}} if error else {}
-        sent = self.sqs.send_message(QueueUrl=self.urls[queue], MessageBody=json.dumps(body), MessageAttributes=told)
-        return str(sent["MessageId"])
-
-    def refuse(self, event: Any, function: str = "hints") -> str:
-        return self.put("refused", {"reason": "detail is missing", "function": function, "event": event})
-
-    def run(self, *arguments: str, answer: str | None = None) -> Result:
-        tools = Tools(
-            environ={"AWS_REGION": REGION},
-            clock=self.town.clock,
-            clients={
-                "sts": FakeSts(MARIA),
-                "ssm": self.ssm,
-                "lambda": self.function,
-                "sqs": self.sqs,
-                "cloudformation": self.stack,
-            },
-            table=self.town.table,
-        )
-        wanted = ["redrive", *arguments, "--config", str(self.config)]
-        env = {"COLUMNS": "200", "NO_COLOR": "1"}
-        return CliRunner().invoke(main, wanted, obj=tools, env=env, input=answer)
-
-    def json(self, *arguments: str) -> Any:
-        result = self.run(*arguments, "--json")
-        assert result.exit_code == 0, result.output
-        return json.loads(result.stdout)
-
-    def lying(self, queue: str) -> set[str]:
-        """What everybody can see in it, now."""
-        (found,) = self.json(queue)["queues"]
-        assert found["depth"] == len(found["messages"])
-        return {each["id"] for each in found["messages"]}
-
-    @property
-    def told(self) -> list[tuple[str, str, str]]:
-        rows = self.town.ledger.since(self.town.clock(), self.town.clock())
-        return [(row.run_id, row.entry.transition.value, row.entry.reason) for row in rows]
 
 
 @pytest.fixture
@@ -161,6 +52,12 @@ def test_a_look_changes_nothing_and_hides_nothing_from_the_next_one(office: Offi
     sent = {office.put("hints", {**STATE, "id": str(n)}) for n in range(23)}
     assert office.lying("hints") == office.lying("hints") == sent
     assert (office.function.taken, office.told) == ([], [])
+
+
+def test_the_queue_that_the_gate_reads_itself_is_nobody_elses(office: Office) -> None:
+    result = office.run("gate-requests")
+    assert result.exit_code == 2
+    assert "QUEUE is 'gate-requests': the function gate reads it itself" in " ".join(result.stderr.split())
 
 
 def test_empty_queues_are_said_to_be_empty(office: Office) -> None:
@@ -306,11 +203,11 @@ def test_one_that_is_no_event_hides_none_that_may_be_sent_again(office: Office) 
 
 
 def test_what_eventbridge_could_not_hand_over_says_why(office: Office) -> None:
-    told = {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "not authorized", "RULE_ARN": "arn:rule"}
+    told = {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "not authorized", "RULE_ARN": "arn:aws:rule/ec2-state"}
     attributes = {name: {"DataType": "String", "StringValue": value} for name, value in told.items()}
     office.sqs.send_message(QueueUrl=office.urls["hints"], MessageBody=json.dumps(STATE), MessageAttributes=attributes)
     (queue,) = office.json("hints")["queues"]
-    assert [each["reason"] for each in queue["messages"]] == ["NO_PERMISSIONS: not authorized"]
+    assert [each["reason"] for each in queue["messages"]] == ["NO_PERMISSIONS: not authorized (rule ec2-state)"]
 
 
 # --- deleted ----------------------------------------------------------------------------------------------
@@ -324,7 +221,8 @@ def test_what_is_deleted_is_gone_and_the_ledger_says_who_and_what_it_was(office:
     assert office.lying("refused") == {second}
     (row,) = office.town.ledger.since(office.town.clock(), office.town.clock())
     assert row.entry.actor == MARIA
-    assert dict(row.entry.evidence) == {first: "costwatch.cli, Stop Requested: detail is missing"}
+    assert list(dict(row.entry.evidence)) == [first]
+    assert "costwatch.cli, Stop Requested; somebody asked for stop; detail is missing" in str(row.entry.evidence)
 
 
 def test_nothing_happens_that_the_ledger_could_not_be_told_of(office: Office) -> None:

@@ -9,7 +9,7 @@ import pytest
 from costwatch.core.record import Transition
 from costwatch.errors import TransientAwsError
 from costwatch.procedures.sweep import sweep
-from tests.support import policies
+from tests.support import aws_command, policies
 from tests.support.builders import HOUR, MINUTE
 from tests.support.town import (
     TAGS,
@@ -43,7 +43,8 @@ def test_4_an_untagged_spot_request_holds_with_the_command_that_tags_it() -> Non
     assert trainer.alive
     hold = records(of)[trainer.id].hold
     assert hold is not None
-    assert "aws ec2 create-tags --resources sir-" in hold.reason
+    (command,) = aws_command.shown_in(hold.reason)
+    assert (command.model.name, command.parameters["Resources"][0][:4]) == ("CreateTags", "sir-")
 
 
 def test_4_what_was_relaunched_is_said_loudly_with_who_did_it_and_watched_as_a_new_run() -> None:

@@ -27,6 +27,7 @@ from demo.stage import Stage
 from demo.stage_functions import environment
 from demo.story import last_words
 from demo.telling import Teller
+from tests.support import docs
 
 ROOT = Path(__file__).parent.parent.parent
 TIMEOUT_SECONDS = 300
@@ -103,6 +104,11 @@ def test_the_page_of_what_slack_received_is_kept_where_it_was_asked_for(demos: d
     page = demos[""].page.read_text(encoding="utf-8")
     assert "churn-ablation was stopped" in page
     assert "data-live" not in page.partition("<script>")[0]
+
+
+def test_the_page_about_spending_shows_what_the_demo_prints(demos: dict[str, Demo]) -> None:
+    (shown,) = [each.text for each in docs.blocks("docs/spending.md") if each.text.startswith("$ costwatch spend")]
+    assert docs.not_printed(shown, demos[""].output) == ""
 
 
 @pytest.mark.parametrize("all_well", [True, False])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ProfileNotFound
 from click.testing import CliRunner, Result
 
 from costwatch import __version__, names
@@ -51,9 +53,59 @@ dead_man:
     - name: trainers
       ec2: {tag: {Purpose: training}}
 """
-_QUEUES: Final = {
-    "Resources": {name: {"Type": "AWS::SQS::Queue"} for name in ("DeadmanDeadLetters1A", "RefusedEvents2B", "Beats3C")}
-}
+_TRUST: Final = {"Version": "2012-10-17", "Statement": []}
+
+
+def _function(name: str) -> dict[str, Any]:
+    role = {"Fn::GetAtt": ["DeadmanRole0A1B2C3D", "Arn"]}
+    code = {"ZipFile": "1"}
+    properties = {"FunctionName": name, "Code": code, "Handler": "a.b", "Runtime": "python3.13", "Role": role}
+    return {"Type": "AWS::Lambda::Function", "Properties": properties}
+
+
+def _rule(**properties: Any) -> dict[str, Any]:
+    return {"Type": "AWS::Events::Rule", "Properties": {"State": "ENABLED", **properties}}
+
+
+def zipped(text: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("a.py"), text)
+    return file.getvalue()
+
+
+_READ_BY: Final = {"BeatsQueue3C3C3C3C": "HeartbeatsFunction2F2F2F2F"}
+_STACK: Final = {
+    "Resources": {
+        "DeadmanRole0A1B2C3D": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": _TRUST}},
+        **{
+            name: {"Type": "AWS::SQS::Queue"}
+            for name in (
+                "DeadmanDeadLetters1A1A1A1A", "RefusedEvents2B2B2B2B", "BeatsQueue3C3C3C3C", "BeatsDeadLetters4D4D4D4D",
+                "GateRequestsQueue6A6A6A6A",
+                "GateRequestsDeadLetters5E5E5E5E",
+            )
+        },
+        "DeadmanFunction1F1F1F1F": _function("costwatch-deadman"),
+        "HeartbeatsFunction2F2F2F2F": _function("costwatch-heartbeats"),
+        "PricesFunction3F3F3F3F": _function("costwatch-prices"),
+        "Rulessweep1E1E1E1E": _rule(Name="at-sweep", ScheduleExpression="rate(5 minutes)"),
+        "Rulesec2state2E2E2E2E": _rule(Name="at-ec2", EventPattern={"source": ["aws.ec2"]}),
+        "Rulesheartbeats3E3E3E3E": _rule(
+            Name="at-beats", EventPattern={"source": ["costwatch.client"]}, EventBusName=names.HEARTBEAT_BUS
+        ),
+        **{
+            f"{function}Reads{queue}": {
+                "Type": "AWS::Lambda::EventSourceMapping",
+                "Properties": {
+                    "EventSourceArn": {"Fn::GetAtt": [queue, "Arn"]}, "FunctionName": {"Ref": function}
+                },
+            }
+            for queue, function in _READ_BY.items()
+        },
+    }
+}  # fmt: skip
+"""As the CDK names things: three functions and rules, a queue that is read, and all kinds of dead-letter queues."""
 
 
 def refused(code: str, operation: str) -> ClientError:
@@ -150,7 +202,11 @@ class Clinic:
     def deploy(self, **more: Any) -> None:
         """What a stack leaves behind, with a sweep and prices of today."""
         account = self.account
-        self.client("cloudformation").create_stack(StackName=names.STACK, TemplateBody=json.dumps(_QUEUES))
+        stack = more.get("stack", names.STACK)
+        self.client("cloudformation").create_stack(StackName=stack, TemplateBody=json.dumps(_STACK))
+        for name in ("costwatch-deadman", "costwatch-heartbeats", "costwatch-prices"):
+            # moto's own zips carry the time of day
+            self.client("lambda").update_function_code(FunctionName=name, ZipFile=zipped("1"))
         self.deploy_again(**more)
         secret = {"Name": names.DEFAULT_SLACK_SIGNING_SECRET_PARAMETER, "Value": account.slack.signing_secret}
         self.client("ssm").put_parameter(**secret, Type="SecureString", Overwrite=True)
@@ -160,6 +216,11 @@ class Clinic:
         account.refresh_prices()
         account.sweep(account.wiring())
         account.take_beats(account.cold_heartbeats_wiring(), account.waiting_beats())
+
+    def physical(self, logical_id: str) -> str:
+        """What the service of one of the stack's resources knows it by."""
+        parts = self.client("cloudformation").list_stack_resources(StackName=names.STACK)["StackResourceSummaries"]
+        return str(next(each["PhysicalResourceId"] for each in parts if each["LogicalResourceId"] == logical_id))
 
     def deploy_again(self, **more: Any) -> None:
         """The stack's parameter, with `more` in it."""
@@ -179,6 +240,40 @@ class Clinic:
         self.client("ssm").put_parameter(
             Name=names.DEPLOYMENT_PARAMETER, Type="String", Value=json.dumps(body), Overwrite=True
         )
+
+
+@dataclass
+class Functions:
+    """Lambda as it answers about functions that moto's never become."""
+
+    states: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def get_function_configuration(self, *, FunctionName: str) -> dict[str, str]:  # noqa: N803
+        usual = {"State": "Active", "LastUpdateStatus": "Successful", "CodeSha256": "new"}
+        return {**usual, **self.states.get(FunctionName, {})}
+
+    def get_function_concurrency(self, *, FunctionName: str) -> dict[str, int]:  # noqa: N803
+        assert FunctionName
+        return {}
+
+    def get_event_source_mapping(self, *, UUID: str) -> dict[str, str]:  # noqa: N803
+        assert UUID
+        return {"State": "Enabled"}
+
+
+@dataclass
+class Rules:
+    """EventBridge, where only rules with a state here may be looked at."""
+
+    states: dict[str, str]
+    asked: list[str] = field(default_factory=list)
+
+    def describe_rule(self, *, Name: str, EventBusName: str = "default") -> dict[str, str]:  # noqa: N803
+        assert EventBusName
+        self.asked.append(Name)
+        if Name not in self.states:
+            raise refused("AccessDeniedException", "DescribeRule")
+        return {"State": self.states[Name]}
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +336,7 @@ def test_json_has_every_check_and_the_same_exit_code(clinic: Clinic) -> None:
     result = clinic.doctor("--json")
     body = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert body["counts"] == {"ok": 19, "to do": 2, "waits": 0, "unknown": 0}
+    assert body["counts"] == {"ok": 22, "to do": 2, "waits": 2, "unknown": 0}
     [bad, running] = [each for each in body["checks"] if each["standing"] == "to do"]
     assert running["check"] == "configuration running"
     assert bad == {
@@ -352,6 +447,21 @@ def test_a_region_that_contradicts_the_configuration_is_no_stack_that_is_not_the
     assert clinic.doctor("--region", "us-east-1").exit_code == 0
 
 
+def test_a_profile_that_is_not_there_is_said_once_and_is_what_is_to_be_mended(clinic: Clinic) -> None:
+    clinic.sts.error = ProfileNotFound(profile="nope")
+    standing, said, do = clinic.found()["credentials"]
+    assert (standing, do) == ("to do", "name a profile that ~/.aws/config has (AWS_PROFILE), or unset it")
+    assert "The config profile (nope) could not be found" in said
+    assert not said.startswith("credentials")
+
+
+def test_what_waits_is_not_to_be_done(clinic: Clinic) -> None:
+    clinic.client("ssm").delete_parameter(Name=names.DEFAULT_SLACK_TOKEN_PARAMETER)
+    out = clinic.doctor().stdout
+    assert "--  deployed: not yet in us-east-1. Next: make deploy" in out
+    assert "To do" not in out
+
+
 def test_a_broken_configuration_is_said_with_its_line_and_the_rest_is_looked_at(clinic: Clinic) -> None:
     clinic.deploy()
     clinic.config.write_text(CONFIG.replace("version: 1", "version: 7"), "utf-8")
@@ -411,12 +521,22 @@ def test_a_session_is_simulated_as_its_role_with_its_path_on_the_deployed_table_
     assert {principal for principal, _, _ in clinic.iam.asked} == {
         "arn:aws:iam::123456789012:role/with/a/path/Platform"
     }
-    assert [resources for _, _, resources in clinic.iam.asked] == [
-        ("*",),
-        ("arn:aws:dynamodb:us-east-1:123456789012:table/costwatch-ledger",),
-        ("arn:aws:dynamodb:us-east-1:123456789012:table/costwatch-ledger",),
-        ("arn:aws:lambda:us-east-1:123456789012:function:costwatch-deadman",),
-    ]
+    table = "arn:aws:dynamodb:us-east-1:123456789012:table/costwatch-ledger"
+    asked = {(action, on) for _, actions, resources in clinic.iam.asked for action in actions for on in resources}
+    assert {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"} <= {
+        action for action, on in asked if on == table
+    }
+    function = "arn:aws:lambda:us-east-1:123456789012:function:costwatch-deadman"
+    assert {action for action, on in asked if on == function} == {"lambda:InvokeFunction"}
+    assert (
+        "cloudformation:ListStackResources",
+        "arn:aws:cloudformation:us-east-1:123456789012:stack/Costwatch/any",
+    ) in (asked)
+    queues = {on for action, on in asked if action == "sqs:ReceiveMessage"}
+    assert queues == {
+        f"arn:aws:sqs:us-east-1:123456789012:{clinic.physical(queue).rpartition('/')[2]}"
+        for queue in ("DeadmanDeadLetters1A1A1A1A", "RefusedEvents2B2B2B2B", "BeatsDeadLetters4D4D4D4D")
+    }
 
 
 def test_what_may_not_be_read_is_named_and_to_be_done(clinic: Clinic) -> None:
@@ -432,7 +552,27 @@ def test_who_may_look_and_not_act_is_told_so_and_that_is_no_failure(clinic: Clin
     clinic.iam.denied = {"lambda:InvokeFunction", "dynamodb:PutItem"}
     result = clinic.doctor()
     assert result.exit_code == 0, result.output
-    assert "--  permissions to act: not allowed: dynamodb:PutItem, lambda:InvokeFunction" in result.stdout
+    assert (
+        "--  permissions to act: not allowed: extend, exempt, release, pause, resume, approve, deny, sweep, "
+        "redrive --delete without dynamodb:PutItem; stop, restore, settle --now, sweep --mode enforce without "
+        "lambda:InvokeFunction; redrive --resend without dynamodb:PutItem, lambda:InvokeFunction. "
+    ) in result.stdout
+
+
+@pytest.mark.parametrize("action", ["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"])
+def test_who_may_not_redrive_is_told_so(clinic: Clinic, action: str) -> None:
+    clinic.deploy()
+    clinic.iam.denied = {action}
+    assert clinic.found()["permissions to act"][:2] == ("waits", f"not allowed: redrive without {action}")
+
+
+def test_where_the_stack_may_not_be_listed_nobody_knows_about_redrive_and_the_rest_is_asked(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.clients["cloudformation"] = Unallowed("AccessDenied")
+    clinic.clients["cloudformation"].get_paginator = lambda _: clinic.clients["cloudformation"]
+    standing, said, _do = clinic.found()["permissions to act"]
+    assert standing == "unknown"
+    assert said.startswith("not known for redrive, redrive --delete, redrive --resend: ")
 
 
 class Unallowed:
@@ -460,16 +600,32 @@ def test_where_nothing_may_be_simulated_the_reads_themselves_are_tried(clinic: C
     found = clinic.found()
     assert found["permissions to look"][0] == "to do"
     assert "not allowed: ec2:DescribeInstances, sagemaker:ListTrainingJobs" in found["permissions to look"][1]
+    assert "permissions to act" not in found, "nothing is deployed"
     assert found["regions"][0] == "unknown"
     assert "your credentials do not allow it" in found["regions"][1]
+
+
+def test_where_nothing_may_be_simulated_the_ledger_is_tried_and_what_writes_is_not_known(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.iam.error = refused("AccessDenied", "SimulatePrincipalPolicy")
+    found = clinic.found()
+    tried = "tried, since AWS does not simulate what these credentials may"
+    assert found["permissions to read the ledger"] == ("ok", f"dynamodb:GetItem on costwatch-ledger ({tried})", "")
+    assert found["permissions to act"][0] == "unknown"
+    clinic.account.aws.faults.fail(None, "GetItem", "AccessDeniedException", times=None)
+    found = clinic.found()
+    clinic.account.aws.faults.clear()
+    assert found["permissions to read the ledger"][:2] == ("to do", f"not allowed: dynamodb:GetItem ({tried})")
 
 
 def test_the_embedded_aws_answers_as_aws_does_where_moto_does_not(clinic: Clinic) -> None:
     clinic.deploy()
     clinic.clients.clear()
     result = clinic.doctor()
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 3, result.output
     assert "ok  permissions to look: ec2:DescribeInstances and sagemaker:ListTrainingJobs (tried, " in result.stdout
+    assert "??  permissions to act: AWS does not simulate these credentials" in result.stdout
+    assert result.stdout.count("??  ") == 1
     assert "--  cost allocation tags: could not be asked: only the account that pays" in result.stdout
     assert clinic.account.aws.errors == []
 
@@ -543,6 +699,86 @@ def test_a_slack_that_is_down_is_not_the_tokens_fault(clinic: Clinic) -> None:
         assert clinic.found()["slack token"][0] == "unknown"
     finally:
         clinic.account.slack.come_up()
+
+
+def test_a_token_in_clear_text_is_to_be_replaced_as_a_secret_is_and_is_not_sent_to_slack(clinic: Clinic) -> None:
+    store(clinic, names.DEFAULT_SLACK_TOKEN_PARAMETER, DEFAULT_TOKEN, "String")
+    clinic.account.slack.calls.clear()
+    standing, said, do = clinic.found()["slack token"]
+    assert (standing, said) == ("to do", "parameter /costwatch/slack-token lies there in clear text")
+    assert do.startswith("aws ssm delete-parameter --name /costwatch/slack-token ")
+    assert clinic.account.slack.calls == []
+
+
+def with_slack(clinic: Clinic, lines: str) -> None:
+    clinic.config.write_text(CONFIG.replace("slack:\n", f"slack:\n{lines}"), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("lines", "standing", "said"),
+    [
+        ("  workspace: T0EMBEDDED\n  app_id: A0COSTWATCH\n", "ok", "A0COSTWATCH in the workspace T0EMBEDDED"),
+        (
+            "  workspace: T0OTHER000\n  app_id: A0COSTWATCH\n",
+            "to do",
+            "slack.workspace is T0OTHER000, and the token is of T0EMBEDDED (Embedded): every click is refused",
+        ),
+        (
+            "  app_id: A0OTHER000\n",
+            "to do",
+            "slack.app_id is A0OTHER000, and the token is of A0COSTWATCH: every click is refused",
+        ),
+    ],
+)
+def test_a_token_of_another_workspace_or_app_than_the_configurations_is_told(
+    clinic: Clinic, lines: str, standing: str, said: str
+) -> None:
+    with_slack(clinic, lines)
+    assert clinic.found()["slack app"][:2] == (standing, said)
+
+
+def test_whose_token_it_is_is_not_known_where_slack_does_not_say(clinic: Clinic) -> None:
+    with_slack(clinic, "  app_id: A0COSTWATCH\n")
+    clinic.account.slack.channels.scopes.remove("users:read")
+    standing, said, _do = clinic.found()["slack app"]
+    assert standing == "unknown"
+    assert "missing_scope" in said
+
+
+def with_approvers(clinic: Clinic, *named: str) -> tuple[str, str, str]:
+    tiers = f"approval:\n  tiers: [{{above_usd: 100, approvers: {json.dumps(named)}}}]\n"
+    with_slack(clinic, "  app_id: A0COSTWATCH\n")
+    clinic.config.write_text(clinic.config.read_text("utf-8") + tiers, "utf-8")
+    return clinic.found()["approvers"]
+
+
+def test_approvers_who_are_not_there_are_named_and_those_who_are_not(clinic: Clinic) -> None:
+    people = clinic.account.slack.people
+    people.add_group("@risk-leads", ["maria@example.com"])
+    people.add_group("@nobody-in-it")
+    maria = people.users["maria@example.com"]
+    arn = "arn:aws:iam::123456789012:role/Lead"
+    assert with_approvers(clinic, "@risk-leads", maria, arn) == (
+        "ok",
+        "2 found in Slack, 1 ARN of AWS not looked at",
+        "",
+    )
+    standing, said, _do = with_approvers(clinic, "@risk-leads", "@nobody-there", "@nobody-in-it", "U0NOBODY00")
+    assert standing == "to do"
+    assert said == ("@nobody-there is no user group there; @nobody-in-it has no members; U0NOBODY00 is nobody there")
+    people.deleted.add(maria)
+    assert with_approvers(clinic, maria)[:2] == ("to do", f"{maria} was deactivated")
+
+
+def test_approvers_who_could_not_be_looked_at_are_not_well(clinic: Clinic) -> None:
+    clinic.account.slack.refusals["usergroups.list"] = "missing_scope"
+    try:
+        assert with_approvers(clinic, "@risk-leads")[:2] == (
+            "unknown",
+            "could not be looked at: @risk-leads (missing_scope)",
+        )
+    finally:
+        clinic.account.slack.refusals.clear()
 
 
 def test_a_scope_that_is_missing_is_named_and_one_for_this_command_alone_is_no_failure(clinic: Clinic) -> None:
@@ -621,6 +857,20 @@ def test_a_configuration_that_was_edited_since_the_deploy_is_told_apart(clinic: 
     assert standing == "to do"
     assert said.startswith(f"it differs: {clinic.account.document['digest'][:12]} is deployed (commit c0ffee), ")
     assert do == "make deploy, or use the file that is deployed"
+
+
+def test_a_stack_elsewhere_than_the_configuration_has_it_is_told_and_no_deploy_is_advised(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.config.write_text(CONFIG.replace("[us-east-1]", "[eu-west-1, us-east-1]"), "utf-8")
+    found = clinic.found()
+    assert found["deployed"] == (
+        "to do",
+        f"Costwatch {__version__} in us-east-1, and the home region of the configuration is eu-west-1: a deploy makes "
+        "a second stack and ledger",
+        "put us-east-1 first in `regions`",
+    )
+    assert found["configuration deployed"][0] == "to do"
+    assert not [do for _, _, do in found.values() if do.startswith("make deploy")]
 
 
 def test_a_parameter_of_another_version_is_to_be_deployed_anew_and_its_parts_are_not_guessed(clinic: Clinic) -> None:
@@ -732,7 +982,7 @@ def test_functions_that_kept_the_old_policy_are_found_by_what_the_last_sweep_ran
     assert found["configuration deployed"][0] == "ok"
     standing, said, do = found["configuration running"]
     assert standing == "to do"
-    assert said.startswith(f"the last sweep ran by {old[:12]} (commit uncommitted) with code {__version__}, and ")
+    assert said.startswith(f"the last sweep ran by {old[:12]} (not committed) with code {__version__}, and ")
     assert do.startswith("look again after the next sweep, within 5m; if it is the same then")
     clinic.account.sweep(clinic.account.wiring())
     assert clinic.found()["configuration running"][0] == "ok"
@@ -758,14 +1008,136 @@ def test_prices_are_stale_one_second_after_three_days_and_not_before(clinic: Cli
     )
 
 
+def test_the_parts_of_a_stack_of_another_name_are_looked_at_by_what_it_says_of_itself(clinic: Clinic) -> None:
+    clinic.deploy(stack="ml-platform-watchdog")
+    found = clinic.found()
+    assert found["dead-letter queues"][:2] == ("ok", "4 queues, all empty")
+    assert found["rules"][0] == found["functions"][0] == "ok"
+
+
 def test_what_waits_in_a_dead_letter_queue_is_counted_and_other_queues_are_not(clinic: Clinic) -> None:
     clinic.deploy()
-    resources = clinic.client("cloudformation").list_stack_resources(StackName=names.STACK)["StackResourceSummaries"]
-    urls = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources}
-    clinic.client("sqs").send_message(QueueUrl=urls["Beats3C"], MessageBody="a beat")
-    assert clinic.found()["dead-letter queues"][:2] == ("ok", "2 queues, all empty")
-    clinic.client("sqs").send_message(QueueUrl=urls["RefusedEvents2B"], MessageBody="odd")
-    assert clinic.found()["dead-letter queues"][:2] == ("to do", "1 in RefusedEvents2B")
+    clinic.client("sqs").send_message(QueueUrl=clinic.physical("GateRequestsQueue6A6A6A6A"), MessageBody="a request")
+    assert clinic.found()["dead-letter queues"][:2] == ("ok", "4 queues, all empty")
+    for queue in ("RefusedEvents2B2B2B2B", "BeatsDeadLetters4D4D4D4D"):
+        clinic.client("sqs").send_message(QueueUrl=clinic.physical(queue), MessageBody="odd")
+    assert clinic.found()["dead-letter queues"] == (
+        "to do",
+        "1 in beats, 1 in refused",
+        "costwatch redrive shows it, handles it again or deletes it",
+    )
+
+
+def test_a_dead_letter_that_somebody_looks_at_just_now_is_there_all_the_same(clinic: Clinic) -> None:
+    clinic.deploy()
+    queue = clinic.physical("RefusedEvents2B2B2B2B")
+    clinic.client("sqs").send_message(QueueUrl=queue, MessageBody="odd")
+    assert clinic.client("sqs").receive_message(QueueUrl=queue, VisibilityTimeout=120)["Messages"]
+    assert clinic.found()["dead-letter queues"][:2] == ("to do", "1 in refused")
+
+
+def test_what_the_gate_reads_itself_is_counted_and_redrive_is_not_named_which_does_not_show_it(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.client("sqs").send_message(QueueUrl=clinic.physical("GateRequestsDeadLetters5E5E5E5E"), MessageBody="odd")
+    standing, said, do = clinic.found()["dead-letter queues"]
+    assert (standing, said) == ("to do", "1 in gate-requests")
+    assert do.startswith("gate-requests: the function gate reads it itself")
+
+
+# --- rules, functions, what reads queues ------------------------------------------------------------------------------
+
+
+def test_disabled_rules_are_named_with_the_commands_that_enable_them_also_on_the_bus_of_heartbeats(
+    clinic: Clinic,
+) -> None:
+    clinic.deploy()
+    assert clinic.found()["rules"] == ("ok", "3 rules, all enabled", "")
+    clinic.client("events").disable_rule(Name="at-ec2")
+    clinic.client("events").disable_rule(Name="at-beats", EventBusName=names.HEARTBEAT_BUS)
+    assert clinic.found()["rules"] == (
+        "to do",
+        "ec2-state is disabled; heartbeats is disabled",
+        "aws events enable-rule --name at-ec2 --region us-east-1 && aws events enable-rule --name at-beats "
+        "--event-bus-name costwatch --region us-east-1",
+    )
+
+
+def test_a_rule_that_is_gone_is_to_be_put_back_by_hand(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.client("events").delete_rule(Name="at-sweep")
+    standing, said, do = clinic.found()["rules"]
+    assert (standing, said) == ("to do", "Rulessweep is gone")
+    assert do.startswith("put it back by hand")
+
+
+def test_a_function_with_a_reserved_concurrency_of_none_is_throttled_whole_and_one_of_one_is_not(
+    clinic: Clinic,
+) -> None:
+    clinic.deploy()
+    limit = clinic.client("lambda").put_function_concurrency
+    limit(FunctionName="costwatch-deadman", ReservedConcurrentExecutions=1)
+    assert clinic.found()["functions"] == ("ok", "3 functions, all active, none throttled", "")
+    limit(FunctionName="costwatch-deadman", ReservedConcurrentExecutions=0)
+    assert clinic.found()["functions"] == (
+        "to do",
+        "deadman is throttled whole (reserved concurrency 0)",
+        "aws lambda delete-function-concurrency --function-name costwatch-deadman --region us-east-1",
+    )
+
+
+def test_a_function_with_other_code_than_the_rest_is_named(clinic: Clinic) -> None:
+    clinic.deploy()
+    clinic.client("lambda").update_function_code(FunctionName="costwatch-deadman", ZipFile=zipped("2"))
+    standing, said, _do = clinic.found()["functions"]
+    assert (standing, said) == ("to do", "other code than the rest: deadman")
+
+
+@pytest.mark.parametrize(
+    ("state", "standing", "said"),
+    [
+        ({"State": "Inactive"}, "ok", "3 functions, all active, none throttled"),  # it wakes up when it is called
+        ({"State": "Pending"}, "to do", "heartbeats: it is being made"),
+        ({"State": "Failed", "StateReason": "no role"}, "to do", "heartbeats: it failed (no role)"),
+        ({"LastUpdateStatus": "InProgress"}, "to do", "heartbeats: its last update is under way"),
+        ({"LastUpdateStatus": "Failed"}, "to do", "heartbeats: its last update failed (Lambda does not say why)"),
+    ],
+)
+def test_a_function_that_lambda_cannot_run_is_named_with_lambdas_reason(
+    clinic: Clinic, state: dict[str, str], standing: str, said: str
+) -> None:
+    clinic.deploy()
+    clinic.clients["lambda"] = Functions(states={"costwatch-heartbeats": state})
+    assert clinic.found()["functions"][:2] == (standing, said)
+
+
+def test_a_queue_that_nobody_reads_any_more_is_named_with_the_command_that_has_it_read(clinic: Clinic) -> None:
+    clinic.deploy()
+    assert clinic.found()["event sources"] == ("ok", "1 queue, all read", "")
+    uuid = clinic.physical("HeartbeatsFunction2F2F2F2FReadsBeatsQueue3C3C3C3C")
+    clinic.client("lambda").update_event_source_mapping(UUID=uuid, Enabled=False)
+    standing, said, do = clinic.found()["event sources"]
+    assert standing == "to do"
+    assert re.fullmatch(r"nobody reads the queue Costwatch-BeatsQueue3C3C3C3C-\w+ \(Disabled\)", said)
+    assert do == f"aws lambda update-event-source-mapping --uuid {uuid} --enabled --region us-east-1"
+
+
+@pytest.mark.parametrize("check", ["rules", "functions", "event sources"])
+def test_what_may_not_be_looked_at_is_never_well(clinic: Clinic, check: str) -> None:
+    clinic.deploy()
+    clinic.clients["lambda"] = clinic.clients["events"] = Unallowed("AccessDeniedException")
+    standing, said, _do = clinic.found()[check]
+    assert standing == "unknown"
+    assert said.startswith("could not be looked at: ")
+    assert "your credentials do not allow it" in said
+
+
+def test_one_rule_that_may_not_be_looked_at_hides_no_other_that_is_disabled(clinic: Clinic) -> None:
+    clinic.deploy()
+    events = clinic.clients["events"] = Rules({"at-sweep": "DISABLED", "at-ec2": "ENABLED"})
+    out = clinic.doctor().stdout
+    assert "!!  rules: sweep is disabled. To do: aws events enable-rule --name at-sweep" in out
+    assert "??  rules: could not be looked at: Rulesheartbeats: " in out
+    assert events.asked == ["at-ec2", "at-beats", "at-sweep"]
 
 
 def test_a_topic_that_nobody_listens_to_is_to_be_subscribed(clinic: Clinic) -> None:

@@ -10,7 +10,7 @@ import pytest
 from costwatch.core.model import RunId, RunKind
 from costwatch.core.selection import HoldCode
 from costwatch.procedures.sweep import sweep
-from tests.support import policies
+from tests.support import aws_command, policies
 from tests.support.builders import ACCOUNT, REGION
 from tests.support.fake_groups import FakeGroup, members_of
 from tests.support.fakes import Town
@@ -100,6 +100,7 @@ def test_what_holds_any_of_it_holds_the_whole_and_nothing_is_touched(name: str) 
         warn_and_let_the_notice_pass(of)
     assert held(of)[0] is code
     assert reason in held(of)[1]
+    assert ("aws " in held(of)[1]) is bool(aws_command.shown_in(held(of)[1])), "what it says to type can be typed"
     assert (acts(of), len([i for i in members_of(of.world, group) if i.alive])) == ([], 8)
 
 

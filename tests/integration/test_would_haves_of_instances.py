@@ -129,3 +129,12 @@ def test_a_selector_that_is_taken_out_ends_a_would_have(town: Town) -> None:
     town.policy = policies.policy(selectors=[policies.selector(mode="observe", tags={"Purpose": ["batch"]})])
     later(town, minutes=5)
     assert closings(town) == [(Transition.STANDS_DOWN, would_haves.STOOD_DOWN)]
+
+
+def test_what_a_stop_would_have_destroyed_at_worst_stands_with_it(town: Town) -> None:
+    trainer = would_have_been_stopped(town)
+    town.clock.forward(hours=3)
+    facts = dict(end_of(town, trainer).evidence)
+    lost = would_haves.lost_usd(facts)
+    assert lost is not None
+    assert float(lost) == pytest.approx(21.957642 * (20 + 31 / 60), abs=0.2)

@@ -6,7 +6,6 @@ on the default bus delivers Costwatch's own events into a queue, where `events()
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import re
@@ -20,8 +19,6 @@ from unittest import mock
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
-from moto.backends import get_backend
-from moto.moto_api._internal import mock_random
 
 from costwatch import names
 from costwatch.adapters.ledger import Ledger
@@ -38,6 +35,7 @@ from demo.recorder import acting_as
 from demo.slack_endpoint import DEFAULT_TOKEN, SlackEndpoint
 from tests.support import policies
 from tests.support.fakes import TestClock
+from tests.support.snapshots import moto_backend, snapshot
 
 REGION: Final = "us-east-1"
 OWNER: Final = "maria@example.com"
@@ -93,27 +91,7 @@ class Account:
 
     def snapshot(self) -> Callable[[], None]:
         """Remember the home region as it is now; call the answer, as often as you like, to have it back."""
-        # Between our calls no request is being answered, so moto's objects stand still.
-        backends = [self._moto(service) for service in ("ec2", "sagemaker", "dynamodb")]
-        groups = copy.deepcopy(self.groups)
-        kept = [copy.deepcopy(backend.__dict__, {id(backend): backend}) for backend in backends]
-        lists: list[list[Any]] = [self.slack.messages, self.aws.sns_messages]
-        lists += [queue._messages for queue in self._moto("sqs").queues.values()]
-        kept_lists = [list(each) for each in lists]
-        now = self.clock.now
-        ids = mock_random.getstate()  # so that what is launched again has the id it had
-
-        def restore() -> None:
-            mock_random.setstate(ids)
-            for backend, attributes in zip(backends, kept, strict=True):
-                backend.__dict__ = copy.deepcopy(attributes, {id(backend): backend})
-            self.groups.clear()
-            self.groups.update(copy.deepcopy(groups))
-            for each, items in zip(lists, kept_lists, strict=True):
-                each[:] = items
-            self.clock.now = now
-
-        return restore
+        return snapshot(self.aws, self.slack, self.clock)
 
     # --- the functions -------------------------------------------------------------------------------
 
@@ -353,8 +331,7 @@ class Account:
     # --- names ---------------------------------------------------------------------------------------
 
     def _moto(self, service: str) -> Any:
-        backends: Any = get_backend
-        return backends(service)[self.aws.account_id][REGION]
+        return moto_backend(self.aws, service)
 
     def _home(self, service: str) -> Any:
         return self.aws.client(service, REGION)

@@ -104,6 +104,27 @@ def sentence(*lines_: tuple[str, Entry]) -> str:
     return jobs.sentence
 
 
+def doubtful(run: str, usd: str, lost: str | None) -> tuple[str, Entry]:
+    if lost is None:  # a row from before it was written
+        return ended(run, "ran on", usd, would_have_doubtful="yes")
+    return ended(run, "ran on", usd, would_have_doubtful="yes", would_have_lost_usd=lost)
+
+
+def test_what_an_instance_ran_on_for_is_a_saving_at_best_and_its_lost_work_at_worst() -> None:
+    one, other = began(RUN, "jobs"), began(OTHER, "jobs")
+    assert sentence(one, doubtful(RUN, "66.60", "500.00")) == (
+        "enforce would have saved $66.60 at best, -$500.00 at worst, since nobody sees whether 1 had done its work"
+    )
+    assert sentence(one, other, doubtful(RUN, "66.60", "500.00"), ended(OTHER, "ran on", "10")) == (
+        "enforce would have saved $76.60 at best, -$490.00 at worst, since nobody sees whether 1 had done its work"
+    )
+    for lost in (None, "unknown"):
+        assert sentence(one, other, doubtful(RUN, "66.60", "500.00"), doubtful(OTHER, "1", lost)) == (
+            "enforce would have saved $67.60 at best, nobody knows how much at worst, "
+            "since nobody sees whether 2 had done their work"
+        )
+
+
 def test_what_speaks_for_enforcing_and_what_against_it_is_one_sentence() -> None:
     begin = began(RUN, "jobs")
     assert "nobody knows yet what its limits would do" in sentence()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -112,6 +113,11 @@ def test_only_a_word_longer_than_any_of_ours_may_be_broken_at_its_punctuation_fi
 
 def test_what_may_be_broken_is_escaped_and_printable_all_the_same() -> None:
     assert breakable("<b>\x07" + "&" * 30) == "&lt;b&gt;?" + "&amp;" * 16 + "<wbr>" + "&amp;" * 14
+
+
+def test_what_draws_leaves_nothing_in_the_way_of_later_imports() -> None:
+    assert "pygal" in sys.modules
+    assert [finder for finder in sys.meta_path if not hasattr(finder, "find_spec")] == []
 
 
 @pytest.mark.parametrize("text", ["", "a" * 18, "m" * 10])

@@ -30,6 +30,7 @@ SCOPES: dict[str, set[str]] = {
     "users_lookupByEmail": {"users:read", "users:read.email"},
     "usergroups_list": {"usergroups:read"},
     "auth_test": set(),
+    "bots_info": {"users:read"},
     "conversations_list": {"channels:read", "groups:read"},
     "usergroups_users_list": {"usergroups:read"},
 }

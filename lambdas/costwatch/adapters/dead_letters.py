@@ -22,6 +22,8 @@ _OF_LAMBDA: Final = "ErrorMessage"
 """What a function said of an event that it failed on."""
 _OF_EVENTBRIDGE: Final = "ERROR_CODE", "ERROR_MESSAGE"
 """Why EventBridge could not hand an event to its target at all."""
+_RULE: Final = "RULE_ARN"
+"""Which of its rules wanted to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,19 @@ class DeadLetters:
         return sum(int(number) for number in answer["Attributes"].values())
 
     def take(self) -> list[Taken]:
-        """At most 100 messages, oldest first. Whoever takes them puts them back or deletes them."""
+        """At most 100 messages, oldest first. Whoever takes them puts them back or deletes them.
+
+        Where it ends before its time nothing stays taken.
+        """
         found: dict[str, Taken] = {}
+        try:
+            self._take_into(found)
+        except BaseException:
+            self.put_back(list(found.values()))
+            raise
+        return sorted(found.values(), key=lambda each: (each.sent_at, each.id))
+
+    def _take_into(self, found: dict[str, Taken]) -> None:
         while len(found) < MOST:
             with translated("sqs:ReceiveMessage"):
                 answer = self._client.receive_message(
@@ -62,13 +75,12 @@ class DeadLetters:
                     VisibilityTimeout=int(HIDDEN.total_seconds()),
                     WaitTimeSeconds=_WAIT_SECONDS,
                     AttributeNames=["SentTimestamp"],
-                    MessageAttributeNames=[_OF_LAMBDA, *_OF_EVENTBRIDGE],
+                    MessageAttributeNames=[_OF_LAMBDA, *_OF_EVENTBRIDGE, _RULE],
                 )
             some = [_taken(message) for message in answer.get("Messages", [])]
             if all(each.id in found for each in some):  # nothing, or what is visible again by now
                 break
             found.update((each.id, each) for each in some)
-        return sorted(found.values(), key=lambda each: (each.sent_at, each.id))
 
     def put_back(self, taken: Sequence[Taken]) -> None:
         """Everybody sees them again, at once."""
@@ -101,5 +113,8 @@ def _taken(message: Any) -> Taken:
 
 def _error(attributes: Mapping[str, Any]) -> str:
     values = {name: str(each.get("StringValue", "")) for name, each in attributes.items()}
-    told = values.get(_OF_LAMBDA, "")
-    return told or ": ".join(filter(None, (values.get(name, "") for name in _OF_EVENTBRIDGE)))
+    if values.get(_OF_LAMBDA):
+        return values[_OF_LAMBDA]
+    why = ": ".join(filter(None, (values.get(name, "") for name in _OF_EVENTBRIDGE)))
+    rule = values.get(_RULE, "").rpartition("/")[2]
+    return f"{why} (rule {rule})" if why and rule else why

@@ -18,11 +18,14 @@ _MOST_PAGES: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """`scopes`: what the token was granted; None: Slack did not say."""
+    """`scopes`: what the token was granted; None: Slack did not say. `organisation_id`: empty outside of Enterprise."""
 
     team: str
     bot: str
     scopes: frozenset[str] | None
+    team_id: str = ""
+    organisation_id: str = ""
+    bot_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,18 @@ class SlackApp(Slack):
     def app(self) -> App:
         """Whose token it is."""
         answer = self._call("auth_test")
-        return App(str(answer.get("team", "")), str(answer.get("user", "")), _scopes(answer))
+        return App(
+            team=str(answer.get("team", "")),
+            bot=str(answer.get("user", "")),
+            scopes=_scopes(answer),
+            team_id=str(answer.get("team_id") or ""),
+            organisation_id=str(answer.get("enterprise_id") or ""),
+            bot_id=str(answer.get("bot_id") or ""),
+        )
+
+    def app_id(self, bot_id: str) -> str:
+        """Of the app that a bot belongs to; it needs the scope users:read."""
+        return str(self._call("bots_info", bot=bot_id)["bot"].get("app_id") or "")
 
     def channels(self, wanted: Collection[str], scopes: Collection[str]) -> dict[str, Channel]:
         """Those of `wanted` (`#name` or id) that the app sees, by what they are called there.

@@ -12,7 +12,15 @@ import click
 from botocore.config import Config
 
 from costwatch import names
-from costwatch.cli import doctor_account, doctor_deployed, doctor_permissions, doctor_slack, doctor_sweeps, show
+from costwatch.cli import (
+    doctor_account,
+    doctor_deployed,
+    doctor_permissions,
+    doctor_slack,
+    doctor_stack,
+    doctor_sweeps,
+    show,
+)
 from costwatch.cli.doctor_case import FALLBACK_REGION, Case
 from costwatch.cli.failures import begun, lines_of
 from costwatch.cli.findings import Finding, Standing, exit_code, unknown, waits
@@ -50,7 +58,10 @@ _OF_THE_DEPLOYED: Final[tuple[tuple[str, Check], ...]] = (
     ("unsettled claims", doctor_deployed.claims),
     ("messages", doctor_deployed.messages),
     ("price book", doctor_deployed.price_book),
-    ("dead-letter queues", doctor_deployed.dead_letters),
+    ("rules", doctor_stack.rules),
+    ("functions", doctor_stack.functions),
+    ("event sources", doctor_stack.event_sources),
+    ("dead-letter queues", doctor_stack.dead_letters),
     ("alerts", doctor_deployed.alerts),
 )
 CHECKS: Final = tuple(name for name, _ in (*_WITHOUT_AWS, *_OF_THE_ACCOUNT, *_OF_SLACK, *_OF_THE_DEPLOYED))

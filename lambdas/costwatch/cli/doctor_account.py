@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from costwatch import __version__, names
 from costwatch.adapters.aws_errors import translated
-from costwatch.cli import show
+from costwatch.cli import doctor_acting, show
+from costwatch.cli.command_permissions import READ
 from costwatch.cli.doctor_case import FALLBACK_REGION, Case
 from costwatch.cli.failures import is_denied, lines_of
 from costwatch.cli.findings import Finding, ok, todo, unknown, waits
@@ -30,10 +31,8 @@ _BOOTSTRAPPED: Final = "/cdk-bootstrap/hnb659fds/version"  # where CDK's bootstr
 _MOST_NAMED: Final = 4
 _SESSION: Final = re.compile(r"arn:[^:]+:sts::\d+:assumed-role/([^/]+)/.*")
 _NO_PAYER: Final = "only the account that pays for the organisation may ask"
-_READ_LEDGER: Final = ("dynamodb:GetItem", "dynamodb:Query")
-_WRITE_LEDGER: Final = ("dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:PutItem")
+_NO_PROFILE: Final = "ProfileNotFound"
 _NO_REGION: Final = frozenset({"InvalidRegionError", "UnknownRegionError"})
-_INVOKE: Final = ("lambda:InvokeFunction",)
 
 
 def configuration(case: Case) -> Iterator[Finding]:
@@ -58,11 +57,13 @@ def credentials(case: Case) -> Iterator[Finding]:
     try:
         caller = case.session.caller
     except CostwatchError as error:
-        said = " ".join(lines_of(error))
+        said = " ".join(lines_of(error)).removeprefix("credentials: ")
         if error.retry:  # whether the credentials are right is not known without an answer
             yield unknown("credentials", said, "see that AWS can be reached from here")
         elif isinstance(error, InputError) or (isinstance(error, AwsError) and error.code in _NO_REGION):
             yield todo("credentials", said, "mend AWS's settings: AWS_REGION, the profile, AWS_ENDPOINT_URL")
+        elif isinstance(error, AwsError) and error.code == _NO_PROFILE:
+            yield todo("credentials", said, "name a profile that ~/.aws/config has (AWS_PROFILE), or unset it")
         else:
             yield todo("credentials", said, "sign in to AWS")
         return
@@ -141,19 +142,12 @@ def _simulated(case: Case, caller: Caller, principal: str) -> Iterator[Finding]:
         return  # that is said by the next check
     arn = f"arn:{caller.arn.split(':')[1]}:{{}}:{deployed.home_region}:{caller.account}:{{}}"
     table = arn.format("dynamodb", f"table/{deployed.table}")
-    denied = _denied(case, principal, _READ_LEDGER, table)
+    denied = _denied(case, principal, READ.actions, table)
     if denied:
         yield todo("permissions to read the ledger", f"not allowed: {_some(denied)}", f"allow them on {table}")
     else:
         yield ok("permissions to read the ledger", deployed.table)
-    function = arn.format("lambda", f"function:{deployed.function}")
-    denied = [*_denied(case, principal, _WRITE_LEDGER, table)]
-    denied += _denied(case, principal, _INVOKE, function) if deployed.function else []
-    if denied:
-        said = f"not allowed: {_some(denied)}"
-        yield waits("permissions to act", said, "allow them to whoever is to extend, exempt, approve, pause or stop")
-    else:
-        yield ok("permissions to act", "extend, exempt, approve, pause, stop")
+    yield from doctor_acting.acting(case, deployed, arn, lambda actions, on: _denied(case, principal, actions, on))
 
 
 def _denied(case: Case, principal: str, actions: Sequence[str], resource: str) -> list[str]:
@@ -188,6 +182,19 @@ def _tried(case: Case) -> Iterator[Finding]:
         yield todo("permissions to look", f"not allowed: {_some(denied)} ({why})", do)
     else:
         yield ok("permissions to look", f"ec2:DescribeInstances and sagemaker:ListTrainingJobs ({why})")
+    try:
+        table = case.session.deployment.table
+    except CostwatchError:
+        return  # that is said by the next check
+    try:
+        case.ledger.pause()
+    except AwsError as error:
+        if not is_denied(error):
+            raise
+        yield todo("permissions to read the ledger", f"not allowed: dynamodb:GetItem ({why})", f"allow it on {table}")
+    else:
+        yield ok("permissions to read the ledger", f"dynamodb:GetItem on {table} ({why})")
+    yield unknown("permissions to act", "AWS does not simulate these credentials, and nothing is written to try")
 
 
 def _some(actions: Sequence[str]) -> str:
@@ -216,6 +223,11 @@ def deployed(case: Case) -> Iterator[Finding]:
         yield unknown("deployed", f"{names.ENV_LEDGER_TABLE} names the ledger, so nobody knows of which version it is")
         return
     told = f"Costwatch {found.version} in {found.home_region}"
+    if case.is_moved:
+        home = case.loaded.config.home_region if case.loaded is not None else ""
+        said = f"{told}, and the home region of the configuration is {home}: a deploy makes a second stack and ledger"
+        yield todo("deployed", said, f"put {found.home_region} first in `regions`")
+        return
     if found.version != __version__:
         yield todo("deployed", f"{told}, and this is {__version__}", "make deploy, or install the deployed version")
         return

@@ -1,22 +1,20 @@
-"""A doctor's checks of what is deployed: its configuration, claims, messages, prices, queues and listeners."""
+"""A doctor's checks of what is deployed: its configuration, claims, messages, prices and listeners."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from costwatch import names
-from costwatch.adapters.aws_errors import translated
 from costwatch.adapters.ledger import Stamp
 from costwatch.adapters.price_store import PriceStore
 from costwatch.adapters.topic import Topic
 from costwatch.cli import claimed, show
-from costwatch.cli.doctor_case import Case
+from costwatch.cli.doctor_case import Case, of_commit
 from costwatch.cli.findings import Finding, ok, todo, unknown
 from costwatch.cli.session import Deployment
 from costwatch.core.claims import Standing
-from costwatch.errors import PermanentAwsError
 
 STALE_AFTER: Final = timedelta(hours=72)
 """As the alarm on prices has it."""
@@ -35,11 +33,12 @@ def configuration(case: Case) -> Iterator[Finding]:
         return
     here = str(case.loaded.policy_document["digest"])
     if here == deployed.policy_digest:
-        yield ok(check, f"as it lies here (commit {deployed.config_commit})")
+        yield ok(check, f"as it lies here ({of_commit(deployed.config_commit)})")
         return
-    there = f"{deployed.policy_digest[:12]} is deployed (commit {deployed.config_commit})"
+    there = f"{deployed.policy_digest[:12]} is deployed ({of_commit(deployed.config_commit)})"
     said = f"it differs: {there}, {here[:12]} lies here"
-    yield todo(check, said, "make deploy, or use the file that is deployed")
+    do = "use the file that is deployed: a deploy goes elsewhere (see deployed)"
+    yield todo(check, said, do if case.is_moved else "make deploy, or use the file that is deployed")
 
 
 def claims(case: Case) -> Iterator[Finding]:
@@ -84,44 +83,6 @@ def price_book(case: Case) -> Iterator[Finding]:
         yield todo(check, f"its oldest part is {show.age(age)} old, more than {show.age(STALE_AFTER)}", refresh)
     else:
         yield ok(check, f"its oldest part is {show.age(age)} old")
-
-
-def dead_letters(case: Case) -> Iterator[Finding]:
-    """What could not be handled, in all queues of the stack."""
-    check = "dead-letter queues"
-    region = _deployed(case).home_region
-    client = case.session.client("cloudformation", region)
-    try:
-        with translated("cloudformation:ListStackResources"):
-            pages = client.get_paginator("list_stack_resources").paginate(StackName=names.STACK)
-            resources: list[Any] = [each for page in pages for each in page["StackResourceSummaries"]]
-    except PermanentAwsError as error:
-        if error.code != "ValidationError":  # CloudFormation's word for a stack that is not there
-            raise
-        yield unknown(check, f"no stack is called {names.STACK} in {region}")
-        return
-    queues = {
-        str(each["LogicalResourceId"]): str(each["PhysicalResourceId"])
-        for each in resources
-        if each["ResourceType"] == "AWS::SQS::Queue" and _is_dead(str(each["LogicalResourceId"]))
-    }
-    sqs = case.session.client("sqs", region)
-    waiting: dict[str, int] = {}
-    for name, url in sorted(queues.items()):
-        with translated("sqs:GetQueueAttributes"):
-            answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
-        number = int(answer["Attributes"]["ApproximateNumberOfMessages"])
-        if number:
-            waiting[name] = number
-    if waiting:
-        said = ", ".join(f"{number} in {name}" for name, number in waiting.items())
-        yield todo(check, said, "costwatch redrive shows it, handles it again or deletes it")
-    else:
-        yield ok(check, f"{show.count(len(queues), 'queue')}, all empty")
-
-
-def _is_dead(logical_id: str) -> bool:
-    return "DeadLetters" in logical_id or "RefusedEvents" in logical_id
 
 
 def alerts(case: Case) -> Iterator[Finding]:

@@ -10,9 +10,8 @@ import yaml
 
 from costwatch import names
 from costwatch.adapters.aws_errors import translated
-from costwatch.adapters.slack import token_from_parameter
 from costwatch.adapters.slack_app import PRIVATE_SCOPE, PUBLIC_SCOPE, App, Channel, SlackApp
-from costwatch.cli import manifest, storing
+from costwatch.cli import doctor_people, manifest, storing
 from costwatch.cli.doctor_case import Case
 from costwatch.cli.findings import Finding, ok, todo, unknown, waits
 from costwatch.config.model import Config
@@ -20,6 +19,7 @@ from costwatch.core.policy import Mode
 from costwatch.errors import AwsError, PermanentAwsError
 
 _TOKEN: Final = re.compile(r"xoxb-[A-Za-z0-9-]+")
+_ENCRYPTED: Final = "SecureString"
 _NEEDS: Final = "needs a valid configuration"
 _BAD_TOKEN: Final = frozenset({"account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"})
 
@@ -37,11 +37,14 @@ def token(case: Case) -> Iterator[Finding]:
     name = config.slack.token_parameter
     store = storing.command(name, case.home_region)
     try:
-        value = token_from_parameter(case.session.client("ssm", case.home_region), name)().strip()
+        kind, value = _stored(case, name)
     except PermanentAwsError as error:
         if error.code != "ParameterNotFound":
             raise
         yield _absent(case, check, name, store)
+        return
+    if kind != _ENCRYPTED:
+        yield _in_clear_text(case, check, name, store)
         return
     if not _TOKEN.fullmatch(value):
         yield todo(check, f"what parameter {name} holds is no bot token, which begins with xoxb-", store)
@@ -60,8 +63,23 @@ def token(case: Case) -> Iterator[Finding]:
         yield todo(check, f"Slack does not take the token in {name}: {error.code}", do)
         return
     yield ok(check, f"{app.bot} in the workspace {app.team}")
+    yield from doctor_people.whose(slack, app, config)
     yield _scopes(app)
     yield from _channels(slack, app, _wanted(config))
+    yield from doctor_people.approvers(slack, config)
+
+
+def _stored(case: Case, name: str) -> tuple[str, str]:
+    """The type of a parameter, and what it holds."""
+    with translated("ssm:GetParameter"):
+        answer: Any = case.session.client("ssm", case.home_region).get_parameter(Name=name, WithDecryption=True)
+    return str(answer["Parameter"].get("Type")), str(answer["Parameter"]["Value"]).strip()
+
+
+def _in_clear_text(case: Case, check: str, name: str, store: str) -> Finding:
+    """SSM does not change the type of a parameter that is there."""
+    do = f"aws ssm delete-parameter --name {name} --region {case.home_region} && {store}"
+    return todo(check, f"parameter {name} lies there in clear text", do)
 
 
 def _without_slack(config: Config) -> Finding:
@@ -149,8 +167,7 @@ def signing_secret(case: Case) -> Iterator[Finding]:
             raise
         yield _absent(case, check, name, store)
         return
-    if answer["Parameter"].get("Type") != "SecureString":
-        do = f"aws ssm delete-parameter --name {name} --region {case.home_region} && {store}"
-        yield todo(check, f"parameter {name} lies there in clear text", do)
+    if answer["Parameter"].get("Type") != _ENCRYPTED:
+        yield _in_clear_text(case, check, name, store)
         return
     yield ok(check, f"parameter {name} is there")

@@ -10,7 +10,7 @@ from typing import Final
 from costwatch.adapters.ledger import Stamp
 from costwatch.adapters.pulses import Pulses
 from costwatch.cli import show
-from costwatch.cli.doctor_case import Case
+from costwatch.cli.doctor_case import Case, of_commit
 from costwatch.cli.findings import Finding, ok, todo, unknown, waits
 from costwatch.cli.session import Deployment
 from costwatch.core.beat_path import Path, path_allows, path_since
@@ -60,11 +60,11 @@ def configuration_running(case: Case) -> Iterator[Finding]:
     if not deployed.policy_digest:
         yield unknown(check, "nobody knows what is deployed, to compare with what the last sweep ran by")
         return
-    ran = f"{done.policy_digest[:12]} (commit {done.config_commit}) with code {done.version}"
+    ran = f"{done.policy_digest[:12]} ({of_commit(done.config_commit)}) with code {done.version}"
     if (done.policy_digest, done.version) == (deployed.policy_digest, deployed.version):
         yield ok(check, f"the last sweep ran by what is deployed, with code {done.version}")
         return
-    there = f"{deployed.policy_digest[:12]} (commit {deployed.config_commit}) with code {deployed.version}"
+    there = f"{deployed.policy_digest[:12]} ({of_commit(deployed.config_commit)}) with code {deployed.version}"
     yield todo(
         check,
         f"the last sweep ran by {ran}, and {there} is deployed",

@@ -39,7 +39,7 @@ _FORMULA: Final = frozenset("=+-@")
     help="A table with a header, or one JSON object a line.",
 )
 @with_session
-def export(session: Session, what: str, since: timedelta | datetime, form: str) -> None:
+def export(session: Session, what: str, since: timedelta | datetime, form: str) -> int:
     """Print what the ledger holds, oldest first. WHAT is one of:
 
     \b
@@ -51,6 +51,8 @@ def export(session: Session, what: str, since: timedelta | datetime, form: str) 
     Money is in USD and times are UTC; an empty cell, or null, is what nobody knows, and never 0. CSV is made for
     spreadsheets: text that one would take for a formula begins with an apostrophe there, and what cannot be printed is
     a question mark. JSON Lines has everything as it is. A range without rows gives the header alone.
+
+    Exit code 1: rows are missing that cannot be read; each is named.
     """
     now = session.now()
     begin = since if isinstance(since, datetime) else now - since
@@ -68,6 +70,9 @@ def export(session: Session, what: str, since: timedelta | datetime, form: str) 
             click.echo(json.dumps({column: row[column] for column in columns}, ensure_ascii=False))
     if not first:
         show.note(f"{what}: nothing since {show.clock(begin)}")
+    if session.unreadable:
+        show.note(f"{what}: {show.count(len(session.unreadable), 'row')} missing, since they cannot be read")
+    return 1 if session.unreadable else 0
 
 
 def _timeline(session: Session, begin: datetime, now: datetime) -> Iterator[Row]:

@@ -36,12 +36,13 @@ class Finding:
     @property
     def line(self) -> str:
         told = f"{MARKS[self.standing]}  {self.check}: {self.said}"
-        return f"{told.removesuffix('.')}. To do: {self.do}" if self.do else told
+        word = "Next" if self.standing is Standing.WAITS else "To do"  # nothing is to be done about what waits
+        return f"{told.removesuffix('.')}. {word}: {self.do}" if self.do else told
 
     @property
     def is_command(self) -> bool:
         """Whether what is to be done is a command to copy, and no sentence."""
-        return storing.BEGINNING in self.do
+        return storing.BEGINNING in self.do or self.do.startswith("aws ")
 
     @property
     def style(self) -> str:

@@ -105,6 +105,8 @@ class Deployment:
     """Where Slack sends clicks; empty: nowhere."""
     alerts_topic_arn: str = ""
     """Who hears alarms, and notices that Slack does not take; empty: not known."""
+    stack: str = names.STACK
+    """What CloudFormation calls it; who wraps the template may call it otherwise."""
 
     def require_version(self, minimum: str, for_what: str) -> None:
         """Refuse what the deployed functions do not know yet; a version that cannot be read counts as too old.
@@ -376,6 +378,7 @@ def _deployment(body: Any, region: str, *, table: str, function: str) -> Deploym
             res_function=str(body.get("res_function", "")),
             slack_url=str(body.get("slack_request_url", "")),
             alerts_topic_arn=str(body.get("alerts_topic_arn", "")),
+            stack=str(body.get("stack") or names.STACK),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise OtherDeployment(

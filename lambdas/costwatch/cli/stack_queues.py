@@ -7,30 +7,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from costwatch import names, topology
-from costwatch.adapters.aws_errors import translated
+from costwatch.cli import stack_resources
 from costwatch.cli.session import Session
-from costwatch.errors import NotDeployedError, PermanentAwsError
 
-_NO_STACK: Final = "ValidationError"
+READ_BY_ITSELF: Final = "the function gate reads it itself, and its log says why anything stays there"
 _HASH: Final = "[0-9A-F]{8}"  # what the CDK puts behind each name
 
 
 def find(session: Session) -> dict[str, tuple[str, str]]:
     """By the name of who gives up into it: the queue's URL, and the function; empty: none takes what lies there.
 
-    Raises NotDeployedError where no stack is called so in the home region.
+    Raises NotDeployedError where the deployment's stack is not in its home region.
     """
-    region = session.deployment.home_region
-    client = session.client("cloudformation", region)
-    try:
-        with translated("cloudformation:ListStackResources"):
-            pages = client.get_paginator("list_stack_resources").paginate(StackName=names.STACK)
-            resources = [each for page in pages for each in page["StackResourceSummaries"]]
-    except PermanentAwsError as error:
-        if error.code != _NO_STACK:
-            raise
-        raise NotDeployedError(f"no stack is called {names.STACK} in {region}: its queues are not known") from error
-    return parts({str(each["LogicalResourceId"]): str(each.get("PhysicalResourceId", "")) for each in resources})
+    return parts(stack_resources.physical(stack_resources.listed(session)))
 
 
 def parts(physical: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -40,7 +29,7 @@ def parts(physical: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """
     functions = {each.name for each in topology.FUNCTIONS if each.asynchronous}
     batched = {each.name for each in topology.QUEUES if not each.answers_dead_letters}
-    queues = {name: f"{_title(name)}DeadLetters" for name in functions | batched} | {names.REFUSED: "RefusedEvents"}
+    queues = {name: _dead_letters(name) for name in functions | batched} | {names.REFUSED: "RefusedEvents"}
     found: dict[str, tuple[str, str]] = {}
     for name, called in queues.items():
         url = _one(physical, called)
@@ -49,9 +38,21 @@ def parts(physical: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     return found
 
 
+def read_by_functions(physical: Mapping[str, str]) -> dict[str, str]:
+    """URLs of those that a function reads itself, since somebody waits for an answer; by the queue's name."""
+    found = {
+        each.name: _one(physical, _dead_letters(each.name)) for each in topology.QUEUES if each.answers_dead_letters
+    }
+    return {name: url for name, url in found.items() if url}
+
+
 def _one(physical: Mapping[str, str], called: str) -> str:
     found: Iterable[Any] = (each for name, each in physical.items() if re.fullmatch(called + _HASH, name))
     return str(next(iter(found), ""))
+
+
+def _dead_letters(name: str) -> str:
+    return f"{_title(name)}DeadLetters"
 
 
 def _title(name: str) -> str:

@@ -15,7 +15,7 @@ from costwatch.core.record import (
 )
 from costwatch.core.run_cost import RunCost
 from costwatch.core.step import Step, spent_evidence
-from costwatch.core.would_haves import DESTROYED, RAN_ON, closed_evidence
+from costwatch.core.would_haves import DESTROYED, RAN_ON, closed_evidence, doubtful_evidence
 
 
 def verified(record: RunRecord, now: datetime, *, pool_kept: timedelta | None = None, cost: RunCost) -> Step:
@@ -77,7 +77,7 @@ def superseded(record: RunRecord, reason: str, now: datetime, cost: RunCost) -> 
     at_stop = record.spent_by_would_stop_usd
     if record.would_stop_at is not None:
         more = cost.actual_usd - at_stop if cost.actual_usd is not None and at_stop is not None else None
-        evidence += closed_evidence(RAN_ON, more, doubtful=True)
+        evidence += doubtful_evidence(more, at_stop)
     entry = Entry(now, Transition.SUPERSEDED, reason, mode=record.mode.value, evidence=evidence)
     return Step(record, None, (entry,), cost=cost)
 
@@ -115,6 +115,6 @@ def ended(
             told = "; its work was done before" if done_at is not None else ""
             reason = f"ran {durations.show(later)} more: {show_usd(more)} ({how}{told})"
             seen = record.run_id.kind.service.is_sagemaker or done_at is not None
-            evidence += closed_evidence(RAN_ON, more, doubtful=not seen)
+            evidence += closed_evidence(RAN_ON, more) if seen else doubtful_evidence(more, at_stop)
     entry = Entry(now, Transition.ENDED_BY_ITSELF, reason, mode=record.mode.value, evidence=evidence)
     return Step(record, None, (entry,), cost=cost)

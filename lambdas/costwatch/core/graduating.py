@@ -44,6 +44,7 @@ class Case:
     """One would-have. `at`: when it ended, or for one that still runs, when it would have been stopped; UTC.
 
     `usd`: what was destroyed, or ran on; None: unknown, never 0. For one that was let go on it is None and not missed.
+    `lost_usd`: of a doubtful one that ran on, what a stop would have destroyed if its work was done; None: unknown.
     """
 
     at: datetime
@@ -54,6 +55,7 @@ class Case:
     usd: Decimal | None
     reason: str
     doubtful: bool = False
+    lost_usd: Decimal | None = None
 
     @property
     def unpriced(self) -> bool:
@@ -85,6 +87,14 @@ class Graduation:
     def net_usd(self) -> Decimal:
         """Below 0: enforce would have destroyed more than it saved."""
         return self.saved_usd - self.usd(Truth.FINISHED)
+
+    @property
+    def worst_usd(self) -> Decimal | None:
+        """The net if each doubtful one that ran on had finished its work; None: nobody knows how much that is."""
+        doubtful = [case for case in self.of(Truth.RAN_ON) if case.doubtful]
+        if any(case.usd is None or case.lost_usd is None for case in doubtful):
+            return None
+        return self.net_usd - sum(((case.usd or 0) + (case.lost_usd or 0) for case in doubtful), Decimal(0))
 
     @property
     def doubtful(self) -> list[Case]:
@@ -150,6 +160,15 @@ class Graduation:
         if self.net_usd < 0:
             return f"enforce would have cost {show_usd(-self.net_usd)} more than it saved: its limits are too short"
         saved = f"enforce would have saved {show_usd(self.net_usd)}"
+        unseen = sum(case.doubtful for case in self.of(Truth.RAN_ON))
+        if unseen:
+            worst = (
+                f"{show_usd(self.worst_usd)} at worst"
+                if self.worst_usd is not None
+                else "nobody knows how much at worst"
+            )
+            whose = "its" if unseen == 1 else "their"
+            saved += f" at best, {worst}, since nobody sees whether {unseen} had done {whose} work"
         if self.of(Truth.FINISHED):
             saved += f", and destroyed the work of {len(self.of(Truth.FINISHED))}"
         return saved
@@ -211,6 +230,7 @@ def _closed(run: str, entry: Entry, facts: Mapping[str, str], truth: Truth, sele
         usd=None if truth is Truth.STOOD_DOWN else would_haves.closed_usd(facts),
         reason=entry.reason,
         doubtful=truth is Truth.STOOD_DOWN or would_haves.DOUBTFUL in facts,
+        lost_usd=would_haves.lost_usd(facts),
     )
 
 

@@ -132,7 +132,9 @@ def _closed_by_restart(run: Run, previous: RunRecord) -> tuple[tuple[str, str], 
         return ()
     later = max(run.start - previous.would_stop_at, timedelta(0))
     more = spent_usd(previous.hourly_rate_usd, later)
-    return would_haves.closed_evidence(would_haves.RAN_ON, more, doubtful=not run.id.kind.service.is_sagemaker)
+    if run.id.kind.service.is_sagemaker:
+        return would_haves.closed_evidence(would_haves.RAN_ON, more)
+    return would_haves.doubtful_evidence(more, previous.spent_by_would_stop_usd)
 
 
 def _stood_down(record: RunRecord) -> dict[str, str]:

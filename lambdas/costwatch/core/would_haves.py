@@ -20,7 +20,7 @@ DESTROYED: Final = "destroyed"
 RAN_ON: Final = "ran on"
 STOOD_DOWN: Final = "stood down"
 """It was not due any more, and is told apart: nothing is known of its dollars."""
-WHICH, DOUBTFUL, _USD = "would_have", "would_have_doubtful", "would_have_usd"
+WHICH, DOUBTFUL, _USD, _LOST = "would_have", "would_have_doubtful", "would_have_usd", "would_have_lost_usd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,17 @@ class WouldHaves:
         )
 
 
-def closed_evidence(which: str, usd: Decimal | None, *, doubtful: bool = False) -> tuple[tuple[str, str], ...]:
-    """For the entry that closes one. `doubtful`: an instance, of which nobody sees whether its work was done."""
-    found = ((WHICH, which), (_USD, f"{usd:.2f}" if usd is not None else "unknown"))
-    return (*found, (DOUBTFUL, "yes")) if doubtful else found
+def closed_evidence(which: str, usd: Decimal | None) -> tuple[tuple[str, str], ...]:
+    """For the entry that closes one."""
+    return (WHICH, which), (_USD, _text(usd))
+
+
+def doubtful_evidence(usd: Decimal | None, lost_usd: Decimal | None) -> tuple[tuple[str, str], ...]:
+    """For the entry that closes one that ran on for `usd`, of which nobody sees whether its work was done.
+
+    `lost_usd`: what a stop would have destroyed if it was.
+    """
+    return *closed_evidence(RAN_ON, usd), (DOUBTFUL, "yes"), (_LOST, _text(lost_usd))
 
 
 def closed(entries: Iterable[Entry]) -> WouldHaves:
@@ -83,7 +90,20 @@ def _known(amounts: Iterable[Decimal | None]) -> Decimal:
 
 def closed_usd(facts: Mapping[str, str]) -> Decimal | None:
     """Of the evidence of an entry that closes one; None: unknown."""
+    return _amount(facts.get(_USD, ""))
+
+
+def lost_usd(facts: Mapping[str, str]) -> Decimal | None:
+    """What a stop would have destroyed if a doubtful one had finished; None: unknown, or it is not doubtful."""
+    return _amount(facts.get(_LOST, ""))
+
+
+def _amount(text: str) -> Decimal | None:
     try:
-        return Decimal(facts.get(_USD, ""))
+        return Decimal(text)
     except ArithmeticError:
         return None
+
+
+def _text(usd: Decimal | None) -> str:
+    return f"{usd:.2f}" if usd is not None else "unknown"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +16,9 @@ from pygal.style import Style
 from costwatch.core.blocks import cleaned
 from costwatch.reporting import widths
 from costwatch.reporting.series import Series
+
+# Its finder of plugins, of which we have none, answers in a way that Python has given up: it spoils every later import.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != pygal.__name__]
 
 COLOURS: Final = tuple(f"var(--plot-{n})" for n in range(6))
 LONGEST_LABEL_EMS: Final = 10.8
