@@ -1,4 +1,7 @@
-"""The stack as CloudFormation lists it: where `costwatch doctor` and `redrive` learn which queues there are."""
+"""The stack as CloudFormation lists it: where `costwatch doctor` and `redrive` learn which queues there are.
+
+Functions and queues alone: the doctor says of rules and event sources that it could not look.
+"""
 
 from __future__ import annotations
 
