@@ -27,6 +27,10 @@ setup: .venv/.ready-dev $(CDK) ## install everything the other targets need
 demo: .venv/.ready ## see the switch work (AUTO=1: without waiting, and check the end state)
 	@if [ -t 0 ]; then set -m; fi; $(BIN)/python -m demo $(if $(AUTO),--auto) || exit $$?
 
+.PHONY: sandbox
+sandbox: .venv/.ready ## an AWS on 127.0.0.1 to try every command on, from another terminal
+	@if [ -t 0 ]; then set -m; fi; $(BIN)/python -m demo sandbox || exit $$?
+
 .PHONY: test
 test: .venv/.ready-dev $(CDK) ## every test, the real cdk deploy against the embedded AWS included
 	@$(BIN)/python -m tests.support.browser

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -27,7 +27,7 @@ HPO: Final = tuple(f"hpo-{number}" for number in range(1, 6))
 
 EVALS: Final = ("eval-de", "eval-en", "eval-fr")
 
-_TRAINER: Final = {"Purpose": "transient-ml-training"}
+TRAINER: Final = {"Purpose": "transient-ml-training"}
 _BEATS: Final = {"costwatch:heartbeat": "10m"}
 _NODES: Final = {"Purpose": "distributed-training"}
 _WORKBENCH: Final = {"Purpose": "workbench"}
@@ -38,6 +38,15 @@ def at(clock: str, *, days_before: int = 0) -> datetime:
     hour, minute, second = (int(part) for part in (clock + ":00").split(":")[:3])
     midnight = START.replace(hour=0, minute=0, second=0)
     return midnight + timedelta(days=-days_before, hours=hour, minutes=minute, seconds=second)
+
+
+def from_start(start: datetime) -> Callable[..., datetime]:
+    """`at`, where the story begins at `start` (aware UTC)."""
+
+    def then(clock: str, *, days_before: int = 0) -> datetime:
+        return at(clock, days_before=days_before) + (start - START)
+
+    return then
 
 
 @dataclass(frozen=True)
@@ -82,8 +91,9 @@ class Cast:
         return any(name in text for name in self._actors)
 
 
-def seed(aws: EmbeddedAws, prices: PriceTable) -> Cast:
-    """Fill the account."""
+def seed(aws: EmbeddedAws, prices: PriceTable, start: datetime = START) -> Cast:
+    """Fill the account as it stands at `start`: on another day than the demo's everybody began as long before it."""
+    then = from_start(start)
     found: dict[str, Actor] = {}
     arns: dict[str, str] = {}
 
@@ -98,7 +108,7 @@ def seed(aws: EmbeddedAws, prices: PriceTable) -> Cast:
 
     def job(name: str, count: int, started: datetime, owner: str) -> None:
         kind = "ml.p4d.24xlarge"
-        tags = {**_TRAINER, "owner": owner}
+        tags = {**TRAINER, "owner": owner}
         aws.fleet.training_job(name, type=kind, count=count, started_at=started, tags=tags)
         price = _usd(prices.training_hourly_rate(kind, REGION))
         run = RunId(aws.account_id, REGION, RunKind.TRAINING, name)
@@ -106,11 +116,11 @@ def seed(aws: EmbeddedAws, prices: PriceTable) -> Cast:
 
     def tuner(name: str, started: datetime, owner: str) -> None:
         """Three jobs at a time; the first has ended and made room for the fourth."""
-        kind, tags = "ml.g5.12xlarge", {**_TRAINER, "owner": owner}
+        kind, tags = "ml.g5.12xlarge", {**TRAINER, "owner": owner}
         arn = arns[name] = aws.fleet.tuning_job(name, type=kind, created_at=started, tags=tags)
         for child, since in zip(TUNED, ("11:06", "14:20", "15:40", "17:30"), strict=True):
-            aws.fleet.child_of(arn, child, type=kind, started_at=at(since))
-        aws.fleet.finish_job(TUNED[0], at("17:29"))
+            aws.fleet.child_of(arn, child, type=kind, started_at=then(since))
+        aws.fleet.finish_job(TUNED[0], then("17:29"))
         price = _usd(prices.training_hourly_rate(kind, REGION))
         run = RunId(aws.account_id, REGION, RunKind.TUNING, name)
         found[name] = _actor(name, name, "tuning", kind, 3, "tuning job", started, owner, price, run)
@@ -123,26 +133,26 @@ def seed(aws: EmbeddedAws, prices: PriceTable) -> Cast:
         run = RunId(aws.account_id, REGION, RunKind.ASG, name)
         found[name] = _actor(name, name, "group", kind, count, "spot group", started, owner, price, run)
 
-    instance("churn-ablation", "p4d.24xlarge", "on demand", at("07:00"), MARIA, _TRAINER)
+    instance("churn-ablation", "p4d.24xlarge", "on demand", then("07:00"), MARIA, TRAINER)
     instance(
-        "fraud-gnn", "g5.48xlarge", "persistent spot", at("07:50"), JONAS, _TRAINER, spot="persistent",
-        request_tags=_TRAINER,
+        "fraud-gnn", "g5.48xlarge", "persistent spot", then("07:50"), JONAS, TRAINER, spot="persistent",
+        request_tags=TRAINER,
     )  # fmt: skip
-    job("churn-bert-large", 1, at("09:10"), MARIA)
-    instance("bastion", "m5.xlarge", "on demand", at("06:12", days_before=41), "", {"Environment": "prod"})
-    instance("lab-notebook", "g5.2xlarge", "on demand", at("08:25"), PRIYA, _TRAINER, protected=True)
-    instance("wb-li", "g5.12xlarge", "on demand", at("10:00", days_before=1), LI, _WORKBENCH)
-    instance("wb-sam", "g5.2xlarge", "on demand", at("16:00", days_before=1), SAM, _WORKBENCH)
+    job("churn-bert-large", 1, then("09:10"), MARIA)
+    instance("bastion", "m5.xlarge", "on demand", then("06:12", days_before=41), "", {"Environment": "prod"})
+    instance("lab-notebook", "g5.2xlarge", "on demand", then("08:25"), PRIYA, TRAINER, protected=True)
+    instance("wb-li", "g5.12xlarge", "on demand", then("10:00", days_before=1), LI, _WORKBENCH)
+    instance("wb-sam", "g5.2xlarge", "on demand", then("16:00", days_before=1), SAM, _WORKBENCH)
     for number, name in enumerate(HPO, start=1):
-        instance(name, "g5.12xlarge", "on demand", at(f"09:3{number}"), JONAS, _TRAINER)
-    instance("tabular-xl", "g5.48xlarge", "on demand", at("10:20"), PRIYA, _TRAINER)
-    job("llm-finetune", 2, at("10:35"), SAM)
-    tuner("lr-search", at("11:05"), PRIYA)
-    group("llm-nodes", 8, at("10:40"), SAM)
-    instance("ranker-loop", "g5.12xlarge", "on demand", at("16:00"), LI, {**_TRAINER, **_BEATS})
+        instance(name, "g5.12xlarge", "on demand", then(f"09:3{number}"), JONAS, TRAINER)
+    instance("tabular-xl", "g5.48xlarge", "on demand", then("10:20"), PRIYA, TRAINER)
+    job("llm-finetune", 2, then("10:35"), SAM)
+    tuner("lr-search", then("11:05"), PRIYA)
+    group("llm-nodes", 8, then("10:40"), SAM)
+    instance("ranker-loop", "g5.12xlarge", "on demand", then("16:00"), LI, {**TRAINER, **_BEATS})
     for name in EVALS:
-        instance(name, "g5.2xlarge", "on demand", at("17:00"), JONAS, {**_TRAINER, **_BEATS})
-    instance("postgres", "m5.xlarge", "on demand", at("06:10", days_before=41), "", {"Environment": "prod"})
+        instance(name, "g5.2xlarge", "on demand", then("17:00"), JONAS, {**TRAINER, **_BEATS})
+    instance("postgres", "m5.xlarge", "on demand", then("06:10", days_before=41), "", {"Environment": "prod"})
     return Cast(found, arns)
 
 

@@ -31,6 +31,7 @@ READ = {
     "make check": "check-types check-code check-template",
     "make demo": "-m demo || exit",
     "make demo AUTO=1": "-m demo --auto || exit",
+    "make sandbox": "-m demo sandbox || exit",
     "make setup": "",
     "make synth": "python app.py",
     "make test": "-m pytest -n",

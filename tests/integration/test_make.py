@@ -106,9 +106,10 @@ print(said.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
 
 
+@pytest.mark.parametrize("target", ["demo", "sandbox"])
 @pytest.mark.parametrize(("code", "ended"), [(0, "0"), (3, "2")])
 def test_a_demo_that_ends_well_on_ctrl_c_ends_make_well_and_one_that_fails_does_not(
-    tmp_path: Path, code: int, ended: str
+    tmp_path: Path, code: int, ended: str, target: str
 ) -> None:
     # 2 is make's own code for whatever failed; minus 2 would be make itself, killed by the signal.
     demo = tmp_path / "demo.py"
@@ -123,7 +124,7 @@ def test_a_demo_that_ends_well_on_ctrl_c_ends_make_well_and_one_that_fails_does_
     )
     script(tmp_path, "python", f"exec {sys.executable} {demo}")
     done = subprocess.run(
-        [sys.executable, "-c", AT_A_TERMINAL, "make", "-o", ".venv/.ready", f"BIN={tmp_path}", "demo"],
+        [sys.executable, "-c", AT_A_TERMINAL, "make", "-o", ".venv/.ready", f"BIN={tmp_path}", target],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
