@@ -104,6 +104,29 @@ def sentence(*lines_: tuple[str, Entry]) -> str:
     return jobs.sentence
 
 
+def test_what_finished_without_a_known_price_makes_the_net_unknown_and_never_smaller() -> None:
+    one, other = began(RUN, "jobs"), began(OTHER, "jobs")
+    lines_ = [one, other, ended(RUN, "destroyed", "unknown"), ended(OTHER, "ran on", "1.00")]
+    (jobs,) = by_selector(cases(lines_, [], [], NOW))
+    assert jobs.net_usd is None
+    assert jobs.sentence == "nobody knows what enforce would have come to: not every price of 1 finished is known"
+    assert jobs.sums == ("1 finished, its work lost: unknown; 1 ran on: $1.00; net unknown",)
+    lines_.append(ended("111122223333/us-east-1/training/ranker", "destroyed", "5.00", selector="jobs"))
+    (jobs,) = by_selector(cases(lines_, [], [], NOW))
+    assert jobs.sums == ("2 finished, its work lost: $5.00 and 1 unknown; 1 ran on: $1.00; net unknown",)
+
+
+def test_what_was_not_due_any_more_is_no_saving_of_nothing() -> None:
+    stood_down = line(
+        RUN, Transition.WARNED, 1, selector="jobs", would_have="stood down", would_have_usd="20.22", name="ranker"
+    )
+    (jobs,) = by_selector(cases([began(RUN, "jobs"), stood_down], [], [], NOW))
+    assert "nobody knows what that would have come to" in jobs.sentence
+    (case,) = jobs.cases
+    assert (case.name, case.usd) == ("ranker", None)
+    assert case.reason == "warned anew: it warned; it had run on for $20.22"
+
+
 def doubtful(run: str, usd: str, lost: str | None) -> tuple[str, Entry]:
     if lost is None:  # a row from before it was written
         return ended(run, "ran on", usd, would_have_doubtful="yes")

@@ -83,7 +83,7 @@ def case(truth: Truth, usd: str | None) -> Case:
             "$5.00",
             "saved on balance: 1 run; 1 run not over: $7.00 so far",
         ),
-        ([(Truth.RAN_ON, None), (Truth.STOOD_DOWN, None)], "-", "2 without known dollars"),
+        ([(Truth.RAN_ON, None), (Truth.STOOD_DOWN, None)], "-", "1 without a known price; 1 not due any more"),
     ],
 )
 def test_the_tile_about_enforce_says_what_is_over_and_what_still_runs(

@@ -14,7 +14,7 @@ from costwatch import names
 from costwatch.adapters.aws_errors import translated
 from costwatch.cli import kept_files, show
 from costwatch.cli.assembly import BUCKET_PARAMETER, FOLDER, Assembly, digest, read_assembly, template_text, write_zip
-from costwatch.cli.options import as_json, with_session
+from costwatch.cli.options import as_argument, as_json, with_session
 from costwatch.cli.session import Session
 from costwatch.errors import InputError, PermanentAwsError, RefusedError
 
@@ -148,8 +148,8 @@ def _by_url(assembly: Assembly, template: str) -> list[str]:
 
 def _by_hand(assembly: Assembly, out: Path, bucket: str, key: str) -> list[str]:
     return [
-        f"aws s3 cp {out / assembly.code_hash}.zip s3://{bucket}/{key}",
+        f"aws s3 cp {as_argument(out / f'{assembly.code_hash}.zip')} s3://{bucket}/{key}",
         f"aws cloudformation deploy --region {assembly.region} --stack-name {names.STACK} \\",
-        f"  --template-file {out / TEMPLATE} --s3-bucket {bucket} \\",
+        f"  --template-file {as_argument(out / TEMPLATE)} --s3-bucket {bucket} \\",
         f"  --capabilities CAPABILITY_NAMED_IAM --parameter-overrides {BUCKET_PARAMETER}={bucket}",
     ]

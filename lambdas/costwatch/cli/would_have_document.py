@@ -70,7 +70,7 @@ def _selector(each: Graduation, told: Graduated, change: Change | None) -> dict[
         **_enforcing(told, change),
         **counts,
         "not_due_any_more": len(each.of(Truth.STOOD_DOWN)),
-        "net_usd": f"{each.net_usd:.2f}",
+        "net_usd": _usd(each.net_usd),
         "doubtful": len(each.doubtful),
         "without_price": each.unpriced,
         "sentence": each.sentence,

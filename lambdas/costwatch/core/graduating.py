@@ -76,6 +76,7 @@ class Graduation:
         return [case for case in self.cases if case.truth is truth]
 
     def usd(self, truth: Truth) -> Decimal:
+        """Of what is known."""
         return sum((case.usd for case in self.of(truth) if case.usd is not None), Decimal(0))
 
     @property
@@ -84,15 +85,21 @@ class Graduation:
         return self.usd(Truth.RAN_ON)
 
     @property
-    def net_usd(self) -> Decimal:
-        """Below 0: enforce would have destroyed more than it saved."""
+    def net_usd(self) -> Decimal | None:
+        """Below 0: enforce would have destroyed more than it saved.
+
+        None: one that finished has no known price, so nobody knows how much that is. Without the price of one that ran
+        on it is merely too low.
+        """
+        if any(case.usd is None for case in self.of(Truth.FINISHED)):
+            return None
         return self.saved_usd - self.usd(Truth.FINISHED)
 
     @property
     def worst_usd(self) -> Decimal | None:
         """The net if each doubtful one that ran on had finished its work; None: nobody knows how much that is."""
         doubtful = [case for case in self.of(Truth.RAN_ON) if case.doubtful]
-        if any(case.usd is None or case.lost_usd is None for case in doubtful):
+        if self.net_usd is None or any(case.usd is None or case.lost_usd is None for case in doubtful):
             return None
         return self.net_usd - sum(((case.usd or 0) + (case.lost_usd or 0) for case in doubtful), Decimal(0))
 
@@ -108,7 +115,7 @@ class Graduation:
     def sums(self) -> tuple[str, ...]:
         """What became of them, with the net of it, and what a cap held: a sentence each; none without a case."""
         told = [
-            f"{len(found)} {what}{f': {show_usd(self.usd(truth))}' if truth is not Truth.STOOD_DOWN else ''}"
+            f"{len(found)} {what}{f': {_shown(found)}' if truth is not Truth.STOOD_DOWN else ''}"
             for truth, what in _WHAT.items()
             if (found := self.of(truth))
         ]
@@ -123,7 +130,8 @@ class Graduation:
     @property
     def against(self) -> str:
         """Why it must not enforce as it stands, as a clause; empty: nothing speaks against it."""
-        return "enforcing it costs more than it saves, so give its runs more time" if self.net_usd < 0 else ""
+        costs_more = self.net_usd is not None and self.net_usd < 0
+        return "enforcing it costs more than it saves, so give its runs more time" if costs_more else ""
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -157,6 +165,11 @@ class Graduation:
             return "nothing would have been stopped: nobody knows yet what its limits would do"
         if not self.over:
             return "what would have been stopped still runs: nobody knows yet what became of it"
+        lost = self.of(Truth.FINISHED)
+        if not (lost or self.of(Truth.RAN_ON)):
+            return "what would have been stopped was not due any more later: nobody knows what that would have come to"
+        if self.net_usd is None:
+            return f"nobody knows what enforce would have come to: not every price of {len(lost)} finished is known"
         if self.net_usd < 0:
             return f"enforce would have cost {show_usd(-self.net_usd)} more than it saved: its limits are too short"
         saved = f"enforce would have saved {show_usd(self.net_usd)}"
@@ -169,8 +182,8 @@ class Graduation:
             )
             whose = "its" if unseen == 1 else "their"
             saved += f" at best, {worst}, since nobody sees whether {unseen} had done {whose} work"
-        if self.of(Truth.FINISHED):
-            saved += f", and destroyed the work of {len(self.of(Truth.FINISHED))}"
+        if lost:
+            saved += f", and destroyed the work of {len(lost)}"
         return saved
 
 
@@ -220,6 +233,14 @@ _TRUTHS: Final = {
 }
 
 
+def _shown(found: Sequence[Case]) -> str:
+    """Their dollars; what is not known is said to be, and never $0."""
+    known = [case.usd for case in found if case.usd is not None]
+    more = len(found) - len(known)
+    unknown = [f"{more} unknown" if known else "unknown"] if more else []
+    return " and ".join([*([show_usd(sum(known, Decimal(0)))] if known else []), *unknown])
+
+
 def _closed(run: str, entry: Entry, facts: Mapping[str, str], truth: Truth, selector: str) -> Case:
     return Case(
         at=entry.at,
@@ -228,10 +249,17 @@ def _closed(run: str, entry: Entry, facts: Mapping[str, str], truth: Truth, sele
         selector=selector,
         truth=truth,
         usd=None if truth is Truth.STOOD_DOWN else would_haves.closed_usd(facts),
-        reason=entry.reason,
+        reason=_let_go_on(entry, facts) if truth is Truth.STOOD_DOWN else entry.reason,
         doubtful=truth is Truth.STOOD_DOWN or would_haves.DOUBTFUL in facts,
         lost_usd=would_haves.lost_usd(facts),
     )
+
+
+def _let_go_on(entry: Entry, facts: Mapping[str, str]) -> str:
+    """Why it is no would-have any more, and what it had run on for by then: that is in no sum."""
+    again = "warned anew: " if entry.transition is Transition.WARNED else ""
+    spent = would_haves.closed_usd(facts)
+    return f"{again}{entry.reason}" + (f"; it had run on for {show_usd(spent)}" if spent is not None else "")
 
 
 def _still(record: RunRecord, now: datetime) -> Case:

@@ -99,7 +99,7 @@ def observe(
         case Verdict.KEEP:
             if after.status is not Status.RUNNING:
                 reason = f"{decision.reason}{_would_have_been_wrong(after, now)}"
-                truth = _stood_down(after)
+                truth = _stood_down(after, now)
                 after = replace(after, status=Status.RUNNING, hold=None, notice=None, would_stop_at=None)
                 entries.append(decision_entry(now, Transition.STANDS_DOWN, reason, decision, **truth))
         case _:
@@ -137,9 +137,13 @@ def _closed_by_restart(run: Run, previous: RunRecord) -> tuple[tuple[str, str], 
     return would_haves.doubtful_evidence(more, previous.spent_by_would_stop_usd)
 
 
-def _stood_down(record: RunRecord) -> dict[str, str]:
+def _stood_down(record: RunRecord, now: datetime) -> dict[str, str]:
     """What ends a would-have that begins anew or not at all, on the entry that says why: none may merely vanish."""
-    return {would_haves.WHICH: would_haves.STOOD_DOWN} if record.would_stop_at is not None else {}
+    if record.would_stop_at is None:
+        return {}
+    spent, by_then = record.spent_usd(now), record.spent_by_would_stop_usd
+    more = max(spent - by_then, Decimal(0)) if spent is not None and by_then is not None else None
+    return {"name": record.name, **dict(would_haves.closed_evidence(would_haves.STOOD_DOWN, more))}
 
 
 def _would_have_been_wrong(record: RunRecord, now: datetime) -> str:
@@ -201,7 +205,7 @@ def unwatched(record: RunRecord, why: str, now: datetime) -> Step | None:
         return None
     after = replace(record, status=Status.RUNNING, notice=None, hold=None, would_stop_at=None)
     reason = f"{why}; when it is watched again it is warned anew"
-    evidence = tuple(_stood_down(record).items())
+    evidence = tuple(_stood_down(record, now).items())
     return Step(record, after, (Entry(now, Transition.STANDS_DOWN, reason, mode=record.mode.value, evidence=evidence),))
 
 
@@ -269,7 +273,7 @@ def _seen(
         entries.append(decision_entry(now, Transition.FIRST_SEEN, decision.reason, decision, clock=evidence, **cast))
     elif record.mode is not decision.mode:
         reason = f"mode {record.mode.value} -> {decision.mode.value}: it is warned anew before anything is stopped"
-        entries.append(decision_entry(now, Transition.MODE_CHANGED, reason, decision, **_stood_down(record)))
+        entries.append(decision_entry(now, Transition.MODE_CHANGED, reason, decision, **_stood_down(record, now)))
         record = replace(
             record,
             mode=decision.mode,
@@ -372,7 +376,7 @@ def _let_finish(
         decision,
         expected=times.to_key(finishing.expected_at),
         until=times.to_key(finishing.until),
-        **_stood_down(record),
+        **_stood_down(record, now),
     )
     if not heard(decision.mode):
         return after, entry, None
@@ -421,7 +425,7 @@ def _warned(
         silent=decision.silent,
         money=decision.deadline.money,
     )
-    stood_down = _stood_down(record)
+    stood_down = _stood_down(record, now)
     if not heard(decision.mode):
         stops_at = stops_at_earliest(decision.deadline.at, decision.selector.limits.min_notice, now)
         notice = replace(notice, accepted_at=now, via="simulation", stops_at=stops_at)

@@ -136,7 +136,9 @@ def _forecast_row(cost: RunCost, expected: Decimal, actual: Decimal) -> tuple[Ce
 
 def would_haves(facts: Facts) -> Section:
     by_selector = graduating.by_selector(facts.would_haves)
-    net = sum((each.net_usd for each in by_selector), Decimal(0))
+    nets = [each.net_usd for each in by_selector]
+    known = [net for net in nets if net is not None]
+    net = sum(known, Decimal(0)) if len(known) == len(nets) else None
     figure, figure_of = _on_balance(facts.would_haves, net)
     bars = [(each.selector, each.saved_usd, each.usd(Truth.FINISHED)) for each in by_selector]
     bars = [bar for bar in bars if bar[1] or bar[2]][:MOST_BARS]
@@ -167,19 +169,22 @@ def would_haves(facts: Facts) -> Section:
     )  # fmt: skip
 
 
-def _on_balance(cases: Sequence[Case], net_usd: Decimal) -> tuple[str, str]:
+def _on_balance(cases: Sequence[Case], net_usd: Decimal | None) -> tuple[str, str]:
     """The dollars of those that are over, and what they are; what still runs is in no balance, but is not $0 either."""
     over = [case for case in cases if case.truth in (Truth.FINISHED, Truth.RAN_ON) and not case.unpriced]
     still = [case for case in cases if case.truth is Truth.STILL_RUNS]
     known = [case.usd for case in still if case.usd is not None]
-    told = [f"{'lost' if net_usd < 0 else 'saved'} on balance: {counted(len(over), 'run')}"] if over else []
+    came_to = "lost" if net_usd is not None and net_usd < 0 else "saved"
+    told = [f"{came_to} on balance: {counted(len(over), 'run')}"] if over else []
     if still:
         so_far = f": {show_usd(sum(known, Decimal(0)))} so far" if known else ""
         told.append(f"{counted(len(still), 'run')} not over{so_far}")
-    others = len(cases) - len(over) - len(still)
-    if others:
-        told.append(f"{others} without known dollars")
-    return show_usd(abs(net_usd)) if over else "-", "; ".join(told) or "nothing would have been stopped"
+    let_go_on = sum(case.truth is Truth.STOOD_DOWN for case in cases)
+    unpriced = len(cases) - len(over) - len(still) - let_go_on
+    told += [f"{unpriced} without a known price"] if unpriced else []
+    told += [f"{let_go_on} not due any more"] if let_go_on else []
+    shown = show_usd(abs(net_usd)) if net_usd is not None else "unknown"
+    return shown if over or net_usd is None else "-", "; ".join(told) or "nothing would have been stopped"
 
 
 def _graduation(each: Graduation) -> tuple[Cell, ...]:
