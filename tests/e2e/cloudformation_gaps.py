@@ -21,14 +21,20 @@ _servers: Final[list[EmbeddedAws]] = []
 
 @contextmanager
 def installed(aws: EmbeddedAws) -> Iterator[None]:
-    """The types below are created in `aws` until the block ends; outside of it a stack that holds one fails."""
-    for known in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
-        known.cache_clear()  # from before this module was imported
+    """The types below are created in `aws` until the block ends; outside of it moto knows what it knows by itself."""
     _servers.append(aws)
+    _look_anew()
     try:
         yield
     finally:
         _servers.remove(aws)
+        _look_anew()
+
+
+def _look_anew() -> None:
+    """moto remembers which types there are."""
+    for known in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
+        known.cache_clear()
 
 
 class _Created:
@@ -41,7 +47,7 @@ class _Created:
 
     @classmethod
     def cloudformation_type(cls) -> str:
-        return cls.TYPE
+        return cls.TYPE if _servers else f"Gap::{cls.TYPE}"
 
     @staticmethod
     def cloudformation_name_type() -> str:

@@ -197,10 +197,16 @@ def test_a_malformed_event_waits_in_the_refused_queue_with_its_reason(deployed: 
 
 def test_the_missed_sweep_alarm_watches_the_very_metric_that_a_sweep_printed(deployed: Deployed, story: Story) -> None:
     alarms = deployed.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    (alarm,) = [each for each in alarms if each.get("MetricName") == names.METRIC_BURN and each["Threshold"] == 1]
-    assert (alarm["TreatMissingData"], alarm["Statistic"]) == ("breaching", "SampleCount")
+    counted = [
+        (alarm, each["MetricStat"])
+        for alarm in alarms
+        for each in alarm.get("Metrics", [])
+        if alarm["Threshold"] == 1 and "MetricStat" in each
+    ]
+    ((alarm, metric),) = [each for each in counted if each[1]["Metric"]["MetricName"] == names.METRIC_BURN]
+    assert (alarm["TreatMissingData"], metric["Stat"]) == ("breaching", "SampleCount")
     for sweep in (story.first_sweep, story.last_sweep):
-        assert _as_watched(alarm) in _printed_metrics(sweep)
+        assert _as_watched(metric["Metric"]) in _printed_metrics(sweep)
 
 
 def test_every_alarm_on_the_functions_own_metrics_has_the_dimensions_they_print(

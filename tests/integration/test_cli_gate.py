@@ -201,7 +201,7 @@ def test_the_page_of_commands_says_its_exit_codes_and_what_it_needs() -> None:
     listed = page.partition("Exit codes: ")[2].partition(" Your AWS identity")[0]
     for code in (gating.DENIED, gating.EXPIRED, gating.PENDING):
         assert re.search(rf"\b{code}\b", listed), code
-    assert "`lambda:InvokeFunction` for `gate`" in page
+    assert "| `gate` | `lambda:InvokeFunction` | the function `gate` |" in page
 
 
 def test_a_deployment_without_a_gate_is_told_to_be_deployed_again(tmp_path: Path) -> None:

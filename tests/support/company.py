@@ -6,6 +6,7 @@ The deployed functions themselves made all of it, over an embedded AWS and Slack
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass, field
@@ -64,6 +65,7 @@ class Company:
         """Run the real command line at the desk, in this process. `answers` are typed where it asks; None: nobody sits
         there."""
         width = {"COLUMNS": "100", "NO_COLOR": "1"}
+        _log_elsewhere()
         with environment(self.variables(who)), recorder.acting_as(_role(words)), chdir(self.desk):
             session = self._sessions.setdefault(who, boto3.session.Session())
             clients = {"lambda": self.stage, **self.clients}
@@ -114,3 +116,12 @@ def _role(words: Sequence[str]) -> str | None:
         "scan": recorder.SCANNER,
     }
     return own.get(words[0], recorder.OPERATOR)
+
+
+def _log_elsewhere() -> None:
+    """Functions run in this process: what they log goes into no command's output, nor into that of a test before."""
+    for logger in logging.Logger.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger) and logger.name.startswith(names.PROJECT):
+            for handler in logger.handlers:
+                if isinstance(handler, logging.StreamHandler):
+                    handler.setStream(io.StringIO())
