@@ -103,6 +103,8 @@ _asked: Counter[Asked] = Counter()
 _listeners: list[Callable[[Call], None]] = []
 _installed = False
 _somebody_acts = 0
+_OF_STEP_FUNCTIONS = ("(_exec_and_notify)", "(_execution_logic)", "(eval)")
+"""How Python names threads: by what they run."""
 
 
 def install() -> None:
@@ -225,7 +227,7 @@ def _saw(service: str, operation: str, region: str, params: Mapping[str, Any]) -
     acting = _acting.get()
     for listen in _listeners:
         listen(Call(acting.role if acting else None, service, operation, region, dict(params)))
-    stray = acting is None and bool(_somebody_acts) and threading.current_thread() is not threading.main_thread()
+    stray = acting is None and bool(_somebody_acts) and _is_ours(threading.current_thread())
     if acting is None and not stray:
         return
     quiet = _paused.set(True)  # what `describe` asks an endpoint is nobody's call
@@ -238,6 +240,11 @@ def _saw(service: str, operation: str, region: str, params: Mapping[str, Any]) -
         _paused.reset(quiet)
     for question in found:
         _remember(Asked(acting, service, operation, question))
+
+
+def _is_ours(thread: threading.Thread) -> bool:
+    """A thread beside the main one, but for those of moto's state machines: what they call, Step Functions calls."""
+    return thread is not threading.main_thread() and not thread.name.endswith(_OF_STEP_FUNCTIONS)
 
 
 def _remember(one: Asked) -> None:
