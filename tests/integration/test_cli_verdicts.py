@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.shell_completion import ShellComplete
 
+from costwatch.cli import completion
 from costwatch.cli.main import main
 from costwatch.cli.session import Tools
 from costwatch.core.judgements import State
@@ -245,7 +246,10 @@ def test_a_verdict_that_nobody_knows_is_one_sentence(john: Terminal) -> None:
 
 
 @pytest.mark.parametrize("command", ["promote", "reject"])
-def test_models_that_are_asked_about_complete(house: JudgedHouse, john: Terminal, command: str) -> None:
+def test_models_that_are_asked_about_complete(
+    house: JudgedHouse, john: Terminal, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completion, "PATIENCE_SECONDS", 60.0)  # a shell's user waits for two, a busy machine may not do
     house.judge()
     house.judge(verdict("0.911"), model="fraud", group="fraud", package_version=42)
     tools = Tools(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import chdir
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -65,8 +65,7 @@ class Company:
         """Run the real command line at the desk, in this process. `answers` are typed where it asks; None: nobody sits
         there."""
         width = {"COLUMNS": "100", "NO_COLOR": "1"}
-        _log_elsewhere()
-        with environment(self.variables(who)), recorder.acting_as(_role(words)), chdir(self.desk):
+        with environment(self.variables(who)), recorder.acting_as(_role(words)), chdir(self.desk), _logging_elsewhere():
             session = self._sessions.setdefault(who, boto3.session.Session())
             clients = {"lambda": self.stage, **self.clients}
             tools = Tools(clock=self.stage.clock, sleep=sleep, clients=clients, boto=session)
@@ -118,10 +117,21 @@ def _role(words: Sequence[str]) -> str | None:
     return own.get(words[0], recorder.OPERATOR)
 
 
-def _log_elsewhere() -> None:
+@contextmanager
+def _logging_elsewhere() -> Iterator[None]:
     """Functions run in this process: what they log goes into no command's output, nor into that of a test before."""
-    for logger in logging.Logger.manager.loggerDict.values():
-        if isinstance(logger, logging.Logger) and logger.name.startswith(names.PROJECT):
-            for handler in logger.handlers:
-                if isinstance(handler, logging.StreamHandler):
-                    handler.setStream(io.StringIO())
+    handlers = [
+        handler
+        for logger in logging.Logger.manager.loggerDict.values()
+        if isinstance(logger, logging.Logger) and logger.name.startswith(names.PROJECT)
+        for handler in logger.handlers
+        if isinstance(handler, logging.StreamHandler)
+    ]
+    before = [handler.stream for handler in handlers]
+    for handler in handlers:
+        handler.stream = io.StringIO()  # `setStream` would flush the one before, which may be closed
+    try:
+        yield
+    finally:
+        for handler, stream in zip(handlers, before, strict=True):
+            handler.stream = stream
