@@ -307,6 +307,21 @@ def a_verdict_is_not_written(watch: Watch) -> None:
     watch.all_quiet()
 
 
+def a_verdicts_notice_finds_no_taker(watch: Watch) -> None:
+    serving = watch.breaker.candidate("churn-38", 0.912)
+    watch.breaker.aws.models.decide(serving, "Approved")
+    watch.sweeps(3)
+    sns, topic = watch.breaker.aws.client("sns"), watch.breaker._topic_arn
+    for each in sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]:
+        sns.unsubscribe(SubscriptionArn=each["SubscriptionArn"])
+    watch.breaker.candidate("churn-41", 0.911)
+    assert watch.rings("Attention", within=3)
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="ml@example.com")
+    watch.breaker.aws.fleet.confirm_subscriptions(topic)
+    watch.sweeps(2)
+    watch.all_quiet()
+
+
 def an_event_of_the_registry_ends_badly(watch: Watch) -> None:
     """Told at once, before the breaker's own sweep."""
     serving = watch.breaker.candidate("churn-38", 0.912)
@@ -404,6 +419,7 @@ STORIES: dict[Callable[[Watch], None], str] = {
     a_stopped_run_comes_back: "Attention",
     the_sweep_finds_what_came_back: "Attention",
     a_verdict_is_not_written: "Attention",
+    a_verdicts_notice_finds_no_taker: "Attention",
     an_event_of_the_registry_ends_badly: "Attention",
     a_click_is_not_taken: "Attention",
     a_stop_does_not_end: "OldestClaim",
